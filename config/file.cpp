@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/file.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "config/values.hpp"
+
+namespace config {
+namespace {
+
+// "a.b", or "b" at the top.
+std::string join_path(std::string_view section, std::string_view name) {
+  return section.empty() ? std::string(name) : std::string(section) + "." + std::string(name);
+}
+
+// The first word of `key` below `section`, or "" when it is not in there.
+std::string_view word_below(std::string_view section, std::string_view key) {
+  if (!section.empty()) {
+    if (key.size() <= section.size() || !key.starts_with(section) || key[section.size()] != '.')
+      return {};
+    key.remove_prefix(section.size() + 1);
+  }
+  return key.substr(0, key.find('.'));
+}
+
+bool is_plain(const YAML::Node& node) { return node.IsScalar() && node.Tag() != "!"; }
+
+// Nothing that Go's zero values could not say: null, "", 0, 0s, false, or a tree of these.
+bool is_zero(const YAML::Node& node) {
+  if (node.IsScalar()) {
+    const std::string& value = node.Scalar();
+    return value.empty() || value == "0" || value == "0s" || value == "false";
+  }
+  for (const auto& child : node) {
+    if (!is_zero(node.IsMap() ? child.second : child)) return false;
+  }
+  return true;
+}
+
+const IgnoredOption* find_ignored_key(std::string_view path) {
+  for (const IgnoredOption& ignored : ignored_options()) {
+    if (!ignored.key.empty() && ignored.key == path) return &ignored;
+  }
+  return nullptr;
+}
+
+// What is wrong with the YAML type of a scalar, or "".
+std::string type_fault(ValueType type, const YAML::Node& node) {
+  switch (type) {
+    case ValueType::kFlag:
+      if (is_plain(node)) {
+        for (const std::string_view word : {"true", "True", "TRUE", "false", "False", "FALSE"}) {
+          if (node.Scalar() == word) return {};
+        }
+      }
+      return "must be true or false, not \"" + node.Scalar() + "\"";
+    case ValueType::kNumber:
+      if (!is_plain(node)) return "must be a number without quotes, not \"" + node.Scalar() + "\"";
+      return {};
+    case ValueType::kText:
+    case ValueType::kList:
+      return {};
+  }
+  return {};
+}
+
+class Reader {
+ public:
+  explicit Reader(const YamlDocument& document, std::string name)
+      : name_(std::move(name)), first_line_(document.first_line) {}
+
+  Settings read(const YAML::Node& root) {
+    if (!root.IsMap()) {
+      fault(root, "the file must be a map of keys");
+    } else if (take_kind(root)) {
+      take_section(root, "");
+    }
+    return std::move(settings_);
+  }
+
+ private:
+  std::string place(const YAML::Node& node) const {
+    const YAML::Mark mark = node.Mark();
+    return name_ + ":" + std::to_string(first_line_ + mark.line + 1) + ":" +
+           std::to_string(mark.column + 1);
+  }
+  void fault(const YAML::Node& node, std::string what) {
+    settings_.faults.push_back({place(node), std::move(what)});
+  }
+  void warn(const YAML::Node& node, const std::string& what) {
+    settings_.warnings.push_back(place(node) + ": " + what);
+  }
+
+  bool take_kind(const YAML::Node& root) {
+    const auto text_of = [&root](const char* key) {
+      const YAML::Node value = root[key];
+      return value.IsDefined() && value.IsScalar() ? value.Scalar() : std::string();
+    };
+    const std::string version = text_of("apiVersion");
+    const std::string kind = text_of("kind");
+    ours_ = version == kOurApiVersion && kind == kOurKind;
+    if (ours_ || (version == kProxyApiVersion && kind == kProxyKind)) return true;
+    const auto pair = [](std::string_view a, std::string_view b) {
+      return "\"apiVersion: " + std::string(a) + "\" with \"kind: " + std::string(b) + "\"";
+    };
+    const std::string found = version.empty() && kind.empty() ? "nothing" : pair(version, kind);
+    fault(root, "must have " + pair(kOurApiVersion, kOurKind) + " or " +
+                    pair(kProxyApiVersion, kProxyKind) + ", but has " + found);
+    return false;
+  }
+
+  void take_section(const YAML::Node& map, const std::string& section) {
+    for (const auto& entry : map) {
+      const std::string& name = entry.first.Scalar();
+      if (section.empty() && (name == "apiVersion" || name == "kind")) continue;
+      take_entry(entry.first, entry.second, section, join_path(section, name));
+    }
+  }
+
+  void take_entry(const YAML::Node& key, const YAML::Node& value, const std::string& section,
+                  const std::string& path) {
+    if (const Option* option = find_key(path)) return take_value(*option, key, value, path);
+    if (const IgnoredOption* ignored = find_ignored_key(path);
+        ignored != nullptr && takes_ignored(*ignored)) {
+      const bool silent =
+          value.IsScalar() && !ignored->silent.empty() && value.Scalar() == ignored->silent;
+      if (!silent && !is_zero(value))
+        warn(key, path + ": ignored: " + std::string(ignored->reason));
+      return;
+    }
+    if (is_section(path)) {
+      if (value.IsNull()) return;
+      if (!value.IsMap()) return fault(value, path + ": must be a map of keys");
+      return take_section(value, path);
+    }
+    explain_unknown(key, section, path);
+  }
+
+  // kube-proxy's keys that would need explaining in our kind too: what the flags of the same name
+  // do.
+  bool takes_ignored(const IgnoredOption& ignored) const {
+    return !ours_ || ignored.key.starts_with("ipvs.");
+  }
+
+  const Option* find_key(std::string_view path) const {
+    for (const Option& option : options()) {
+      if (!option.key.empty() && option.key == path) return &option;
+      if (ours_ && !option.own_key.empty() && option.own_key == path) return &option;
+    }
+    return nullptr;
+  }
+
+  // Calls `use` with every key that this kind of file knows.
+  template <typename Use>
+  void for_each_key(Use use) const {
+    for (const Option& option : options()) {
+      if (!option.key.empty()) use(option.key);
+      if (ours_ && !option.own_key.empty()) use(option.own_key);
+    }
+    for (const IgnoredOption& ignored : ignored_options()) {
+      if (!ignored.key.empty() && takes_ignored(ignored)) use(ignored.key);
+    }
+  }
+
+  bool is_section(std::string_view path) const {
+    bool found = false;
+    for_each_key([&](std::string_view key) { found = found || !word_below(path, key).empty(); });
+    return found;
+  }
+
+  void explain_unknown(const YAML::Node& key, const std::string& section, const std::string& path) {
+    std::vector<std::string_view> known;
+    for_each_key([&](std::string_view candidate) {
+      const std::string_view word = word_below(section, candidate);
+      if (!word.empty()) known.push_back(word);
+    });
+    std::string what = path + ": unknown key";
+    if (const IgnoredOption* ignored = find_ignored_key(path)) {
+      what =
+          path + ": a key of kube-proxy's without a meaning here: " + std::string(ignored->reason);
+    } else if (!ours_ && is_own_key(path)) {
+      what += " in this kind: it belongs to " + std::string(kOurKind);
+    } else if (const std::string_view near = nearest(key.Scalar(), known); !near.empty()) {
+      what += ": did you mean \"" + std::string(near) + "\"?";
+    }
+    if (ours_) return fault(key, what);
+    warn(key, what + "; ignored");
+  }
+
+  static bool is_own_key(std::string_view path) {
+    return std::any_of(options().begin(), options().end(),
+                       [&](const Option& option) { return option.own_key == path; });
+  }
+
+  void take_value(const Option& option, const YAML::Node& key, const YAML::Node& value,
+                  const std::string& path) {
+    if (value.IsNull()) return;
+    if (!ours_ && value.IsScalar() && value.Scalar().empty()) return;
+    Setting setting{.option = &option, .where = place(value), .items = {}};
+    if (value.IsScalar()) {
+      take_scalar(option, value, path, setting);
+    } else if (option.type == ValueType::kList && value.IsSequence()) {
+      take_list(value, path, setting);
+    } else {
+      return fault(value, path + ": must be " + describe(option.type) + ", not a " +
+                              (value.IsMap() ? "map" : "list"));
+    }
+    for (const Setting& earlier : settings_.given) {
+      if (earlier.option == &option) {
+        return fault(key, path + ": the same setting is already at " + earlier.where);
+      }
+    }
+    settings_.given.push_back(std::move(setting));
+  }
+
+  void take_scalar(const Option& option, const YAML::Node& value, const std::string& path,
+                   Setting& setting) {
+    if (std::string why = type_fault(option.type, value); !why.empty()) {
+      return fault(value, path + ": " + why);
+    }
+    if (option.type != ValueType::kList) {
+      setting.items.push_back({value.Scalar(), setting.where});
+      return;
+    }
+    for (std::string& item : split_list(value.Scalar())) {
+      setting.items.push_back({std::move(item), setting.where});
+    }
+  }
+
+  void take_list(const YAML::Node& list, const std::string& path, Setting& setting) {
+    for (const YAML::Node& item : list) {
+      if (item.IsScalar()) {
+        setting.items.push_back({item.Scalar(), place(item)});
+      } else {
+        fault(item, path + ": must be a list of plain values");
+      }
+    }
+  }
+
+  static std::string describe(ValueType type) {
+    switch (type) {
+      case ValueType::kFlag:
+        return "true or false";
+      case ValueType::kNumber:
+        return "a number";
+      case ValueType::kText:
+        return "one value";
+      case ValueType::kList:
+        return "a list";
+    }
+    return {};
+  }
+
+  std::string name_;
+  int first_line_ = 0;
+  bool ours_ = false;
+  Settings settings_;
+};
+
+}  // namespace
+
+Settings read_file(const YamlFile& file, const std::string& name) {
+  Settings settings;
+  if (!file.documents.empty()) {
+    const YamlDocument& document = file.documents.front();
+    settings = Reader(document, name).read(document.root);
+  } else if (file.faults.empty()) {
+    settings.faults.push_back({name, "is empty: apiVersion and kind are needed"});
+  }
+  for (const YamlFault& broken : file.faults)
+    settings.faults.push_back({broken.place(), broken.what});
+  return settings;
+}
+
+}  // namespace config

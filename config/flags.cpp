@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/flags.hpp"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <optional>
+#include <string_view>
+
+#include "config/values.hpp"
+
+namespace config {
+namespace {
+
+// Whether a flag of that name is known, and takes a value. Nothing: unknown.
+std::optional<bool> takes_value(std::string_view name) {
+  if (const Option* option = find_option(name)) return option->type != ValueType::kFlag;
+  if (const IgnoredOption* ignored = find_ignored(name)) return ignored->takes_value;
+  return std::nullopt;
+}
+
+// Rewrites Go's forms as the ones CLI11 reads alike: "--name", "value" for a flag with a value
+// (CLI11 would take
+// "--name=" to have its value in the next word) and "--name=true" for one without.
+class GoForms {
+ public:
+  GoForms(int argc, const char* const* argv, std::vector<Fault>& faults) : faults_(faults) {
+    for (int i = 1; i < argc; ++i) words_.emplace_back(argv[i]);
+  }
+
+  std::vector<std::string> rewrite() {
+    for (; at_ < words_.size() && words_[at_] != "--"; ++at_) {
+      const std::string& word = words_[at_];
+      if (word.starts_with("--")) {
+        rewrite_flag(word.substr(2));
+      } else if (word == "-h") {
+        rewrite_flag("help");
+      } else if (word.starts_with("-v=")) {
+        rewrite_flag(word.substr(1));
+      } else if (word == "-v") {
+        rewrite_flag("v");
+      } else if (word.starts_with("-v")) {
+        rewrite_flag("v=" + word.substr(2));
+      } else {
+        out_.push_back(word);
+      }
+    }
+    for (; at_ < words_.size(); ++at_) out_.push_back(words_[at_]);
+    return std::move(out_);
+  }
+
+ private:
+  void rewrite_flag(const std::string& flag) {
+    const std::size_t equals = flag.find('=');
+    std::string name = flag.substr(0, equals);
+    std::replace(name.begin(), name.end(), '_', '-');
+    const auto with_value = takes_value(name);
+    if (!with_value) {
+      out_.push_back("--" + flag);
+    } else if (!*with_value && flag.ends_with('=')) {
+      // CLI11 would read "--name=" as "--name".
+      faults_.push_back({"--" + name, "\"\" is neither true nor false"});
+    } else if (!*with_value) {
+      out_.push_back("--" + name + (equals == std::string::npos ? "=true" : flag.substr(equals)));
+    } else if (equals != std::string::npos) {
+      out_.push_back("--" + name);
+      out_.push_back(flag.substr(equals + 1));
+    } else if (at_ + 1 < words_.size()) {
+      out_.push_back("--" + name);
+      out_.push_back(words_[++at_]);
+    } else {
+      faults_.push_back({"--" + name, "a value is missing"});
+    }
+  }
+
+  std::vector<std::string> words_;
+  std::size_t at_ = 0;
+  std::vector<std::string> out_;
+  std::vector<Fault>& faults_;
+};
+
+std::string cli_name(std::string_view flag) { return "--" + std::string(flag); }
+
+// The flags as CLI11 knows them. Values stay text: our own parsers read them, as they do the
+// file's.
+void declare(CLI::App& app) {
+  app.set_help_flag();
+  app.allow_extras();
+  const auto add = [&app](const std::string& names, bool with_value) {
+    CLI::Option* option = with_value ? app.add_option(names) : app.add_flag(names);
+    option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->allow_extra_args(false);
+  };
+  for (const Option& option : options()) {
+    std::string names = cli_name(option.flag);
+    if (!option.alias.empty()) names += "," + cli_name(option.alias);
+    add(names, option.type != ValueType::kFlag);
+  }
+  for (const IgnoredOption& ignored : ignored_options()) {
+    if (!ignored.flag.empty()) add(cli_name(ignored.flag), ignored.takes_value);
+  }
+}
+
+void explain_unknown(const std::string& word, std::vector<Fault>& faults) {
+  const std::string flag = word.substr(0, word.find('='));
+  std::string name = flag.substr(std::min(flag.find_first_not_of('-'), flag.size()));
+  std::replace(name.begin(), name.end(), '_', '-');
+  if (is_refused_flag(name)) {
+    faults.push_back({flag, "kube-ipvs does not have this mode of kube-proxy"});
+    return;
+  }
+  // "-config" is a flag with a dash too few.
+  const bool known = takes_value(name).has_value();
+  const std::string_view near = known ? std::string_view(name) : nearest(name, all_flag_names());
+  faults.push_back(
+      {flag, "unknown flag" + (near.empty() ? std::string("; --help lists them")
+                                            : ": did you mean --" + std::string(near) + "?")});
+}
+
+// What CLI11 did not know: misspelt flags, and words.
+void take_rest(const std::vector<std::string>& rest, CommandLine& line) {
+  bool after_unknown = false;
+  bool only_words = false;
+  for (const std::string& word : rest) {
+    if (word == "--" && !only_words) {
+      only_words = true;
+    } else if (!only_words && word.size() > 1 && word[0] == '-') {
+      explain_unknown(word, line.settings.faults);
+      after_unknown = word.find('=') == std::string::npos;
+      continue;
+    } else if (!after_unknown) {  // else it is likely that flag's value
+      line.words.push_back(word);
+    }
+    after_unknown = false;
+  }
+}
+
+void take_option(const Option& option, const std::vector<std::string>& results, CommandLine& line) {
+  if (option.set == nullptr) {
+    if (option.flag == "config") {
+      line.config_file = results.back();
+      if (line.config_file.empty())
+        line.settings.faults.push_back({"--config", "the name of a file is missing"});
+      return;
+    }
+    const auto value = parse_bool(results.back());
+    if (!value && !(option.flag == "version" && results.back() == "raw")) {
+      line.settings.faults.push_back({cli_name(option.flag), value.error().what});
+    }
+    const bool wanted = !value || *value;
+    (option.flag == "help" ? line.help : line.version) = wanted;
+    return;
+  }
+  Setting setting{.option = &option, .where = cli_name(option.flag), .items = {}};
+  if (option.type == ValueType::kList) {
+    for (const std::string& result : results) {
+      for (std::string& item : split_list(result))
+        setting.items.push_back({std::move(item), setting.where});
+    }
+  } else {
+    setting.items.push_back({results.back(), setting.where});
+  }
+  line.settings.given.push_back(std::move(setting));
+}
+
+}  // namespace
+
+std::vector<std::string> split_list(std::string_view text) {
+  constexpr std::string_view kBlank = " \t";
+  std::vector<std::string> items;
+  if (text.find_first_not_of(kBlank) == std::string_view::npos) return items;
+  while (true) {
+    const std::size_t comma = text.find(',');
+    std::string_view item = text.substr(0, comma);
+    item.remove_prefix(std::min(item.find_first_not_of(kBlank), item.size()));
+    items.emplace_back(item.substr(0, item.find_last_not_of(kBlank) + 1));
+    if (comma == std::string_view::npos) return items;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+CommandLine read_flags(int argc, const char* const* argv) {
+  CommandLine line;
+  std::vector<std::string> words = GoForms(argc, argv, line.settings.faults).rewrite();
+  CLI::App app;
+  declare(app);
+  try {
+    std::reverse(words.begin(), words.end());  // CLI11 takes them from the back
+    app.parse(std::move(words));
+  } catch (const CLI::ParseError& error) {
+    line.settings.faults.push_back({"command line", error.what()});
+    return line;
+  }
+  for (const Option& option : options()) {
+    const CLI::Option* given = app.get_option(cli_name(option.flag));
+    if (given->count() > 0) take_option(option, given->results(), line);
+  }
+  for (const IgnoredOption& ignored : ignored_options()) {
+    if (ignored.flag.empty()) continue;
+    const CLI::Option* given = app.get_option(cli_name(ignored.flag));
+    if (given->count() == 0 ||
+        (!ignored.silent.empty() && given->results().back() == ignored.silent))
+      continue;
+    line.settings.warnings.push_back(cli_name(ignored.flag) +
+                                     ": ignored: " + std::string(ignored.reason));
+  }
+  take_rest(app.remaining(), line);
+  return line;
+}
+
+}  // namespace config

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// kube-proxy's flags and keys without a meaning here. Source: kubernetes
+// cmd/kube-proxy/app/options.go and pkg/proxy/apis/config/v1alpha1/types.go up to 1.36, and the
+// klog flags of older releases.
+#include <algorithm>
+
+#include "config/options.hpp"
+
+namespace config {
+namespace {
+
+constexpr std::string_view kConntrack =
+    "the host's connection tracking limits are left as they are";
+constexpr std::string_view kLocal = "local traffic is told by --cluster-cidr alone";
+constexpr std::string_view kLogging = "logs go to standard error: see --log-format and --v";
+constexpr std::string_view kOtherMode = "it belongs to another proxy mode";
+constexpr std::string_view kApiClient = "the client has no rate limit and asks for JSON";
+constexpr std::string_view kNoResync =
+    "there is no periodic resync: a change is programmed when it comes";
+
+constexpr IgnoredOption kIgnored[] = {
+    {.flag = "ipvs-sync-period", .key = "ipvs.syncPeriod", .reason = kNoResync},
+    {.flag = "config-sync-period", .key = "configSyncPeriod", .reason = kNoResync},
+    {.flag = "ipvs-exclude-cidrs",
+     .key = "ipvs.excludeCIDRs",
+     .reason = "virtual servers that kube-ipvs did not make are never touched"},
+
+    {.flag = "conntrack-max-per-core", .key = "conntrack", .reason = kConntrack},
+    {.flag = "conntrack-min", .reason = kConntrack},
+    {.flag = "conntrack-tcp-be-liberal", .takes_value = false, .reason = kConntrack},
+    {.flag = "conntrack-tcp-timeout-close-wait", .reason = kConntrack},
+    {.flag = "conntrack-tcp-timeout-established", .reason = kConntrack},
+    {.flag = "conntrack-udp-timeout", .reason = kConntrack},
+    {.flag = "conntrack-udp-timeout-stream", .reason = kConntrack},
+
+    {.flag = "detect-local-mode",
+     .key = "detectLocalMode",
+     .reason = kLocal,
+     .silent = "ClusterCIDR"},
+    {.flag = "pod-bridge-interface", .key = "detectLocal", .reason = kLocal},
+    {.flag = "pod-interface-name-prefix", .reason = kLocal},
+
+    {.flag = "iptables-sync-period", .key = "iptables.syncPeriod", .reason = kOtherMode},
+    {.flag = "iptables-min-sync-period", .key = "iptables.minSyncPeriod", .reason = kOtherMode},
+    {.flag = "iptables-localhost-nodeports",
+     .key = "iptables.localhostNodePorts",
+     .takes_value = false,
+     .reason = "node ports are not served on loopback addresses"},
+    {.flag = "", .key = "nftables", .reason = kOtherMode},
+    {.flag = "", .key = "winkernel", .reason = kOtherMode},
+    {.flag = "", .key = "windowsRunAsService", .reason = kOtherMode},
+    {.flag = "proxy-port-range", .key = "portRange", .reason = kOtherMode},
+    {.flag = "udp-timeout", .key = "udpIdleTimeout", .reason = kOtherMode},
+
+    {.flag = "kube-api-burst", .key = "clientConnection.burst", .reason = kApiClient},
+    {.flag = "kube-api-qps", .key = "clientConnection.qps", .reason = kApiClient},
+    {.flag = "kube-api-content-type", .key = "clientConnection.contentType", .reason = kApiClient},
+    {.flag = "", .key = "clientConnection.acceptContentTypes", .reason = kApiClient},
+
+    {.flag = "feature-gates", .key = "featureGates", .reason = "kube-ipvs has no feature gates"},
+    {.flag = "profiling",
+     .key = "enableProfiling",
+     .takes_value = false,
+     .reason = "there is no Go profiler to serve",
+     .silent = "false"},
+    {.flag = "oom-score-adj",
+     .key = "oomScoreAdj",
+     .reason = "set it where the process is started (Pod priority or systemd's OOMScoreAdjust)"},
+    {.flag = "show-hidden-metrics-for-version",
+     .key = "showHiddenMetricsForVersion",
+     .reason = "kube-ipvs hides no metrics"},
+    {.flag = "machine-id-file", .reason = "the machine id is not read"},
+    {.flag = "boot-id-file", .reason = "the boot id is not read"},
+
+    {.flag = "log-flush-frequency", .key = "logging.flushFrequency", .reason = kLogging},
+    {.flag = "vmodule", .key = "logging.vmodule", .reason = kLogging},
+    {.flag = "log-json-info-buffer-size", .key = "logging.options", .reason = kLogging},
+    {.flag = "log-json-split-stream", .takes_value = false, .reason = kLogging},
+    {.flag = "log-text-info-buffer-size", .reason = kLogging},
+    {.flag = "log-text-split-stream", .takes_value = false, .reason = kLogging},
+    {.flag = "log-backtrace-at", .reason = kLogging},
+    {.flag = "log-dir", .reason = kLogging},
+    {.flag = "log-file", .reason = kLogging},
+    {.flag = "log-file-max-size", .reason = kLogging},
+    {.flag = "logtostderr", .takes_value = false, .reason = kLogging, .silent = "true"},
+    {.flag = "alsologtostderr", .takes_value = false, .reason = kLogging},
+    {.flag = "stderrthreshold", .reason = kLogging},
+    {.flag = "add-dir-header", .takes_value = false, .reason = kLogging},
+    {.flag = "one-output", .takes_value = false, .reason = kLogging},
+    {.flag = "skip-headers", .takes_value = false, .reason = kLogging},
+    {.flag = "skip-log-headers", .takes_value = false, .reason = kLogging},
+};
+
+}  // namespace
+
+std::span<const IgnoredOption> ignored_options() { return kIgnored; }
+
+const IgnoredOption* find_ignored(std::string_view flag) {
+  const auto* const place = std::find_if(
+      std::begin(kIgnored), std::end(kIgnored),
+      [&](const IgnoredOption& option) { return !option.flag.empty() && option.flag == flag; });
+  return place == std::end(kIgnored) ? nullptr : place;
+}
+
+bool is_refused_flag(std::string_view flag) {
+  return flag == "init-only" || flag == "write-config-to";
+}
+
+}  // namespace config

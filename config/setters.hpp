@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How the text of an option is written into a Config and back: the `set`, `get` and `clear` of the
+// table in options.cpp, which alone includes this. A setter returns what is wrong with the text, or
+// "".
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <chrono>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "config/values.hpp"
+
+namespace config::detail {
+
+// ip_vs_set_timeout() refuses more than INT_MAX / HZ seconds. HZ is fixed when a kernel is built
+// and not told to anyone; this is the limit at its greatest, 1000.
+inline constexpr std::int64_t kMaxTimeoutSeconds = std::numeric_limits<std::int32_t>::max() / 1000;
+inline constexpr std::int64_t kMaxSyncPeriodSeconds = 3600;
+
+template <bool Config::*kMember>
+std::string set_flag(Config& config, std::string_view value) {
+  const auto parsed = parse_bool(value);
+  if (!parsed) return parsed.error().what;
+  config.*kMember = *parsed;
+  return {};
+}
+template <bool Config::*kMember>
+std::string get_flag(const Config& config) {
+  return config.*kMember ? "true" : "false";
+}
+
+template <std::string Config::*kMember>
+std::string set_text(Config& config, std::string_view value) {
+  // It goes into paths, names and log lines.
+  if (std::any_of(value.begin(), value.end(),
+                  [](char c) { return (c >= 0 && c < ' ') || c == 0x7F; })) {
+    return "must not contain control characters";
+  }
+  config.*kMember = std::string(value);
+  return {};
+}
+template <std::string Config::*kMember>
+std::string get_text(const Config& config) {
+  return config.*kMember;
+}
+
+template <std::uint32_t Config::*kMember>
+std::string set_timeout(Config& config, std::string_view value) {
+  const auto parsed = parse_duration(value);
+  if (!parsed) return parsed.error().what;
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(*parsed);
+  if (seconds.count() < 0) return "must not be negative";
+  if (seconds != *parsed) return "must be a whole number of seconds: the kernel counts in these";
+  if (seconds.count() > kMaxTimeoutSeconds) {
+    return "must not be over " + std::to_string(kMaxTimeoutSeconds) +
+           "s, the most the kernel takes";
+  }
+  config.*kMember = static_cast<std::uint32_t>(seconds.count());
+  return {};
+}
+template <std::uint32_t Config::*kMember>
+std::string get_timeout(const Config& config) {
+  return text(std::chrono::seconds(config.*kMember));
+}
+
+inline std::string set_min_sync_period(Config& config, std::string_view value) {
+  const auto parsed = parse_duration(value);
+  if (!parsed) return parsed.error().what;
+  if (parsed->count() < 0) return "must not be negative";
+  if (*parsed > std::chrono::seconds(kMaxSyncPeriodSeconds)) return "must not be over 1h";
+  config.min_sync_period = std::chrono::floor<std::chrono::milliseconds>(*parsed);
+  return {};
+}
+
+template <std::vector<Network> Config::*kMember>
+std::string add_network(Config& config, std::string_view value) {
+  const auto parsed = parse_network(value);
+  if (!parsed) return parsed.error().what;
+  (config.*kMember).push_back(*parsed);
+  return {};
+}
+template <std::vector<Network> Config::*kMember>
+std::string get_networks(const Config& config) {
+  std::string out;
+  for (const Network& network : config.*kMember) {
+    if (!out.empty()) out += ",";
+    out += text(network);
+  }
+  return out;
+}
+template <std::vector<Network> Config::*kMember>
+void clear_networks(Config& config) {
+  (config.*kMember).clear();
+}
+
+inline std::string add_nodeport_address(Config& config, std::string_view value) {
+  if (value == "primary") {
+    config.nodeport_addresses_primary = true;
+    return {};
+  }
+  std::string why = add_network<&Config::nodeport_addresses>(config, value);
+  return why.empty() ? why : why + ", nor is it \"primary\"";
+}
+inline std::string get_nodeport_addresses(const Config& config) {
+  return config.nodeport_addresses_primary ? "primary"
+                                           : get_networks<&Config::nodeport_addresses>(config);
+}
+inline void clear_nodeport_addresses(Config& config) {
+  config.nodeport_addresses.clear();
+  config.nodeport_addresses_primary = false;
+}
+
+template <std::optional<HostPort> Config::*kMember, std::uint16_t kDefaultPort>
+std::string set_bind(Config& config, std::string_view value) {
+  if (value.empty()) {
+    (config.*kMember).reset();
+    return {};
+  }
+  const auto parsed = parse_host_port(value, kDefaultPort);
+  if (!parsed) return parsed.error().what;
+  config.*kMember = *parsed;
+  return {};
+}
+template <std::optional<HostPort> Config::*kMember>
+std::string get_bind(const Config& config) {
+  return config.*kMember ? text(*(config.*kMember)) : std::string();
+}
+
+inline std::string set_bind_address(Config& config, std::string_view value) {
+  const auto parsed = parse_address(value);
+  if (!parsed) return parsed.error().what;
+  config.bind_address = *parsed;
+  return {};
+}
+
+// The names of an enum's values, in its order.
+inline constexpr std::array<std::string_view, 2> kEndpointSources = {"selector", "endpointslice"};
+inline constexpr std::array<std::string_view, 2> kVipBindings = {"address", "route"};
+inline constexpr std::array<std::string_view, 2> kLogFormats = {"text", "json"};
+
+template <auto kMember, const auto& kNames>
+std::string set_choice(Config& config, std::string_view value) {
+  const auto place = std::find(kNames.begin(), kNames.end(), value);
+  if (place == kNames.end()) {
+    return "\"" + std::string(value) + "\" is not one of: " + join(kNames);
+  }
+  using Choice = std::remove_reference_t<decltype(config.*kMember)>;
+  config.*kMember = static_cast<Choice>(place - kNames.begin());
+  return {};
+}
+template <auto kMember, const auto& kNames>
+std::string get_choice(const Config& config) {
+  return std::string(kNames[static_cast<std::size_t>(config.*kMember)]);
+}
+
+inline std::string set_scheduler(Config& config, std::string_view value) {
+  // kube-proxy's own default is "", for rr.
+  if (value.empty()) value = "rr";
+  if (!is_known_scheduler(value)) {
+    const std::string_view near = nearest(value, known_schedulers());
+    return "\"" + std::string(value) +
+           "\" is not a scheduler of the kernel; known: " + join(known_schedulers()) +
+           (near.empty() ? "" : "; did you mean \"" + std::string(near) + "\"?");
+  }
+  config.ipvs_scheduler = std::string(value);
+  return {};
+}
+
+inline std::string set_masquerade_bit(Config& config, std::string_view value) {
+  const auto parsed = parse_number(value, 0, 31);
+  if (!parsed) return parsed.error().what;
+  config.masquerade_mark = std::uint32_t{1} << *parsed;
+  return {};
+}
+inline std::string get_masquerade_bit(const Config& config) {
+  return std::to_string(std::countr_zero(config.masquerade_mark));
+}
+
+inline std::string set_mode(Config&, std::string_view value) {
+  if (value.empty() || value == "ipvs") return {};
+  return "\"" + std::string(value) + "\" is not supported: the only mode of kube-ipvs is ipvs";
+}
+
+inline std::string set_node_port_range(Config& config, std::string_view value) {
+  const auto parsed = parse_port_range(value);
+  if (!parsed) return parsed.error().what;
+  config.node_port_first = parsed->first;
+  config.node_port_last = parsed->last;
+  return {};
+}
+
+inline std::string set_verbosity(Config& config, std::string_view value) {
+  const auto parsed = parse_number(value, 0, 10);
+  if (!parsed) return parsed.error().what;
+  config.verbosity = static_cast<int>(*parsed);
+  return {};
+}
+
+}  // namespace config::detail

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/validate.hpp"
+
+#include <algorithm>
+#include <map>
+#include <string_view>
+
+#include "config/values.hpp"
+
+namespace config {
+namespace {
+
+// Prefix lengths a range of cluster IPs may have. IPv4 as kube-apiserver bounds it; IPv6 from the
+// /64 that its ServiceCIDR allocator takes.
+struct PrefixBounds {
+  int least;
+  int most;
+};
+constexpr PrefixBounds kIpv4Range{12, 30};
+constexpr PrefixBounds kIpv6Range{64, 126};
+
+class Validator {
+ public:
+  explicit Validator(const Environment& environment) : environment_(environment) {}
+
+  Checked run(const std::vector<Settings>& layers) {
+    for (const Settings& layer : layers) apply(layer);
+    default_binds();
+    check_sources();
+    check_families("cluster-cidr", checked_.config.cluster_cidrs);
+    check_families("service-cluster-ip-range", checked_.config.service_cluster_ip_range);
+    check_nodeport_addresses();
+    check_manifest_ranges();
+    check_ports();
+    check_kernel_families();
+    settle_node_name();
+    return std::move(checked_);
+  }
+
+ private:
+  void apply(const Settings& layer) {
+    Config& config = checked_.config;
+    checked_.faults.insert(checked_.faults.end(), layer.faults.begin(), layer.faults.end());
+    config.warnings.insert(config.warnings.end(), layer.warnings.begin(), layer.warnings.end());
+    for (const Setting& setting : layer.given) {
+      const Option& option = *setting.option;
+      if (option.clear != nullptr) option.clear(config);
+      for (const Setting::Item& item : setting.items) {
+        const std::string why = option.set(config, item.text);
+        if (why.empty()) continue;
+        // A place in the file does not say which option it is.
+        const bool by_flag = item.where.starts_with("--");
+        fault(item.where, by_flag ? why : std::string(name_in_file(option)) + ": " + why);
+      }
+      origins_[option.flag] = setting.where;
+    }
+  }
+
+  static std::string_view name_in_file(const Option& option) {
+    return option.own_key.empty() ? option.key : option.own_key;
+  }
+
+  void fault(std::string where, std::string what) {
+    checked_.faults.push_back({std::move(where), std::move(what)});
+  }
+  void warn(std::string_view flag, const std::string& what) {
+    checked_.config.warnings.push_back(where(flag) + ": " + what);
+  }
+  bool given(std::string_view flag) const { return origins_.contains(flag); }
+  // Where the option was set: "file:line:column", or "--flag" also when it has its default.
+  std::string where(std::string_view flag) const {
+    const auto place = origins_.find(flag);
+    return place == origins_.end() ? "--" + std::string(flag) : place->second;
+  }
+
+  // As kube-proxy: a listener's default address has the family of --bind-address.
+  void default_binds() {
+    Config& config = checked_.config;
+    if (config.bind_address.is_v4()) return;
+    using boost::asio::ip::address_v6;
+    if (!given("metrics-bind-address"))
+      config.metrics_bind = HostPort{address_v6::loopback(), kMetricsPort};
+    if (!given("healthz-bind-address"))
+      config.healthz_bind = HostPort{address_v6::any(), kHealthzPort};
+  }
+
+  void check_sources() {
+    const Config& config = checked_.config;
+    if (config.manifests.empty()) return;
+    for (const std::string_view other : {"kubeconfig", "master"}) {
+      const bool set = other == "kubeconfig" ? !config.kubeconfig.empty() : !config.master.empty();
+      if (!set) continue;
+      fault(where("manifests"), "a directory of manifests takes the place of a cluster, but --" +
+                                    std::string(other) + " is set too (" + where(other) + ")");
+    }
+  }
+
+  void check_families(std::string_view flag, const std::vector<Network>& networks) {
+    const auto ipv4 = std::count_if(networks.begin(), networks.end(),
+                                    [](const Network& network) { return network.address.is_v4(); });
+    const auto ipv6 = static_cast<std::ptrdiff_t>(networks.size()) - ipv4;
+    for (const auto& [count, family] : {std::pair{ipv4, "IPv4"}, std::pair{ipv6, "IPv6"}}) {
+      if (count > 1) {
+        fault(where(flag),
+              std::to_string(count) + " " + family + " networks: at most one per family");
+      }
+    }
+  }
+
+  void check_nodeport_addresses() {
+    const Config& config = checked_.config;
+    if (config.nodeport_addresses_primary && !config.nodeport_addresses.empty()) {
+      fault(where("nodeport-addresses"), "\"primary\" stands alone, without networks");
+    }
+  }
+
+  void check_manifest_ranges() {
+    const Config& config = checked_.config;
+    if (config.manifests.empty()) {
+      const Config defaults;
+      constexpr std::string_view kWhy =
+          "ignored without --manifests: the API server allocates these";
+      if (config.service_cluster_ip_range != defaults.service_cluster_ip_range) {
+        warn("service-cluster-ip-range", std::string(kWhy));
+      }
+      if (config.node_port_first != defaults.node_port_first ||
+          config.node_port_last != defaults.node_port_last) {
+        warn("service-node-port-range", std::string(kWhy));
+      }
+      return;
+    }
+    if (config.service_cluster_ip_range.empty()) {
+      fault(where("service-cluster-ip-range"), "must not be empty with --manifests");
+    }
+    for (const Network& network : config.service_cluster_ip_range) {
+      const PrefixBounds bounds = network.address.is_v4() ? kIpv4Range : kIpv6Range;
+      if (network.prefix_length >= bounds.least && network.prefix_length <= bounds.most) continue;
+      fault(where("service-cluster-ip-range"), text(network) + " must have a prefix from /" +
+                                                   std::to_string(bounds.least) + " to /" +
+                                                   std::to_string(bounds.most));
+    }
+  }
+
+  // Two listeners on one port: the second would never come up.
+  void check_ports() {
+    const auto& metrics = checked_.config.metrics_bind;
+    const auto& healthz = checked_.config.healthz_bind;
+    if (!metrics || !healthz || metrics->port == 0 || metrics->port != healthz->port) return;
+    const bool same_address = metrics->address == healthz->address;
+    const bool wildcard = metrics->address.is_unspecified() || healthz->address.is_unspecified();
+    if (same_address || (wildcard && metrics->address.is_v4() == healthz->address.is_v4())) {
+      fault(where("metrics-bind-address"),
+            text(*metrics) + " is also taken by --healthz-bind-address (" + text(*healthz) + ", " +
+                where("healthz-bind-address") + ")");
+    }
+  }
+
+  void check_kernel_families() {
+    const Config& config = checked_.config;
+    const auto lacks = [this](const Address& address) {
+      return address.is_v4() ? !environment_.ipv4 : !environment_.ipv6;
+    };
+    const auto check = [&](std::string_view flag, const Address& address) {
+      if (!given(flag) || !lacks(address)) return;
+      warn(flag,
+           address.to_string() + ": this kernel has no " + (address.is_v4() ? "IPv4" : "IPv6"));
+    };
+    for (const Network& network : config.cluster_cidrs) check("cluster-cidr", network.address);
+    for (const Network& network : config.nodeport_addresses)
+      check("nodeport-addresses", network.address);
+    for (const Network& network : config.service_cluster_ip_range) {
+      check("service-cluster-ip-range", network.address);
+    }
+    check("bind-address", config.bind_address);
+    if (config.metrics_bind) check("metrics-bind-address", config.metrics_bind->address);
+    if (config.healthz_bind) check("healthz-bind-address", config.healthz_bind->address);
+  }
+
+  // As nodeutil.GetHostname(): the override or the host name, trimmed and in lower case.
+  void settle_node_name() {
+    Config& config = checked_.config;
+    std::string_view name = config.hostname_override.empty()
+                                ? std::string_view(environment_.host_name)
+                                : std::string_view(config.hostname_override);
+    constexpr std::string_view kBlank = " \t\r\n";
+    name.remove_prefix(std::min(name.find_first_not_of(kBlank), name.size()));
+    name = name.substr(0, name.find_last_not_of(kBlank) + 1);
+    config.node_name = std::string(name);
+    std::transform(
+        config.node_name.begin(), config.node_name.end(), config.node_name.begin(),
+        [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    if (config.node_name.empty()) {
+      fault(where("hostname-override"), config.hostname_override.empty()
+                                            ? "this host has no name: give the node's"
+                                            : "must not be blank");
+    } else if (config.manifests.empty() && !is_node_name(config.node_name)) {
+      // The name goes into the paths of requests. Without a cluster it is only compared.
+      fault(where("hostname-override"),
+            "\"" + config.node_name +
+                "\" cannot be a node's name (lower-case letters, digits, - and .; at "
+                "most 253): give the right one");
+    }
+  }
+
+  // RFC 1123 subdomain, as the API server checks the name of a Node.
+  static bool is_node_name(std::string_view name) {
+    if (name.size() > 253) return false;
+    char before = '.';
+    for (const char c : name) {
+      const bool letter_or_digit = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+      if (!letter_or_digit && c != '-' && c != '.') return false;
+      if (before == '.' && !letter_or_digit) return false;
+      if (before == '-' && c == '.') return false;
+      before = c;
+    }
+    return before != '-' && before != '.';
+  }
+
+  const Environment& environment_;
+  Checked checked_;
+  std::map<std::string_view, std::string> origins_;
+};
+
+}  // namespace
+
+Checked apply_and_validate(const std::vector<Settings>& layers, const Environment& environment) {
+  return Validator(environment).run(layers);
+}
+
+}  // namespace config

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/values.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+#include <optional>
+#include <vector>
+
+namespace config {
+namespace {
+
+using boost::asio::ip::address_v4;
+using boost::asio::ip::address_v6;
+using boost::asio::ip::make_address_v4;
+using boost::asio::ip::make_address_v6;
+
+constexpr std::array<std::string_view, 14> kSchedulers = {
+    "rr", "wrr", "lc", "wlc", "sh", "mh", "dh", "sed", "nq", "fo", "ovf", "lblc", "lblcr", "twos"};
+
+std::string quoted(std::string_view text) {
+  // A value may be a whole pasted file.
+  constexpr std::size_t kMost = 80;
+  if (text.size() <= kMost) return "\"" + std::string(text) + "\"";
+  return "\"" + std::string(text.substr(0, kMost)) + "...\"";
+}
+
+BadValue bad(std::string_view text, std::string_view why) {
+  return BadValue{quoted(text) + " " + std::string(why)};
+}
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+std::optional<std::uint64_t> decimal(std::string_view text) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+struct Unit {
+  std::string_view name;
+  std::uint64_t nanoseconds;
+};
+// Both code points of the micro sign, as Go has it.
+constexpr std::array<Unit, 8> kUnits = {{{"ns", 1},
+                                         {"us", 1'000},
+                                         {"\xC2\xB5s", 1'000},
+                                         {"\xCE\xBCs", 1'000},
+                                         {"ms", 1'000'000},
+                                         {"s", 1'000'000'000},
+                                         {"m", 60'000'000'000},
+                                         {"h", 3'600'000'000'000}}};
+
+constexpr auto kLongest = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+
+// Takes the digits at the front of `text`.
+std::string_view take_digits(std::string_view& text) {
+  const auto end = std::find_if_not(text.begin(), text.end(), is_digit);
+  const auto digits = text.substr(0, static_cast<std::size_t>(end - text.begin()));
+  text.remove_prefix(digits.size());
+  return digits;
+}
+
+// Takes one "1.5h" from the front of `text`, in nanoseconds.
+Parsed<std::uint64_t> take_term(std::string_view& text, std::string_view whole_text) {
+  const std::string_view whole = take_digits(text);
+  std::string_view fraction;
+  if (text.starts_with('.')) {
+    text.remove_prefix(1);
+    fraction = take_digits(text);
+  }
+  constexpr std::string_view kShape = "is not a duration such as 15m, 1h30m or 900s";
+  if (whole.empty() && fraction.empty()) return bad(whole_text, kShape);
+
+  const auto unit_end =
+      std::find_if(text.begin(), text.end(), [](char c) { return c == '.' || is_digit(c); });
+  const auto name = text.substr(0, static_cast<std::size_t>(unit_end - text.begin()));
+  if (name.empty()) return bad(whole_text, "has no unit: write for example 900s, 15m or 1h30m");
+  const auto* const unit =
+      std::find_if(kUnits.begin(), kUnits.end(), [&](const Unit& u) { return u.name == name; });
+  if (unit == kUnits.end()) {
+    return bad(whole_text, "has the unknown unit " + quoted(name) + ": use h, m, s, ms, us or ns");
+  }
+  text.remove_prefix(name.size());
+
+  const auto count = whole.empty() ? std::uint64_t{0} : decimal(whole);
+  if (!count || *count > kLongest / unit->nanoseconds)
+    return bad(whole_text, "is too long a duration");
+  std::uint64_t total = *count * unit->nanoseconds;
+  // Digit by digit, in integers; what lies below a nanosecond is dropped.
+  std::uint64_t scale = unit->nanoseconds;
+  for (const char digit : fraction) {
+    total += static_cast<std::uint64_t>(digit - '0') * scale / 10;
+    scale /= 10;
+  }
+  if (total > kLongest) return bad(whole_text, "is too long a duration");
+  return total;
+}
+
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  // Optimal string alignment: three rows are enough for a swap of neighbours.
+  std::vector<std::size_t> before(b.size() + 1), above(b.size() + 1), row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) above[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t cost = a[i - 1] == b[j - 1] ? 0 : 1;
+      row[j] = std::min({above[j] + 1, row[j - 1] + 1, above[j - 1] + cost});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+        row[j] = std::min(row[j], before[j - 2] + 1);
+      }
+    }
+    std::swap(before, above);
+    std::swap(above, row);
+  }
+  return above[b.size()];
+}
+
+}  // namespace
+
+Parsed<std::uint64_t> parse_number(std::string_view text, std::uint64_t least, std::uint64_t most) {
+  const auto value = decimal(text);
+  if (!value || *value < least || *value > most) {
+    return bad(text,
+               "is not a number from " + std::to_string(least) + " to " + std::to_string(most));
+  }
+  return *value;
+}
+
+Parsed<bool> parse_bool(std::string_view text) {
+  for (const std::string_view word : {"1", "t", "T", "true", "True", "TRUE"}) {
+    if (text == word) return true;
+  }
+  for (const std::string_view word : {"0", "f", "F", "false", "False", "FALSE"}) {
+    if (text == word) return false;
+  }
+  return bad(text, "is neither true nor false");
+}
+
+Parsed<std::chrono::nanoseconds> parse_duration(std::string_view text) {
+  std::string_view rest = text;
+  const bool negative = rest.starts_with('-');
+  if (negative || rest.starts_with('+')) rest.remove_prefix(1);
+  if (rest == "0") return std::chrono::nanoseconds(0);
+  if (rest.empty()) return bad(text, "is not a duration such as 15m, 1h30m or 900s");
+  std::uint64_t total = 0;
+  while (!rest.empty()) {
+    const auto term = take_term(rest, text);
+    if (!term) return term.error();
+    if (*term > kLongest - total) return bad(text, "is too long a duration");
+    total += *term;
+  }
+  const auto value = static_cast<std::int64_t>(total);
+  return std::chrono::nanoseconds(negative ? -value : value);
+}
+
+Parsed<Address> parse_address(std::string_view text) {
+  constexpr std::string_view kNotOne = "is not an IP address";
+  // A zone would be looked up among this host's interfaces.
+  if (text.find('%') != std::string_view::npos)
+    return bad(text, "has a zone, which has no meaning here");
+  if (text.size() > 64 || text.find('\0') != std::string_view::npos) return bad(text, kNotOne);
+  const std::string terminated(text);
+  boost::system::error_code error;
+  if (const auto v4 = make_address_v4(terminated, error); !error) return Address(v4);
+  const auto v6 = make_address_v6(terminated, error);
+  if (error) return bad(text, kNotOne);
+  if (v6.is_v4_mapped()) return bad(text, "is an IPv4 address in IPv6 form: write it as IPv4");
+  return Address(v6);
+}
+
+Network make_network(const Address& address, std::uint8_t prefix_length) {
+  const auto clear = [prefix_length](auto bytes) {
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+      const int kept = std::clamp(int{prefix_length} - static_cast<int>(i) * 8, 0, 8);
+      bytes[i] = static_cast<std::uint8_t>(bytes[i] & (0xFF00 >> kept));
+    }
+    return bytes;
+  };
+  if (address.is_v4()) return {address_v4(clear(address.to_v4().to_bytes())), prefix_length};
+  return {address_v6(clear(address.to_v6().to_bytes())), prefix_length};
+}
+
+Parsed<Network> parse_network(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  if (slash == std::string_view::npos) {
+    return bad(text, "is not a network such as 10.0.0.0/8 or fd00::/64");
+  }
+  const auto address = parse_address(text.substr(0, slash));
+  if (!address) return bad(text, "is not a network: " + address.error().what);
+  const unsigned most = address->is_v4() ? 32 : 128;
+  const auto length = parse_number(text.substr(slash + 1), 0, most);
+  if (!length)
+    return bad(text, "is not a network: its prefix length must be 0-" + std::to_string(most));
+  return make_network(*address, static_cast<std::uint8_t>(*length));
+}
+
+Parsed<HostPort> parse_host_port(std::string_view text, std::uint16_t default_port) {
+  std::string_view host = text;
+  std::optional<std::string_view> port;
+  bool bracketed = false;
+  if (text.starts_with('[')) {
+    const std::size_t close = text.find(']');
+    if (close == std::string_view::npos) return bad(text, "has no closing ]");
+    bracketed = true;
+    host = text.substr(1, close - 1);
+    const std::string_view rest = text.substr(close + 1);
+    if (!rest.empty() && rest[0] != ':') return bad(text, "has text between ] and the port");
+    if (!rest.empty()) port = rest.substr(1);
+  } else if (std::count(text.begin(), text.end(), ':') == 1) {
+    const std::size_t colon = text.find(':');
+    host = text.substr(0, colon);
+    port = text.substr(colon + 1);
+    if (host.empty())
+      return bad(text, "has no address: write 0.0.0.0" + std::string(text) + " or [::]" +
+                           std::string(text));
+  }
+  const auto address = parse_address(host);
+  if (!address) {
+    return bad(text, "is not ADDRESS:PORT such as 0.0.0.0:10256 or [::]:10256");
+  }
+  if (bracketed && address->is_v4()) return bad(text, "has brackets, which only IPv6 takes");
+  if (!port) return HostPort{*address, default_port};
+  const auto number = parse_number(*port, 0, 65535);
+  if (!number) return bad(text, "has no valid port (0-65535)");
+  return HostPort{*address, static_cast<std::uint16_t>(*number)};
+}
+
+Parsed<PortRange> parse_port_range(std::string_view text) {
+  const std::size_t dash = text.find('-');
+  const auto first = parse_number(text.substr(0, dash), 1, 65535);
+  const auto last =
+      dash == std::string_view::npos ? first : parse_number(text.substr(dash + 1), 1, 65535);
+  if (!first || !last) return bad(text, "is not a range of ports (1-65535) such as 30000-32767");
+  if (*first > *last) return bad(text, "ends before it begins");
+  return PortRange{static_cast<std::uint16_t>(*first), static_cast<std::uint16_t>(*last)};
+}
+
+std::string text(const Network& network) {
+  return network.address.to_string() + "/" + std::to_string(network.prefix_length);
+}
+
+std::string text(const HostPort& bind) {
+  const std::string host = bind.address.to_string();
+  return (bind.address.is_v6() ? "[" + host + "]" : host) + ":" + std::to_string(bind.port);
+}
+
+std::string text(std::chrono::milliseconds duration) {
+  const auto total = duration.count();
+  if (total == 0) return "0s";
+  std::string out;
+  if (total >= 3'600'000) out += std::to_string(total / 3'600'000) + "h";
+  if (total / 60'000 % 60 != 0) out += std::to_string(total / 60'000 % 60) + "m";
+  if (total / 1000 % 60 != 0) out += std::to_string(total / 1000 % 60) + "s";
+  if (total % 1000 != 0) out += std::to_string(total % 1000) + "ms";
+  return out;
+}
+
+std::span<const std::string_view> known_schedulers() { return kSchedulers; }
+
+bool is_known_scheduler(std::string_view name) {
+  return std::find(kSchedulers.begin(), kSchedulers.end(), name) != kSchedulers.end();
+}
+
+std::string_view nearest(std::string_view word, std::span<const std::string_view> candidates) {
+  if (word.size() < 2 || word.size() > 64) return {};  // too little to go by; too much work
+  std::string_view best;
+  std::size_t best_distance = std::max<std::size_t>(1, word.size() / 3) + 1;
+  for (const std::string_view candidate : candidates) {
+    const std::size_t distance = edit_distance(word, candidate);
+    if (distance < best_distance) {
+      best = candidate;
+      best_distance = distance;
+    }
+  }
+  return best;
+}
+
+std::string join(std::span<const std::string_view> words) {
+  std::string out;
+  for (const std::string_view word : words) {
+    if (!out.empty()) out += ", ";
+    out += word;
+  }
+  return out;
+}
+
+}  // namespace config

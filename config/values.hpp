@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From the text of one value to the value: numbers, booleans, durations, addresses, networks. Pure.
+//
+// Flags and the YAML file share these, so that "0x10", "0777" or "yes" mean the same in both:
+// nothing but what is written here is taken. Where kube-proxy reads a value with a Go function, the
+// same text is taken.
+//
+// Errors: BadValue says what is wrong with the text, quoting it, without naming the option.
+#pragma once
+
+#include <boost/system/result.hpp>
+#include <chrono>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "config/config.hpp"
+
+namespace config {
+
+struct BadValue {
+  std::string what;
+};
+
+template <typename T>
+using Parsed = boost::system::result<T, BadValue>;
+
+// Decimal digits only, within [least, most].
+[[nodiscard]] Parsed<std::uint64_t> parse_number(std::string_view text, std::uint64_t least,
+                                                 std::uint64_t most);
+
+// As Go's strconv.ParseBool: 1 t T true True TRUE and 0 f F false False FALSE.
+[[nodiscard]] Parsed<bool> parse_bool(std::string_view text);
+
+// As Go's time.ParseDuration: "15m", "1h30m", "1.5h", "900s", "250ms", "0", "-1s".
+[[nodiscard]] Parsed<std::chrono::nanoseconds> parse_duration(std::string_view text);
+
+// "10.0.0.1" or "fd00::1". No zone ("%eth0"), no leading zeros, no IPv4-mapped IPv6.
+[[nodiscard]] Parsed<Address> parse_address(std::string_view text);
+
+// "10.0.0.0/8". Bits behind the prefix are cleared, as Go's net.ParseCIDR does.
+[[nodiscard]] Parsed<Network> parse_network(std::string_view text);
+
+// "0.0.0.0:10256", "[::]:10256", or an address alone ("0.0.0.0", "::", "[::]") with `default_port`.
+[[nodiscard]] Parsed<HostPort> parse_host_port(std::string_view text, std::uint16_t default_port);
+
+struct PortRange {
+  std::uint16_t first = 0;
+  std::uint16_t last = 0;
+};
+// "30000-32767" or one port, 1-65535.
+[[nodiscard]] Parsed<PortRange> parse_port_range(std::string_view text);
+
+// The address with the bits behind the prefix cleared.
+[[nodiscard]] Network make_network(const Address& address, std::uint8_t prefix_length);
+
+[[nodiscard]] std::string text(const Network& network);              // "10.0.0.0/8"
+[[nodiscard]] std::string text(const HostPort& bind);                // "[::]:10256"
+[[nodiscard]] std::string text(std::chrono::milliseconds duration);  // "1h30m", "250ms", "0s"
+
+// The schedulers of the kernel (net/netfilter/ipvs/ip_vs_*.c), most usual first.
+[[nodiscard]] std::span<const std::string_view> known_schedulers();
+[[nodiscard]] bool is_known_scheduler(std::string_view name);
+
+// The candidate a misspelt word most likely meant, or "" when none is near (by edits, a swap of two
+// neighbouring letters counting as one).
+[[nodiscard]] std::string_view nearest(std::string_view word,
+                                       std::span<const std::string_view> candidates);
+
+// "a, b, c".
+[[nodiscard]] std::string join(std::span<const std::string_view> words);
+
+}  // namespace config

@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/yaml.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <yaml-cpp/eventhandler.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <istream>
+#include <optional>
+#include <streambuf>
+#include <unordered_set>
+#include <utility>
+
+#include "config/utf8.hpp"
+
+namespace config {
+namespace {
+
+constexpr std::size_t kMaxDepth = 32;
+// One broken document should not fill the log.
+constexpr std::size_t kMaxFaultsPerDocument = 32;
+
+// Thrown by our own event handler to leave yaml-cpp's recursive parser; never leaves this file.
+struct StopParsing {};
+
+// One document's text and where it stands in the file.
+struct Chunk {
+  std::string_view text;
+  int first_line = 0;
+};
+
+// `---` or `...` alone at the start of a line. YAML gives these their meaning at column 0
+// everywhere, inside block scalars too, so that cutting the text here can never cut a value.
+bool is_marker(std::string_view line, std::string_view marker) {
+  if (!line.starts_with(marker)) return false;
+  return line.size() == marker.size() || line[marker.size()] == ' ' ||
+         line[marker.size()] == '\t' || line[marker.size()] == '\r';
+}
+
+// A document begins at its `---` line (which may carry content) or after a `...` line.
+std::vector<Chunk> split_documents(std::string_view text) {
+  std::vector<Chunk> chunks;
+  std::size_t start = 0;
+  int first_line = 0;
+  int line_number = 0;
+  const auto cut = [&](std::size_t end) {
+    if (end > start) chunks.push_back({text.substr(start, end - start), first_line});
+  };
+  for (std::size_t at = 0; at < text.size(); ++line_number) {
+    const std::size_t newline = text.find('\n', at);
+    const std::size_t next = newline == std::string_view::npos ? text.size() : newline + 1;
+    const std::string_view line =
+        text.substr(at, (newline == std::string_view::npos ? next : newline) - at);
+    if (is_marker(line, "---")) {
+      cut(at);
+      start = at;
+      first_line = line_number;
+    } else if (is_marker(line, "...")) {
+      cut(at);
+      start = next;
+      first_line = line_number + 1;
+    }
+    at = next;
+  }
+  cut(text.size());
+  return chunks;
+}
+
+// The pre-pass: looks at a document's events before a tree of it is built, and refuses what the
+// head of yaml.hpp lists.
+class Inspector final : public YAML::EventHandler {
+ public:
+  struct Finding {
+    YAML::Mark mark;
+    std::string what;
+  };
+
+  const std::vector<Finding>& findings() const { return findings_; }
+  // Whether there is anything in the document but comments and null.
+  bool has_content() const { return has_content_; }
+
+  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentEnd() override {}
+
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    refuse_anchor(mark, anchor);
+    if (frames_.empty()) return;
+    if (!at_key()) return value_done();
+    refuse(mark, "a key is missing before \":\"");
+    frames_.back().expects_key = false;
+  }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
+    has_content_ = true;
+    refuse(mark, "aliases (*name) are not supported: write the value out");
+    if (at_key()) {
+      frames_.back().expects_key = false;
+    } else {
+      value_done();
+    }
+  }
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
+    has_content_ = true;
+    refuse_anchor(mark, anchor);
+    refuse_tag(mark, tag);
+    if (at_key()) {
+      take_key(mark, value);
+    } else {
+      value_done();
+    }
+  }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
+    open(mark, tag, anchor, false);
+  }
+  void OnSequenceEnd() override { close(); }
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
+    open(mark, tag, anchor, true);
+  }
+  void OnMapEnd() override { close(); }
+
+ private:
+  struct Frame {
+    bool is_map = false;
+    bool expects_key = false;              // maps: the next event is a key
+    std::unordered_set<std::string> keys;  // maps: those seen so far
+  };
+
+  bool at_key() const {
+    return !frames_.empty() && frames_.back().is_map && frames_.back().expects_key;
+  }
+
+  void value_done() {
+    if (!frames_.empty() && frames_.back().is_map) frames_.back().expects_key = true;
+  }
+
+  void take_key(const YAML::Mark& mark, const std::string& key) {
+    if (!frames_.back().keys.insert(key).second) refuse(mark, "duplicate key \"" + key + "\"");
+    frames_.back().expects_key = false;
+  }
+
+  void open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, bool is_map) {
+    has_content_ = true;
+    refuse_anchor(mark, anchor);
+    refuse_tag(mark, tag);
+    if (at_key()) {
+      refuse(mark, "a key must be a single word or string");
+      throw StopParsing{};
+    }
+    if (frames_.size() == kMaxDepth) {
+      refuse(mark, "nested deeper than " + std::to_string(kMaxDepth) + " levels");
+      throw StopParsing{};
+    }
+    frames_.push_back({.is_map = is_map, .expects_key = is_map, .keys = {}});
+  }
+  void close() {
+    frames_.pop_back();
+    value_done();
+  }
+
+  void refuse_anchor(const YAML::Mark& mark, YAML::anchor_t anchor) {
+    if (anchor != 0) refuse(mark, "anchors (&name) are not supported: write the value out");
+  }
+  // yaml-cpp says "?" for an untagged plain value and "!" for an untagged quoted one.
+  void refuse_tag(const YAML::Mark& mark, const std::string& tag) {
+    if (!tag.empty() && tag != "?" && tag != "!") refuse(mark, "tags (!type) are not supported");
+  }
+  void refuse(const YAML::Mark& mark, std::string what) {
+    findings_.push_back({mark, std::move(what)});
+    if (findings_.size() == kMaxFaultsPerDocument) throw StopParsing{};
+  }
+
+  std::vector<Frame> frames_;
+  std::vector<Finding> findings_;
+  bool has_content_ = false;
+};
+
+// Reads the characters where they stand: YAML::Load(std::string) and istringstream would each copy
+// them.
+class ViewBuffer final : public std::streambuf {
+ public:
+  explicit ViewBuffer(std::string_view text) {
+    // The get area is never written to: streambuf has no const form.
+    char* begin = const_cast<char*>(text.data());
+    setg(begin, begin, begin + text.size());
+  }
+};
+
+// What became of one chunk.
+struct ChunkOutcome {
+  bool empty = false;
+  std::optional<YAML::Node> root;
+  std::vector<Inspector::Finding> findings;
+};
+
+// yaml-cpp skips a %YAML or %TAG line; after the split it would also stand without its document.
+std::optional<Inspector::Finding> find_directive(std::string_view text) {
+  int line_number = 0;
+  for (std::size_t at = 0; at < text.size(); ++line_number) {
+    if (text[at] == '%') {
+      YAML::Mark mark;
+      mark.line = line_number;
+      return Inspector::Finding{mark, "directives (%YAML, %TAG) are not supported"};
+    }
+    if (text[at] != '#' && text[at] != '\n' && text[at] != '\r') return std::nullopt;
+    const std::size_t newline = text.find('\n', at);
+    if (newline == std::string_view::npos) return std::nullopt;
+    at = newline + 1;
+  }
+  return std::nullopt;
+}
+
+// yaml-cpp's own words, and better ones where its are hard to act on.
+std::string explain(const std::string& message) {
+  if (message == "illegal EOF in scalar") return "a quoted string is not closed";
+  if (message == "illegal map value") return "a \":\" where no key can stand (quote the value?)";
+  return message;
+}
+
+// The one place that calls yaml-cpp's parser and the one that sees its exceptions.
+ChunkOutcome parse_chunk(std::string_view text) {
+  ChunkOutcome outcome;
+  if (auto directive = find_directive(text)) {
+    outcome.findings.push_back(*std::move(directive));
+    return outcome;
+  }
+  Inspector inspector;
+  try {
+    // At a line break before the end of the input yaml-cpp forgets to ask whether a quoted string
+    // was closed, so that one missing quote would swallow the rest of the file. Without it, it does
+    // ask.
+    ViewBuffer buffer(text.substr(0, text.find_last_not_of(" \t\r\n") + 1));
+    std::istream stream(&buffer);
+    YAML::Parser parser(stream);
+    const bool found = parser.HandleNextDocument(inspector);
+    outcome.empty = !found || (!inspector.has_content() && inspector.findings().empty());
+    outcome.findings = inspector.findings();
+    Inspector rest;
+    // yaml-cpp takes "[1] }" for two documents and YAML::Load would drop the second in silence.
+    if (found && parser.HandleNextDocument(rest)) {
+      YAML::Mark mark;
+      mark.line = -1;
+      outcome.findings.push_back({mark, "there is text after the end of the document"});
+      outcome.empty = false;
+    }
+    if (outcome.empty || !outcome.findings.empty()) return outcome;
+    ViewBuffer again(text);
+    std::istream second(&again);
+    outcome.root = YAML::Load(second);
+  } catch (const StopParsing&) {
+    outcome.findings = inspector.findings();
+  } catch (const YAML::Exception& broken) {
+    outcome.findings = inspector.findings();
+    outcome.findings.push_back({broken.mark, "not valid YAML: " + explain(broken.msg)});
+  }
+  return outcome;
+}
+
+YamlFault whole_file(const std::string& name, std::string what) {
+  return {.file = name, .line = 0, .column = 0, .what = std::move(what)};
+}
+
+std::string too_long(std::size_t max_bytes) {
+  return "longer than " + std::to_string(max_bytes) + " bytes";
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+// Reads at most max_bytes + 1 bytes; the reason why not, or "".
+std::string read_whole(const std::string& path, std::size_t max_bytes, std::string& text) {
+  // O_NONBLOCK: opening a FIFO must not wait for a writer.
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (file.get() < 0) return std::string("cannot be opened: ") + std::strerror(errno);
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0)
+    return std::string("cannot be read: ") + std::strerror(errno);
+  if (S_ISDIR(status.st_mode)) return "is a directory, not a file";
+  if (!S_ISREG(status.st_mode)) return "is not a regular file";
+  if (status.st_size > 0 && static_cast<std::size_t>(status.st_size) > max_bytes) {
+    return too_long(max_bytes);
+  }
+  // The size is a hint: files under /proc say 0, and a file may grow while it is read.
+  text.resize(static_cast<std::size_t>(status.st_size) + 1);
+  std::size_t length = 0;
+  while (true) {
+    const ssize_t got = ::read(file.get(), text.data() + length, text.size() - length);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return std::string("cannot be read: ") + std::strerror(errno);
+    if (got == 0) break;
+    length += static_cast<std::size_t>(got);
+    if (length > max_bytes) return too_long(max_bytes);
+    if (length == text.size()) text.resize(std::min(max_bytes + 1, length + 65536));
+  }
+  text.resize(length);
+  return {};
+}
+
+}  // namespace
+
+std::string YamlFault::place() const {
+  if (line == 0) return file;
+  return file + ":" + std::to_string(line) + ":" + std::to_string(column);
+}
+
+std::string YamlFault::text() const { return place() + ": " + what; }
+
+YamlFile load_yaml_text(std::string_view text, const std::string& name, const YamlLimits& limits) {
+  YamlFile file;
+  if (text.size() > limits.max_bytes) {
+    file.faults.push_back(whole_file(name, too_long(limits.max_bytes)));
+    return file;
+  }
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  if (const auto bad = find_bad_text(text)) {
+    file.faults.push_back(
+        {.file = name, .line = bad->line, .column = bad->column, .what = bad->what});
+    return file;
+  }
+  int index = 0;
+  for (const Chunk& chunk : split_documents(text)) {
+    ChunkOutcome outcome = parse_chunk(chunk.text);
+    if (outcome.empty) continue;
+    if (++index > 1 && !limits.multiple_documents) {
+      file.faults.push_back({.file = name,
+                             .line = chunk.first_line + 1,
+                             .column = 1,
+                             .what = "a second document (---): only one is allowed here"});
+      break;
+    }
+    for (Inspector::Finding& finding : outcome.findings) {
+      // A finding without a place of its own is told at the document's first line.
+      const int line = finding.mark.line < 0 ? 0 : finding.mark.line;
+      file.faults.push_back({.file = name,
+                             .line = chunk.first_line + line + 1,
+                             .column = (finding.mark.column < 0 ? 0 : finding.mark.column) + 1,
+                             .what = std::move(finding.what)});
+    }
+    if (outcome.root) {
+      file.documents.push_back(
+          {.root = *outcome.root, .first_line = chunk.first_line, .index = index});
+    }
+  }
+  return file;
+}
+
+YamlFile load_yaml_file(const std::string& path, const YamlLimits& limits) {
+  std::string text;
+  if (std::string why = read_whole(path, limits.max_bytes, text); !why.empty()) {
+    YamlFile file;
+    file.faults.push_back(whole_file(path, std::move(why)));
+    return file;
+  }
+  return load_yaml_text(text, path, limits);
+}
+
+}  // namespace config

@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The file of --config, in both of its kinds.
+#include "config/file.hpp"
+
+#include <rapidcheck.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "config/parse.hpp"
+#include "config/values.hpp"
+
+namespace {
+
+using namespace config;
+using Lines = std::vector<std::string>;
+
+const std::string kOurs = "apiVersion: kube-ipvs.io/v1alpha1\nkind: KubeIpvsConfiguration\n";
+const std::string kProxys =
+    "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n";
+
+Environment node_a() {
+  Environment environment;
+  environment.host_name = "node-a";
+  return environment;
+}
+
+Config good(const std::string& text) {
+  ParseOutcome outcome = parse_file_text(text, "f", node_a());
+  for (const Fault& fault : outcome.faults) UNSCOPED_INFO(fault.text());
+  REQUIRE(outcome.config.has_value());
+  return *outcome.config;
+}
+
+Lines faults(const std::string& text) {
+  Lines out;
+  for (const Fault& fault : parse_file_text(text, "f", node_a()).faults)
+    out.push_back(fault.text());
+  return out;
+}
+
+Config defaults() {
+  Config config;
+  config.node_name = "node-a";
+  return config;
+}
+
+// The file that kubeadm writes for kube-proxy.
+const char* const kKubeadm = R"(
+apiVersion: kubeproxy.config.k8s.io/v1alpha1
+bindAddress: 0.0.0.0
+bindAddressHardFail: false
+clientConnection:
+  acceptContentTypes: ""
+  burst: 0
+  contentType: ""
+  kubeconfig: /var/lib/kube-proxy/kubeconfig.conf
+  qps: 0
+clusterCIDR: 10.244.0.0/16
+configSyncPeriod: 0s
+conntrack:
+  maxPerCore: null
+  min: null
+  tcpBeLiberal: false
+  tcpCloseWaitTimeout: null
+  tcpEstablishedTimeout: null
+  udpStreamTimeout: 0s
+  udpTimeout: 0s
+detectLocal:
+  bridgeInterface: ""
+  interfaceNamePrefix: ""
+detectLocalMode: ""
+enableProfiling: false
+healthzBindAddress: ""
+hostnameOverride: ""
+iptables:
+  localhostNodePorts: null
+  masqueradeAll: false
+  masqueradeBit: null
+  minSyncPeriod: 0s
+  syncPeriod: 0s
+ipvs:
+  excludeCIDRs: null
+  minSyncPeriod: 0s
+  scheduler: ""
+  strictARP: true
+  syncPeriod: 0s
+  tcpFinTimeout: 0s
+  tcpTimeout: 0s
+  udpTimeout: 0s
+kind: KubeProxyConfiguration
+logging:
+  flushFrequency: 0
+  options:
+    json:
+      infoBufferSize: "0"
+    text:
+      infoBufferSize: "0"
+  verbosity: 0
+metricsBindAddress: ""
+mode: ipvs
+nftables:
+  masqueradeAll: false
+  masqueradeBit: null
+  minSyncPeriod: 0s
+  syncPeriod: 0s
+nodePortAddresses: null
+oomScoreAdj: null
+portRange: ""
+showHiddenMetricsForVersion: ""
+winkernel:
+  enableDSR: false
+  forwardHealthCheckVip: false
+  networkName: ""
+  rootHnsEndpointName: ""
+  sourceVip: ""
+)";
+
+}  // namespace
+
+TEST_CASE("a file with nothing but its kind leaves every default") {
+  CHECK(good(kOurs) == defaults());
+  CHECK(good(kProxys) == defaults());
+}
+
+TEST_CASE("the file that kubeadm writes for kube-proxy works as it is, without a warning") {
+  Config expected = defaults();
+  expected.kubeconfig = "/var/lib/kube-proxy/kubeconfig.conf";
+  expected.cluster_cidrs = {*parse_network("10.244.0.0/16")};
+  expected.ipvs_strict_arp = true;
+  CHECK(good(kKubeadm) == expected);
+}
+
+TEST_CASE("kube-proxy's keys without a meaning here, and unknown ones, are warnings in its kind") {
+  const Config config =
+      good(kProxys +
+           "conntrack: {min: 131072}\nipvs: {syncPeriod: 30s, excludeCIDRs: [10.0.0.0/8]}\n"
+           "oomScoreAdj: -999\ndetectLocalMode: ClusterCIDR\nschedular: rr\nmanifests: /m\n");
+  CHECK(
+      config.warnings ==
+      Lines{"f:3:1: conntrack: ignored: the host's connection tracking limits are left as they are",
+            "f:4:8: ipvs.syncPeriod: ignored: there is no periodic resync: a change is programmed "
+            "when it comes",
+            "f:4:25: ipvs.excludeCIDRs: ignored: virtual servers that kube-ipvs did not make are "
+            "never touched",
+            "f:5:1: oomScoreAdj: ignored: set it where the process is started (Pod priority or "
+            "systemd's "
+            "OOMScoreAdjust)",
+            "f:7:1: schedular: unknown key; ignored",
+            "f:8:1: manifests: unknown key in this kind: it belongs to KubeIpvsConfiguration; "
+            "ignored"});
+  CHECK(config.manifests.empty());
+}
+
+TEST_CASE("a wrong value is a fault in kube-proxy's kind too") {
+  CHECK(faults(kProxys + "mode: iptables\nipvs:\n  tcpTimeout: 5\n") ==
+        Lines{"f:3:7: mode: \"iptables\" is not supported: the only mode of kube-ipvs is ipvs",
+              "f:5:15: ipvs.tcpTimeout: \"5\" has no unit: write for example 900s, 15m or 1h30m"});
+}
+
+TEST_CASE("our kind takes kube-proxy's structure and keys of its own") {
+  const Config config = good(
+      kOurs +
+      "ipvs: {scheduler: wlc, udpTimeout: 90s}\n"
+      "iptables: {masqueradeBit: 3}\nlogging: {verbosity: 4}\n"
+      "masqueradeAll: true\nnodePortAddresses: [10.0.0.0/8, \"fd00::/8\"]\n"
+      "clusterCIDR: 10.244.0.0/16,fd00:1::/56\nmetricsBindAddress: \"\"\n"
+      "vipBinding: route\nendpointSource: endpointslice\nmanifests: /m\n"
+      "serviceClusterIPRange: [10.9.0.0/16]\nserviceNodePortRange: 1000-2000\nlogFormat: json\n");
+  CHECK(config.ipvs_scheduler == "wlc");
+  CHECK(config.ipvs_udp_timeout == 90);
+  CHECK(config.masquerade_mark == 8);
+  CHECK(config.masquerade_all);
+  CHECK(config.verbosity == 4);
+  CHECK(config.nodeport_addresses.size() == 2);
+  CHECK(config.cluster_cidrs.size() == 2);
+  CHECK_FALSE(config.metrics_bind.has_value());
+  CHECK(config.vip_binding == VipBinding::kRoute);
+  CHECK(config.endpoint_source == EndpointSource::kEndpointSlice);
+  CHECK(config.manifests == "/m");
+  CHECK(text(config.service_cluster_ip_range.at(0)) == "10.9.0.0/16");
+  CHECK(config.node_port_last == 2000);
+  CHECK(config.log_format == LogFormat::kJson);
+}
+
+TEST_CASE("every fault of a file is told with its place and the nearest known key") {
+  CHECK(faults(kOurs + R"(ipvs:
+  schedular: lc
+  scheduler: lcc
+  strictARP: yes
+masqueradeAll: true
+iptables: {masqueradeAll: false, masqueradeBit: "14"}
+clusterCIDR: [10.0.0.0/8, nope, {a: b}]
+metricsBindAddress: {a: b}
+conntrack: {min: 3}
+vipBinding: [route]
+logging: text
+)") == Lines{"f:4:3: ipvs.schedular: unknown key: did you mean \"scheduler\"?",
+             "f:6:14: ipvs.strictARP: must be true or false, not \"yes\"",
+             "f:8:12: iptables.masqueradeAll: the same setting is already at f:7:16",
+             "f:8:49: iptables.masqueradeBit: must be a number without quotes, not \"14\"",
+             "f:9:33: clusterCIDR: must be a list of plain values",
+             "f:10:21: metricsBindAddress: must be one value, not a map",
+             "f:11:1: conntrack: a key of kube-proxy's without a meaning here: the host's "
+             "connection tracking limits "
+             "are left as they are",
+             "f:12:13: vipBinding: must be one value, not a list",
+             "f:13:10: logging: must be a map of keys",
+             "f:5:14: ipvs.scheduler: \"lcc\" is not a scheduler of the kernel; known: rr, wrr, "
+             "lc, wlc, sh, mh, dh, "
+             "sed, nq, fo, ovf, lblc, lblcr, twos; did you mean \"lc\"?",
+             "f:9:27: clusterCIDR: \"nope\" is not a network such as 10.0.0.0/8 or fd00::/64"});
+}
+
+TEST_CASE("a text with control characters is refused") {
+  CHECK(faults(kOurs + "kubeconfig: \"a\\0b\"\n") ==
+        Lines{"f:3:13: kubeconfig: must not contain control characters"});
+}
+
+TEST_CASE("numbers and booleans are not those of YAML 1.1") {
+  CHECK(faults(kOurs + "verbosity: 0x2\n").size() == 1);
+  CHECK(good(kOurs + "verbosity: 010\n").verbosity == 10);
+  CHECK(faults(kOurs + "masqueradeAll: on\n").size() == 1);
+  CHECK(faults(kOurs + "masqueradeAll: \"true\"\n").size() == 1);
+  CHECK(good(kOurs + "masqueradeAll: True\n").masquerade_all);
+}
+
+TEST_CASE("a file without a kind that is known says which are") {
+  CHECK(faults("a: b\n") == Lines{"f:1:1: must have \"apiVersion: kube-ipvs.io/v1alpha1\" with "
+                                  "\"kind: KubeIpvsConfiguration\" or "
+                                  "\"apiVersion: kubeproxy.config.k8s.io/v1alpha1\" with \"kind: "
+                                  "KubeProxyConfiguration\", but has nothing"});
+  CHECK(faults("apiVersion: v1\nkind: [x]\n")
+            .at(0)
+            .ends_with("but has \"apiVersion: v1\" with \"kind: \""));
+  CHECK(faults("- a\n") == Lines{"f:1:1: the file must be a map of keys"});
+  CHECK(faults("# nothing\n") == Lines{"f: is empty: apiVersion and kind are needed"});
+}
+
+TEST_CASE("broken YAML and a second document are faults of the file") {
+  CHECK(faults(kOurs + "mode: \"ipvs\n").at(0).find("a quoted string is not closed") !=
+        std::string::npos);
+  CHECK(faults(kOurs + "---\na: b\n") ==
+        Lines{"f:3:1: a second document (---): only one is allowed here"});
+}
+
+TEST_CASE("places count from the start of the file, not of the document") {
+  CHECK(faults("# a\n# b\n---\n" + kOurs + "x: 1\n") == Lines{"f:6:1: x: unknown key"});
+}
+
+TEST_CASE("flags win over the file, lists as a whole, and faults of both are told") {
+  Environment environment = node_a();
+  std::string text =
+      kOurs +
+      "ipvs: {scheduler: lc, strictARP: true}\nnodePortAddresses: [10.0.0.0/8]\nverbosity: 3\n";
+  environment.load_file = [&text](const std::string& path) { return load_yaml_text(text, path); };
+  const std::vector<const char*> argv = {"kube-ipvs", "--config=f", "--ipvs-scheduler=sh",
+                                         "--nodeport-addresses=primary", "--ipvs-strict-arp=false"};
+  const auto run = [&] { return parse(static_cast<int>(argv.size()), argv.data(), environment); };
+  const ParseOutcome outcome = run();
+  REQUIRE(outcome.config.has_value());
+  CHECK(outcome.config->ipvs_scheduler == "sh");
+  CHECK_FALSE(outcome.config->ipvs_strict_arp);
+  CHECK(outcome.config->nodeport_addresses.empty());
+  CHECK(outcome.config->nodeport_addresses_primary);
+  CHECK(outcome.config->verbosity == 3);
+
+  text = kOurs + "ipvs: {scheduler: nope}\nhostnameOverride: a_b\n";
+  const ParseOutcome bad = run();
+  REQUIRE(bad.faults.size() == 2);
+  CHECK(bad.faults[0].where == "f:3:19");
+  CHECK(bad.faults[1].where == "f:4:19");
+}
+
+TEST_CASE("a missing file is a fault") {
+  const std::vector<const char*> argv = {"kube-ipvs", "--config", "/does/not/exist.yaml"};
+  const ParseOutcome outcome = parse(3, argv.data(), node_a());
+  REQUIRE(outcome.faults.size() == 1);
+  CHECK(outcome.faults[0].text() ==
+        "/does/not/exist.yaml: cannot be opened: No such file or directory");
+}
+
+TEST_CASE("the example file has every key, at its default") {
+  const auto path = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path() /
+                    "examples" / "kube-ipvs.yaml";
+  std::ifstream file(path);
+  REQUIRE(file.is_open());
+  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  CHECK(good(text) == defaults());
+  const YamlFile yaml = load_yaml_text(text, "example");
+  const YAML::Node& root = yaml.documents.at(0).root;
+  for (const Option& option : options()) {
+    const std::string key(option.own_key.empty() ? option.key : option.own_key);
+    if (key.empty()) continue;
+    CAPTURE(key);
+    const std::size_t dot = key.find('.');
+    const YAML::Node node =
+        dot == std::string::npos ? root[key] : root[key.substr(0, dot)][key.substr(dot + 1)];
+    CHECK(node.IsDefined());
+  }
+}
+
+TEST_CASE("a Config written as a file and read back is the same Config") {
+  const auto network = [](bool v4, int least, int most) {
+    const auto length = static_cast<std::uint8_t>(*rc::gen::inRange(least, most + 1));
+    if (v4)
+      return make_network(boost::asio::ip::address_v4(*rc::gen::arbitrary<std::uint32_t>()),
+                          length);
+    auto bytes = *rc::gen::arbitrary<boost::asio::ip::address_v6::bytes_type>();
+    bytes[0] = 0xfd;
+    return make_network(boost::asio::ip::address_v6(bytes), length);
+  };
+  REQUIRE(rc::check("config -> YAML -> config", [&network] {
+    Config config;
+    config.node_name = "node-a";
+    config.kubeconfig = *rc::gen::container<std::string>(rc::gen::inRange<char>(' ', 127));
+    config.ipvs_scheduler = std::string(*rc::gen::elementOf(
+        std::vector<std::string_view>(known_schedulers().begin(), known_schedulers().end())));
+    config.ipvs_strict_arp = *rc::gen::arbitrary<bool>();
+    config.ipvs_tcp_timeout = *rc::gen::inRange(0u, 2147484u);
+    config.ipvs_udp_timeout = *rc::gen::inRange(0u, 2147484u);
+    config.min_sync_period = std::chrono::milliseconds(*rc::gen::inRange(0, 3'600'001));
+    config.vip_binding = *rc::gen::element(VipBinding::kAddress, VipBinding::kRoute);
+    config.endpoint_source =
+        *rc::gen::element(EndpointSource::kSelector, EndpointSource::kEndpointSlice);
+    config.log_format = *rc::gen::element(LogFormat::kText, LogFormat::kJson);
+    config.masquerade_all = *rc::gen::arbitrary<bool>();
+    config.masquerade_mark = 1u << *rc::gen::inRange(0, 32);
+    if (*rc::gen::arbitrary<bool>()) config.cluster_cidrs.push_back(network(true, 0, 32));
+    if (*rc::gen::arbitrary<bool>()) config.cluster_cidrs.push_back(network(false, 0, 128));
+    config.nodeport_addresses_primary = *rc::gen::arbitrary<bool>();
+    const int count = config.nodeport_addresses_primary ? 0 : *rc::gen::inRange(0, 5);
+    for (int i = 0; i < count; ++i) config.nodeport_addresses.push_back(network(i % 2 == 0, 0, 32));
+    if (*rc::gen::arbitrary<bool>()) config.metrics_bind.reset();
+    if (*rc::gen::arbitrary<bool>()) config.healthz_bind.reset();
+    config.verbosity = *rc::gen::inRange(0, 11);
+    const ParseOutcome outcome = parse_file_text(to_yaml(config), "f", node_a());
+    for (const Fault& fault : outcome.faults) RC_LOG() << fault.text() << "\n";
+    RC_ASSERT(outcome.config.has_value());
+    RC_ASSERT(*outcome.config == config);
+  }));
+}

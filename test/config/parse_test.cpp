@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The command line and the values it gives; the file is in file_test.cpp.
+#include "config/parse.hpp"
+
+#include <algorithm>
+#include <catch2/catch_test_macros.hpp>
+#include <chrono>
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "config/options.hpp"
+#include "config/values.hpp"
+
+namespace {
+
+using namespace config;
+
+Environment node_a() {
+  Environment environment;
+  environment.host_name = "Node-A";
+  environment.commands = {{"plan", "", "show the plan"}, {"explain", "ADDRESS", "say why"}};
+  environment.load_file = [](const std::string& path) { return load_yaml_text("", path); };
+  return environment;
+}
+
+ParseOutcome run(std::initializer_list<const char*> words,
+                 const Environment& environment = node_a()) {
+  std::vector<const char*> argv = {"kube-ipvs"};
+  argv.insert(argv.end(), words);
+  return parse(static_cast<int>(argv.size()), argv.data(), environment);
+}
+
+Config good(std::initializer_list<const char*> words, const Environment& environment = node_a()) {
+  ParseOutcome outcome = run(words, environment);
+  for (const Fault& fault : outcome.faults) UNSCOPED_INFO(fault.text());
+  REQUIRE(outcome.config.has_value());
+  return *outcome.config;
+}
+
+std::vector<std::string> faults(std::initializer_list<const char*> words,
+                                const Environment& environment = node_a()) {
+  const ParseOutcome outcome = run(words, environment);
+  CHECK_FALSE(outcome.config.has_value());
+  std::vector<std::string> out;
+  for (const Fault& fault : outcome.faults) out.push_back(fault.text());
+  return out;
+}
+
+using Lines = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("with nothing given every value is its default") {
+  Config expected;
+  expected.node_name = "node-a";
+  CHECK(good({}) == expected);
+}
+
+TEST_CASE("a flag's value stands after = or in the next word") {
+  CHECK(good({"--ipvs-scheduler=lc"}).ipvs_scheduler == "lc");
+  CHECK(good({"--ipvs-scheduler", "lc"}).ipvs_scheduler == "lc");
+  CHECK(good({"--kubeconfig=/a=b"}).kubeconfig == "/a=b");
+  CHECK(good({"--master", "--x"}).master == "--x");
+  CHECK(good({"--hostname_override=b"}).node_name == "b");
+}
+
+TEST_CASE("an empty value is a value, and does not take the next word") {
+  const Config config = good({"--metrics-bind-address=", "--healthz-bind-address", "", "--v=2"});
+  CHECK_FALSE(config.metrics_bind.has_value());
+  CHECK_FALSE(config.healthz_bind.has_value());
+  CHECK(config.verbosity == 2);
+}
+
+TEST_CASE("a switch is on by its name alone and takes its value only after =") {
+  CHECK(good({"--masquerade-all"}).masquerade_all);
+  CHECK(good({"--masquerade-all=true", "--cleanup=1"}).cleanup);
+  CHECK_FALSE(good({"--masquerade-all", "--masquerade-all=false"}).masquerade_all);
+  CHECK(faults({"--masquerade-all=maybe"}) ==
+        Lines{"--masquerade-all: \"maybe\" is neither true nor false"});
+  CHECK(faults({"--masquerade-all="}) == Lines{"--masquerade-all: \"\" is neither true nor false"});
+}
+
+TEST_CASE("verbosity is taken in all forms that Go programs take") {
+  for (const char* word : {"-v=3", "--v=3", "-v3"}) CHECK(good({word}).verbosity == 3);
+  CHECK(good({"-v", "3"}).verbosity == 3);
+  CHECK(good({"--v", "3"}).verbosity == 3);
+  CHECK(faults({"-v=11"}) == Lines{"--v: \"11\" is not a number from 0 to 10"});
+  CHECK(faults({"-v"}) == Lines{"--v: a value is missing"});
+}
+
+TEST_CASE("of a flag given twice the last counts, and lists add up") {
+  CHECK(good({"--ipvs-scheduler=lc", "--ipvs-scheduler=sh"}).ipvs_scheduler == "sh");
+  const Config config =
+      good({"--nodeport-addresses=10.0.0.0/8, 10.1.0.0/16", "--nodeport-addresses", "fd00::/8"});
+  REQUIRE(config.nodeport_addresses.size() == 3);
+  CHECK(text(config.nodeport_addresses[2]) == "fd00::/8");
+  CHECK(good({"--cluster-cidr="}).cluster_cidrs.empty());
+}
+
+TEST_CASE("every value of our own and of kube-proxy's reaches the Config") {
+  const Config config = good(
+      {"--kubeconfig=k", "--master=https://10.0.0.1", "--ipvs-strict-arp",
+       "--ipvs-tcp-timeout=1h30m", "--ipvs-tcpfin-timeout=900s", "--ipvs-udp-timeout=5m",
+       "--ipvs-min-sync-period=250ms", "--vip-binding=route", "--endpoint-source=endpointslice",
+       "--iptables-masquerade-bit=31", "--cluster-cidr=10.244.0.0/16,fd00::/56",
+       "--bind-address=10.0.0.7", "--metrics-bind-address=0.0.0.0", "--healthz-bind-address=[::]:0",
+       "--bind-address-hard-fail", "--log-format=json", "--proxy-mode=ipvs"});
+  CHECK(config.kubeconfig == "k");
+  CHECK(config.master == "https://10.0.0.1");
+  CHECK(config.ipvs_strict_arp);
+  CHECK(config.ipvs_tcp_timeout == 5400);
+  CHECK(config.ipvs_tcp_fin_timeout == 900);
+  CHECK(config.ipvs_udp_timeout == 300);
+  CHECK(config.min_sync_period == std::chrono::milliseconds(250));
+  CHECK(config.vip_binding == VipBinding::kRoute);
+  CHECK(config.endpoint_source == EndpointSource::kEndpointSlice);
+  CHECK(config.masquerade_mark == 0x80000000);
+  CHECK(config.cluster_cidrs.size() == 2);
+  CHECK(config.bind_address.to_string() == "10.0.0.7");
+  CHECK(text(*config.metrics_bind) == "0.0.0.0:10249");
+  CHECK(text(*config.healthz_bind) == "[::]:0");
+  CHECK(config.bind_address_hard_fail);
+  CHECK(config.log_format == LogFormat::kJson);
+  CHECK(config.warnings.empty());
+}
+
+TEST_CASE("--logging-format is kube-proxy's name of --log-format") {
+  CHECK(good({"--logging-format=json"}).log_format == LogFormat::kJson);
+}
+
+TEST_CASE("an unknown flag is named with the nearest known one") {
+  CHECK(faults({"--ipvs-schedular=rr"}) ==
+        Lines{"--ipvs-schedular: unknown flag: did you mean --ipvs-scheduler?"});
+  CHECK(faults({"-config", "x"}) == Lines{"-config: unknown flag: did you mean --config?"});
+  CHECK(faults({"--quux", "value"}) == Lines{"--quux: unknown flag; --help lists them"});
+}
+
+TEST_CASE("every fault of a command line is told") {
+  CHECK(faults({"--quux", "--ipvs-scheduler=x", "--v=x", "--vip-binding=y",
+                "--cluster-cidr=z,10.0.0.0/8", "--master"}) ==
+        Lines{"--master: a value is missing", "--quux: unknown flag; --help lists them",
+              "--ipvs-scheduler: \"x\" is not a scheduler of the kernel; known: rr, wrr, lc, wlc, "
+              "sh, mh, dh, sed, nq, "
+              "fo, ovf, lblc, lblcr, twos",
+              "--vip-binding: \"y\" is not one of: address, route",
+              "--cluster-cidr: \"z\" is not a network such as 10.0.0.0/8 or fd00::/64",
+              "--v: \"x\" is not a number from 0 to 10"});
+}
+
+TEST_CASE("flags of kube-proxy without a meaning here are taken with one warning each") {
+  const Config config =
+      good({"--ipvs-sync-period=30s", "--feature-gates", "A=true,B=false", "--profiling",
+            "--oom-score-adj", "-999", "--conntrack-max-per-core=0", "--kube-api-qps=5",
+            "--log_dir=/x", "--alsologtostderr"});
+  REQUIRE(config.warnings.size() == 8);
+  CHECK(config.warnings[0] ==
+        "--ipvs-sync-period: ignored: there is no periodic resync: a change is programmed when it "
+        "comes");
+  CHECK(good({"--detect-local-mode=ClusterCIDR", "--profiling=false", "--logtostderr"})
+            .warnings.empty());
+  CHECK(good({"--detect-local-mode=NodeCIDR"}).warnings.size() == 1);
+}
+
+TEST_CASE("another mode of kube-proxy is refused") {
+  CHECK(faults({"--proxy-mode=iptables"}) ==
+        Lines{"--proxy-mode: \"iptables\" is not supported: the only mode of kube-ipvs is ipvs"});
+  CHECK(faults({"--init-only"}) ==
+        Lines{"--init-only: kube-ipvs does not have this mode of kube-proxy"});
+  good({"--proxy-mode="});
+}
+
+TEST_CASE("timeouts keep within what the kernel takes") {
+  CHECK(faults({"--ipvs-tcp-timeout=-1s"}) == Lines{"--ipvs-tcp-timeout: must not be negative"});
+  CHECK(faults({"--ipvs-udp-timeout=2147484s"}) ==
+        Lines{"--ipvs-udp-timeout: must not be over 2147483s, the most the kernel takes"});
+  CHECK(good({"--ipvs-udp-timeout=2147483s"}).ipvs_udp_timeout == 2147483);
+  CHECK(
+      faults({"--ipvs-tcpfin-timeout=1500ms"}) ==
+      Lines{
+          "--ipvs-tcpfin-timeout: must be a whole number of seconds: the kernel counts in these"});
+  CHECK(faults({"--ipvs-min-sync-period=-5s"}) ==
+        Lines{"--ipvs-min-sync-period: must not be negative"});
+  CHECK(faults({"--ipvs-min-sync-period=61m"}) ==
+        Lines{"--ipvs-min-sync-period: must not be over 1h"});
+}
+
+TEST_CASE("networks are at most one per family where the kernel's rules have room for one") {
+  CHECK(faults({"--cluster-cidr=10.0.0.0/8,10.1.0.0/16"}) ==
+        Lines{"--cluster-cidr: 2 IPv4 networks: at most one per family"});
+  CHECK(faults({"--cluster-cidr=fd00::/8,fd01::/16,10.0.0.0/8"}) ==
+        Lines{"--cluster-cidr: 2 IPv6 networks: at most one per family"});
+}
+
+TEST_CASE("primary node port addresses stand alone") {
+  const Config config = good({"--nodeport-addresses=primary"});
+  CHECK(config.nodeport_addresses_primary);
+  CHECK(config.nodeport_addresses.empty());
+  CHECK(faults({"--nodeport-addresses=primary,10.0.0.0/8"}) ==
+        Lines{"--nodeport-addresses: \"primary\" stands alone, without networks"});
+  CHECK(faults({"--nodeport-addresses=secondary"}) ==
+        Lines{"--nodeport-addresses: \"secondary\" is not a network such as 10.0.0.0/8 or "
+              "fd00::/64, nor is it "
+              "\"primary\""});
+}
+
+TEST_CASE("manifests take the place of a cluster") {
+  CHECK(good({"--manifests=d"}).manifests == "d");
+  CHECK(faults({"--manifests=d", "--kubeconfig=k", "--master=m"}) ==
+        Lines{"--manifests: a directory of manifests takes the place of a cluster, but "
+              "--kubeconfig is set too "
+              "(--kubeconfig)",
+              "--manifests: a directory of manifests takes the place of a cluster, but --master is "
+              "set too "
+              "(--master)"});
+}
+
+TEST_CASE("ranges to allocate from are for manifests") {
+  const Config config = good({"--manifests=d", "--service-cluster-ip-range=10.0.0.0/24,fd00::/112",
+                              "--service-node-port-range=20000-20010"});
+  CHECK(config.service_cluster_ip_range.size() == 2);
+  CHECK(config.node_port_first == 20000);
+  CHECK(config.node_port_last == 20010);
+  CHECK(config.warnings.empty());
+  CHECK(
+      good({"--service-cluster-ip-range=10.0.0.0/24", "--service-node-port-range=1-2"}).warnings ==
+      Lines{
+          "--service-cluster-ip-range: ignored without --manifests: the API server allocates these",
+          "--service-node-port-range: ignored without --manifests: the API server allocates "
+          "these"});
+}
+
+TEST_CASE("a range of cluster IPs is neither too wide nor too narrow nor absent") {
+  const auto fault = [](const char* range) {
+    return faults({"--manifests=d", "--service-cluster-ip-range", range});
+  };
+  CHECK(fault("10.0.0.0/8") ==
+        Lines{"--service-cluster-ip-range: 10.0.0.0/8 must have a prefix from /12 to /30"});
+  CHECK(fault("10.0.0.0/31").size() == 1);
+  CHECK(fault("fd00::/56") ==
+        Lines{"--service-cluster-ip-range: fd00::/56 must have a prefix from /64 to /126"});
+  CHECK(fault("") == Lines{"--service-cluster-ip-range: must not be empty with --manifests"});
+  CHECK(fault("10.0.0.0/16,10.1.0.0/16").size() == 1);
+}
+
+TEST_CASE("two listeners cannot share a port") {
+  CHECK(faults({"--metrics-bind-address=10.0.0.1:10256"}) ==
+        Lines{"--metrics-bind-address: 10.0.0.1:10256 is also taken by --healthz-bind-address "
+              "(0.0.0.0:10256, "
+              "--healthz-bind-address)"});
+  good({"--metrics-bind-address=127.0.0.1:0", "--healthz-bind-address=127.0.0.1:0"});
+  good({"--metrics-bind-address=127.0.0.1:9000", "--healthz-bind-address=127.0.0.2:9000"});
+}
+
+TEST_CASE("with an IPv6 bind address the listeners' defaults are IPv6 too") {
+  const Config config = good({"--bind-address=::", "--metrics-bind-address=127.0.0.1"});
+  CHECK(text(*config.healthz_bind) == "[::]:10256");
+  CHECK(text(*config.metrics_bind) == "127.0.0.1:10249");
+  CHECK(text(*good({"--bind-address=fd00::1"}).metrics_bind) == "[::1]:10249");
+}
+
+TEST_CASE("what the kernel has no family for is told") {
+  Environment environment = node_a();
+  environment.ipv6 = false;
+  CHECK(good({"--cluster-cidr=10.0.0.0/8,fd00::/64", "--healthz-bind-address=[::]:1"}, environment)
+            .warnings == Lines{"--cluster-cidr: fd00::: this kernel has no IPv6",
+                               "--healthz-bind-address: ::: this kernel has no IPv6"});
+}
+
+TEST_CASE("the node's name is the override or the host name, trimmed and in lower case") {
+  CHECK(good({"--hostname-override", "  Other.Example "}).node_name == "other.example");
+  Environment nameless = node_a();
+  nameless.host_name = " ";
+  CHECK(faults({}, nameless) ==
+        Lines{"--hostname-override: this host has no name: give the node's"});
+  CHECK(good({"--hostname-override=n"}, nameless).node_name == "n");
+  CHECK(faults({"--hostname-override= "}) == Lines{"--hostname-override: must not be blank"});
+}
+
+TEST_CASE("a name that no Node can have is refused, but not without a cluster") {
+  for (const char* name : {"a/b", "a_b", "-a", "a-", "a..b", "a.-b", "a b", "\xC3\xA9"}) {
+    CAPTURE(name);
+    CHECK(faults({"--hostname-override", name}).size() == 1);
+  }
+  CHECK(faults({"--hostname-override", std::string(254, 'a').c_str()}).size() == 1);
+  CHECK(good({"--hostname-override=a_b", "--manifests=d"}).node_name == "a_b");
+}
+
+TEST_CASE("help and version are printed whatever else is wrong") {
+  const ParseOutcome help = run({"--quux", "-h"});
+  CHECK(help.print == help_text(node_a()));
+  CHECK(help.faults.empty());
+  CHECK(run({"--version"}).print->starts_with("kube-ipvs "));
+  CHECK(run({"--version=raw"}).print.has_value());
+  CHECK_FALSE(run({"--version=false"}).print.has_value());
+}
+
+TEST_CASE("help has one line for each flag, within 100 columns, with its default") {
+  const std::string help = help_text(node_a());
+  for (const Option& option : options()) {
+    const std::string name = "--" + std::string(option.flag) + " ";
+    const std::size_t at = help.find(name);
+    REQUIRE(at != std::string::npos);
+    const std::string line = help.substr(at, help.find('\n', at) - at);
+    CAPTURE(line);
+    CHECK(line.find(option.help) != std::string::npos);
+    if (option.get != nullptr && option.type != ValueType::kFlag && !option.get(Config{}).empty()) {
+      CHECK(line.ends_with("]"));
+    }
+  }
+  for (const std::string_view scheduler : known_schedulers()) {
+    CHECK(find_option("ipvs-scheduler")->help.find(scheduler) != std::string_view::npos);
+  }
+  for (std::size_t at = 0; at < help.size(); at = help.find('\n', at) + 1) {
+    CHECK(help.find('\n', at) - at <= 100);
+  }
+}
+
+TEST_CASE("a command may stand before or between the flags, with words of its own") {
+  const ParseOutcome outcome = run({"explain", "10.96.0.1:443", "--manifests=d", "x"});
+  REQUIRE(outcome.config.has_value());
+  CHECK(outcome.command == "explain");
+  CHECK(outcome.arguments == Lines{"10.96.0.1:443", "x"});
+  CHECK(run({"--manifests=d", "plan"}).command == "plan");
+  CHECK(faults({"plam"}) == Lines{"command line: unknown command \"plam\"; known: plan, explain"});
+  Environment none = node_a();
+  none.commands.clear();
+  CHECK(faults({"true"}, none) == Lines{"command line: unexpected argument \"true\""});
+}
+
+TEST_CASE("each flag and each key stands once in the table") {
+  std::vector<std::string_view> names(all_flag_names().begin(), all_flag_names().end());
+  for (const Option& option : options()) {
+    if (!option.alias.empty()) names.push_back(option.alias);
+    CHECK((option.set == nullptr) == (option.get == nullptr));
+    CHECK((option.type == ValueType::kList) == (option.clear != nullptr));
+    CHECK((option.type == ValueType::kFlag) == option.placeholder.empty());
+    if (option.get != nullptr) {
+      Config config;
+      const std::string value = option.get(config);
+      if (option.type != ValueType::kList) CHECK(option.set(config, value).empty());
+    }
+  }
+  std::sort(names.begin(), names.end());
+  CHECK(std::adjacent_find(names.begin(), names.end()) == names.end());
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/yaml.hpp"
+
+#include <unistd.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+namespace {
+
+using config::load_yaml_file;
+using config::load_yaml_text;
+using config::YamlFile;
+
+constexpr config::YamlLimits kMany{.max_bytes = 1u << 20, .multiple_documents = true};
+
+std::vector<std::string> faults_of(const YamlFile& file) {
+  std::vector<std::string> out;
+  for (const config::YamlFault& fault : file.faults) out.push_back(fault.text());
+  return out;
+}
+
+// The one fault that `text` has.
+std::string fault_of(const std::string& text) {
+  const YamlFile file = load_yaml_text(text, "f");
+  REQUIRE(file.documents.empty());
+  REQUIRE(file.faults.size() == 1);
+  return file.faults[0].text();
+}
+
+class ScratchDirectory {
+ public:
+  ScratchDirectory() {
+    std::string name = (std::filesystem::temp_directory_path() / "kube-ipvs-XXXXXX").string();
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    path_ = name;
+  }
+  ~ScratchDirectory() { std::filesystem::remove_all(path_); }
+  ScratchDirectory(const ScratchDirectory&) = delete;
+  ScratchDirectory& operator=(const ScratchDirectory&) = delete;
+  std::string file(const std::string& name) const { return (path_ / name).string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace
+
+TEST_CASE("a document comes with its tree, its first line and its place in the file") {
+  const YamlFile file =
+      load_yaml_text("# head\n---\na: [1, 2]\n--- # second\nb: {c: d}\n", "f", kMany);
+  REQUIRE(file.faults.empty());
+  REQUIRE(file.documents.size() == 2);
+  CHECK(file.documents[0].root["a"][1].Scalar() == "2");
+  CHECK(file.documents[0].index == 1);
+  CHECK(file.documents[0].first_line == 1);
+  CHECK(file.documents[1].root["b"]["c"].Scalar() == "d");
+  CHECK(file.documents[1].index == 2);
+  CHECK(file.documents[1].first_line + file.documents[1].root["b"].Mark().line == 4);
+}
+
+TEST_CASE("empty documents, comments and end marks are no documents") {
+  CHECK(load_yaml_text("", "f").documents.empty());
+  const YamlFile file =
+      load_yaml_text("---\n---\n# nothing\n---\n~\n---\nnull\n...\n---\na: 1\n...\n# end\n", "f");
+  CHECK(file.faults.empty());
+  REQUIRE(file.documents.size() == 1);
+  CHECK(file.documents[0].root["a"].Scalar() == "1");
+}
+
+TEST_CASE("a broken document does not spoil its neighbours") {
+  const YamlFile file = load_yaml_text("a: 1\n---\nb: \"open\n---\nc: [\n---\nd: 4\n", "f", kMany);
+  CHECK(faults_of(file) ==
+        std::vector<std::string>{"f:3:9: not valid YAML: a quoted string is not closed",
+                                 "f:5:1: not valid YAML: end of sequence flow not found"});
+  REQUIRE(file.documents.size() == 2);
+  CHECK(file.documents[0].root["a"].Scalar() == "1");
+  CHECK(file.documents[1].root["d"].Scalar() == "4");
+  CHECK(file.documents[1].index == 4);
+}
+
+TEST_CASE("a second document is refused where only one is allowed") {
+  const YamlFile file = load_yaml_text("a: 1\n---\nb: 2\n", "f");
+  CHECK(faults_of(file) ==
+        std::vector<std::string>{"f:2:1: a second document (---): only one is allowed here"});
+  CHECK(file.documents.size() == 1);
+}
+
+TEST_CASE("three dashes inside a line or a block of text do not cut a document") {
+  const YamlFile file = load_yaml_text("a: x---\nb: |\n  ---\n  text\nc: ---d\n", "f", kMany);
+  REQUIRE(file.faults.empty());
+  REQUIRE(file.documents.size() == 1);
+  CHECK(file.documents[0].root["b"].Scalar() == "---\ntext\n");
+  CHECK(file.documents[0].root["c"].Scalar() == "---d");
+}
+
+TEST_CASE("lines may end with carriage return and line feed, and a byte order mark is skipped") {
+  const YamlFile file = load_yaml_text(
+      "\xEF\xBB\xBF"
+      "a: 1\r\n---\r\nb: 2\r\n",
+      "f", kMany);
+  REQUIRE(file.faults.empty());
+  REQUIRE(file.documents.size() == 2);
+  CHECK(file.documents[0].root["a"].Scalar() == "1");
+  CHECK(file.documents[1].root["b"].Scalar() == "2");
+}
+
+TEST_CASE("anchors, aliases and tags are refused where they stand") {
+  CHECK(fault_of("a: &x 1\n") == "f:1:4: anchors (&name) are not supported: write the value out");
+  CHECK(fault_of("a:\n- b\n- !!int 3\n") == "f:3:3: tags (!type) are not supported");
+  const YamlFile file = load_yaml_text("a: &x [1]\nb: *x\n", "f");
+  CHECK(faults_of(file) ==
+        std::vector<std::string>{"f:1:4: anchors (&name) are not supported: write the value out",
+                                 "f:2:4: aliases (*name) are not supported: write the value out"});
+}
+
+TEST_CASE("a billion laughs are refused before a tree is built") {
+  std::string text = "a0: &a0 [x]\n";
+  for (int i = 1; i < 30; ++i) {
+    const std::string before = "*a" + std::to_string(i - 1);
+    text +=
+        "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [" + before + "," + before + "]\n";
+  }
+  const YamlFile file = load_yaml_text(text, "f");
+  CHECK(file.documents.empty());
+  CHECK(file.faults.size() == 32);  // and no more are told
+}
+
+TEST_CASE("a key twice in one map is refused, the same key in two maps is not") {
+  CHECK(fault_of("a: 1\nb: {c: 1}\na: 2\n") == "f:3:1: duplicate key \"a\"");
+  CHECK(fault_of("a: {b: 1, \"b\": 2}\n") == "f:1:11: duplicate key \"b\"");
+  CHECK(load_yaml_text("a: {k: 1}\nb: [{k: 1}, {k: 2}]\n", "f").faults.empty());
+}
+
+TEST_CASE("a key that is no plain text is refused") {
+  CHECK(fault_of("? [a]\n: 1\n") == "f:1:3: a key must be a single word or string");
+  CHECK(fault_of(": 1\n") == "f:1:1: a key is missing before \":\"");
+}
+
+TEST_CASE("nesting is taken to 32 levels and refused beyond") {
+  const auto nested = [](int depth) {
+    std::string text;
+    for (int i = 0; i < depth; ++i) text += std::string(static_cast<std::size_t>(i), ' ') + "a:\n";
+    return text;
+  };
+  CHECK(load_yaml_text(nested(32), "f").faults.empty());
+  CHECK(fault_of(nested(33)) == "f:33:33: nested deeper than 32 levels");
+  CHECK(fault_of(std::string(500000, '{')).starts_with("f:1:"));
+  CHECK(fault_of("a: " + std::string(40, '[') + std::string(40, ']')).ends_with("32 levels"));
+}
+
+TEST_CASE("a string that is never closed is refused instead of swallowing the rest of the file") {
+  CHECK(fault_of("a: \"x\nb: c\n\n") == "f:2:5: not valid YAML: a quoted string is not closed");
+  CHECK(fault_of("a: 'x\n").ends_with("a quoted string is not closed"));
+}
+
+TEST_CASE("the line breaks at the end of a block of text are kept as YAML says") {
+  CHECK(load_yaml_text("a: |\n  x\n\n", "f").documents.at(0).root["a"].Scalar() == "x\n");
+  CHECK(load_yaml_text("a: |+\n  x\n\n", "f").documents.at(0).root["a"].Scalar() == "x\n\n");
+  CHECK(load_yaml_text("a: |-\n  x\n", "f").documents.at(0).root["a"].Scalar() == "x");
+}
+
+TEST_CASE("text after the end of a document is refused") {
+  CHECK(fault_of("{a: b} }\n") == "f:1:8: not valid YAML: illegal flow end");
+  CHECK(fault_of("[a]\n[b]\n") == "f:1:1: there is text after the end of the document");
+}
+
+TEST_CASE("directives are refused") {
+  CHECK(load_yaml_text("%YAML 1.2\n---\na: 1\n", "f", kMany).faults.at(0).text() ==
+        "f:1:1: directives (%YAML, %TAG) are not supported");
+}
+
+TEST_CASE("bytes that are no text are refused with their place") {
+  CHECK(fault_of("a: b\nc: \xFF\n") == "f:2:4: not UTF-8 text");
+  CHECK(fault_of("a: \xC0\xAF\n") == "f:1:4: not UTF-8 text");
+  CHECK(fault_of("a: \xED\xA0\x80\n") == "f:1:4: not UTF-8 text");
+  CHECK(fault_of("a: 1\x04\nb: 2\n") == "f:1:5: a control character, which YAML does not allow");
+  CHECK(fault_of(std::string("a\0b", 3)) ==
+        "f:1:2: a control character, which YAML does not allow");
+  CHECK(load_yaml_text("a: \"\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80\"\n", "f").faults.empty());
+}
+
+TEST_CASE("a text over the limit is refused as a whole") {
+  const YamlFile file =
+      load_yaml_text("a: 12345678", "f", {.max_bytes = 10, .multiple_documents = false});
+  CHECK(faults_of(file) == std::vector<std::string>{"f: longer than 10 bytes"});
+}
+
+TEST_CASE("a file that cannot be read is one fault that says why") {
+  const ScratchDirectory scratch;
+  const auto why = [](const std::string& path) {
+    const YamlFile file = load_yaml_file(path, {.max_bytes = 100, .multiple_documents = false});
+    REQUIRE(file.documents.empty());
+    REQUIRE(file.faults.size() == 1);
+    CHECK(file.faults[0].file == path);
+    CHECK(file.faults[0].line == 0);
+    return file.faults[0].what;
+  };
+  CHECK(why(scratch.file("missing.yaml")) == "cannot be opened: No such file or directory");
+  CHECK(why(scratch.file(".")) == "is a directory, not a file");
+  CHECK(why("/dev/null") == "is not a regular file");
+  std::ofstream(scratch.file("long.yaml")) << "a: " << std::string(200, 'x');
+  CHECK(why(scratch.file("long.yaml")) == "longer than 100 bytes");
+  if (::geteuid() != 0) {
+    std::ofstream(scratch.file("secret.yaml")) << "a: 1";
+    std::filesystem::permissions(scratch.file("secret.yaml"), std::filesystem::perms::none);
+    CHECK(why(scratch.file("secret.yaml")) == "cannot be opened: Permission denied");
+  }
+}
+
+TEST_CASE("a file is read whole") {
+  const ScratchDirectory scratch;
+  std::string text;
+  for (int i = 0; i < 20000; ++i) text += "key" + std::to_string(i) + ": value\n";
+  std::ofstream(scratch.file("big.yaml")) << text;
+  const YamlFile file = load_yaml_file(scratch.file("big.yaml"));
+  REQUIRE(file.faults.empty());
+  CHECK(file.documents.at(0).root.size() == 20000);
+}
