@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Certificates made at run time, so that no test carries one that will expire.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace fake {
+
+// PEM texts.
+struct Certificate {
+  std::string certificate;
+  std::string key;
+};
+
+Certificate make_authority(const std::string& common_name);
+
+struct CertificateRequest {
+  std::string common_name = {};
+  std::vector<std::string> names = {};  // subjectAltName entries: "IP:127.0.0.1", "DNS:localhost"
+  bool expired = false;
+};
+Certificate issue(const Certificate& authority, const CertificateRequest& request);
+
+}  // namespace fake

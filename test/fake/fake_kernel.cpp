@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "test/fake/fake_kernel.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace fake {
+namespace {
+
+using namespace ipvs;
+
+Element service_ip(const ServerKey& key) {
+  return {.kind = ElementKind::kServiceIp,
+          .address = key.address,
+          .protocol = key.protocol,
+          .port = key.port};
+}
+
+ServerReading reading_of(const Server& server,
+                         const std::map<std::pair<ServerKey, Endpoint>, std::uint32_t>& active) {
+  ServerReading reading{.settings = server.settings};
+  for (const Destination& destination : server.destinations) {
+    DestinationReading d{.destination = destination};
+    const auto found = active.find({server.settings.key, destination.endpoint});
+    if (found != active.end()) d.active_connections = found->second;
+    reading.destinations.push_back(d);
+  }
+  return reading;
+}
+
+}  // namespace
+
+std::optional<int> FakeKernel::planned_failure() {
+  ++operations;
+  const auto found = fail_at_.find(operations);
+  if (found == fail_at_.end()) return std::nullopt;
+  return found->second;
+}
+
+Result<HostFacts> FakeKernel::prepare(const HostSettings&) { return HostFacts{}; }
+
+Result<void> FakeKernel::probe_scheduler(const std::string& scheduler) {
+  if (absent_schedulers.contains(scheduler)) return KernelError{ENOENT, "scheduler " + scheduler};
+  return {};
+}
+
+Result<Observed> FakeKernel::observe() {
+  if (observe_error != 0)
+    return KernelError{observe_error, "reading virtual servers (GET_SERVICE)"};
+  Observed observed;
+  for (const auto& [key, server] : servers) observed.servers.push_back(server);
+  observed.addresses.assign(addresses.begin(), addresses.end());
+  observed.elements.assign(elements.begin(), elements.end());
+  observed.table_present = table_present;
+  return observed;
+}
+
+bool FakeKernel::protected_by_elements(const ServerKey& key) const {
+  if (elements.contains(service_ip(key))) return true;
+  return elements.contains(
+             {.kind = ElementKind::kNodePort, .protocol = key.protocol, .port = key.port}) &&
+         elements.contains({.kind = ElementKind::kNodeAddress, .address = key.address});
+}
+
+std::vector<int> FakeKernel::change_servers(std::span<const ServerOp> ops) {
+  std::vector<int> results;
+  for (const ServerOp& op : ops) {
+    int error = 0;
+    if (const auto planned = planned_failure()) {
+      error = *planned;
+    } else {
+      error = try_server(op);
+      if (error == 0 && loses_reply()) error = kUnknownOutcome;
+    }
+    std::string line = std::string(name_of(op.command)) + " " + op.server.key.text();
+    if (op.command >= ServerCommand::kNewDest) {
+      line += " " + op.destination.endpoint.text();
+      if (op.command != ServerCommand::kDelDest)
+        line += " w" + std::to_string(op.destination.weight);
+    } else if (op.command != ServerCommand::kDelService) {
+      line += " " + op.server.scheduler;
+    }
+    if (error != 0)
+      line += error == kUnknownOutcome ? " = ?" : std::string(" = ") + strerrorname_np(error);
+    log.push_back(std::move(line));
+    results.push_back(error);
+  }
+  return results;
+}
+
+int FakeKernel::try_server(const ServerOp& op) {
+  const ServerKey& key = op.server.key;
+  const auto found = servers.find(key);
+  switch (op.command) {
+    case ServerCommand::kNewService:
+      if (found != servers.end()) return EEXIST;
+      if (absent_schedulers.contains(op.server.scheduler)) return ENOENT;
+      if (!protected_by_elements(key)) violations.push_back("unprotected " + key.text());
+      servers[key] = {.settings = op.server};
+      return 0;
+    case ServerCommand::kSetService:
+      if (found == servers.end()) return ESRCH;
+      found->second.settings = op.server;
+      return 0;
+    case ServerCommand::kDelService:
+      if (found == servers.end()) return ESRCH;
+      servers.erase(found);
+      return 0;
+    default:
+      return found == servers.end() ? ESRCH : try_destination(op);
+  }
+}
+
+int FakeKernel::try_destination(const ServerOp& op) {
+  auto& destinations = servers[op.server.key].destinations;
+  const auto place =
+      std::lower_bound(destinations.begin(), destinations.end(), op.destination.endpoint,
+                       [](const Destination& d, const Endpoint& e) { return d.endpoint < e; });
+  const bool there = place != destinations.end() && place->endpoint == op.destination.endpoint;
+  switch (op.command) {
+    case ServerCommand::kNewDest:
+      if (there) return EEXIST;
+      destinations.insert(place, op.destination);
+      return 0;
+    case ServerCommand::kSetDest:
+      if (!there) return ENOENT;
+      *place = op.destination;
+      return 0;
+    default:
+      if (!there) return ENOENT;
+      destinations.erase(place);
+      return 0;
+  }
+}
+
+std::vector<int> FakeKernel::change_addresses(std::span<const AddressOp> ops) {
+  std::vector<int> results;
+  for (const AddressOp& op : ops) {
+    int error = 0;
+    if (const auto planned = planned_failure()) {
+      error = *planned;
+    } else if (op.add) {
+      if (!elements.contains({.kind = ElementKind::kVirtualIp, .address = op.address})) {
+        violations.push_back("bound unprotected " + op.address.to_string());
+      }
+      error = addresses.insert(op.address).second ? 0 : EEXIST;
+    } else {
+      error = addresses.erase(op.address) > 0 ? 0 : EADDRNOTAVAIL;
+    }
+    if (error == 0 && loses_reply()) error = kUnknownOutcome;
+    log.push_back((op.add ? "bind " : "unbind ") + op.address.to_string());
+    results.push_back(error);
+  }
+  return results;
+}
+
+int FakeKernel::change_elements(std::span<const ElementOp> ops) {
+  if (!table_present) return ENOENT;
+  auto next = elements;
+  for (const ElementOp& op : ops) {
+    if (const auto planned = planned_failure()) return *planned;
+    if (op.add) {
+      const auto [place, added] = next.insert(op.element);
+      if (!added && *place != op.element) return EEXIST;
+    } else if (next.erase(op.element) == 0) {
+      return ENOENT;
+    }
+  }
+  for (const ElementOp& op : ops) log.push_back((op.add ? "+ " : "- ") + op.element.text());
+  for (const ElementOp& op : ops) {
+    const bool exposed = !op.add && op.element.kind == ElementKind::kVirtualIp &&
+                         !next.contains(op.element) && addresses.contains(op.element.address);
+    if (exposed) violations.push_back("exposed " + op.element.address.to_string());
+  }
+  elements = std::move(next);
+  return 0;
+}
+
+int FakeKernel::install_table(const TableRules&, std::span<const Element> wanted) {
+  if (install_error != 0) return install_error;
+  elements = {wanted.begin(), wanted.end()};
+  table_present = true;
+  log.push_back("install table of " + std::to_string(wanted.size()));
+  return 0;
+}
+
+Result<std::optional<ServerReading>> FakeKernel::read_server(const ServerKey& key) {
+  const auto found = servers.find(key);
+  if (found == servers.end()) return std::optional<ServerReading>{};
+  return std::optional(reading_of(found->second, active_connections));
+}
+
+Result<std::vector<ServerReading>> FakeKernel::read_servers(std::span<const ServerKey> keys) {
+  std::vector<ServerReading> readings;
+  for (const ServerKey& key : keys) {
+    const auto found = servers.find(key);
+    if (found != servers.end()) readings.push_back(reading_of(found->second, active_connections));
+  }
+  return readings;
+}
+
+Result<std::vector<Address>> FakeKernel::read_addresses() {
+  return std::vector<Address>(addresses.begin(), addresses.end());
+}
+
+Result<std::vector<Element>> FakeKernel::read_elements() {
+  if (!table_present) return KernelError{ENOENT, "reading the nftables table kube-ipvs"};
+  return std::vector<Element>(elements.begin(), elements.end());
+}
+
+Result<std::size_t> FakeKernel::delete_flows(std::span<const StaleFlow> flows) {
+  deleted_flows.insert(deleted_flows.end(), flows.begin(), flows.end());
+  return Result<std::size_t>(boost::system::in_place_value, flows.size());
+}
+
+Result<void> FakeKernel::cleanup() {
+  servers.clear();
+  addresses.clear();
+  elements.clear();
+  table_present = false;
+  return {};
+}
+
+}  // namespace fake

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A kernel that keeps maps. It answers with the errnos the real one uses, refuses what the real one
+// refuses, and fails on request: fail_at(n, errno) makes the nth single operation from now fail,
+// lose_reply_at(n) carries it out and says that nobody knows.
+//
+// It also watches over our own order: `violations` names every moment at which an address was bound
+// or a virtual server made without the elements that protect it.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "ipvs/kernel.hpp"
+
+namespace fake {
+
+class FakeKernel : public ipvs::Kernel {
+ public:
+  // --- what it holds ---
+  std::map<ipvs::ServerKey, ipvs::Server> servers;
+  std::set<ipvs::Address> addresses;
+  std::set<ipvs::Element, ipvs::ElementKeyLess> elements;
+  bool table_present = false;
+  std::map<std::pair<ipvs::ServerKey, ipvs::Endpoint>, std::uint32_t> active_connections;
+
+  // --- what it saw ---
+  std::vector<std::string> log;         // each operation with its result, in order
+  std::vector<std::string> violations;  // see above
+  std::vector<StaleFlow> deleted_flows;
+  std::size_t operations = 0;  // single operations tried, over all calls
+
+  // --- how it fails ---
+  void fail_at(std::size_t nth, int error_number) { fail_at_[operations + nth] = error_number; }
+  void lose_reply_at(std::size_t nth) { lose_at_.insert(operations + nth); }
+  std::set<std::string> absent_schedulers;
+  int observe_error = 0;
+  int install_error = 0;
+
+  ipvs::Result<ipvs::HostFacts> prepare(const ipvs::HostSettings& settings) override;
+  ipvs::Result<void> probe_scheduler(const std::string& scheduler) override;
+  ipvs::Result<ipvs::Observed> observe() override;
+  std::vector<int> change_servers(std::span<const ipvs::ServerOp> ops) override;
+  std::vector<int> change_addresses(std::span<const ipvs::AddressOp> ops) override;
+  int change_elements(std::span<const ipvs::ElementOp> ops) override;
+  int install_table(const ipvs::TableRules& rules,
+                    std::span<const ipvs::Element> elements) override;
+  ipvs::Result<std::optional<ipvs::ServerReading>> read_server(const ipvs::ServerKey& key) override;
+  ipvs::Result<std::vector<ipvs::ServerReading>> read_servers(
+      std::span<const ipvs::ServerKey> keys) override;
+  ipvs::Result<std::vector<ipvs::Address>> read_addresses() override;
+  ipvs::Result<std::vector<ipvs::Element>> read_elements() override;
+  ipvs::Result<std::size_t> delete_flows(std::span<const StaleFlow> flows) override;
+  ipvs::Result<void> cleanup() override;
+
+ private:
+  // The errno planned for this operation, if any.
+  std::optional<int> planned_failure();
+  bool loses_reply() const { return lose_at_.contains(operations); }
+  int try_server(const ipvs::ServerOp& op);
+  int try_destination(const ipvs::ServerOp& op);
+  bool protected_by_elements(const ipvs::ServerKey& key) const;
+
+  std::map<std::size_t, int> fail_at_;
+  std::set<std::size_t> lose_at_;
+};
+
+}  // namespace fake

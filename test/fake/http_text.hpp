@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// HTTP/1.1 as text, as far as a fake server needs it. Requests are taken for well formed.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "test/fake/api_store.hpp"
+
+namespace fake {
+
+struct SeenRequest {
+  std::string method;
+  std::string target;
+  std::map<std::string, std::string> headers;  // names in lower case
+  std::string body;
+  int connection = 0;  // counted from 1
+};
+
+Query parse_query(std::string_view text);
+// Up to and with the empty line.
+SeenRequest parse_head(std::string_view head);
+std::string chunk_of(std::string_view bytes);
+// `header`: one more header line, or "".
+std::string response_text(unsigned status, const std::string& header, const std::string& body);
+
+}  // namespace fake

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Label selectors: whatever parses has a canonical text that parses to the same selector, and what
+// does not parse says where within the text.
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "k8s/selector.hpp"
+
+namespace {
+
+void require(bool holds) {
+  if (!holds) std::abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  const auto selector = k8s::LabelSelector::parse(text);
+  if (!selector) {
+    require(selector.error().position <= size && !selector.error().reason.empty());
+    return 0;
+  }
+  const auto again = k8s::LabelSelector::parse(selector->text());
+  require(again.has_value() && *again == *selector);
+  const k8s::Labels labels{{"a", "1"}, {"app", "web"}, {"x.io/y", ""}};
+  require(selector->matches(labels) == again->matches(labels));
+  return 0;
+}
