@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ipvs/linux_kernel.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "ipvs/own_servers.hpp"
+
+namespace ipvs {
+namespace {
+
+// kube-proxy's probe: an address of TEST-NET-2, which nobody has.
+const ServerKey kProbe{boost::asio::ip::address_v4(0xc6336400), 20000, Protocol::kTcp};
+
+// The client in `slot`, opened if need be.
+template <typename Client>
+Result<Client*> ready(std::optional<Client>& slot) {
+  if (!slot) {
+    auto opened = Client::open();
+    if (!opened) return opened.error();
+    slot.emplace(std::move(*opened));
+  }
+  return &*slot;
+}
+
+KernelError table_error(int error, const std::string& what, const NftClient& table) {
+  std::string text = what;
+  if (!table.outcome().refused.empty()) text += " (" + table.outcome().refused + ")";
+  return {error, std::move(text)};
+}
+
+}  // namespace
+
+Result<HostFacts> LinuxKernel::prepare(const HostSettings& settings) {
+  HostFacts facts;
+  const KernelVersion version = running_kernel_version();
+  facts.kernel_major = version.major;
+  facts.kernel_minor = version.minor;
+
+  const auto ipvs = ready(ipvs_);
+  if (!ipvs) return ipvs.error();
+  const auto info = (*ipvs)->info();
+  if (!info) return info.error();
+  facts.ipvs_version = info->version;
+  facts.connection_table_size = info->connection_table_size;
+
+  auto report = set_sysctls(sysctls_, settings, version);
+  if (!report) return report.error();
+  facts.changes = std::move(report->changes);
+  facts.warnings = std::move(report->warnings);
+
+  // Read, so that a host without nf_tables says so before anything is programmed.
+  const auto elements = read_elements();
+  if (!elements) return elements.error();
+
+  const auto device = ready(device_);
+  if (!device) return device.error();
+  const auto rebound = (*device)->prepare(settings);
+  if (!rebound) return rebound.error();
+  if (*rebound > 0) {
+    facts.changes.push_back(std::to_string(*rebound) + " virtual IPs bound anew");
+  }
+  // As kube-proxy does: a wish, not a need.
+  const auto timeouts = (*ipvs)->set_timeouts(settings.timeouts);
+  if (!timeouts) facts.warnings.push_back(timeouts.error().text());
+  return facts;
+}
+
+Result<void> LinuxKernel::probe_scheduler(const std::string& scheduler) {
+  const auto ipvs = ready(ipvs_);
+  if (!ipvs) return ipvs.error();
+  const auto servers = (*ipvs)->dump_services();
+  if (!servers) return servers.error();
+  const auto uses = [&](const auto& server) { return server.settings.scheduler == scheduler; };
+  if (std::any_of(servers->begin(), servers->end(), uses)) return {};
+
+  const ServerOp add{.command = ServerCommand::kNewService,
+                     .server = {.key = kProbe, .scheduler = scheduler},
+                     .destination = {}};
+  ServerOp remove = add;
+  remove.command = ServerCommand::kDelService;
+  // First away with what a probe that was killed has left.
+  const ServerOp ops[] = {remove, add, remove};
+  const int error = (*ipvs)->change_servers(ops)[1];
+  if (error == 0) return {};
+  std::string what = "trying the scheduler " + scheduler;
+  if (error == ENOENT)
+    what += " (the kernel has it not, or try `modprobe ip_vs_" + scheduler + "`)";
+  return KernelError{error, std::move(what)};
+}
+
+Result<Observed> LinuxKernel::observe() {
+  Observed observed;
+  const auto ipvs = ready(ipvs_);
+  if (!ipvs) return ipvs.error();
+  auto servers = (*ipvs)->read_configuration();
+  if (!servers) return servers.error();
+  observed.servers = std::move(*servers);
+  auto addresses = read_addresses();
+  if (!addresses) return addresses.error();
+  observed.addresses = std::move(*addresses);
+  const auto table = ready(table_);
+  if (!table) return table.error();
+  auto elements = (*table)->read_elements(observed.table_present);
+  if (!elements) return elements.error();
+  observed.elements = std::move(*elements);
+  return observed;
+}
+
+std::vector<int> LinuxKernel::change_servers(std::span<const ServerOp> ops) {
+  const auto ipvs = ready(ipvs_);
+  if (!ipvs) return std::vector<int>(ops.size(), ipvs.error().error_number);
+  return (*ipvs)->change_servers(ops);
+}
+
+std::vector<int> LinuxKernel::change_addresses(std::span<const AddressOp> ops) {
+  const auto device = ready(device_);
+  if (!device) return std::vector<int>(ops.size(), device.error().error_number);
+  return (*device)->change(ops);
+}
+
+int LinuxKernel::change_elements(std::span<const ElementOp> ops) {
+  const auto table = ready(table_);
+  return table ? (*table)->change_elements(ops) : table.error().error_number;
+}
+
+int LinuxKernel::install_table(const TableRules& rules, std::span<const Element> elements) {
+  const auto table = ready(table_);
+  return table ? (*table)->install_table(rules, elements) : table.error().error_number;
+}
+
+Result<std::optional<ServerReading>> LinuxKernel::read_server(const ServerKey& key) {
+  const auto ipvs = ready(ipvs_);
+  if (!ipvs) return ipvs.error();
+  return (*ipvs)->read_server(key);
+}
+
+Result<std::vector<ServerReading>> LinuxKernel::read_servers(std::span<const ServerKey> keys) {
+  const auto ipvs = ready(ipvs_);
+  if (!ipvs) return ipvs.error();
+  return (*ipvs)->read_servers(keys);
+}
+
+Result<std::vector<Address>> LinuxKernel::read_addresses() {
+  const auto device = ready(device_);
+  if (!device) return device.error();
+  return (*device)->read();
+}
+
+Result<std::vector<Element>> LinuxKernel::read_elements() {
+  const auto table = ready(table_);
+  if (!table) return table.error();
+  bool present = false;
+  return (*table)->read_elements(present);
+}
+
+Result<std::size_t> LinuxKernel::delete_flows(std::span<const StaleFlow> flows) {
+  const auto cleaner = ready(flows_);
+  if (!cleaner) return cleaner.error();
+  return (*cleaner)->remove(flows);
+}
+
+Result<NftClient::Port> LinuxKernel::table_port() {
+  const auto table = ready(table_);
+  if (!table) return table.error();
+  return (*table)->own_port();
+}
+
+// In the order of every removal: addresses, virtual servers, table.
+Result<void> LinuxKernel::cleanup() {
+  const auto device = ready(device_);
+  if (!device) return device.error();
+  const auto elements = read_elements();
+  if (!elements) return elements.error();
+  const auto addresses = (*device)->read_all();
+  if (!addresses) return addresses.error();
+
+  const auto unbound = (*device)->remove();
+  if (!unbound) return unbound.error();
+  const auto dismantled = remove_servers(*elements, *addresses);
+  if (!dismantled) return dismantled.error();
+  const int error = table_->delete_table();
+  if (error != 0 && error != ENOENT)
+    return table_error(error, "deleting our nftables table", *table_);
+  return {};
+}
+
+Result<void> LinuxKernel::remove_servers(std::span<const Element> elements,
+                                         std::span<const Address> addresses) {
+  const auto ipvs = ready(ipvs_);
+  if (!ipvs && ipvs.error().error_number == ENOENT) return {};  // no IPVS: none to remove
+  if (!ipvs) return ipvs.error();
+  const auto servers = (*ipvs)->dump_services();
+  if (!servers) return servers.error();
+  const OwnServers own(elements, addresses);
+  std::vector<ServerOp> ops;
+  for (const ServerReading& server : *servers) {
+    if (!own.contains(server.settings.key)) continue;
+    ops.push_back(
+        {.command = ServerCommand::kDelService, .server = server.settings, .destination = {}});
+  }
+  const auto outcomes = (*ipvs)->change_servers(ops);
+  for (std::size_t i = 0; i < ops.size(); ++i) {
+    if (outcomes[i] == 0 || outcomes[i] == ESRCH) continue;
+    return KernelError{outcomes[i], "removing " + ops[i].server.key.text() + " (DEL_SERVICE)"};
+  }
+  return {};
+}
+
+}  // namespace ipvs

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The Kernel that is one: IPVS, kube-ipvs0, our nftables table, sysctls and connection tracking,
+// each by its own client. Needs root, or CAP_NET_ADMIN and a /proc/sys that is right already.
+//
+// Each client opens its socket when it is first used, so that cleanup() can do what is possible on
+// a host without IPVS, or without nftables.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ipvs/device.hpp"
+#include "ipvs/flows.hpp"
+#include "ipvs/ipvs_client.hpp"
+#include "ipvs/kernel.hpp"
+#include "ipvs/nft_client.hpp"
+#include "ipvs/sysctl.hpp"
+
+namespace ipvs {
+
+class LinuxKernel : public Kernel {
+ public:
+  explicit LinuxKernel(Sysctls sysctls = Sysctls()) : sysctls_(std::move(sysctls)) {}
+
+  Result<HostFacts> prepare(const HostSettings& settings) override;
+  Result<void> probe_scheduler(const std::string& scheduler) override;
+  Result<Observed> observe() override;
+
+  std::vector<int> change_servers(std::span<const ServerOp> ops) override;
+  std::vector<int> change_addresses(std::span<const AddressOp> ops) override;
+  int change_elements(std::span<const ElementOp> ops) override;
+  int install_table(const TableRules& rules, std::span<const Element> elements) override;
+
+  Result<std::optional<ServerReading>> read_server(const ServerKey& key) override;
+  Result<std::vector<ServerReading>> read_servers(std::span<const ServerKey> keys) override;
+  Result<std::vector<Address>> read_addresses() override;
+  Result<std::vector<Element>> read_elements() override;
+  Result<std::size_t> delete_flows(std::span<const StaleFlow> flows) override;
+  Result<void> cleanup() override;
+
+  // For NftMonitor.
+  Result<NftClient::Port> table_port();
+
+ private:
+  Result<void> remove_servers(std::span<const Element> elements,
+                              std::span<const Address> addresses);
+
+  Sysctls sysctls_;
+  std::optional<IpvsClient> ipvs_;
+  std::optional<Device> device_;
+  std::optional<NftClient> table_;
+  std::optional<FlowCleaner> flows_;
+};
+
+}  // namespace ipvs

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How the values of ipvs/model.hpp and ipvs/kernel.hpp are written, ordered and hashed.
+#include <boost/container_hash/hash.hpp>
+#include <boost/throw_exception.hpp>
+#include <cstdio>
+#include <stdexcept>
+#include <system_error>
+#include <tuple>
+
+#include "ipvs/kernel.hpp"
+#include "ipvs/model.hpp"
+
+namespace ipvs {
+namespace {
+
+const char* upper_name(Protocol protocol) {
+  switch (protocol) {
+    case Protocol::kTcp:
+      return "TCP";
+    case Protocol::kUdp:
+      return "UDP";
+    case Protocol::kSctp:
+      return "SCTP";
+  }
+  return "?";
+}
+
+// As nftables writes them.
+const char* lower_name(Protocol protocol) {
+  switch (protocol) {
+    case Protocol::kTcp:
+      return "tcp";
+    case Protocol::kUdp:
+      return "udp";
+    case Protocol::kSctp:
+      return "sctp";
+  }
+  return "?";
+}
+
+const char* name_of(TrafficClass traffic_class) {
+  switch (traffic_class) {
+    case TrafficClass::kClusterIp:
+      return "cluster-ip";
+    case TrafficClass::kExternal:
+      return "external";
+    case TrafficClass::kExternalLocal:
+      return "external-local";
+  }
+  return "?";
+}
+
+std::string address_and_port(const Address& address, std::uint16_t port) {
+  const std::string host = address.is_v4() ? address.to_string() : "[" + address.to_string() + "]";
+  return host + ":" + std::to_string(port);
+}
+
+std::size_t hash_of(const Address& address) {
+  if (address.is_v4()) return boost::hash<std::uint32_t>()(address.to_v4().to_uint());
+  const auto bytes = address.to_v6().to_bytes();
+  return boost::hash_range(bytes.begin(), bytes.end());
+}
+
+}  // namespace
+
+std::string ServerKey::text() const {
+  if (fwmark != 0) {
+    char mark[16];
+    std::snprintf(mark, sizeof(mark), "0x%x", fwmark);
+    return std::string("FWM ") + mark + (address.is_v4() ? " IPv4" : " IPv6");
+  }
+  return std::string(upper_name(protocol)) + " " + address_and_port(address, port);
+}
+
+std::string Endpoint::text() const { return address_and_port(address, port); }
+
+std::string Element::text() const {
+  const std::string family = address.is_v4() ? "-4 " : "-6 ";
+  const std::string service = std::string(lower_name(protocol)) + " . " + std::to_string(port) +
+                              " : " + name_of(traffic_class);
+  switch (kind) {
+    case ElementKind::kServiceIp:
+      return "service-ips" + family + address.to_string() + " . " + service;
+    case ElementKind::kNodePort:
+      return "node-ports " + service;
+    case ElementKind::kNodeAddress:
+      return "node-addresses" + family + address.to_string();
+    case ElementKind::kVirtualIp:
+      return "virtual-ips" + family + address.to_string();
+    case ElementKind::kHairpin:
+      return "hairpin" + family + address.to_string() + " . " + address.to_string();
+  }
+  return "?";
+}
+
+bool ElementKeyLess::operator()(const Element& a, const Element& b) const {
+  return std::tie(a.kind, a.address, a.protocol, a.port) <
+         std::tie(b.kind, b.address, b.protocol, b.port);
+}
+
+std::size_t hash_value(const ServerKey& key) {
+  std::size_t seed = hash_of(key.address);
+  boost::hash_combine(seed, key.port);
+  boost::hash_combine(seed, static_cast<unsigned>(key.protocol));
+  boost::hash_combine(seed, key.fwmark);
+  return seed;
+}
+
+std::size_t hash_value(const Endpoint& endpoint) {
+  std::size_t seed = hash_of(endpoint.address);
+  boost::hash_combine(seed, endpoint.port);
+  return seed;
+}
+
+const char* name_of(ServerCommand command) {
+  switch (command) {
+    case ServerCommand::kNewService:
+      return "NEW_SERVICE";
+    case ServerCommand::kSetService:
+      return "SET_SERVICE";
+    case ServerCommand::kDelService:
+      return "DEL_SERVICE";
+    case ServerCommand::kNewDest:
+      return "NEW_DEST";
+    case ServerCommand::kSetDest:
+      return "SET_DEST";
+    case ServerCommand::kDelDest:
+      return "DEL_DEST";
+  }
+  return "?";
+}
+
+std::string KernelError::text() const {
+  if (error_number == 0) return what;
+  if (error_number == kUnknownOutcome) return what + ": the kernel's reply was lost";
+  return what + ": " + std::generic_category().message(error_number);
+}
+
+void throw_exception_from_error(const KernelError& error, const boost::source_location& where) {
+  boost::throw_exception(std::runtime_error(error.text()), where);
+}
+
+}  // namespace ipvs

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ipvs/nft_encode.hpp"
+
+#include <arpa/inet.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
+
+#include <array>
+#include <cstring>
+
+#include "ipvs/nft_rules.hpp"
+#include "ipvs/nft_table.hpp"
+
+namespace ipvs {
+namespace {
+
+// enum udata_set_type and enum byteorder of nft.
+constexpr std::uint8_t kUserDataKeyByteOrder = 0;
+constexpr std::uint32_t kByteOrderUnspecified = 0;  // of a concatenation
+constexpr std::uint32_t kByteOrderBigEndian = 2;
+
+void begin(MessageBatch& batch, int command, int flags) {
+  batch.begin_message(static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | command),
+                      static_cast<std::uint16_t>(flags));
+  batch.put_header(nfgenmsg{.nfgen_family = NFPROTO_INET, .version = NFNETLINK_V0, .res_id = 0});
+}
+
+void put_boundary(MessageBatch& batch, int type) {
+  batch.begin_message(static_cast<std::uint16_t>(type));
+  batch.put_header(nfgenmsg{
+      .nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0, .res_id = htons(NFNL_SUBSYS_NFTABLES)});
+}
+
+void put_table(MessageBatch& batch, int command, int flags) {
+  begin(batch, command, flags);
+  batch.put_string(NFTA_TABLE_NAME, kTableName);
+}
+
+void put_chain(MessageBatch& batch, const Chain& chain) {
+  begin(batch, NFT_MSG_NEWCHAIN, NLM_F_CREATE);
+  batch.put_string(NFTA_CHAIN_TABLE, kTableName);
+  batch.put_string(NFTA_CHAIN_NAME, chain.name);
+  if (!chain.hook) return;
+  batch.put_string(NFTA_CHAIN_TYPE, chain.hook->type);
+  const std::size_t hook = batch.begin_nest(NFTA_CHAIN_HOOK);
+  batch.put_be32(NFTA_HOOK_HOOKNUM, chain.hook->number);
+  batch.put_be32(NFTA_HOOK_PRIORITY, static_cast<std::uint32_t>(chain.hook->priority));
+  batch.end_nest(hook);
+  batch.put_be32(NFTA_CHAIN_POLICY, NF_ACCEPT);
+}
+
+void put_rule(MessageBatch& batch, const Rule& rule) {
+  begin(batch, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
+  batch.put_string(NFTA_RULE_TABLE, kTableName);
+  batch.put_string(NFTA_RULE_CHAIN, rule.chain);
+  put_expressions(batch, rule.expressions);
+}
+
+void put_set(MessageBatch& batch, const TableSet& set, std::uint32_t id) {
+  begin(batch, NFT_MSG_NEWSET, NLM_F_CREATE);
+  batch.put_string(NFTA_SET_TABLE, kTableName);
+  batch.put_string(NFTA_SET_NAME, set.name);
+  batch.put_be32(NFTA_SET_FLAGS, 0);
+  batch.put_be32(NFTA_SET_KEY_TYPE, set.key_type);
+  batch.put_be32(NFTA_SET_KEY_LEN, set.key_length);
+  batch.put_be32(NFTA_SET_ID, id);
+  const bool concatenation = set.key_type >= 1U << 6;
+  struct {
+    std::uint8_t type = kUserDataKeyByteOrder;
+    std::uint8_t length = sizeof(std::uint32_t);
+    std::array<std::byte, 4> value{};
+  } user_data;
+  const std::uint32_t order = concatenation ? kByteOrderUnspecified : kByteOrderBigEndian;
+  std::memcpy(user_data.value.data(), &order, sizeof(order));
+  batch.put_struct(NFTA_SET_USERDATA, user_data);
+}
+
+// A key as it lies in registers: components in network order, each padded to 4 bytes.
+class Key {
+ public:
+  Key(const Element& element, const TableSet& set) {
+    if (set.family) append(element.address);
+    switch (set.kind) {
+      case ElementKind::kServiceIp:
+      case ElementKind::kNodePort:
+        append(std::array{static_cast<std::uint8_t>(element.protocol)});
+        append(std::array{static_cast<std::uint8_t>(element.port >> 8),
+                          static_cast<std::uint8_t>(element.port)});
+        break;
+      case ElementKind::kHairpin:
+        append(element.address);
+        break;
+      case ElementKind::kNodeAddress:
+      case ElementKind::kVirtualIp:
+        break;
+    }
+  }
+  Bytes bytes() const { return Bytes(bytes_).first(size_); }
+
+ private:
+  template <std::size_t Size>
+  void append(const std::array<std::uint8_t, Size>& component) {
+    std::memcpy(bytes_.data() + size_, component.data(), Size);
+    size_ += (Size + 3) & ~std::size_t{3};
+  }
+  void append(const Address& address) {
+    if (address.is_v4()) {
+      append(address.to_v4().to_bytes());
+    } else {
+      append(address.to_v6().to_bytes());
+    }
+  }
+
+  std::array<std::byte, 32> bytes_{};
+  std::size_t size_ = 0;
+};
+
+void put_element(MessageBatch& batch, const Element& element, const TableSet& set) {
+  const std::size_t item = batch.begin_nest(NFTA_LIST_ELEM);
+  const std::size_t key = batch.begin_nest(NFTA_SET_ELEM_KEY);
+  batch.put_bytes(NFTA_DATA_VALUE, Key(element, set).bytes());
+  batch.end_nest(key);
+  batch.end_nest(item);
+}
+
+// Writes elements into as few messages as their order allows: one goes on as long as command and
+// set stay the same and it has room.
+class ElementWriter {
+ public:
+  explicit ElementWriter(MessageBatch& batch) : batch_(batch) {}
+  // True: this began a message.
+  bool write(int command, int flags, const Element& element, const TableSet& set) {
+    const bool begins = command != command_ || &set != set_ || count_ == kElementsPerMessage;
+    if (begins) {
+      finish();
+      command_ = command;
+      set_ = &set;
+      begin(batch_, command, flags);
+      batch_.put_string(NFTA_SET_ELEM_LIST_TABLE, kTableName);
+      batch_.put_string(NFTA_SET_ELEM_LIST_SET, set.name);
+      list_ = batch_.begin_nest(NFTA_SET_ELEM_LIST_ELEMENTS);
+    }
+    put_element(batch_, element, set);
+    ++count_;
+    return begins;
+  }
+  void finish() {
+    if (count_ > 0) batch_.end_nest(list_);
+    count_ = 0;
+    set_ = nullptr;
+  }
+
+ private:
+  MessageBatch& batch_;
+  int command_ = 0;
+  const TableSet* set_ = nullptr;
+  std::size_t list_ = 0;
+  std::size_t count_ = 0;
+};
+
+// Elements by set, so that each set's come in full messages; nullopt and `misplaced` if one has no
+// set.
+using ElementsBySet = std::vector<std::vector<const Element*>>;
+ElementsBySet sort_by_set(std::span<const Element> elements,
+                          std::optional<std::size_t>& misplaced) {
+  ElementsBySet sorted(table_sets().size());
+  for (std::size_t i = 0; i < elements.size(); ++i) {
+    const TableSet* set = set_of(elements[i]);
+    if (!set) {
+      misplaced = i;
+      return {};
+    }
+    sorted[static_cast<std::size_t>(set - table_sets().data())].push_back(&elements[i]);
+  }
+  return sorted;
+}
+
+}  // namespace
+
+Transaction encode_install(const TableRules& rules, std::span<const Element> elements) {
+  Transaction transaction;
+  const ElementsBySet sorted = sort_by_set(elements, transaction.misplaced);
+  if (transaction.misplaced) return transaction;
+
+  MessageBatch& batch = transaction.batch;
+  put_boundary(batch, NFNL_MSG_BATCH_BEGIN);
+  // "Delete it if it is there": NFT_MSG_DESTROYTABLE is as young as Linux 6.3; creating it first
+  // always worked.
+  put_table(batch, NFT_MSG_NEWTABLE, NLM_F_CREATE);
+  put_table(batch, NFT_MSG_DELTABLE, 0);
+  put_table(batch, NFT_MSG_NEWTABLE, NLM_F_CREATE);
+  std::uint32_t id = 0;
+  for (const TableSet& set : table_sets()) put_set(batch, set, ++id);
+  for (const Chain& chain : table_chains()) put_chain(batch, chain);
+  for (const Rule& rule : table_rules(rules)) put_rule(batch, rule);
+  ElementWriter writer(batch);
+  for (std::size_t i = 0; i < sorted.size(); ++i) {
+    for (const Element* element : sorted[i]) {
+      writer.write(NFT_MSG_NEWSETELEM, NLM_F_CREATE, *element, table_sets()[i]);
+    }
+  }
+  writer.finish();
+  put_boundary(batch, NFNL_MSG_BATCH_END);
+  transaction.ranges.resize(batch.size());
+  return transaction;
+}
+
+Transaction encode_changes(std::span<const ElementOp> ops) {
+  Transaction transaction;
+  MessageBatch& batch = transaction.batch;
+  put_boundary(batch, NFNL_MSG_BATCH_BEGIN);
+  transaction.ranges.emplace_back();
+  ElementWriter writer(batch);
+  for (std::size_t i = 0; i < ops.size(); ++i) {
+    const TableSet* set = set_of(ops[i].element);
+    if (!set) {
+      transaction.misplaced = i;
+      return transaction;
+    }
+    const bool begins = ops[i].add ? writer.write(NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_EXCL,
+                                                  ops[i].element, *set)
+                                   : writer.write(NFT_MSG_DELSETELEM, 0, ops[i].element, *set);
+    if (begins) transaction.ranges.push_back({i, i});
+    transaction.ranges.back().last = i + 1;
+  }
+  writer.finish();
+  put_boundary(batch, NFNL_MSG_BATCH_END);
+  transaction.ranges.emplace_back();
+  return transaction;
+}
+
+Transaction encode_delete_table() {
+  Transaction transaction;
+  put_boundary(transaction.batch, NFNL_MSG_BATCH_BEGIN);
+  put_table(transaction.batch, NFT_MSG_DELTABLE, 0);
+  put_boundary(transaction.batch, NFNL_MSG_BATCH_END);
+  transaction.ranges.resize(transaction.batch.size());
+  return transaction;
+}
+
+void encode_get_table(MessageBatch& batch) { put_table(batch, NFT_MSG_GETTABLE, 0); }
+
+void encode_get_elements(MessageBatch& batch, std::string_view set) {
+  begin(batch, NFT_MSG_GETSETELEM, NLM_F_DUMP);
+  batch.put_string(NFTA_SET_ELEM_LIST_TABLE, kTableName);
+  batch.put_string(NFTA_SET_ELEM_LIST_SET, set);
+}
+
+}  // namespace ipvs

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ipvs/nft_rules.hpp"
+
+#include <linux/in.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_nat.h>
+#include <linux/netfilter/nf_tables.h>
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+
+namespace ipvs {
+namespace {
+
+// ICMP_PORT_UNREACH of linux/icmp.h and ICMPV6_PORT_UNREACH of linux/icmpv6.h.
+constexpr std::uint8_t kIcmpPortUnreachable = 3;
+constexpr std::uint8_t kIcmp6PortUnreachable = 4;
+// NF_CT_STATE_BIT(IP_CT_NEW), which no exported header has.
+constexpr std::uint32_t kStateNew = 1U << (IP_CT_NEW + 1);
+
+constexpr std::array kChains{
+    Chain{"cluster-ip", {}},
+    Chain{"external", {}},
+    Chain{"external-local", {}},
+    Chain{"node-port", {}},
+    Chain{"services", {}},
+    // Before the redirections of others, which are at -100. (The kernel runs all nat chains of a
+    // hook at -100 and orders them among each other by these numbers.) IPVS takes host traffic in
+    // LOCAL_OUT at -99.
+    Chain{"prerouting", Chain::Hook{"nat", NF_INET_PRE_ROUTING, -110}},
+    Chain{"output", Chain::Hook{"nat", NF_INET_LOCAL_OUT, -110}},
+    // After IPVS, which takes its packets in LOCAL_IN at 98 and 99.
+    Chain{"input", Chain::Hook{"filter", NF_INET_LOCAL_IN, 110}},
+    Chain{"postrouting", Chain::Hook{"nat", NF_INET_POST_ROUTING, 100}},
+};
+
+// What differs between the two families: where the addresses lie in the header, and which register
+// is free behind one that starts at NFT_REG_1.
+struct FamilyFacts {
+  Family family;
+  std::uint8_t protocol_family;
+  std::uint32_t source, destination, length;
+  std::uint32_t second, third;  // registers of the next components of a concatenation
+  std::string_view cluster_ips, external_ips, external_local_ips, node_addresses, virtual_ips,
+      hairpin;
+  std::uint8_t icmp;
+  std::uint8_t port_unreachable;
+};
+
+constexpr std::array kFamilies{
+    FamilyFacts{Family::kIpv4, NFPROTO_IPV4, 12, 16, 4, NFT_REG32_01, NFT_REG32_02, "cluster-ips-4",
+                "external-ips-4", "external-local-ips-4", "node-addresses-4", "virtual-ips-4",
+                "hairpin-4", IPPROTO_ICMP, kIcmpPortUnreachable},
+    FamilyFacts{Family::kIpv6, NFPROTO_IPV6, 8, 24, 16, NFT_REG_2, NFT_REG32_05, "cluster-ips-6",
+                "external-ips-6", "external-local-ips-6", "node-addresses-6", "virtual-ips-6",
+                "hairpin-6", IPPROTO_ICMPV6, kIcmp6PortUnreachable},
+};
+
+// Statements of the language: what one phrase of a rule is as expressions.
+Expressions operator+(Expressions left, const Expressions& right) {
+  left.insert(left.end(), right.begin(), right.end());
+  return left;
+}
+
+// `nft` writes this before whatever looks into a header of layer 3, and leaves it out again when
+// listing.
+Expressions is_family(const FamilyFacts& f) {
+  return {expression::LoadMeta{NFT_META_NFPROTO, NFT_REG_1},
+          expression::Compare{NFT_CMP_EQ, NFT_REG_1, RegisterValue::of_u8(f.protocol_family)}};
+}
+
+expression::LoadPayload network_header(std::uint32_t offset, std::uint32_t length,
+                                       std::uint32_t to) {
+  return {NFT_PAYLOAD_NETWORK_HEADER, offset, length, to};
+}
+
+Expressions address_in(const FamilyFacts& f, std::uint32_t offset, std::string_view set) {
+  return is_family(f) + Expressions{network_header(offset, f.length, NFT_REG_1),
+                                    expression::Lookup{NFT_REG_1, set}};
+}
+
+// meta l4proto . th dport
+Expressions load_protocol_port(std::uint32_t protocol, std::uint32_t port) {
+  return {expression::LoadMeta{NFT_META_L4PROTO, protocol},
+          expression::LoadPayload{NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, port}};
+}
+
+Expressions destination_service_in(const FamilyFacts& f, std::string_view set) {
+  return is_family(f) + Expressions{network_header(f.destination, f.length, NFT_REG_1)} +
+         load_protocol_port(f.second, f.third) + Expressions{expression::Lookup{NFT_REG_1, set}};
+}
+
+// The address at `offset` compared with a network, without the family's own test.
+Expressions compare_network(const FamilyFacts& f, std::uint32_t offset, std::uint32_t operation,
+                            const TableRules::Network& network) {
+  Expressions result{network_header(offset, f.length, NFT_REG_1)};
+  const RegisterValue mask = RegisterValue::prefix_mask(f.family, network.prefix_length);
+  if (network.prefix_length < f.length * 8) {
+    result.push_back(expression::Bitwise{NFT_REG_1, mask, RegisterValue::zeros(mask.size)});
+  }
+  result.push_back(
+      expression::Compare{operation, NFT_REG_1, RegisterValue::of(network.address) & mask});
+  return result;
+}
+
+Expressions verdict(std::int32_t code, std::string_view chain = {}) {
+  return {expression::Verdict{code, chain}};
+}
+
+// ct mark set ct mark | bit
+Expressions set_mark(std::uint32_t bit) {
+  return {expression::LoadConntrack{NFT_CT_MARK, NFT_REG_1},
+          expression::Bitwise{NFT_REG_1, RegisterValue::of_u32(~bit), RegisterValue::of_u32(bit)},
+          expression::StoreConntrack{NFT_CT_MARK, NFT_REG_1}};
+}
+
+Expressions has_mark(std::uint32_t bit) {
+  return {expression::LoadConntrack{NFT_CT_MARK, NFT_REG_1},
+          expression::Bitwise{NFT_REG_1, RegisterValue::of_u32(bit), RegisterValue::zeros(4)},
+          expression::Compare{NFT_CMP_EQ, NFT_REG_1, RegisterValue::of_u32(bit)}};
+}
+
+Expressions is_new() {
+  return {expression::LoadConntrack{NFT_CT_STATE, NFT_REG_1},
+          expression::Bitwise{NFT_REG_1, RegisterValue::of_u32(kStateNew), RegisterValue::zeros(4)},
+          expression::Compare{NFT_CMP_NEQ, NFT_REG_1, RegisterValue::zeros(4)}};
+}
+
+Expressions compare_protocol(std::uint32_t operation, std::uint8_t protocol) {
+  return {expression::LoadMeta{NFT_META_L4PROTO, NFT_REG_1},
+          expression::Compare{operation, NFT_REG_1, RegisterValue::of_u8(protocol)}};
+}
+
+Expressions masquerade() { return {expression::Masquerade{NF_NAT_RANGE_PROTO_RANDOM_FULLY}}; }
+
+// The rules of a chain, family by family where they look at addresses.
+void add_cluster_ip(const TableRules& rules, std::vector<Rule>& out) {
+  const Expressions mark = set_mark(rules.masquerade_bit);
+  if (rules.masquerade_all) {
+    out.push_back({"cluster-ip", mark});
+    return;
+  }
+  for (const FamilyFacts& f : kFamilies) {
+    Expressions outside;
+    bool everything_is_inside = false;
+    for (const TableRules::Network& network : rules.cluster_cidrs) {
+      if (family_of(network.address) != f.family) continue;
+      everything_is_inside |= network.prefix_length == 0;
+      outside = outside + compare_network(f, f.source, NFT_CMP_NEQ, network);
+    }
+    if (outside.empty() || everything_is_inside) {
+      out.push_back({"cluster-ip", address_in(f, f.source, f.virtual_ips) + mark});
+    } else {
+      out.push_back({"cluster-ip", is_family(f) + outside + mark});
+    }
+  }
+}
+
+void add_external(const TableRules& rules, std::vector<Rule>& out) {
+  const Expressions mark = set_mark(rules.masquerade_bit);
+  out.push_back({"external", mark});
+  for (const FamilyFacts& f : kFamilies) {
+    out.push_back({"external-local", address_in(f, f.source, f.virtual_ips) + mark});
+  }
+  const Expressions protocol_port = load_protocol_port(NFT_REG_1, NFT_REG32_01);
+  const auto in = [](std::string_view set) {
+    return Expressions{expression::Lookup{NFT_REG_1, set}};
+  };
+  out.push_back({"node-port", protocol_port + in("node-ports") + verdict(NFT_GOTO, "external")});
+  out.push_back(
+      {"node-port", protocol_port + in("node-ports-local") + verdict(NFT_GOTO, "external-local")});
+}
+
+void add_services(std::vector<Rule>& out) {
+  using boost::asio::ip::address_v4;
+  using boost::asio::ip::address_v6;
+  const std::array<TableRules::Network, 2> loopback{
+      TableRules::Network{.address = address_v4(0x7f000000), .prefix_length = 8},
+      TableRules::Network{.address = address_v6::loopback(), .prefix_length = 128}};
+  for (std::size_t i = 0; i < kFamilies.size(); ++i) {
+    const FamilyFacts& f = kFamilies[i];
+    out.push_back({"services", is_family(f) +
+                                   compare_network(f, f.source, NFT_CMP_EQ, loopback[i]) +
+                                   verdict(NFT_RETURN)});
+  }
+  for (const FamilyFacts& f : kFamilies) {
+    const auto dispatch = [&](std::string_view set, std::string_view chain) {
+      out.push_back({"services", destination_service_in(f, set) + verdict(NFT_GOTO, chain)});
+    };
+    dispatch(f.cluster_ips, "cluster-ip");
+    dispatch(f.external_ips, "external");
+    dispatch(f.external_local_ips, "external-local");
+    out.push_back({"services", address_in(f, f.destination, f.node_addresses) +
+                                   verdict(NFT_GOTO, "node-port")});
+  }
+}
+
+void add_destination_hooks(std::vector<Rule>& out) {
+  for (const std::string_view chain : {"prerouting", "output"}) {
+    out.push_back({chain, verdict(NFT_JUMP, "services")});
+    for (const FamilyFacts& f : kFamilies) {
+      out.push_back({chain, address_in(f, f.destination, f.virtual_ips) +
+                                Expressions{network_header(f.destination, f.length, NFT_REG_1),
+                                            expression::DestinationNat{f.family, NFT_REG_1}}});
+    }
+  }
+}
+
+// What still is addressed to a virtual IP behind IPVS is for a port without a Service. Echo
+// requests are let through: people ping their Services.
+void add_input(std::vector<Rule>& out) {
+  for (const FamilyFacts& f : kFamilies) {
+    const Expressions new_to_vip = is_new() + address_in(f, f.destination, f.virtual_ips);
+    out.push_back({"input", new_to_vip + compare_protocol(NFT_CMP_EQ, IPPROTO_TCP) +
+                                Expressions{expression::Reject{NFT_REJECT_TCP_RST, 0}}});
+    out.push_back({"input", new_to_vip + compare_protocol(NFT_CMP_NEQ, f.icmp) +
+                                Expressions{expression::Reject{NFT_REJECT_ICMP_UNREACH,
+                                                               f.port_unreachable}}});
+  }
+}
+
+void add_postrouting(const TableRules& rules, std::vector<Rule>& out) {
+  out.push_back({"postrouting", has_mark(rules.masquerade_bit) + masquerade()});
+  for (const FamilyFacts& f : kFamilies) {
+    out.push_back({"postrouting", is_family(f) +
+                                      Expressions{network_header(f.source, f.length, NFT_REG_1),
+                                                  network_header(f.destination, f.length, f.second),
+                                                  expression::Lookup{NFT_REG_1, f.hairpin}} +
+                                      masquerade()});
+  }
+}
+
+}  // namespace
+
+std::span<const Chain> table_chains() { return kChains; }
+
+std::vector<Rule> table_rules(const TableRules& rules) {
+  std::vector<Rule> out;
+  add_cluster_ip(rules, out);
+  add_external(rules, out);
+  add_services(out);
+  add_destination_hooks(out);
+  add_input(out);
+  add_postrouting(rules, out);
+  return out;
+}
+
+}  // namespace ipvs
