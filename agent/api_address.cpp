@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/api_address.hpp"
+
+#include <algorithm>
+
+namespace agent {
+namespace {
+
+std::string refusal(const k8s::ApiAccess& access, const std::string& why) {
+  return "the API server address " + access.url() + " (from " + access.origin + ") " + why +
+         ", which this agent has yet to program: name the API server itself, with --master "
+         "https://ADDRESS:6443 "
+         "or a kubeconfig";
+}
+
+}  // namespace
+
+std::optional<std::string> refuse_vip(const k8s::ApiAccess& access,
+                                      const std::string& env_service_address,
+                                      const std::vector<ipvs::Address>& bound) {
+  if (!env_service_address.empty() && access.host == env_service_address) {
+    return refusal(access, "is the cluster IP of Service default/kubernetes");
+  }
+  const bool ours = std::any_of(bound.begin(), bound.end(), [&](const ipvs::Address& address) {
+    return address.to_string() == access.host;
+  });
+  if (ours) return refusal(access, "is a Service VIP on kube-ipvs0");
+  return std::nullopt;
+}
+
+std::optional<std::string> refuse_vip(const k8s::ApiAccess& access, const k8s::Service& service,
+                                      const std::vector<ipvs::Address>& resolved) {
+  const auto& vips = service.cluster_ips;
+  const bool hit = std::any_of(resolved.begin(), resolved.end(), [&](const ipvs::Address& address) {
+    return std::find(vips.begin(), vips.end(), address) != vips.end();
+  });
+  if (!hit) return std::nullopt;
+  return refusal(access, "is the cluster IP of Service " + service.meta.key.text());
+}
+
+}  // namespace agent

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/app.hpp"
+
+#include <malloc.h>
+#include <spdlog/spdlog.h>
+
+#include <unistd.h>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/signal_set.hpp>
+
+#include "agent/api_address.hpp"
+#include "ipvs/nft_monitor.hpp"
+#include "k8s/manifest_source.hpp"
+
+namespace agent {
+namespace {
+
+namespace asio = boost::asio;
+
+k8s::UnixSeconds unix_now() {
+  return std::chrono::duration_cast<std::chrono::seconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+SyncOptions sync_options(const config::Config& config) {
+  SyncOptions options{.rules = {.masquerade_all = config.masquerade_all,
+                                .cluster_cidrs = {},
+                                .masquerade_bit = config.masquerade_mark},
+                      .min_gap = config.min_sync_period};
+  for (const config::Network& network : config.cluster_cidrs) {
+    options.rules.cluster_cidrs.push_back({network.address, network.prefix_length});
+  }
+  return options;
+}
+
+std::vector<k8s::Cidr> to_cidrs(const std::vector<config::Network>& networks) {
+  std::vector<k8s::Cidr> cidrs;
+  for (const auto& network : networks) cidrs.push_back({network.address, network.prefix_length});
+  return cidrs;
+}
+
+// "Service default/web: TCP 10.96.1.2:80, node port 30080": what was given out, for those who have
+// no kubectl to ask.
+std::string summary(const k8s::Service& service) {
+  const std::string text = "Service " + service.meta.key.text() + ": ";
+  if (!is_served(service)) return text + "a DNS name only, nothing to balance";
+  std::string where;
+  for (const ServerOfPort& server : servers_of(service, {})) where += ", " + server.key.text();
+  for (const k8s::ServicePort& port : service.ports) {
+    if (port.node_port != 0) where += ", node port " + std::to_string(port.node_port);
+  }
+  return text + (where.empty() ? "has no port" : where.substr(2));
+}
+
+// Calls `changed` each time `drain` says so, for as long as the descriptor lives. The descriptor is
+// a duplicate: the monitor closes its own.
+template <typename Drain, typename Changed>
+asio::awaitable<void> watch(int fd, Drain drain, Changed changed) {
+  asio::posix::stream_descriptor readable(co_await asio::this_coro::executor, ::dup(fd));
+  while (true) {
+    co_await readable.async_wait(asio::posix::descriptor_base::wait_read, asio::use_awaitable);
+    if (drain()) changed();
+  }
+}
+
+}  // namespace
+
+App::App(asio::io_context& context, const config::Config& config, ipvs::LinuxKernel& kernel,
+         std::optional<k8s::ApiAccess> access)
+    : context_(context),
+      config_(config),
+      kernel_(kernel),
+      access_(std::move(access)),
+      cluster_(config,
+               {.service_dirty = [this](const ipvs::Owner& owner) { sync_.mark_dirty(owner); },
+                .service_changed =
+                    [this] {
+                      ++service_changes_pending_;
+                      metrics_.service_changed();
+                    },
+                .endpoint_changed =
+                    [this] {
+                      ++endpoint_changes_pending_;
+                      metrics_.endpoint_changed();
+                    },
+                .service_seen =
+                    [this](const k8s::Service& service) {
+                      spdlog::log(access_ ? spdlog::level::debug : spdlog::level::info, "{}",
+                                  summary(service));
+                      if (!access_) return;
+                      if (const auto why = refuse_vip(*access_, service, api_addresses_))
+                        fail(*why);
+                    },
+                .node_addresses_changed = [this] { sync_.node_addresses_changed(); },
+                .ready = [this] { sync_.sources_ready(); }}),
+      sync_(context.get_executor(), kernel, thread_, sync_inputs(), *this, sync_options(config)),
+      tasks_(context.get_executor(),
+             [this](std::exception_ptr error) {
+               try {
+                 std::rethrow_exception(error);
+               } catch (const std::exception& e) {
+                 fail(e.what());
+               }
+             }),
+      stop_(context),
+      started_(std::chrono::steady_clock::now()) {
+  stop_.expires_at(asio::steady_timer::time_point::max());
+}
+
+App::~App() = default;
+
+SyncInputs App::sync_inputs() {
+  return {
+      .plan = [this](const ipvs::Owner& owner) { return cluster_.plan(owner); },
+      .may_drain = [this](const ipvs::Endpoint& e) { return cluster_.may_drain(e, unix_now()); },
+      .node_port_addresses = [this] { return cluster_.node_view().node_port_addresses; }};
+}
+
+int App::run() {
+  asio::signal_set signals(context_, SIGTERM, SIGINT);
+  signals.async_wait([this](const boost::system::error_code& error, int number) {
+    if (error) return;
+    spdlog::info("signal {}: stopping; what is programmed stays", number);
+    stop_.cancel();
+  });
+  asio::co_spawn(context_, supervise(), [&](std::exception_ptr error) {
+    signals.cancel();
+    if (error) std::rethrow_exception(error);
+  });
+  context_.run();
+  return exit_code_;
+}
+
+asio::awaitable<void> App::supervise() {
+  co_await read_addresses();
+  if (access_) {
+    make_source();
+    tasks_.spawn(learn_api_addresses());
+  } else {
+    make_source();
+    tasks_.spawn(source_->run());
+  }
+  start_http();
+  tasks_.spawn(sync_.run());
+  tasks_.spawn(watch_addresses());
+  tasks_.spawn(watch_table());
+  co_await stop_.async_wait(asio::as_tuple(asio::use_awaitable));
+  tasks_.stop();
+  co_await tasks_.wait();
+}
+
+void App::fail(const std::string& why) {
+  if (exit_code_ == 0) spdlog::error("{}", why);
+  exit_code_ = 1;
+  stop_.cancel();
+}
+
+void App::make_source() {
+  const auto on_fault = [this](const k8s::SourceFault& fault) { this->on_fault(fault); };
+  if (!access_) {
+    k8s::ManifestOptions options{
+        .directory = config_.manifests,
+        .ranges = {.cluster_ips = to_cidrs(config_.service_cluster_ip_range),
+                   .node_port_first = config_.node_port_first,
+                   .node_port_last = config_.node_port_last}};
+    source_ = std::make_unique<k8s::ManifestSource>(context_.get_executor(), cluster_.sinks(),
+                                                    std::move(options), on_fault);
+    return;
+  }
+  client_ = std::make_unique<k8s::ApiClient>(context_.get_executor(), *access_);
+  k8s::ClusterOptions options{.endpoint_source = config_.endpoint_source,
+                              .node_name = config_.node_name,
+                              .only_own_node = true};
+  source_ = std::make_unique<k8s::ClusterSource>(context_.get_executor(), *client_,
+                                                 cluster_.sinks(), options, on_fault);
+}
+
+// Before the first list, so that a Service that turns out to have the API server's address is
+// noticed.
+asio::awaitable<void> App::learn_api_addresses() {
+  api_addresses_ = co_await client_->resolve();
+  tasks_.spawn(source_->run());
+}
+
+asio::awaitable<void> App::read_addresses() {
+  auto local = co_await thread_.run([] { return ipvs::read_local_addresses(); });
+  if (!local) {
+    spdlog::warn("{}", local.error().text());
+    co_return;
+  }
+  cluster_.set_local_addresses(std::move(*local));
+}
+
+asio::awaitable<void> App::watch_addresses() {
+  auto monitor = ipvs::AddressMonitor::open();
+  if (!monitor) {
+    fail(monitor.error().text());
+    co_return;
+  }
+  asio::posix::stream_descriptor readable(context_, ::dup(monitor->fd()));
+  while (true) {
+    co_await readable.async_wait(asio::posix::descriptor_base::wait_read, asio::use_awaitable);
+    if (monitor->drain()) co_await read_addresses();
+  }
+}
+
+asio::awaitable<void> App::watch_table() {
+  auto port = kernel_.table_port();
+  if (!port) {
+    fail(port.error().text());
+    co_return;
+  }
+  auto monitor = ipvs::NftMonitor::open(*port);
+  if (!monitor) {
+    fail(monitor.error().text());
+    co_return;
+  }
+  co_await watch(
+      monitor->fd(), [&] { return monitor->drain(); }, [this] { sync_.table_lost(); });
+}
+
+void App::on_pass(const PassReport& report) {
+  last_sync_ = std::chrono::system_clock::now();
+  service_changes_pending_ = 0;
+  endpoint_changes_pending_ = 0;
+  metrics_.pass(report.total_seconds, report.planning_seconds, report.kernel_seconds,
+                report.operations,
+                std::chrono::duration<double>(last_sync_.time_since_epoch()).count());
+  const auto level = report.first ? spdlog::level::info : spdlog::level::debug;
+  spdlog::log(level, "{}{} Services planned, {} operations in {:.1f} ms{}",
+              report.first ? "table complete: " : "sync: ", report.services, report.operations,
+              report.total_seconds * 1000,
+              report.failed ? fmt::format(", {} failed", report.failed) : std::string());
+  if (report.first) {
+    // The lists and the first batch were the most this process ever holds at once: give it back.
+    ::malloc_trim(0);
+    const auto& ledger = sync_.reconciler().ledger();
+    spdlog::info(
+        "the kernel holds {} virtual servers with {} destinations, {} addresses; {} foreign",
+        ledger.server_count(), ledger.destination_count(), ledger.addresses().size(),
+        sync_.reconciler().foreign_count());
+  }
+}
+
+void App::on_failure(const ipvs::Failure& failure) {
+  metrics_.kernel_error(failure.command, failure.error_number);
+  const std::string why = failure.error_number > 0 ? ::strerror(failure.error_number) : "no answer";
+  spdlog::warn("{}{}: {}; trying again",
+               failure.owner.empty() ? "" : "Service " + failure.owner + ": ", failure.what, why);
+}
+
+void App::on_conflict(const Reconciler::Conflict& conflict) {
+  const std::string holder =
+      conflict.holder.empty() ? "a virtual server that is not ours" : "Service " + conflict.holder;
+  const std::string line = "Service " + conflict.owner + ": " + conflict.key.text() +
+                           " is taken by " + holder + ": not served there";
+  // The same conflict comes up at every change of the Service; it is told once.
+  if (!conflicts_told_.insert(line).second) return;
+  metrics_.conflict();
+  spdlog::warn("{}", line);
+}
+
+void App::on_drift(const std::string& kind, const std::string& what) {
+  metrics_.drift(kind);
+  spdlog::warn("{}", what);
+}
+
+void App::on_waiting(const std::string& what) { spdlog::warn("{}; trying again", what); }
+
+void App::on_fault(const k8s::SourceFault& fault) {
+  metrics_.source_fault(fault.kind);
+  spdlog::warn("{}", fault.what);
+}
+
+}  // namespace agent

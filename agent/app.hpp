@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The agent put together: source, tables, sync loop, kernel thread, monitors, HTTP. Starts the
+// parts, lets them talk to each other, ends them.
+//
+// What is in the kernel stays when the agent ends: connections go on, and the next start adopts it.
+//
+// Threading: everything here runs on one io_context thread; the KernelThread has the other.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "agent/cluster_state.hpp"
+#include "agent/health.hpp"
+#include "agent/http_server.hpp"
+#include "agent/kernel_thread.hpp"
+#include "agent/metrics.hpp"
+#include "agent/sync_loop.hpp"
+#include "agent/task_group.hpp"
+#include "config/config.hpp"
+#include "ipvs/linux_kernel.hpp"
+#include "k8s/cluster_source.hpp"
+#include "k8s/source.hpp"
+
+namespace agent {
+
+class App : private SyncObserver {
+ public:
+  // `kernel` is prepared. `access`: where the API server is; nullopt with --manifests.
+  App(boost::asio::io_context& context, const config::Config& config, ipvs::LinuxKernel& kernel,
+      std::optional<k8s::ApiAccess> access);
+  ~App() override;
+
+  // Runs until SIGTERM or SIGINT (0) or a fault that no retry mends (1).
+  int run();
+
+ private:
+  boost::asio::awaitable<void> supervise();
+  boost::asio::awaitable<void> learn_api_addresses();
+  boost::asio::awaitable<void> watch_addresses();
+  boost::asio::awaitable<void> watch_table();
+  boost::asio::awaitable<void> read_addresses();
+  void make_source();
+  void add_server(const std::string& name, const std::optional<config::HostPort>& bind,
+                  std::map<std::string, HttpHandler> routes);
+  void start_http();
+  void fail(const std::string& why);
+  SyncInputs sync_inputs();
+
+  boost::asio::awaitable<HttpAnswer> answer_metrics();
+  boost::asio::awaitable<void> stream_metrics(BodyWriter write);
+  boost::asio::awaitable<std::vector<PortTraffic>> read_traffic();
+  boost::asio::awaitable<HttpAnswer> answer_health(bool livez);
+  Metrics::Gauges gauges() const;
+  HealthInputs health_inputs() const;
+
+  void on_pass(const PassReport& report) override;
+  void on_failure(const ipvs::Failure& failure) override;
+  void on_conflict(const Reconciler::Conflict& conflict) override;
+  void on_drift(const std::string& kind, const std::string& what) override;
+  void on_waiting(const std::string& what) override;
+  void on_fault(const k8s::SourceFault& fault);
+
+  boost::asio::io_context& context_;
+  const config::Config& config_;
+  ipvs::LinuxKernel& kernel_;
+  const std::optional<k8s::ApiAccess> access_;
+
+  KernelThread thread_;
+  Metrics metrics_;
+  ClusterState cluster_;
+  SyncLoop sync_;
+  TaskGroup tasks_;
+  boost::asio::steady_timer stop_;
+  int exit_code_ = 0;
+
+  std::unique_ptr<k8s::ApiClient> client_;
+  std::unique_ptr<k8s::Source> source_;
+  std::vector<k8s::Address> api_addresses_;
+  std::vector<std::unique_ptr<HttpServer>> servers_;
+  std::map<std::string, std::string> bind_faults_;  // by server
+  std::set<std::string> conflicts_told_;
+  std::size_t service_changes_pending_ = 0;
+  std::size_t endpoint_changes_pending_ = 0;
+  std::chrono::system_clock::time_point last_sync_{};
+  std::chrono::steady_clock::time_point started_;
+};
+
+}  // namespace agent

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/cluster_state.hpp"
+
+#include <utility>
+
+namespace agent {
+namespace {
+
+// Owner names are ObjectKey::text() of Services, which always have a namespace.
+k8s::ObjectKey key_of(const ipvs::Owner& owner) {
+  const std::size_t slash = owner.find('/');
+  return {.ns = owner.substr(0, slash), .name = owner.substr(slash + 1)};
+}
+
+bool depends_on_node(const k8s::Service& service) {
+  if (!service.external_ips.empty() || !service.load_balancer_ingress.empty()) return true;
+  for (const k8s::ServicePort& port : service.ports) {
+    if (port.node_port != 0) return true;
+  }
+  return false;
+}
+
+std::string port_label(const k8s::ServicePort& port) {
+  return port.name.empty() ? std::to_string(port.port) : port.name;
+}
+
+}  // namespace
+
+ClusterState::ClusterState(const config::Config& config, Events events)
+    : config_(config),
+      events_(std::move(events)),
+      services_({.changed = [this](const k8s::Service& s) { service_changed(s); },
+                 .removed = [this](const k8s::ObjectKey& key) { service_removed(key); }}),
+      endpoints_(config.endpoint_source, config.node_name,
+                 [this](const k8s::ObjectKey& key) {
+                   events_.endpoint_changed();
+                   events_.service_dirty(key.text());
+                 }),
+      nodes_(config.node_name, [this] { refresh_node_view(); }),
+      wants_pods_(config.endpoint_source == config::EndpointSource::kSelector) {
+  const auto delivered = [this] { list_delivered(); };
+  service_sink_ = std::make_unique<FirstList<k8s::Service>>(services_, delivered);
+  pod_sink_ = std::make_unique<FirstList<k8s::Pod>>(endpoints_.pods(), delivered);
+  node_sink_ = std::make_unique<FirstList<k8s::Node>>(nodes_, delivered);
+  slice_sink_ = std::make_unique<FirstList<k8s::EndpointSlice>>(endpoints_.slices(), delivered);
+  lists_awaited_ = wants_pods_ ? 4 : 3;
+}
+
+k8s::Sinks ClusterState::sinks() {
+  return {.services = service_sink_.get(),
+          .pods = wants_pods_ ? pod_sink_.get() : nullptr,
+          .nodes = node_sink_.get(),
+          .slices = slice_sink_.get()};
+}
+
+void ClusterState::list_delivered() {
+  if (--lists_awaited_ == 0) events_.ready();
+}
+
+void ClusterState::service_changed(const k8s::Service& service) {
+  events_.service_seen(service);
+  endpoints_.add_service(service.meta.key, service.selector);
+  events_.service_changed();
+  events_.service_dirty(service.meta.key.text());
+}
+
+void ClusterState::service_removed(const k8s::ObjectKey& key) {
+  endpoints_.remove_service(key);
+  events_.service_changed();
+  events_.service_dirty(key.text());
+}
+
+void ClusterState::set_local_addresses(std::vector<ipvs::LocalAddress> local) {
+  // A read that finds nothing is a read at a bad moment (a link just being replaced): the node
+  // always has an address, and node ports must not vanish for it.
+  if (local.empty()) return;
+  local_ = std::move(local);
+  refresh_node_view();
+}
+
+void ClusterState::refresh_node_view() {
+  NodeView next = make_node_view(config_, nodes_.own(), local_);
+  if (next == node_view_) return;
+  node_view_ = std::move(next);
+  events_.node_addresses_changed();
+  services_.for_each([this](const k8s::Service& service) {
+    if (depends_on_node(service)) events_.service_dirty(service.meta.key.text());
+  });
+}
+
+std::optional<SyncInputs::Plan> ClusterState::plan(const ipvs::Owner& owner) const {
+  const k8s::Service* service = services_.find(key_of(owner));
+  if (!service || !is_served(*service)) return std::nullopt;
+  const PlanOptions options{.scheduler = config_.ipvs_scheduler};
+  return SyncInputs::Plan{
+      .since = service->meta.creation_timestamp,
+      .plan = plan_service(*service, endpoints_.endpoints_of(*service), node_view_, options)};
+}
+
+bool ClusterState::may_drain(const ipvs::Endpoint& endpoint, k8s::UnixSeconds now) const {
+  return endpoints_.may_drain(endpoint.address, now);
+}
+
+std::vector<ClusterState::PortToRead> ClusterState::ports_to_read() const {
+  std::vector<PortToRead> all;
+  services_.for_each([&](const k8s::Service& service) {
+    if (!is_served(service)) return;
+    const std::size_t first = all.size();
+    for (const k8s::ServicePort& port : service.ports) {
+      all.push_back({.port = {.ns = service.meta.key.ns,
+                              .service = service.meta.key.name,
+                              .port = port_label(port),
+                              .protocol = to_ipvs(port.protocol)},
+                     .servers = {}});
+    }
+    for (const ServerOfPort& server : servers_of(service, node_view_)) {
+      all[first + server.port_index].servers.push_back(server.key);
+    }
+  });
+  return all;
+}
+
+}  // namespace agent

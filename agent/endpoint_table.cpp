@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/endpoint_table.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "agent/mark_and_sweep.hpp"
+
+namespace agent {
+
+// What is kept of a Pod. The key is in the map's node, to which `key` points.
+struct EndpointTable::PodRecord {
+  const k8s::ObjectKey* key = nullptr;
+  LabelIndex::Member member{};
+  const std::string* node = nullptr;
+  std::vector<ipvs::Address> addresses{};
+  std::vector<k8s::ContainerPort> ports{};
+  std::optional<k8s::UnixSeconds> deletion{};
+  std::size_t labels_hash = 0;
+  std::uint32_t mark = 0;
+  bool ready = false;
+  bool finished = false;  // Failed or Succeeded: never an endpoint again
+
+  bool same_endpoint_as(const PodRecord& o) const {
+    return node == o.node && addresses == o.addresses && ports == o.ports &&
+           deletion == o.deletion && labels_hash == o.labels_hash && ready == o.ready &&
+           finished == o.finished;
+  }
+};
+
+struct EndpointTable::ServiceRecord {
+  const k8s::ObjectKey* key = nullptr;
+  LabelIndex::Member member{};
+  k8s::Labels selector{};
+};
+
+struct EndpointTable::SliceRecord {
+  k8s::EndpointSlice slice;
+  std::uint32_t mark = 0;
+};
+
+class EndpointTable::PodSink : public k8s::Sink<k8s::Pod> {
+ public:
+  explicit PodSink(EndpointTable& table) : table_(table) {}
+  void list_started() override { sweep_.list_started(); }
+  void upsert(k8s::Pod pod) override { table_.upsert_pod(std::move(pod)); }
+  void remove(const k8s::ObjectKey& key) override { table_.remove_pod(key); }
+  void keep(const k8s::ObjectKey& key) override {
+    const auto found = table_.pods_.find(key);
+    if (found != table_.pods_.end()) found->second->mark = sweep_.mark();
+  }
+  void list_finished() override {
+    for (const auto& key :
+         sweep_.unmentioned(table_.pods_, [](const auto& r) { return r->mark; })) {
+      table_.remove_pod(key);
+    }
+  }
+  std::uint32_t mark() const { return sweep_.mark(); }
+
+ private:
+  EndpointTable& table_;
+  MarkAndSweep sweep_;
+};
+
+class EndpointTable::SliceSink : public k8s::Sink<k8s::EndpointSlice> {
+ public:
+  explicit SliceSink(EndpointTable& table) : table_(table) {}
+  void list_started() override { sweep_.list_started(); }
+  void upsert(k8s::EndpointSlice slice) override { table_.upsert_slice(std::move(slice)); }
+  void remove(const k8s::ObjectKey& key) override { table_.remove_slice(key); }
+  void keep(const k8s::ObjectKey& key) override {
+    const auto found = table_.slices_.find(key);
+    if (found != table_.slices_.end()) found->second.mark = sweep_.mark();
+  }
+  void list_finished() override {
+    for (const auto& key :
+         sweep_.unmentioned(table_.slices_, [](const auto& r) { return r.mark; })) {
+      table_.remove_slice(key);
+    }
+  }
+  std::uint32_t mark() const { return sweep_.mark(); }
+
+ private:
+  EndpointTable& table_;
+  MarkAndSweep sweep_;
+};
+
+EndpointTable::EndpointTable(EndpointSource source, std::string node_name, Dirty dirty)
+    : source_(source),
+      node_name_(std::move(node_name)),
+      dirty_(std::move(dirty)),
+      pod_sink_(std::make_unique<PodSink>(*this)),
+      slice_sink_(std::make_unique<SliceSink>(*this)) {}
+
+EndpointTable::~EndpointTable() = default;
+
+k8s::Sink<k8s::Pod>& EndpointTable::pods() { return *pod_sink_; }
+k8s::Sink<k8s::EndpointSlice>& EndpointTable::slices() { return *slice_sink_; }
+
+void EndpointTable::add_service(const k8s::ObjectKey& key, const k8s::Labels& selector) {
+  auto [place, added] = services_.try_emplace(key);
+  if (!added) {
+    if (place->second->selector == selector) return;
+    index_.remove_service(place->second->member);
+  } else {
+    place->second = std::make_unique<ServiceRecord>();
+  }
+  ServiceRecord& record = *place->second;
+  record.key = &place->first;
+  record.selector = selector;
+  record.member.id = &record;
+  // In `endpointslice` mode the slice controller has done the matching.
+  if (source_ == EndpointSource::kSelector) index_.add_service(record.member, key.ns, selector);
+}
+
+void EndpointTable::remove_service(const k8s::ObjectKey& key) {
+  const auto found = services_.find(key);
+  if (found == services_.end()) return;
+  index_.remove_service(found->second->member);
+  services_.erase(found);
+}
+
+namespace {
+
+std::size_t hash_of(const k8s::Labels& labels) {
+  std::size_t seed = labels.size();
+  const std::hash<std::string> hash;
+  for (const auto& [key, value] : labels) {
+    seed = seed * 1099511628211u + hash(key);
+    seed = seed * 1099511628211u + hash(value);
+  }
+  return seed;
+}
+
+}  // namespace
+
+void EndpointTable::upsert_pod(k8s::Pod pod) {
+  auto next = std::make_unique<PodRecord>();
+  next->node = &*node_names_.insert(std::move(pod.node_name)).first;
+  next->addresses = std::move(pod.pod_ips);
+  next->ports = std::move(pod.ports);
+  next->deletion = pod.meta.deletion_timestamp;
+  next->labels_hash = hash_of(pod.meta.labels);
+  next->mark = pod_sink_->mark();
+  next->ready = pod.ready;
+  next->finished = pod.phase == k8s::PodPhase::kFailed || pod.phase == k8s::PodPhase::kSucceeded;
+  next->member.id = next.get();
+
+  auto [place, added] = pods_.try_emplace(pod.meta.key);
+  next->key = &place->first;
+  if (!added) {
+    PodRecord& old = *place->second;
+    if (old.same_endpoint_as(*next)) {
+      old.mark = next->mark;
+      return;
+    }
+    mark_services_of(old);
+    index_addresses(old, false);
+    index_.remove_pod(old.member);
+  }
+  place->second = std::move(next);
+  PodRecord& record = *place->second;
+  index_.add_pod(record.member, place->first.ns, pod.meta.labels);
+  index_addresses(record, true);
+  mark_services_of(record);
+}
+
+void EndpointTable::remove_pod(const k8s::ObjectKey& key) {
+  const auto found = pods_.find(key);
+  if (found == pods_.end()) return;
+  mark_services_of(*found->second);
+  index_addresses(*found->second, false);
+  index_.remove_pod(found->second->member);
+  pods_.erase(found);
+}
+
+void EndpointTable::index_addresses(const PodRecord& record, bool present) {
+  for (const ipvs::Address& address : record.addresses) {
+    if (present) {
+      by_address_.emplace(address, &record);
+      continue;
+    }
+    const auto [first, last] = by_address_.equal_range(address);
+    const auto found =
+        std::find_if(first, last, [&](const auto& e) { return e.second == &record; });
+    if (found != last) by_address_.erase(found);
+  }
+}
+
+void EndpointTable::mark_services_of(const PodRecord& record) {
+  index_.services_of(record.member, [&](const LabelIndex::Member& service) {
+    dirty_(*static_cast<const ServiceRecord*>(service.id)->key);
+  });
+}
+
+void EndpointTable::upsert_slice(k8s::EndpointSlice slice) {
+  const k8s::ObjectKey key = slice.meta.key;
+  const auto found = slices_.find(key);
+  if (found != slices_.end()) {
+    const k8s::EndpointSlice& old = found->second.slice;
+    if (old.service_name == slice.service_name && old.endpoints == slice.endpoints &&
+        old.ports == slice.ports) {
+      found->second.mark = slice_sink_->mark();
+      return;
+    }
+    remove_slice(key);
+  }
+  if (slice.service_name.empty()) return;
+  const k8s::ObjectKey service{key.ns, slice.service_name};
+  for (const auto& endpoint : slice.endpoints) slices_by_address_.emplace(endpoint.address, key);
+  slices_of_[service].insert(key);
+  slices_.insert_or_assign(key, SliceRecord{std::move(slice), slice_sink_->mark()});
+  dirty_(service);
+}
+
+void EndpointTable::remove_slice(const k8s::ObjectKey& key) {
+  const auto found = slices_.find(key);
+  if (found == slices_.end()) return;
+  const k8s::EndpointSlice& slice = found->second.slice;
+  for (const auto& endpoint : slice.endpoints) {
+    const auto [first, last] = slices_by_address_.equal_range(endpoint.address);
+    const auto entry = std::find_if(first, last, [&](const auto& e) { return e.second == key; });
+    if (entry != last) slices_by_address_.erase(entry);
+  }
+  const k8s::ObjectKey service{key.ns, slice.service_name};
+  const auto list = slices_of_.find(service);
+  list->second.erase(key);
+  if (list->second.empty()) slices_of_.erase(list);
+  slices_.erase(found);
+  dirty_(service);
+}
+
+bool EndpointTable::from_pods(const k8s::Service& service) const {
+  return source_ == EndpointSource::kSelector && !service.selector.empty();
+}
+
+ServiceEndpoints EndpointTable::endpoints_of(const k8s::Service& service) const {
+  ServiceEndpoints all(service.ports.size());
+  if (from_pods(service)) {
+    collect_pods(service, all);
+  } else {
+    collect_slices(service, all);
+  }
+  return all;
+}
+
+namespace {
+
+// The port a Pod serves a Service port on; 0 where it does not.
+std::uint16_t target_port(const k8s::ServicePort& port,
+                          const std::vector<k8s::ContainerPort>& declared) {
+  if (const auto* number = std::get_if<std::uint16_t>(&port.target_port)) {
+    return *number != 0 ? *number : port.port;
+  }
+  const std::string& name = std::get<std::string>(port.target_port);
+  const auto found = std::find_if(declared.begin(), declared.end(), [&](const auto& candidate) {
+    return candidate.name == name && candidate.protocol == port.protocol;
+  });
+  return found == declared.end() ? std::uint16_t{0} : found->container_port;
+}
+
+}  // namespace
+
+void EndpointTable::collect_pods(const k8s::Service& service, ServiceEndpoints& all) const {
+  const auto record = services_.find(service.meta.key);
+  if (record == services_.end()) return;
+  index_.pods_of(record->second->member, [&](const LabelIndex::Member& member) {
+    const PodRecord& pod = *static_cast<const PodRecord*>(member.id);
+    if (pod.finished) return;
+    ServiceEndpoint endpoint;
+    endpoint.serving = pod.ready;
+    endpoint.terminating = pod.deletion.has_value();
+    endpoint.ready = service.publish_not_ready_addresses || (pod.ready && !endpoint.terminating);
+    // With no node named, as manifests allow, a Pod may be anywhere, here included.
+    endpoint.local = pod.node->empty() || *pod.node == node_name_;
+    endpoint.pod = pod.key->name;
+    endpoint.node = *pod.node;
+    for (std::size_t i = 0; i < service.ports.size(); ++i) {
+      endpoint.endpoint.port = target_port(service.ports[i], pod.ports);
+      if (endpoint.endpoint.port == 0) continue;
+      for (const ipvs::Address& address : pod.addresses) {
+        endpoint.endpoint.address = address;
+        all[i].push_back(endpoint);
+      }
+    }
+  });
+}
+
+void EndpointTable::collect_slices(const k8s::Service& service, ServiceEndpoints& all) const {
+  const auto list = slices_of_.find(service.meta.key);
+  if (list == slices_of_.end()) return;
+  for (const k8s::ObjectKey& key : list->second) {
+    const k8s::EndpointSlice& slice = slices_.at(key).slice;
+    for (const k8s::SlicePort& slice_port : slice.ports) {
+      const auto port =
+          std::find_if(service.ports.begin(), service.ports.end(), [&](const auto& p) {
+            return p.name == slice_port.name && p.protocol == slice_port.protocol;
+          });
+      if (port == service.ports.end() || slice_port.port == 0) continue;
+      auto& endpoints = all[static_cast<std::size_t>(port - service.ports.begin())];
+      for (const k8s::SliceEndpoint& e : slice.endpoints) {
+        endpoints.push_back({.endpoint = {e.address, slice_port.port},
+                             .ready = e.ready,
+                             .serving = e.serving,
+                             .terminating = e.terminating,
+                             .local = e.node_name.empty() ? false : e.node_name == node_name_,
+                             .pod = e.pod_name,
+                             .node = e.node_name});
+      }
+    }
+  }
+}
+
+bool EndpointTable::may_drain(const ipvs::Address& address, k8s::UnixSeconds now) const {
+  const auto [first, last] = by_address_.equal_range(address);
+  const bool alive = std::any_of(first, last, [&](const auto& entry) {
+    const PodRecord& pod = *entry.second;
+    return !pod.finished && (!pod.deletion || *pod.deletion > now);
+  });
+  return alive || slices_by_address_.contains(address);
+}
+
+std::string_view EndpointTable::pod_at(const ipvs::Address& address) const {
+  const auto pod = by_address_.find(address);
+  if (pod != by_address_.end()) return pod->second->key->name;
+  const auto slice = slices_by_address_.find(address);
+  if (slice == slices_by_address_.end()) return {};
+  for (const auto& endpoint : slices_.at(slice->second).slice.endpoints) {
+    if (endpoint.address == address) return endpoint.pod_name;
+  }
+  return {};
+}
+
+}  // namespace agent

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The endpoints of a Service, whatever they were learnt from (Pods matched by selector, or
+// EndpointSlices). A value; the planner chooses among them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ipvs/model.hpp"
+#include "k8s/types.hpp"
+
+namespace agent {
+
+// One address and port that may serve one Service port.
+struct ServiceEndpoint {
+  ipvs::Endpoint endpoint{};
+  // discovery/v1 EndpointConditions: ready = serving and not terminating (or the Service publishes
+  // addresses that are not ready); serving = passes its readiness check.
+  bool ready = false;
+  bool serving = false;
+  bool terminating = false;
+  // On this node, so that traffic to it never leaves and a pod may meet itself (hairpin).
+  bool local = false;
+  std::uint32_t weight = 1;
+  std::string pod{};   // name of the Pod, "" where it is not one
+  std::string node{};  // name of its node, "" where unknown
+  bool operator==(const ServiceEndpoint&) const = default;
+};
+
+// For each port of the Service, in the order of Service::ports. Both families mixed; unordered.
+using ServiceEndpoints = std::vector<std::vector<ServiceEndpoint>>;
+
+}  // namespace agent

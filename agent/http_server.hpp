@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A small HTTP/1.1 server for /metrics, /healthz, /livez and /proxyMode: GET and HEAD, keep-alive,
+// chunked bodies that are written as they are made. No Beast types here.
+//
+// Threading: the io_context thread. Handlers are coroutines of that thread.
+// Errors: a port in use is not fatal: serve() retries every 5 s and tells on_bind each time it
+// changes its mind
+//         (with hard_fail it throws at the first failure).
+// Limits: 64 connections at once, request headers of 8 KiB, 10 s to send a request, 60 s to take an
+// answer.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace agent {
+
+// Takes the next piece of a body; sends it before it returns.
+using BodyWriter = std::function<boost::asio::awaitable<void>(std::string_view)>;
+
+struct HttpAnswer {
+  int status = 200;
+  std::string content_type = "text/plain; charset=utf-8";
+  std::map<std::string, std::string> headers{};
+  std::string body{};
+  // When set, the body comes in pieces from here instead, in chunked encoding.
+  std::function<boost::asio::awaitable<void>(BodyWriter)> stream{};
+};
+
+using HttpHandler = std::function<boost::asio::awaitable<HttpAnswer>(std::string_view target)>;
+
+class HttpServer {
+ public:
+  struct Options {
+    std::string name;                     // "metrics", "healthz": for messages
+    boost::asio::ip::tcp::endpoint bind;  // port 0: the kernel's choice
+    bool hard_fail = false;
+    std::chrono::milliseconds retry{5000};
+    // "" when listening, else why not.
+    std::function<void(const std::string& fault)> on_bind;
+  };
+  // `routes`: exact path (without query) to handler.
+  HttpServer(boost::asio::any_io_executor executor, Options options,
+             std::map<std::string, HttpHandler> routes);
+  ~HttpServer();
+
+  // Listens and answers until cancelled; ends its connections before it returns.
+  boost::asio::awaitable<void> serve();
+  // The port listened on; 0 while it is not.
+  std::uint16_t port() const;
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace agent

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// kube-ipvs: reads what the operator wants, checks that the kernel can do it, runs the agent.
+#include <malloc.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+
+#include "agent/api_address.hpp"
+#include "agent/app.hpp"
+#include "agent/log.hpp"
+#include "config/parse.hpp"
+
+namespace {
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0) return {};
+  return name.data();
+}
+
+int refuse(const std::string& why) {
+  std::fprintf(stderr, "kube-ipvs: %s\n", why.c_str());
+  return 1;
+}
+
+ipvs::HostSettings host_settings(const config::Config& config) {
+  return {.vip_binding = config.vip_binding == config::VipBinding::kRoute
+                             ? ipvs::VipBinding::kRoute
+                             : ipvs::VipBinding::kAddress,
+          .strict_arp = config.ipvs_strict_arp,
+          .timeouts = {.tcp = config.ipvs_tcp_timeout,
+                       .tcp_fin = config.ipvs_tcp_fin_timeout,
+                       .udp = config.ipvs_udp_timeout}};
+}
+
+// The routes of --vip-binding=route carry the node's address as source.
+void choose_route_sources(const config::Config& config, ipvs::HostSettings& settings) {
+  if (settings.vip_binding != ipvs::VipBinding::kRoute) return;
+  const auto local = ipvs::read_local_addresses();
+  if (!local) return;
+  settings.route_source_v4 = agent::primary_address(ipvs::Family::kIpv4, config, nullptr, *local);
+  settings.route_source_v6 = agent::primary_address(ipvs::Family::kIpv6, config, nullptr, *local);
+}
+
+int clean_up() {
+  ipvs::LinuxKernel kernel;
+  const auto cleaned = kernel.cleanup();
+  if (!cleaned) return refuse(cleaned.error().text());
+  spdlog::info("everything kube-ipvs had programmed is removed");
+  return 0;
+}
+
+int run_agent(const config::Config& config) {
+  std::optional<k8s::ApiAccess> access;
+  if (config.manifests.empty()) {
+    auto found =
+        k8s::find_api_access(config.kubeconfig, config.master, k8s::InCluster::from_environment());
+    if (!found) return refuse(found.error().text());
+    access = std::move(*found);
+  }
+
+  ipvs::LinuxKernel kernel;
+  ipvs::HostSettings settings = host_settings(config);
+  choose_route_sources(config, settings);
+  const auto facts = kernel.prepare(settings);
+  if (!facts) return refuse(facts.error().text());
+  for (const std::string& change : facts->changes) spdlog::info("sysctl {}", change);
+  for (const std::string& warning : facts->warnings) spdlog::warn("{}", warning);
+  const auto scheduler = kernel.probe_scheduler(config.ipvs_scheduler);
+  if (!scheduler) return refuse(scheduler.error().text());
+
+  if (access) {
+    const auto bound = kernel.read_addresses();
+    const char* service_address = std::getenv("KUBERNETES_PORT_443_TCP_ADDR");
+    const auto why = agent::refuse_vip(*access, service_address ? service_address : "",
+                                       bound ? *bound : std::vector<ipvs::Address>{});
+    if (why) return refuse(*why);
+  }
+
+  spdlog::info("kube-ipvs {} on node {}, {}, scheduler {}", KUBE_IPVS_VERSION, config.node_name,
+               access ? "API server " + access->url() : "manifests in " + config.manifests,
+               config.ipvs_scheduler);
+  boost::asio::io_context context(1);
+  agent::App app(context, config, kernel, std::move(access));
+  return app.run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // One heap for both threads: what the kernel thread frees is what the other asks for next.
+  ::mallopt(M_ARENA_MAX, 1);
+  const config::ParseOutcome parsed = config::parse(argc, argv, {.host_name = host_name()});
+  if (parsed.print) {
+    std::fputs(parsed.print->c_str(), stdout);
+    return 0;
+  }
+  for (const config::Fault& fault : parsed.faults) refuse(fault.text());
+  if (!parsed.config) return 1;
+
+  agent::set_up_log(parsed.config->log_format, parsed.config->verbosity);
+  for (const std::string& warning : parsed.config->warnings) spdlog::warn("{}", warning);
+  try {
+    return parsed.config->cleanup ? clean_up() : run_agent(*parsed.config);
+  } catch (const std::exception& e) {
+    return refuse(e.what());
+  }
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What Prometheus' process_* metrics say of this process, from /proc/self.
+#pragma once
+
+#include <cstddef>
+
+namespace agent {
+
+struct ProcessStats {
+  double cpu_seconds = 0;  // user and system
+  double resident_bytes = 0;
+  double open_fds = 0;
+  double start_time_seconds = 0;  // Unix time
+};
+
+// Fields that cannot be read stay 0.
+ProcessStats read_process_stats();
+
+}  // namespace agent

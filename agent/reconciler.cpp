@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/reconciler.hpp"
+
+#include <algorithm>
+
+namespace agent {
+namespace {
+
+using ipvs::Address;
+using ipvs::Element;
+using ipvs::ElementKind;
+using ipvs::ServerKey;
+
+// Owner of what belongs to the node and no Service; no Service can be called so.
+const ipvs::Owner kNodeOwner = "node";
+
+}  // namespace
+
+std::set<ServerKey> foreign_servers(const ipvs::Observed& observed) {
+  const std::set<Element, ipvs::ElementKeyLess> elements(observed.elements.begin(),
+                                                         observed.elements.end());
+  const std::set<Address> bound(observed.addresses.begin(), observed.addresses.end());
+  std::set<ServerKey> foreign;
+  for (const ipvs::Server& server : observed.servers) {
+    const ServerKey& key = server.settings.key;
+    const bool named =
+        elements.contains({.kind = ElementKind::kServiceIp,
+                           .address = key.address,
+                           .protocol = key.protocol,
+                           .port = key.port}) ||
+        (elements.contains(
+             {.kind = ElementKind::kNodePort, .protocol = key.protocol, .port = key.port}) &&
+         elements.contains({.kind = ElementKind::kNodeAddress, .address = key.address}));
+    const bool ours = key.fwmark == 0 && (named || bound.contains(key.address));
+    if (!ours) foreign.insert(key);
+  }
+  return foreign;
+}
+
+void Reconciler::adopt(const ipvs::Observed& observed) {
+  foreign_ = foreign_servers(observed);
+  for (const ipvs::Server& server : observed.servers) {
+    if (!foreign_.contains(server.settings.key)) ledger_.put_server(server);
+  }
+  for (const Address& address : observed.addresses) ledger_.put_address(address);
+  for (const Element& element : observed.elements) ledger_.put_element(element);
+  dirty_.merge(ledger_.all_keys());
+}
+
+Reconciler::Planned Reconciler::set_plan(const ipvs::Owner& owner, k8s::UnixSeconds since,
+                                         ipvs::ServicePlan plan) {
+  Planned planned;
+  std::set<ServerKey> taken;
+  for (const ipvs::Server& server : plan.servers) {
+    const ServerKey& key = server.settings.key;
+    if (!foreign_.contains(key)) continue;
+    taken.insert(key);
+    waiting_[key].insert(owner);
+    planned.conflicts.push_back({owner, key, {}});
+  }
+  Claims::Settled settled = claims_.settle(owner, since, without_servers(std::move(plan), taken));
+  for (const Claims::Lost& lost : settled.lost)
+    planned.conflicts.push_back({owner, lost.key, lost.holder});
+  planned.others = std::move(settled.others);
+  desired_.set(owner, std::move(settled.plan));
+  return planned;
+}
+
+std::set<ipvs::Owner> Reconciler::remove(const ipvs::Owner& owner) {
+  desired_.set(owner, {});
+  return claims_.release(owner);
+}
+
+void Reconciler::set_node_addresses(const std::vector<Address>& addresses) {
+  ipvs::ServicePlan plan;
+  for (const Address& address : addresses) {
+    plan.elements.push_back({.kind = ElementKind::kNodeAddress, .address = address});
+  }
+  std::sort(plan.elements.begin(), plan.elements.end(), ipvs::ElementKeyLess{});
+  desired_.set(kNodeOwner, std::move(plan));
+}
+
+ipvs::Changes Reconciler::next_changes(const ipvs::MayDrain& may_drain) {
+  dirty_.merge(desired_.take_dirty());
+  const ipvs::DirtyKeys keys = std::exchange(dirty_, {});
+  return ipvs::diff(desired_, ledger_, keys, may_drain);
+}
+
+ipvs::Entered Reconciler::enter(const ipvs::Changes& changes, const ipvs::Outcome& outcome) {
+  ipvs::Entered entered = ipvs::enter(ledger_, desired_, changes, outcome);
+  for (const ServerKey& key : entered.foreign) foreign_.insert(key);
+  failed_.merge(entered.retry);
+  return entered;
+}
+
+void Reconciler::retry_failed() { dirty_.merge(std::exchange(failed_, {})); }
+
+std::vector<Element> Reconciler::table_elements() const {
+  std::set<Element, ipvs::ElementKeyLess> all = ledger_.elements();
+  for (const Element& element : desired_.elements()) {
+    all.erase(element);
+    all.insert(element);
+  }
+  return {all.begin(), all.end()};
+}
+
+void Reconciler::table_installed(const std::vector<Element>& elements) {
+  ledger_.clear_elements();
+  for (const Element& element : elements) ledger_.put_element(element);
+  for (const Element& element : elements) dirty_.elements.insert(element);
+}
+
+bool Reconciler::compare(const ServerKey& key, const std::optional<ipvs::Server>& found) {
+  const ipvs::Server* known = ledger_.server(key);
+  if (!known && !found) return false;
+  if (known && found && *known == *found) return false;
+  if (found) {
+    ledger_.put_server(*found);
+  } else {
+    ledger_.remove_server(key);
+  }
+  dirty_.servers.insert(key);
+  return true;
+}
+
+bool Reconciler::compare_addresses(const std::vector<Address>& found) {
+  const std::set<Address> present(found.begin(), found.end());
+  if (present == ledger_.addresses()) return false;
+  for (const Address& address : ledger_.addresses()) {
+    if (!present.contains(address)) dirty_.addresses.insert(address);
+  }
+  for (const Address& address : present) {
+    if (!ledger_.holds(address)) dirty_.addresses.insert(address);
+  }
+  ledger_.clear_addresses();
+  for (const Address& address : present) ledger_.put_address(address);
+  return true;
+}
+
+ipvs::Changes Reconciler::finish_drains(const std::vector<ipvs::ServerReading>& readings,
+                                        const ipvs::MayDrain& may_drain) const {
+  ipvs::Changes changes;
+  for (const ipvs::ServerReading& reading : readings) {
+    const ipvs::Server* wanted = desired_.server(reading.settings.key);
+    if (!wanted) continue;  // on its way out as a whole
+    for (const ipvs::DestinationReading& d : reading.destinations) {
+      const ipvs::Endpoint& endpoint = d.destination.endpoint;
+      const bool is_wanted = std::any_of(wanted->destinations.begin(), wanted->destinations.end(),
+                                         [&](const auto& w) { return w.endpoint == endpoint; });
+      if (is_wanted || d.destination.weight != 0) continue;
+      const bool idle = d.active_connections == 0 && d.inactive_connections == 0;
+      if (!idle && may_drain(endpoint)) continue;
+      changes.release.push_back({.command = ipvs::ServerCommand::kDelDest,
+                                 .server = {.key = reading.settings.key},
+                                 .destination = d.destination});
+    }
+  }
+  return changes;
+}
+
+std::set<ipvs::Owner> Reconciler::reconsider_foreign() {
+  foreign_.clear();
+  std::set<ipvs::Owner> owners;
+  for (auto& [key, waiting] : std::exchange(waiting_, {})) owners.merge(waiting);
+  return owners;
+}
+
+}  // namespace agent

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/sync_loop.hpp"
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <map>
+#include <utility>
+
+namespace agent {
+namespace {
+
+namespace asio = boost::asio;
+constexpr auto kQuietly = asio::as_tuple(asio::use_awaitable);
+
+double seconds(std::chrono::steady_clock::duration d) {
+  return std::chrono::duration<double>(d).count();
+}
+
+ipvs::Server without_counters(const ipvs::ServerReading& reading) {
+  ipvs::Server server{.settings = reading.settings};
+  for (const auto& d : reading.destinations) server.destinations.push_back(d.destination);
+  return server;
+}
+
+bool rests_something(const ipvs::Changes& changes) {
+  return std::any_of(changes.fill.begin(), changes.fill.end(), [](const ipvs::ServerOp& op) {
+    return op.command == ipvs::ServerCommand::kSetDest && op.destination.weight == 0;
+  });
+}
+
+// UDP flows that would go on being sent to what is no longer there.
+std::vector<ipvs::Kernel::StaleFlow> stale_flows(const ipvs::Changes& changes) {
+  std::vector<ipvs::Kernel::StaleFlow> flows;
+  for (const ipvs::ServerOp& op : changes.release) {
+    if (op.server.key.protocol != ipvs::Protocol::kUdp) continue;
+    flows.push_back({.server = op.server.key, .endpoint = op.destination.endpoint});
+  }
+  for (const ipvs::ServerOp& op : changes.dismantle) {
+    if (op.server.key.protocol != ipvs::Protocol::kUdp) continue;
+    flows.push_back({.server = op.server.key, .endpoint = std::nullopt});
+  }
+  return flows;
+}
+
+}  // namespace
+
+SyncLoop::SyncLoop(asio::any_io_executor executor, ipvs::Kernel& kernel, KernelThread& thread,
+                   SyncInputs inputs, SyncObserver& observer, SyncOptions options)
+    : executor_(executor),
+      kernel_(kernel),
+      thread_(thread),
+      inputs_(std::move(inputs)),
+      observer_(observer),
+      options_(std::move(options)),
+      wake_(executor),
+      retry_delay_(options_.retry_first) {}
+
+void SyncLoop::wake() { wake_.cancel(); }
+
+void SyncLoop::mark_dirty(const ipvs::Owner& service) {
+  if (!waiting_since_) waiting_since_ = Clock::now();
+  if (dirty_.insert(service).second) wake();
+}
+
+void SyncLoop::sources_ready() {
+  ready_ = true;
+  wake();
+}
+
+void SyncLoop::node_addresses_changed() {
+  node_addresses_dirty_ = true;
+  wake();
+}
+
+void SyncLoop::table_lost() {
+  table_dirty_ = true;
+  wake();
+}
+
+void SyncLoop::addresses_lost() {
+  addresses_dirty_ = true;
+  wake();
+}
+
+asio::awaitable<void> SyncLoop::run() {
+  co_await start();
+  audit_at_ = Clock::now() + options_.audit_interval;
+  while (true) {
+    co_await pass();
+    if (options_.min_gap.count() > 0) {
+      asio::steady_timer gap(executor_, options_.min_gap);
+      co_await gap.async_wait(asio::use_awaitable);
+    }
+    co_await wait_for_work();
+  }
+}
+
+asio::awaitable<void> SyncLoop::start() {
+  while (!ready_) co_await sleep_until(Clock::time_point::max());
+  auto delay = options_.retry_first;
+  while (!co_await read_and_install()) {
+    asio::steady_timer pause(executor_, delay);
+    co_await pause.async_wait(asio::use_awaitable);
+    delay = std::min(delay * 2, options_.retry_limit);
+  }
+}
+
+// Reads what is there, plans everything, and puts the table up with all that is wanted or still
+// held, in one transaction: from here on nothing is reachable without its protection.
+asio::awaitable<bool> SyncLoop::read_and_install() {
+  auto observed = co_await thread_.run([this] { return kernel_.observe(); });
+  if (!observed) {
+    observer_.on_waiting(observed.error().text());
+    co_return false;
+  }
+  reconciler_ = Reconciler{};
+  reconciler_.adopt(*observed);
+  reconciler_.set_node_addresses(inputs_.node_port_addresses());
+  node_addresses_dirty_ = false;
+  PassReport report;
+  const std::set<ipvs::Owner> all = dirty_;
+  plan_dirty(report);
+  const std::vector<ipvs::Element> elements = reconciler_.table_elements();
+  const int error =
+      co_await thread_.run([&] { return kernel_.install_table(options_.rules, elements); });
+  if (error == 0) {
+    reconciler_.table_installed(elements);
+    co_return true;
+  }
+  dirty_.insert(all.begin(), all.end());
+  observer_.on_waiting(ipvs::KernelError{error, "installing the nftables table kube-ipvs"}.text());
+  co_return false;
+}
+
+asio::awaitable<void> SyncLoop::wait_for_work() {
+  const auto due = [this] {
+    const auto now = Clock::now();
+    return !dirty_.empty() || node_addresses_dirty_ || table_dirty_ || addresses_dirty_ ||
+           now >= retry_at_ || now >= drain_at_ || now >= audit_at_;
+  };
+  while (!due()) {
+    const auto next = std::min({retry_at_, drain_at_, audit_at_});
+    co_await sleep_until(next);
+  }
+}
+
+// Until then, or until wake().
+asio::awaitable<void> SyncLoop::sleep_until(Clock::time_point when) {
+  wake_.expires_at(when);
+  co_await wake_.async_wait(kQuietly);
+  // wake() and a cancelled coroutine end the wait alike; only the latter may not go on.
+  const auto state = co_await asio::this_coro::cancellation_state;
+  if (state.cancelled() != asio::cancellation_type::none) {
+    throw boost::system::system_error(asio::error::operation_aborted);
+  }
+}
+
+asio::awaitable<void> SyncLoop::pass() {
+  const auto begin = Clock::now();
+  const auto waiting_since = std::exchange(waiting_since_, std::nullopt);
+  PassReport report;
+  report.first = !complete_;
+  if (table_dirty_) co_await reinstall_table();
+  if (addresses_dirty_) co_await recheck_addresses();
+  if (begin >= drain_at_) co_await look_at_drains();
+  if (begin >= audit_at_) co_await audit_next();
+  if (node_addresses_dirty_) {
+    node_addresses_dirty_ = false;
+    reconciler_.set_node_addresses(inputs_.node_port_addresses());
+  }
+  if (begin >= retry_at_) {
+    retry_at_ = Clock::time_point::max();
+    reconciler_.retry_failed();
+  }
+  const auto planning = Clock::now();
+  plan_dirty(report);
+  ipvs::Changes changes = reconciler_.next_changes(inputs_.may_drain);
+  report.planning_seconds = seconds(Clock::now() - planning);
+  const bool rests = rests_something(changes);
+  if (!changes.empty()) co_await carry_out(std::move(changes), report);
+
+  note_retry(reconciler_.failed_count() > 0);
+  if (reconciler_.failed_count() > 0 && !waiting_since_) {
+    waiting_since_ = waiting_since.value_or(begin);
+  }
+  if (!reconciler_.ledger().servers_with_resting().empty()) {
+    // Most endpoints that are put to rest have no connections left: a first look at once.
+    const auto next_look = rests ? Clock::now() : Clock::now() + options_.drain_interval;
+    drain_at_ = std::min(drain_at_, next_look);
+  }
+  report.failing_keys = reconciler_.failed_count();
+  report.total_seconds = seconds(Clock::now() - begin);
+  complete_ = true;
+  if (report.services > 0 || report.operations > 0 || report.failed > 0 || report.first) {
+    observer_.on_pass(report);
+  }
+}
+
+void SyncLoop::note_retry(bool failed) {
+  if (!failed) {
+    retry_delay_ = options_.retry_first;
+    retry_at_ = Clock::time_point::max();
+  } else if (retry_at_ == Clock::time_point::max()) {
+    retry_at_ = Clock::now() + retry_delay_;
+    retry_delay_ = std::min(retry_delay_ * 2, options_.retry_limit);
+  }
+}
+
+void SyncLoop::plan_dirty(PassReport& report) {
+  // Settling a claim may dirty further Services; they are taken in the same pass.
+  while (!dirty_.empty()) {
+    const ipvs::Owner service = *dirty_.begin();
+    dirty_.erase(dirty_.begin());
+    plan_one(service);
+    ++report.services;
+  }
+}
+
+void SyncLoop::plan_one(const ipvs::Owner& service) {
+  auto wanted = inputs_.plan(service);
+  if (!wanted) {
+    dirty_.merge(reconciler_.remove(service));
+    return;
+  }
+  auto planned = reconciler_.set_plan(service, wanted->since, std::move(wanted->plan));
+  for (const Reconciler::Conflict& conflict : planned.conflicts) observer_.on_conflict(conflict);
+  dirty_.merge(planned.others);
+}
+
+asio::awaitable<void> SyncLoop::carry_out(ipvs::Changes changes, PassReport& report) {
+  const auto begin = Clock::now();
+  const ipvs::Outcome outcome = co_await thread_.run([&] { return ipvs::apply(kernel_, changes); });
+  report.kernel_seconds += seconds(Clock::now() - begin);
+  const ipvs::Entered entered = reconciler_.enter(changes, outcome);
+  report.operations += entered.done;
+  report.failed += entered.failures.size();
+  for (const ipvs::Failure& failure : entered.failures) observer_.on_failure(failure);
+  for (const ipvs::ServerKey& key : entered.foreign) {
+    if (const ipvs::Owner* owner = reconciler_.desired().owner_of(key)) mark_dirty(*owner);
+  }
+  co_await forget_flows(changes, report);
+}
+
+asio::awaitable<void> SyncLoop::forget_flows(const ipvs::Changes& changes, PassReport& report) {
+  const auto flows = stale_flows(changes);
+  if (flows.empty()) co_return;
+  const auto deleted = co_await thread_.run([&] { return kernel_.delete_flows(flows); });
+  if (deleted) co_return;
+  ++report.failed;
+  observer_.on_failure({.command = "IPCTNL_MSG_CT_DELETE",
+                        .error_number = deleted.error().error_number,
+                        .what = deleted.error().what,
+                        .owner = {}});
+}
+
+asio::awaitable<void> SyncLoop::reinstall_table() {
+  table_dirty_ = false;
+  const std::vector<ipvs::Element> elements = reconciler_.table_elements();
+  const int error =
+      co_await thread_.run([&] { return kernel_.install_table(options_.rules, elements); });
+  if (error == 0) {
+    observer_.on_drift("table",
+                       "the nftables table kube-ipvs was changed by somebody else: put back");
+    reconciler_.table_installed(elements);
+    co_return;
+  }
+  table_dirty_ = true;
+  observer_.on_failure({.command = "NEWTABLE",
+                        .error_number = error,
+                        .what = "putting the nftables table kube-ipvs back",
+                        .owner = {}});
+  asio::steady_timer pause(executor_, options_.retry_first);
+  co_await pause.async_wait(asio::use_awaitable);
+}
+
+asio::awaitable<void> SyncLoop::recheck_addresses() {
+  addresses_dirty_ = false;
+  const auto found = co_await thread_.run([this] { return kernel_.read_addresses(); });
+  if (found && reconciler_.compare_addresses(*found)) {
+    observer_.on_drift("address",
+                       "the addresses of kube-ipvs0 were changed by somebody else: put right");
+  }
+}
+
+asio::awaitable<void> SyncLoop::look_at_drains() {
+  drain_at_ = Clock::time_point::max();
+  const auto& resting = reconciler_.ledger().servers_with_resting();
+  const std::vector<ipvs::ServerKey> keys(resting.begin(), resting.end());
+  if (keys.empty()) co_return;
+  const auto readings = co_await thread_.run([&] { return kernel_.read_servers(keys); });
+  if (!readings) co_return;
+  ipvs::Changes finished = reconciler_.finish_drains(*readings, inputs_.may_drain);
+  PassReport ignored;
+  if (!finished.empty()) co_await carry_out(std::move(finished), ignored);
+}
+
+std::vector<ipvs::ServerKey> SyncLoop::next_slice() {
+  if (audit_queue_.empty()) audit_queue_ = reconciler_.ledger().server_keys();
+  std::vector<ipvs::ServerKey> slice;
+  while (!audit_queue_.empty() && slice.size() < options_.audit_slice) {
+    if (reconciler_.ledger().server(audit_queue_.back())) slice.push_back(audit_queue_.back());
+    audit_queue_.pop_back();
+  }
+  return slice;
+}
+
+asio::awaitable<void> SyncLoop::audit_next() {
+  audit_at_ = Clock::now() + options_.audit_interval;
+  co_await recheck_addresses();
+  const std::vector<ipvs::ServerKey> slice = next_slice();
+  if (slice.empty()) co_return;
+  const auto readings = co_await thread_.run([&] { return kernel_.read_servers(slice); });
+  if (!readings) co_return;
+  std::map<ipvs::ServerKey, ipvs::Server> found;
+  for (const auto& reading : *readings) found[reading.settings.key] = without_counters(reading);
+  for (const ipvs::ServerKey& key : slice) {
+    const auto server = found.find(key);
+    const auto state = server == found.end() ? std::nullopt : std::optional(server->second);
+    if (reconciler_.compare(key, state)) {
+      observer_.on_drift("server", key.text() + " was not as programmed: put right");
+    }
+  }
+}
+
+}  // namespace agent

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Coroutines with an owner: every one spawned here is cancelled by stop() and waited for by wait().
+// A task that ends by an exception, other than by being cancelled, is a bug or a fatal condition:
+// on_error is told.
+//
+// Threading: one thread, that of the executor.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <exception>
+#include <functional>
+#include <list>
+#include <utility>
+
+namespace agent {
+
+class TaskGroup {
+ public:
+  using OnError = std::function<void(std::exception_ptr)>;
+
+  TaskGroup(boost::asio::any_io_executor executor, OnError on_error)
+      : executor_(executor), on_error_(std::move(on_error)), idle_(executor) {
+    idle_.expires_at(boost::asio::steady_timer::time_point::max());
+  }
+
+  void spawn(boost::asio::awaitable<void> task) {
+    const auto signal = signals_.emplace(signals_.end());
+    const auto ended = [this, signal](std::exception_ptr error) {
+      const bool was_stopped = stopped_;
+      signals_.erase(signal);
+      if (error && !was_stopped) on_error_(error);
+      if (signals_.empty()) idle_.cancel();
+    };
+    boost::asio::co_spawn(executor_, std::move(task),
+                          boost::asio::bind_cancellation_slot(signal->slot(), ended));
+  }
+
+  void stop() {
+    stopped_ = true;
+    for (auto signal = signals_.begin(); signal != signals_.end();) {
+      // Emitting may end the task and erase its signal.
+      (signal++)->emit(boost::asio::cancellation_type::terminal);
+    }
+  }
+
+  // Until no task is left.
+  boost::asio::awaitable<void> wait() {
+    while (!signals_.empty()) {
+      co_await idle_.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+      idle_.expires_at(boost::asio::steady_timer::time_point::max());
+    }
+  }
+
+ private:
+  boost::asio::any_io_executor executor_;
+  OnError on_error_;
+  boost::asio::steady_timer idle_;
+  std::list<boost::asio::cancellation_signal> signals_;
+  bool stopped_ = false;
+};
+
+}  // namespace agent

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Kubernetes objects for the tests of agent/: ordinary ones, of which a test changes what it is
+// about. All are in namespace "default"; this node is "node-1".
+#pragma once
+
+#include <boost/asio/ip/address.hpp>
+#include <string>
+#include <vector>
+
+#include "ipvs/model.hpp"
+#include "k8s/types.hpp"
+
+namespace agent::test {
+
+inline constexpr const char* kThisNode = "node-1";
+inline constexpr const char* kOtherNode = "node-2";
+
+inline ipvs::Address ip(const std::string& text) { return boost::asio::ip::make_address(text); }
+
+inline std::vector<ipvs::Address> ips(const std::vector<std::string>& texts) {
+  std::vector<ipvs::Address> addresses;
+  for (const std::string& text : texts) addresses.push_back(ip(text));
+  return addresses;
+}
+
+inline k8s::ObjectKey key_of(const std::string& name) { return {.ns = "default", .name = name}; }
+
+// A running, ready Pod on this node.
+inline k8s::Pod make_pod(const std::string& name, const std::vector<std::string>& addresses,
+                         const k8s::Labels& labels = {{"app", "web"}}) {
+  k8s::Pod pod;
+  pod.meta.key = key_of(name);
+  pod.meta.labels = labels;
+  pod.node_name = kThisNode;
+  pod.pod_ips = ips(addresses);
+  pod.phase = k8s::PodPhase::kRunning;
+  pod.ready = true;
+  return pod;
+}
+
+// A Service port 80 (or another) to container port 8080 (or another).
+inline k8s::ServicePort make_port(std::uint16_t port = 80, k8s::TargetPort target = 8080,
+                                  const std::string& name = "") {
+  k8s::ServicePort result;
+  result.name = name;
+  result.port = port;
+  result.target_port = std::move(target);
+  return result;
+}
+
+// A ClusterIP Service for Pods with the label app=web.
+inline k8s::Service make_service(const std::string& name,
+                                 const std::vector<std::string>& cluster_ips,
+                                 const std::vector<k8s::ServicePort>& ports = {make_port()}) {
+  k8s::Service service;
+  service.meta.key = key_of(name);
+  service.cluster_ips = ips(cluster_ips);
+  service.ports = ports;
+  service.selector = {{"app", "web"}};
+  return service;
+}
+
+// A ready endpoint on this node.
+inline k8s::SliceEndpoint make_slice_endpoint(const std::string& address,
+                                              const std::string& pod = "") {
+  k8s::SliceEndpoint endpoint;
+  endpoint.address = ip(address);
+  endpoint.node_name = kThisNode;
+  endpoint.pod_name = pod;
+  return endpoint;
+}
+
+// A slice of `service` with one unnamed TCP port.
+inline k8s::EndpointSlice make_slice(const std::string& name, const std::string& service,
+                                     const std::vector<k8s::SliceEndpoint>& endpoints,
+                                     std::uint16_t port = 8080) {
+  k8s::EndpointSlice slice;
+  slice.meta.key = key_of(name);
+  slice.service_name = service;
+  slice.endpoints = endpoints;
+  slice.ports = {{.name = "", .protocol = k8s::Protocol::kTcp, .port = port}};
+  return slice;
+}
+
+}  // namespace agent::test

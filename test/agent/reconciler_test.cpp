@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/reconciler.hpp"
+
+#include <rapidcheck.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <cerrno>
+
+#include "test/fake/fake_kernel.hpp"
+
+namespace {
+
+using agent::Reconciler;
+using fake::FakeKernel;
+using namespace ipvs;
+
+Address ip(const std::string& text) { return boost::asio::ip::make_address(text); }
+
+// A plan of one virtual server with its VIP bound and protected, as the planner makes them.
+ServicePlan plan(const std::string& vip, std::uint16_t port, const std::vector<std::string>& pods,
+                 Protocol protocol = Protocol::kTcp) {
+  Server server{.settings = {.key = {ip(vip), port, protocol}, .scheduler = "rr"}};
+  for (const std::string& pod : pods) {
+    server.destinations.push_back({.endpoint = {ip(pod), 8080}, .weight = 1});
+  }
+  std::sort(server.destinations.begin(), server.destinations.end(),
+            [](const auto& a, const auto& b) { return a.endpoint < b.endpoint; });
+  ServicePlan result{.servers = {server}, .addresses = {ip(vip)}, .elements = {}};
+  result.elements = {
+      {.kind = ElementKind::kServiceIp, .address = ip(vip), .protocol = protocol, .port = port},
+      {.kind = ElementKind::kVirtualIp, .address = ip(vip)}};
+  std::sort(result.elements.begin(), result.elements.end(), ElementKeyLess{});
+  return result;
+}
+
+// A node: reconciler and kernel, with the steps of the sync loop.
+struct Node {
+  FakeKernel kernel;
+  Reconciler reconciler;
+  std::set<Address> drainable;
+
+  void start() {
+    reconciler = Reconciler{};
+    reconciler.adopt(*kernel.observe());
+  }
+  void install() {
+    const auto elements = reconciler.table_elements();
+    REQUIRE(kernel.install_table({}, elements) == 0);
+    reconciler.table_installed(elements);
+  }
+  Changes next() {
+    return reconciler.next_changes(
+        [this](const Endpoint& e) { return drainable.contains(e.address); });
+  }
+  Entered step() {
+    const Changes changes = next();
+    return reconciler.enter(changes, apply(kernel, changes));
+  }
+  Entered step_with_retry() {
+    reconciler.retry_failed();
+    return step();
+  }
+  std::vector<std::string> take_log() { return std::exchange(kernel.log, {}); }
+};
+
+Node running(const std::map<std::string, ServicePlan>& plans) {
+  Node node;
+  node.start();
+  for (const auto& [owner, p] : plans) node.reconciler.set_plan(owner, 0, p);
+  node.install();
+  node.step();
+  node.take_log();
+  return node;
+}
+
+}  // namespace
+
+TEST_CASE("a first start protects, then builds, then binds") {
+  Node node;
+  node.start();
+  node.reconciler.set_plan("default/web", 0, plan("10.96.0.1", 80, {"10.244.0.1", "10.244.0.2"}));
+  node.install();
+  const Entered entered = node.step();
+  CHECK(entered.failures.empty());
+  CHECK(node.take_log() ==
+        std::vector<std::string>{"install table of 2", "NEW_SERVICE TCP 10.96.0.1:80 rr",
+                                 "NEW_DEST TCP 10.96.0.1:80 10.244.0.1:8080 w1",
+                                 "NEW_DEST TCP 10.96.0.1:80 10.244.0.2:8080 w1", "bind 10.96.0.1"});
+  CHECK(node.kernel.violations.empty());
+}
+
+TEST_CASE("one changed endpoint costs two messages") {
+  Node node = running({{"default/web", plan("10.96.0.1", 80, {"10.244.0.1", "10.244.0.2"})}});
+  node.reconciler.set_plan("default/web", 0, plan("10.96.0.1", 80, {"10.244.0.2", "10.244.0.3"}));
+  node.step();
+  CHECK(node.take_log() == std::vector<std::string>{"NEW_DEST TCP 10.96.0.1:80 10.244.0.3:8080 w1",
+                                                    "DEL_DEST TCP 10.96.0.1:80 10.244.0.1:8080"});
+}
+
+TEST_CASE("an endpoint whose pod still lives is rested, and deleted when it has finished") {
+  Node node = running({{"default/web", plan("10.96.0.1", 80, {"10.244.0.1", "10.244.0.2"})}});
+  const ServerKey key{ip("10.96.0.1"), 80, Protocol::kTcp};
+  node.drainable = {ip("10.244.0.1")};
+  node.kernel.active_connections[{key, {ip("10.244.0.1"), 8080}}] = 3;
+  node.reconciler.set_plan("default/web", 0, plan("10.96.0.1", 80, {"10.244.0.2"}));
+  node.step();
+  CHECK(node.take_log() ==
+        std::vector<std::string>{"SET_DEST TCP 10.96.0.1:80 10.244.0.1:8080 w0"});
+  const auto may_drain = [&](const Endpoint& e) { return node.drainable.contains(e.address); };
+  const auto look = [&] {
+    const std::vector<ServerKey> keys{key};
+    return node.reconciler.finish_drains(*node.kernel.read_servers(keys), may_drain);
+  };
+  CHECK(look().empty());
+  SECTION("when its connections have ended") { node.kernel.active_connections.clear(); }
+  SECTION("when its pod is gone") { node.drainable.clear(); }
+  const Changes finished = look();
+  REQUIRE(finished.release.size() == 1);
+  node.reconciler.enter(finished, apply(node.kernel, finished));
+  CHECK(node.kernel.servers[key].destinations.size() == 1);
+  CHECK(node.reconciler.ledger().servers_with_resting().empty());
+}
+
+TEST_CASE("a UDP endpoint is deleted at once even while its pod lives") {
+  Node node = running({{"default/dns", plan("10.96.0.10", 53, {"10.244.0.1"}, Protocol::kUdp)}});
+  node.drainable = {ip("10.244.0.1")};
+  node.reconciler.set_plan("default/dns", 0, plan("10.96.0.10", 53, {}, Protocol::kUdp));
+  node.step();
+  CHECK(node.take_log() == std::vector<std::string>{"DEL_DEST UDP 10.96.0.10:53 10.244.0.1:8080"});
+}
+
+TEST_CASE("a resting endpoint that comes back gets its weight back without being re-made") {
+  Node node = running({{"default/web", plan("10.96.0.1", 80, {"10.244.0.1"})}});
+  node.drainable = {ip("10.244.0.1")};
+  node.reconciler.set_plan("default/web", 0, plan("10.96.0.1", 80, {}));
+  node.step();
+  node.reconciler.set_plan("default/web", 0, plan("10.96.0.1", 80, {"10.244.0.1"}));
+  node.step();
+  CHECK(node.take_log() ==
+        std::vector<std::string>{"SET_DEST TCP 10.96.0.1:80 10.244.0.1:8080 w0",
+                                 "SET_DEST TCP 10.96.0.1:80 10.244.0.1:8080 w1"});
+}
+
+TEST_CASE("a removed Service unbinds, dismantles, and only then loses its protection") {
+  Node node = running({{"default/web", plan("10.96.0.1", 80, {"10.244.0.1"})}});
+  node.reconciler.remove("default/web");
+  node.step();
+  const auto log = node.take_log();
+  REQUIRE(log.size() == 4);
+  CHECK(log[0] == "unbind 10.96.0.1");
+  CHECK(log[1] == "DEL_SERVICE TCP 10.96.0.1:80");
+  CHECK(log[2].starts_with("- "));
+  CHECK(node.kernel.violations.empty());
+}
+
+TEST_CASE("a restart adopts what is right without touching it") {
+  Node node = running({{"default/web", plan("10.96.0.1", 80, {"10.244.0.1"})},
+                       {"default/dns", plan("10.96.0.10", 53, {"10.244.0.2"}, Protocol::kUdp)}});
+  node.start();
+  node.reconciler.set_plan("default/web", 0, plan("10.96.0.1", 80, {"10.244.0.1"}));
+  node.reconciler.set_plan("default/dns", 0,
+                           plan("10.96.0.10", 53, {"10.244.0.2"}, Protocol::kUdp));
+  node.install();
+  node.take_log();
+  node.step();
+  CHECK(node.take_log().empty());
+}
+
+TEST_CASE("a restart removes what is ours and no longer wanted") {
+  Node node = running({{"default/web", plan("10.96.0.1", 80, {"10.244.0.1"})}});
+  node.start();
+  node.install();
+  node.step();
+  CHECK(node.kernel.servers.empty());
+  CHECK(node.kernel.addresses.empty());
+  CHECK(node.kernel.elements.empty());
+}
+
+TEST_CASE("a foreign virtual server is left alone, and the Service that wants its place is told") {
+  Node node;
+  const ServerKey key{ip("10.96.0.1"), 80, Protocol::kTcp};
+  node.kernel.servers[key] = {.settings = {.key = key, .scheduler = "wlc"}};
+  SECTION("when it was there before us") {
+    node.start();
+    const auto planned =
+        node.reconciler.set_plan("default/web", 0, plan("10.96.0.1", 80, {"10.244.0.1"}));
+    REQUIRE(planned.conflicts.size() == 1);
+    CHECK(planned.conflicts[0].holder.empty());
+    node.install();
+    node.step();
+  }
+  SECTION("when it came after us") {
+    const Server foreign = node.kernel.servers[key];
+    node.kernel.servers.clear();
+    node.start();
+    node.install();
+    node.kernel.servers[key] = foreign;
+    node.reconciler.set_plan("default/web", 0, plan("10.96.0.1", 80, {"10.244.0.1"}));
+    const Entered entered = node.step();
+    CHECK(entered.foreign == std::vector<ServerKey>{key});
+    node.reconciler.set_plan("default/web", 0, plan("10.96.0.1", 80, {"10.244.0.1"}));
+    node.step();
+  }
+  CHECK(node.kernel.servers[key].settings.scheduler == "wlc");
+  CHECK(node.kernel.servers[key].destinations.empty());
+  CHECK(node.kernel.addresses.empty());
+  CHECK(node.kernel.elements.empty());
+}
+
+TEST_CASE(
+    "of two Services that claim one VIP and port the older has it and the other succeeds it") {
+  Node node;
+  node.start();
+  node.install();
+  auto young = node.reconciler.set_plan("a/young", 200, plan("192.0.2.1", 80, {"10.244.0.1"}));
+  CHECK(young.conflicts.empty());
+  auto old = node.reconciler.set_plan("b/old", 100, plan("192.0.2.1", 80, {"10.244.0.9"}));
+  CHECK(old.conflicts.empty());
+  CHECK(old.others == std::set<Owner>{"a/young"});
+  young = node.reconciler.set_plan("a/young", 200, plan("192.0.2.1", 80, {"10.244.0.1"}));
+  REQUIRE(young.conflicts.size() == 1);
+  CHECK(young.conflicts[0].holder == "b/old");
+  node.step();
+  const ServerKey key{ip("192.0.2.1"), 80, Protocol::kTcp};
+  CHECK(node.kernel.servers[key].destinations[0].endpoint.address == ip("10.244.0.9"));
+
+  CHECK(node.reconciler.remove("b/old") == std::set<Owner>{"a/young"});
+  young = node.reconciler.set_plan("a/young", 200, plan("192.0.2.1", 80, {"10.244.0.1"}));
+  CHECK(young.conflicts.empty());
+  node.step();
+  CHECK(node.kernel.servers[key].destinations[0].endpoint.address == ip("10.244.0.1"));
+  CHECK(node.kernel.addresses.size() == 1);
+}
+
+TEST_CASE("an address two Services share stays until the last of them goes") {
+  Node node =
+      running({{"a/web", plan("192.0.2.1", 80, {})}, {"a/tls", plan("192.0.2.1", 443, {})}});
+  node.reconciler.remove("a/web");
+  node.step();
+  CHECK(node.kernel.addresses.contains(ip("192.0.2.1")));
+  node.reconciler.remove("a/tls");
+  node.step();
+  CHECK(node.kernel.addresses.empty());
+  CHECK(node.kernel.violations.empty());
+}
+
+TEST_CASE(
+    "whatever single operation fails or loses its reply, the next tries end in the wanted state") {
+  for (const bool lost : {false, true}) {
+    for (std::size_t n = 1; n < 20; ++n) {
+      INFO("operation " << n << (lost ? " loses its reply" : " fails"));
+      Node node = running({{"a/web", plan("10.96.0.1", 80, {"10.244.0.1", "10.244.0.2"})},
+                           {"a/gone", plan("10.96.0.3", 80, {"10.244.0.5"})}});
+      if (lost) {
+        node.kernel.lose_reply_at(n);
+      } else {
+        node.kernel.fail_at(n, ENOMEM);
+      }
+      node.reconciler.set_plan("a/web", 0, plan("10.96.0.1", 80, {"10.244.0.2", "10.244.0.4"}));
+      node.reconciler.set_plan("a/new", 0, plan("10.96.0.2", 80, {"10.244.0.3"}));
+      node.reconciler.remove("a/gone");
+      node.step();
+      for (int tries = 0; tries < 4 && node.reconciler.failed_count() > 0; ++tries) {
+        node.step_with_retry();
+      }
+      const Node right = running({{"a/web", plan("10.96.0.1", 80, {"10.244.0.2", "10.244.0.4"})},
+                                  {"a/new", plan("10.96.0.2", 80, {"10.244.0.3"})}});
+      CHECK(node.kernel.servers == right.kernel.servers);
+      CHECK(node.kernel.addresses == right.kernel.addresses);
+      CHECK(node.kernel.elements == right.kernel.elements);
+      CHECK(node.kernel.violations.empty());
+      CHECK(node.reconciler.failed_count() == 0);
+    }
+  }
+}
+
+TEST_CASE("one refused set element holds back only what it protects") {
+  Node node = running({});
+  node.kernel.fail_at(1, ENOMEM);  // the transaction
+  node.kernel.fail_at(2, ENOMEM);  // its first half, when it is tried by halves
+  node.reconciler.set_plan("a/one", 0, plan("10.96.0.1", 80, {"10.244.0.1"}));
+  node.reconciler.set_plan("a/two", 0, plan("10.96.0.2", 80, {"10.244.0.2"}));
+  const Entered entered = node.step();
+  CHECK(node.kernel.violations.empty());
+  CHECK(entered.done > 0);
+  node.step_with_retry();
+  CHECK(node.kernel.servers.size() == 2);
+  CHECK(node.kernel.addresses.size() == 2);
+}
+
+TEST_CASE("drift of a virtual server is seen by comparison and repaired") {
+  Node node = running({{"a/web", plan("10.96.0.1", 80, {"10.244.0.1"})}});
+  const ServerKey key{ip("10.96.0.1"), 80, Protocol::kTcp};
+  const Server right = node.kernel.servers[key];
+  std::optional<Server> found;
+  SECTION("deleted") { node.kernel.servers.clear(); }
+  SECTION("another scheduler") {
+    node.kernel.servers[key].settings.scheduler = "lc";
+    found = node.kernel.servers[key];
+  }
+  SECTION("a destination lost") {
+    node.kernel.servers[key].destinations.clear();
+    found = node.kernel.servers[key];
+  }
+  CHECK(node.reconciler.compare(key, found));
+  node.step();
+  CHECK(node.kernel.servers[key] == right);
+  CHECK_FALSE(node.reconciler.compare(key, right));
+}
+
+namespace {
+
+// Small worlds: few owners, VIPs, ports and pods, so that they meet.
+ServicePlan arbitrary_plan() {
+  const auto vip = "10.96.0." + std::to_string(*rc::gen::inRange(1, 4));
+  const auto port = static_cast<std::uint16_t>(*rc::gen::inRange(80, 83));
+  std::set<std::string> pods;
+  for (const int n : *rc::gen::container<std::vector<int>>(rc::gen::inRange(1, 6))) {
+    pods.insert("10.244.0." + std::to_string(n));
+  }
+  return plan(vip, port, {pods.begin(), pods.end()});
+}
+
+}  // namespace
+
+TEST_CASE("any order of changes, failures and restarts ends in the state planned from scratch") {
+  REQUIRE(rc::check("final state equals the plan from scratch", [] {
+    Node node;
+    node.start();
+    node.install();
+    std::map<Owner, ServicePlan> wanted;
+    const auto replan = [&](std::set<Owner> owners) {
+      while (!owners.empty()) {
+        const Owner owner = *owners.begin();
+        owners.erase(owners.begin());
+        const auto found = wanted.find(owner);
+        if (found == wanted.end()) {
+          owners.merge(node.reconciler.remove(owner));
+        } else {
+          owners.merge(node.reconciler.set_plan(owner, 0, found->second).others);
+        }
+      }
+    };
+    const int events = *rc::gen::inRange(1, 25);
+    for (int i = 0; i < events; ++i) {
+      const Owner owner = "ns/" + std::to_string(*rc::gen::inRange(0, 4));
+      switch (*rc::gen::inRange(0, 6)) {
+        case 0:
+          wanted.erase(owner);
+          break;
+        case 1:
+          node.kernel.fail_at(static_cast<std::size_t>(*rc::gen::inRange(1, 8)), ENOMEM);
+          break;
+        case 2:
+          node.kernel.lose_reply_at(static_cast<std::size_t>(*rc::gen::inRange(1, 8)));
+          break;
+        case 3: {
+          node.start();
+          std::set<Owner> all;
+          for (const auto& [name, p] : wanted) all.insert(name);
+          replan(all);
+          node.install();
+          break;
+        }
+        default:
+          wanted[owner] = arbitrary_plan();
+          break;
+      }
+      replan({owner});
+      if (*rc::gen::inRange(0, 2) == 0) node.step();
+    }
+    for (int tries = 0; tries < 30; ++tries) node.step_with_retry();
+
+    Node scratch;
+    scratch.start();
+    scratch.install();
+    for (const auto& [owner, p] : wanted) scratch.reconciler.set_plan(owner, 0, p);
+    for (const auto& [owner, p] : wanted) scratch.reconciler.set_plan(owner, 0, p);
+    scratch.step();
+    RC_ASSERT(node.kernel.violations.empty());
+    RC_ASSERT(node.kernel.servers == scratch.kernel.servers);
+    RC_ASSERT(node.kernel.addresses == scratch.kernel.addresses);
+    RC_ASSERT(node.kernel.elements == scratch.kernel.elements);
+    RC_ASSERT(node.next().empty());
+  }));
+}
