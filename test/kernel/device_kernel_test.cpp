@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// kube-ipvs0 and node addresses for real: each test in a network namespace of its own.
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <fstream>
+#include <iostream>
+
+#include "ipvs/device.hpp"
+#include "ipvs/local_addresses.hpp"
+#include "ipvs/nft_table.hpp"
+#include "own_namespace.hpp"
+
+namespace {
+
+using ipvs::Address;
+using ipvs::AddressOp;
+using ipvs::Device;
+using ipvs::VipBinding;
+
+Address address(const char* text) { return boost::asio::ip::make_address(text); }
+
+// Carries out what the rtnetlink message that `encode` appends says; fails the test if the kernel
+// refuses.
+template <typename Encode>
+void change_link(Encode encode) {
+  auto socket = ipvs::NetlinkSocket::open(NETLINK_ROUTE).value();
+  ipvs::MessageBatch batch;
+  encode(batch);
+  INFO(socket.extended());
+  REQUIRE(socket.transact(batch) == std::vector<int>(batch.size(), 0));
+}
+
+// A dummy device `name` with addresses, as a node has them.
+unsigned make_node(const char* name, std::initializer_list<const char*> addresses) {
+  change_link([&](auto& batch) { ipvs::encode_create_dummy(batch, name); });
+  const unsigned index = ::if_nametoindex(name);
+  change_link([&](auto& batch) { ipvs::encode_set_flags(batch, index, true); });
+  change_link([&](auto& batch) {
+    for (const char* each : addresses) ipvs::encode_address(batch, true, address(each), index);
+  });
+  return index;
+}
+
+std::vector<int> change(Device& device, bool add, std::initializer_list<const char*> addresses) {
+  std::vector<AddressOp> ops;
+  for (const char* each : addresses) ops.push_back({add, address(each)});
+  return device.change(ops);
+}
+
+std::vector<Address> sorted(std::vector<Address> addresses) {
+  std::sort(addresses.begin(), addresses.end());
+  return addresses;
+}
+
+// Whether the kernel takes packets to `address` itself.
+bool is_local(const char* where) {
+  auto socket = ipvs::NetlinkSocket::open(NETLINK_ROUTE).value();
+  ipvs::MessageBatch batch;
+  batch.begin_message(RTM_GETROUTE);
+  rtmsg header{};
+  header.rtm_family = address(where).is_v4() ? AF_INET : AF_INET6;
+  header.rtm_dst_len = address(where).is_v4() ? 32 : 128;
+  batch.put_header(header);
+  batch.put_address(RTA_DST, address(where));
+  bool local = false;
+  socket.transact(batch, [&](std::size_t, const ipvs::NetlinkMessage& message) {
+    local = message.payload.size() >= sizeof(header);
+    if (!local) return;
+    std::memcpy(&header, message.payload.data(), sizeof(header));
+    local = header.rtm_type == RTN_LOCAL;
+  });
+  return local;
+}
+
+std::vector<std::string> texts(const std::vector<ipvs::LocalAddress>& addresses) {
+  std::vector<std::string> result;
+  for (const auto& each : addresses) {
+    result.push_back(each.address.to_string() + "@" + each.interface_name);
+  }
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("The device is made once, and its addresses are local for both families") {
+  enter_own_namespace();
+  make_node("node0", {"192.0.2.1"});
+  auto device = Device::open().value();
+  CHECK(device.prepare({}).value() == 0);
+  CHECK(device.prepare({}).value() == 0);
+  CHECK(change(device, true, {"10.96.0.1", "fd00:1::1"}) == std::vector<int>{0, 0});
+  CHECK(change(device, true, {"10.96.0.1", "fd00:1::1"}) == std::vector<int>{EEXIST, EEXIST});
+  CHECK(is_local("10.96.0.1"));
+  CHECK(is_local("fd00:1::1"));
+  CHECK(sorted(device.read().value()) == std::vector{address("10.96.0.1"), address("fd00:1::1")});
+  CHECK(change(device, false, {"10.96.0.1", "fd00:1::1"}) == std::vector<int>{0, 0});
+  CHECK(change(device, false, {"10.96.0.1", "fd00:1::1"}) ==
+        std::vector<int>{EADDRNOTAVAIL, EADDRNOTAVAIL});
+  CHECK(device.read().value().empty());
+  CHECK_FALSE(is_local("10.96.0.1"));
+}
+
+TEST_CASE("Routes make VIPs local without an address") {
+  enter_own_namespace();
+  make_node("node0", {"192.0.2.1", "2001:db8::1"});
+  auto device = Device::open().value();
+  const ipvs::HostSettings settings{.vip_binding = VipBinding::kRoute,
+                                    .route_source_v4 = address("192.0.2.1"),
+                                    .route_source_v6 = address("2001:db8::1"),
+                                    .timeouts = {}};
+  CHECK(device.prepare(settings).value() == 0);
+  CHECK(change(device, true, {"10.96.0.1", "fd00:1::1"}) == std::vector<int>{0, 0});
+  CHECK(change(device, true, {"10.96.0.1", "fd00:1::1"}) == std::vector<int>{EEXIST, EEXIST});
+  CHECK(is_local("10.96.0.1"));
+  CHECK(is_local("fd00:1::1"));
+  CHECK(sorted(device.read().value()) == std::vector{address("10.96.0.1"), address("fd00:1::1")});
+  CHECK(texts(ipvs::read_local_addresses().value()) ==
+        std::vector<std::string>{"192.0.2.1@node0", "2001:db8::1@node0"});
+  CHECK(change(device, false, {"10.96.0.1", "fd00:1::1"}) == std::vector<int>{0, 0});
+  CHECK(change(device, false, {"10.96.0.1", "fd00:1::1"}) == std::vector<int>{ESRCH, ESRCH});
+  CHECK_FALSE(is_local("10.96.0.1"));
+}
+
+TEST_CASE("VIPs stay bound when the way of binding or the node's address changes") {
+  enter_own_namespace();
+  make_node("node0", {"192.0.2.1", "192.0.2.2", "2001:db8::1"});
+  auto device = Device::open().value();
+  ipvs::HostSettings settings;
+  REQUIRE(device.prepare(settings).has_value());
+  REQUIRE(change(device, true, {"10.96.0.1", "fd00:1::1"}) == std::vector<int>{0, 0});
+
+  settings.vip_binding = VipBinding::kRoute;
+  settings.route_source_v4 = address("192.0.2.1");
+  CHECK(device.prepare(settings).value() == 2);
+  CHECK(device.read().value().size() == 2);
+  settings.route_source_v4 = address("192.0.2.2");
+  CHECK(device.prepare(settings).value() == 1);
+  CHECK(device.read().value().size() == 2);
+  settings.vip_binding = VipBinding::kAddress;
+  CHECK(device.prepare(settings).value() == 2);
+  CHECK(device.read().value().size() == 2);
+  CHECK(device.read_all().value().size() == 2);
+  CHECK(is_local("10.96.0.1"));
+  CHECK(is_local("fd00:1::1"));
+}
+
+TEST_CASE("VIP routes outlive the node address they name, and can be given another") {
+  enter_own_namespace();
+  const unsigned node =
+      make_node("node0", {"192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"});
+  auto device = Device::open().value();
+  ipvs::HostSettings settings{.vip_binding = VipBinding::kRoute,
+                              .route_source_v4 = address("192.0.2.1"),
+                              .route_source_v6 = address("2001:db8::1"),
+                              .timeouts = {}};
+  REQUIRE(device.prepare(settings).has_value());
+  REQUIRE(change(device, true, {"10.96.0.1", "fd00:1::1"}) == std::vector<int>{0, 0});
+  change_link([&](auto& batch) {
+    for (const char* each : {"192.0.2.1", "2001:db8::1"}) {
+      ipvs::encode_address(batch, false, address(each), node);
+    }
+  });
+  CHECK(device.read().value().size() == 2);
+  CHECK(is_local("10.96.0.1"));
+  CHECK(is_local("fd00:1::1"));
+
+  settings.route_source_v4 = address("192.0.2.2");
+  settings.route_source_v6 = address("2001:db8::2");
+  CHECK(device.prepare(settings).value() == 2);
+  CHECK(device.prepare(settings).value() == 0);
+  CHECK(device.read().value().size() == 2);
+}
+
+TEST_CASE("VIPs stay bound as they are when the source address is not one of the node's") {
+  enter_own_namespace();
+  make_node("node0", {"192.0.2.1", "2001:db8::1"});
+  auto device = Device::open().value();
+  REQUIRE(device.prepare({}).has_value());
+  REQUIRE(change(device, true, {"10.96.0.1", "fd00:1::1"}) == std::vector<int>{0, 0});
+  const ipvs::HostSettings settings{.vip_binding = VipBinding::kRoute,
+                                    .route_source_v4 = address("192.0.2.77"),
+                                    .route_source_v6 = address("2001:db8::77"),
+                                    .timeouts = {}};
+  CHECK(device.prepare(settings).value() == 0);
+  CHECK(device.read_all().value().size() == 2);
+  CHECK(is_local("10.96.0.1"));
+  CHECK(is_local("fd00:1::1"));
+}
+
+TEST_CASE("Removing the device takes its addresses and routes, and twice is no error") {
+  enter_own_namespace();
+  make_node("node0", {"192.0.2.1"});
+  auto device = Device::open().value();
+  REQUIRE(device
+              .prepare({.vip_binding = VipBinding::kRoute,
+                        .route_source_v4 = {},
+                        .route_source_v6 = {},
+                        .timeouts = {}})
+              .has_value());
+  REQUIRE(change(device, true, {"10.96.0.1", "fd00:1::1"}) == std::vector<int>{0, 0});
+  CHECK(device.remove().has_value());
+  CHECK(device.remove().has_value());
+  CHECK_FALSE(is_local("10.96.0.1"));
+  CHECK_FALSE(is_local("fd00:1::1"));
+  CHECK(device.read().value().empty());
+  CHECK(change(device, true, {"10.96.0.1"}) == std::vector<int>{ENODEV});
+}
+
+TEST_CASE("Node addresses leave out loopback, link-local and VIPs") {
+  enter_own_namespace();
+  make_node("node0", {"192.0.2.1", "169.254.7.7", "2001:db8::1"});
+  auto device = Device::open().value();
+  REQUIRE(device.prepare({}).has_value());
+  REQUIRE(change(device, true, {"10.96.0.1", "fd00:1::1"}) == std::vector<int>{0, 0});
+  CHECK(texts(ipvs::read_local_addresses().value()) ==
+        std::vector<std::string>{"192.0.2.1@node0", "2001:db8::1@node0"});
+}
+
+TEST_CASE("The monitor hears of node addresses and not of VIPs") {
+  enter_own_namespace();
+  const unsigned node = make_node("node0", {"192.0.2.1"});
+  auto device = Device::open().value();
+  REQUIRE(device.prepare({}).has_value());
+  auto monitor = ipvs::AddressMonitor::open().value();
+  CHECK_FALSE(monitor.drain());
+  REQUIRE(change(device, true, {"10.96.0.1", "fd00:1::1"}) == std::vector<int>{0, 0});
+  CHECK_FALSE(monitor.drain());
+  change_link([&](auto& batch) { ipvs::encode_address(batch, true, address("192.0.2.2"), node); });
+  CHECK(monitor.drain());
+  CHECK_FALSE(monitor.drain());
+  change_link([&](auto& batch) { ipvs::encode_address(batch, false, address("192.0.2.2"), node); });
+  CHECK(monitor.drain());
+}
+
+TEST_CASE("The cost of VIPs", "[.cost]") {
+  enter_own_namespace();
+  make_node("node0", {"192.0.2.1"});
+  for (const VipBinding binding : {VipBinding::kAddress, VipBinding::kRoute}) {
+    auto device = Device::open().value();
+    REQUIRE(device
+                .prepare({.vip_binding = binding,
+                          .route_source_v4 = {},
+                          .route_source_v6 = {},
+                          .timeouts = {}})
+                .has_value());
+    for (unsigned block = 0; block < 3; ++block) {
+      std::vector<AddressOp> ops;
+      for (unsigned i = 0; i < 2000; ++i) {
+        ops.push_back({true, boost::asio::ip::address_v4(0x0a600000 + block * 2000 + i)});
+      }
+      const auto start = std::chrono::steady_clock::now();
+      const auto outcomes = device.change(ops);
+      CHECK(std::count(outcomes.begin(), outcomes.end(), 0) == 2000);
+      const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+      std::cout << "2000 more VIPs: " << taken.count() << " s\n";
+    }
+    REQUIRE(device.remove().has_value());
+  }
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// IPVS for real: run by test/kernel/run, each test in a network namespace of its own.
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <iostream>
+#include <utility>
+
+#include "ipvs/ipvs_client.hpp"
+#include "own_namespace.hpp"
+
+namespace {
+
+using ipvs::Destination;
+using ipvs::IpvsClient;
+using ipvs::Protocol;
+using ipvs::ServerCommand;
+using ipvs::ServerKey;
+using ipvs::ServerOp;
+using ipvs::VirtualServer;
+
+ipvs::Address address(const char* text) { return boost::asio::ip::make_address(text); }
+
+const ServerKey kDns{address("10.96.0.10"), 53, Protocol::kUdp};
+const ServerKey kWeb6{address("fd00:1::1"), 80, Protocol::kTcp};
+
+ServerOp service(ServerCommand command, const ServerKey& key, const char* scheduler = "rr") {
+  return {.command = command, .server = {.key = key, .scheduler = scheduler}, .destination = {}};
+}
+
+ServerOp destination(ServerCommand command, const ServerKey& key, const char* host,
+                     std::uint16_t port, std::uint32_t weight = 1) {
+  return {.command = command,
+          .server = {.key = key, .scheduler = {}},
+          .destination = {{address(host), port}, weight}};
+}
+
+// The virtual servers [first, last) of 10.1.0.0 and up, with so many destinations each.
+std::vector<ServerOp> many(int first, int last, int destinations) {
+  std::vector<ServerOp> ops;
+  for (int i = first; i < last; ++i) {
+    const auto vip = boost::asio::ip::address_v4(0x0a010000U + static_cast<unsigned>(i));
+    const ServerKey key{vip, 80, Protocol::kTcp};
+    ops.push_back(service(ServerCommand::kNewService, key));
+    for (int j = 0; j < destinations; ++j) {
+      const auto pod = boost::asio::ip::address_v4(0x0af40000U + static_cast<unsigned>(i * 7 + j));
+      ops.push_back({.command = ServerCommand::kNewDest,
+                     .server = {.key = key, .scheduler = {}},
+                     .destination = {{pod, 8080}, 1}});
+    }
+  }
+  return ops;
+}
+
+auto failures(const std::vector<int>& outcomes) {
+  return std::count_if(outcomes.begin(), outcomes.end(), [](int error) { return error != 0; });
+}
+
+}  // namespace
+
+TEST_CASE("What is programmed reads back the same, for every kind of virtual server") {
+  enter_own_namespace();
+  auto client = IpvsClient::open().value();
+  const VirtualServer wanted[] = {
+      {.key = kDns, .scheduler = "rr", .flags = ipvs::kFlagOnePacket},
+      {.key = kWeb6, .scheduler = "wlc", .flags = ipvs::kFlagPersistent, .timeout_seconds = 10800},
+      {.key = {address("10.96.0.11"), 9000, Protocol::kSctp}, .scheduler = "lc"},
+      {.key = {address("10.96.0.12"), 80, Protocol::kTcp},
+       .scheduler = "mh",
+       .flags = ipvs::kFlagSched1 | ipvs::kFlagSched2},
+      {.key = {boost::asio::ip::address_v4(), 0, Protocol::kTcp, 0x1a}, .scheduler = "rr"},
+      {.key = {boost::asio::ip::address_v6(), 0, Protocol::kTcp, 0x1a}, .scheduler = "sh"}};
+  for (const VirtualServer& server : wanted) {
+    const ServerOp op{.command = ServerCommand::kNewService, .server = server, .destination = {}};
+    INFO(server.key.text());
+    REQUIRE(client.change_servers({&op, 1}) == std::vector<int>{0});
+    const auto read = client.read_server(server.key).value();
+    REQUIRE(read.has_value());
+    CHECK(read->settings == server);
+  }
+  CHECK(client.dump_services().value().size() == std::size(wanted));
+}
+
+TEST_CASE("Destinations are added, changed and deleted, and read back in order") {
+  enter_own_namespace();
+  auto client = IpvsClient::open().value();
+  const ServerOp ops[] = {service(ServerCommand::kNewService, kDns),
+                          destination(ServerCommand::kNewDest, kDns, "10.244.0.9", 53),
+                          destination(ServerCommand::kNewDest, kDns, "10.244.0.8", 5353, 3),
+                          destination(ServerCommand::kNewDest, kDns, "10.244.0.7", 53),
+                          destination(ServerCommand::kSetDest, kDns, "10.244.0.9", 53, 0),
+                          destination(ServerCommand::kDelDest, kDns, "10.244.0.7", 53),
+                          service(ServerCommand::kNewService, kWeb6),
+                          destination(ServerCommand::kNewDest, kWeb6, "fd00::7", 8080, 65535)};
+  CHECK(client.change_servers(ops) == std::vector<int>(std::size(ops), 0));
+  const auto dns = client.read_server(kDns).value();
+  REQUIRE(dns->destinations.size() == 2);
+  CHECK(dns->destinations[0].destination == Destination{{address("10.244.0.8"), 5353}, 3});
+  CHECK(dns->destinations[1].destination == Destination{{address("10.244.0.9"), 53}, 0});
+  const auto web = client.read_server(kWeb6).value();
+  REQUIRE(web->destinations.size() == 1);
+  CHECK(web->destinations[0].destination == Destination{{address("fd00::7"), 8080}, 65535});
+}
+
+TEST_CASE("Each refused command keeps its own errno and does not stop the others") {
+  enter_own_namespace();
+  auto client = IpvsClient::open().value();
+  const ServerOp ops[] = {service(ServerCommand::kDelService, kDns),
+                          service(ServerCommand::kNewService, kDns),
+                          service(ServerCommand::kNewService, kDns),
+                          destination(ServerCommand::kDelDest, kDns, "10.244.0.7", 53),
+                          destination(ServerCommand::kNewDest, kDns, "10.244.0.7", 53),
+                          destination(ServerCommand::kNewDest, kDns, "10.244.0.7", 53),
+                          destination(ServerCommand::kSetDest, kDns, "10.244.0.8", 53),
+                          destination(ServerCommand::kNewDest, kWeb6, "fd00::7", 80),
+                          service(ServerCommand::kNewService, kWeb6, "no-such"),
+                          destination(ServerCommand::kNewDest, kDns, "224.0.0.1", 53)};
+  CHECK(client.change_servers(ops) ==
+        std::vector<int>{ESRCH, 0, EEXIST, ENOENT, 0, EEXIST, ENOENT, ESRCH, ENOENT, EINVAL});
+}
+
+TEST_CASE("A virtual server that is not there reads as nothing") {
+  enter_own_namespace();
+  auto client = IpvsClient::open().value();
+  CHECK_FALSE(client.read_server(kDns).value().has_value());
+  CHECK(client.dump_destinations(kDns).value().empty());
+  const ServerOp op = service(ServerCommand::kNewService, kDns);
+  REQUIRE(client.change_servers({&op, 1}) == std::vector<int>{0});
+  const ServerKey keys[] = {kWeb6, kDns};
+  const auto read = client.read_servers(keys).value();
+  REQUIRE(read.size() == 1);
+  CHECK(read[0].settings.key == kDns);
+}
+
+TEST_CASE("Timeouts are set, and the version is known") {
+  enter_own_namespace();
+  auto client = IpvsClient::open().value();
+  CHECK(client.set_timeouts({.tcp = 1200, .tcp_fin = 0, .udp = 60}).has_value());
+  const auto info = client.info().value();
+  CHECK(info.version == 0x010201);
+  CHECK(info.connection_table_size >= 256);
+}
+
+TEST_CASE("The quick reading of everything agrees with the thorough one") {
+  enter_own_namespace();
+  auto client = IpvsClient::open().value();
+  auto ops = many(0, 300, 5);
+  ops.push_back(service(ServerCommand::kNewService, kWeb6));
+  ops.push_back(destination(ServerCommand::kNewDest, kWeb6, "fd00::7", 8080, 0));
+  ServerOp marked =
+      service(ServerCommand::kNewService, {boost::asio::ip::address_v4(), 0, Protocol::kTcp, 7});
+  ops.push_back(marked);
+  marked = destination(ServerCommand::kNewDest, marked.server.key, "10.244.1.1", 0, 2);
+  ops.push_back(marked);
+  CHECK(failures(client.change_servers(ops)) == 0);
+
+  auto quick = client.read_configuration().value();
+  REQUIRE(quick.size() == 302);
+  std::size_t destinations = 0;
+  for (const auto& server : quick) {
+    const auto thorough = client.read_server(server.settings.key).value();
+    REQUIRE(thorough.has_value());
+    CHECK(thorough->settings == server.settings);
+    std::vector<Destination> expected;
+    for (const auto& reading : thorough->destinations) expected.push_back(reading.destination);
+    CHECK(server.destinations == expected);
+    destinations += expected.size();
+  }
+  CHECK(destinations == 1502);
+}
+
+// A measurement, not a verdict: the time depends on the machine. `[.cost]` keeps it out of ordinary
+// runs.
+TEST_CASE("The cost of a batch", "[.cost]") {
+  enter_own_namespace();
+  auto client = IpvsClient::open().value();
+  const ServerOp warm_up =
+      service(ServerCommand::kNewService, kDns);  // loads modules, sets up hooks
+  REQUIRE(client.change_servers({&warm_up, 1}) == std::vector<int>{0});
+  int first = 0;
+  for (const int last : {1000, 10000}) {
+    const auto ops = many(std::exchange(first, last), last, 10);
+    const auto start = std::chrono::steady_clock::now();
+    CHECK(failures(client.change_servers(ops)) == 0);
+    const std::chrono::duration<double, std::micro> taken =
+        std::chrono::steady_clock::now() - start;
+    std::cout << ops.size() << " messages: " << taken.count() / static_cast<double>(ops.size())
+              << " us each\n";
+  }
+  const auto start = std::chrono::steady_clock::now();
+  CHECK(client.read_configuration().value().size() == 10001);
+  const std::chrono::duration<double> quick = std::chrono::steady_clock::now() - start;
+  std::cout << "10,000 virtual servers read back in " << quick.count() << " s\n";
+}

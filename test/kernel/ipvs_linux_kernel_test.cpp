@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The whole LinuxKernel for real: each test in a network namespace of its own.
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+
+#include "ipvs/linux_kernel.hpp"
+#include "ipvs/nft_table.hpp"
+#include "own_namespace.hpp"
+
+namespace {
+
+using ipvs::Address;
+using ipvs::Element;
+using ipvs::ElementKind;
+using ipvs::LinuxKernel;
+using ipvs::Protocol;
+using ipvs::ServerCommand;
+using ipvs::ServerKey;
+using ipvs::ServerOp;
+
+Address address(const char* text) { return boost::asio::ip::make_address(text); }
+
+const ServerKey kVip{address("10.96.0.1"), 80, Protocol::kTcp};
+const ServerKey kNodePort{address("192.0.2.1"), 30080, Protocol::kTcp};
+const ServerKey kForeign{address("192.0.2.1"), 8080, Protocol::kTcp};
+
+ServerOp add(const ServerKey& key) {
+  return {.command = ServerCommand::kNewService,
+          .server = {.key = key, .scheduler = "rr"},
+          .destination = {}};
+}
+
+std::string read_file(const char* path) {
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  return line;
+}
+
+const std::vector<Element> kElements = {
+    {.kind = ElementKind::kServiceIp,
+     .address = kVip.address,
+     .protocol = Protocol::kTcp,
+     .port = 80},
+    {.kind = ElementKind::kNodePort,
+     .protocol = Protocol::kTcp,
+     .port = 30080,
+     .traffic_class = ipvs::TrafficClass::kExternal},
+    {.kind = ElementKind::kNodeAddress, .address = kNodePort.address},
+    {.kind = ElementKind::kVirtualIp, .address = kVip.address}};
+
+}  // namespace
+
+TEST_CASE("Preparing makes the host ready, and a second time changes nothing") {
+  enter_own_namespace();
+  LinuxKernel kernel;
+  ipvs::HostSettings settings;
+  settings.strict_arp = true;
+  const auto first = kernel.prepare(settings).value();
+  CHECK(first.ipvs_version == 0x010201);
+  CHECK(first.kernel_major >= 5);
+  CHECK_FALSE(first.changes.empty());
+  CHECK(read_file("/proc/sys/net/ipv4/vs/conntrack") == "1");
+  CHECK(read_file("/proc/sys/net/ipv4/vs/expire_nodest_conn") == "1");
+  CHECK(read_file("/proc/sys/net/ipv4/vs/expire_quiescent_template") == "1");
+  CHECK(read_file("/proc/sys/net/ipv4/ip_forward") == "1");
+  CHECK(read_file("/proc/sys/net/ipv4/conf/all/arp_ignore") == "1");
+  CHECK(read_file("/proc/sys/net/ipv4/conf/all/arp_announce") == "2");
+  CHECK(read_file("/proc/sys/net/ipv6/conf/all/forwarding") == "0");
+  const auto second = kernel.prepare(settings).value();
+  CHECK(second.changes.empty());
+  CHECK(second.warnings.size() == 1);  // IPv6 forwarding, reported and never set
+}
+
+TEST_CASE("A scheduler is probed without a trace") {
+  enter_own_namespace();
+  LinuxKernel kernel;
+  for (const char* scheduler : {"rr", "wrr", "lc", "wlc", "sh", "dh", "sed", "nq", "mh"}) {
+    INFO(scheduler);
+    CHECK(kernel.probe_scheduler(scheduler).has_value());
+  }
+  const auto missing = kernel.probe_scheduler("no-such");
+  REQUIRE_FALSE(missing.has_value());
+  CHECK(missing.error().error_number == ENOENT);
+  CHECK(missing.error().text().find("modprobe ip_vs_no-such") != std::string::npos);
+  CHECK(kernel.observe().value().servers.empty());
+}
+
+TEST_CASE("What is programmed is observed, and cleaning up leaves what is not ours") {
+  enter_own_namespace();
+  LinuxKernel kernel;
+  REQUIRE(kernel.prepare({}).has_value());
+  CHECK_FALSE(kernel.observe().value().table_present);
+  REQUIRE(kernel.install_table({}, kElements) == 0);
+  const ServerOp servers[] = {add(kVip), add(kNodePort), add(kForeign)};
+  REQUIRE(kernel.change_servers(servers) == std::vector<int>{0, 0, 0});
+  const ipvs::AddressOp bind{.add = true, .address = kVip.address};
+  REQUIRE(kernel.change_addresses({&bind, 1}) == std::vector<int>{0});
+
+  const auto observed = kernel.observe().value();
+  CHECK(observed.table_present);
+  CHECK(observed.servers.size() == 3);
+  CHECK(observed.addresses == std::vector{kVip.address});
+  CHECK(observed.elements.size() == kElements.size());
+
+  CHECK(kernel.cleanup().has_value());
+  CHECK(kernel.cleanup().has_value());
+  const auto left = kernel.observe().value();
+  CHECK_FALSE(left.table_present);
+  CHECK(left.addresses.empty());
+  REQUIRE(left.servers.size() == 1);
+  CHECK(left.servers[0].settings.key == kForeign);
+}

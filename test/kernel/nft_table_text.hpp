@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What `nft list table inet kube-ipvs` (nftables 1.0.6) prints for the pod networks 10.244.0.0/16
+// and fd00:244::/57, without elements. This is ipvs/nft_table.hpp in full.
+#pragma once
+
+inline constexpr const char* kDrawnTable = R"(table inet kube-ipvs {
+	set cluster-ips-4 {
+		type ipv4_addr . inet_proto . inet_service
+	}
+
+	set cluster-ips-6 {
+		type ipv6_addr . inet_proto . inet_service
+	}
+
+	set external-ips-4 {
+		type ipv4_addr . inet_proto . inet_service
+	}
+
+	set external-ips-6 {
+		type ipv6_addr . inet_proto . inet_service
+	}
+
+	set external-local-ips-4 {
+		type ipv4_addr . inet_proto . inet_service
+	}
+
+	set external-local-ips-6 {
+		type ipv6_addr . inet_proto . inet_service
+	}
+
+	set node-ports {
+		type inet_proto . inet_service
+	}
+
+	set node-ports-local {
+		type inet_proto . inet_service
+	}
+
+	set node-addresses-4 {
+		type ipv4_addr
+	}
+
+	set node-addresses-6 {
+		type ipv6_addr
+	}
+
+	set virtual-ips-4 {
+		type ipv4_addr
+	}
+
+	set virtual-ips-6 {
+		type ipv6_addr
+	}
+
+	set hairpin-4 {
+		type ipv4_addr . ipv4_addr
+	}
+
+	set hairpin-6 {
+		type ipv6_addr . ipv6_addr
+	}
+
+	chain cluster-ip {
+		ip saddr != 10.244.0.0/16 ct mark set ct mark | 0x00004000
+		ip6 saddr != fd00:244::/57 ct mark set ct mark | 0x00004000
+	}
+
+	chain external {
+		ct mark set ct mark | 0x00004000
+	}
+
+	chain external-local {
+		ip saddr @virtual-ips-4 ct mark set ct mark | 0x00004000
+		ip6 saddr @virtual-ips-6 ct mark set ct mark | 0x00004000
+	}
+
+	chain node-port {
+		meta l4proto . th dport @node-ports goto external
+		meta l4proto . th dport @node-ports-local goto external-local
+	}
+
+	chain services {
+		ip saddr 127.0.0.0/8 return
+		ip6 saddr ::1 return
+		ip daddr . meta l4proto . th dport @cluster-ips-4 goto cluster-ip
+		ip daddr . meta l4proto . th dport @external-ips-4 goto external
+		ip daddr . meta l4proto . th dport @external-local-ips-4 goto external-local
+		ip daddr @node-addresses-4 goto node-port
+		ip6 daddr . meta l4proto . th dport @cluster-ips-6 goto cluster-ip
+		ip6 daddr . meta l4proto . th dport @external-ips-6 goto external
+		ip6 daddr . meta l4proto . th dport @external-local-ips-6 goto external-local
+		ip6 daddr @node-addresses-6 goto node-port
+	}
+
+	chain prerouting {
+		type nat hook prerouting priority dstnat - 10; policy accept;
+		jump services
+		ip daddr @virtual-ips-4 dnat ip to ip daddr
+		ip6 daddr @virtual-ips-6 dnat ip6 to ip6 daddr
+	}
+
+	chain output {
+		type nat hook output priority -110; policy accept;
+		jump services
+		ip daddr @virtual-ips-4 dnat ip to ip daddr
+		ip6 daddr @virtual-ips-6 dnat ip6 to ip6 daddr
+	}
+
+	chain input {
+		type filter hook input priority 110; policy accept;
+		ct state new ip daddr @virtual-ips-4 meta l4proto tcp reject with tcp reset
+		ct state new ip daddr @virtual-ips-4 meta l4proto != icmp reject with icmp port-unreachable
+		ct state new ip6 daddr @virtual-ips-6 meta l4proto tcp reject with tcp reset
+		ct state new ip6 daddr @virtual-ips-6 meta l4proto != ipv6-icmp reject with icmpv6 port-unreachable
+	}
+
+	chain postrouting {
+		type nat hook postrouting priority srcnat; policy accept;
+		ct mark & 0x00004000 == 0x00004000 masquerade fully-random
+		ip saddr . ip daddr @hairpin-4 masquerade fully-random
+		ip6 saddr . ip6 daddr @hairpin-6 masquerade fully-random
+	}
+}
+)";
