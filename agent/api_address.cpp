@@ -2,9 +2,16 @@
 #include "agent/api_address.hpp"
 
 #include <algorithm>
+#include <boost/asio/ip/address.hpp>
 
 namespace agent {
 namespace {
+
+// The same address, however it is written.
+bool is_address(const std::string& host, const ipvs::Address& address) {
+  boost::system::error_code error;
+  return boost::asio::ip::make_address(host, error) == address && !error;
+}
 
 std::string refusal(const k8s::ApiAccess& access, const std::string& why) {
   return "the API server address " + access.url() + " (from " + access.origin + ") " + why +
@@ -18,11 +25,13 @@ std::string refusal(const k8s::ApiAccess& access, const std::string& why) {
 std::optional<std::string> refuse_vip(const k8s::ApiAccess& access,
                                       const std::string& env_service_address,
                                       const std::vector<ipvs::Address>& bound) {
-  if (!env_service_address.empty() && access.host == env_service_address) {
+  boost::system::error_code no_address;
+  const auto env_address = boost::asio::ip::make_address(env_service_address, no_address);
+  if (!no_address && is_address(access.host, env_address)) {
     return refusal(access, "is the cluster IP of Service default/kubernetes");
   }
   const bool ours = std::any_of(bound.begin(), bound.end(), [&](const ipvs::Address& address) {
-    return address.to_string() == access.host;
+    return is_address(access.host, address);
   });
   if (ours) return refusal(access, "is a Service VIP on kube-ipvs0");
   return std::nullopt;

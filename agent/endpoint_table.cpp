@@ -154,7 +154,8 @@ void EndpointTable::upsert_pod(k8s::Pod pod) {
       old.mark = next->mark;
       return;
     }
-    mark_services_of(old);
+    // With the same labels they are the Services named below.
+    if (old.labels_hash != next->labels_hash) mark_services_of(old);
     index_addresses(old, false);
     index_.remove_pod(old.member);
   }
@@ -175,6 +176,8 @@ void EndpointTable::remove_pod(const k8s::ObjectKey& key) {
 }
 
 void EndpointTable::index_addresses(const PodRecord& record, bool present) {
+  // A Pod that has finished keeps its addresses in its status while others are given them.
+  if (record.finished) return;
   for (const ipvs::Address& address : record.addresses) {
     if (present) {
       by_address_.emplace(address, &record);
@@ -195,6 +198,7 @@ void EndpointTable::mark_services_of(const PodRecord& record) {
 
 void EndpointTable::upsert_slice(k8s::EndpointSlice slice) {
   const k8s::ObjectKey key = slice.meta.key;
+  const k8s::ObjectKey service{key.ns, slice.service_name};
   const auto found = slices_.find(key);
   if (found != slices_.end()) {
     const k8s::EndpointSlice& old = found->second.slice;
@@ -203,10 +207,10 @@ void EndpointTable::upsert_slice(k8s::EndpointSlice slice) {
       found->second.mark = slice_sink_->mark();
       return;
     }
-    remove_slice(key);
+    const k8s::ObjectKey before = forget_slice(key);
+    if (before != service) dirty_(before);
   }
   if (slice.service_name.empty()) return;
-  const k8s::ObjectKey service{key.ns, slice.service_name};
   for (const auto& endpoint : slice.endpoints) slices_by_address_.emplace(endpoint.address, key);
   slices_of_[service].insert(key);
   slices_.insert_or_assign(key, SliceRecord{std::move(slice), slice_sink_->mark()});
@@ -214,8 +218,12 @@ void EndpointTable::upsert_slice(k8s::EndpointSlice slice) {
 }
 
 void EndpointTable::remove_slice(const k8s::ObjectKey& key) {
+  if (slices_.contains(key)) dirty_(forget_slice(key));
+}
+
+// Precondition: it is known. Returns the Service it was for.
+k8s::ObjectKey EndpointTable::forget_slice(const k8s::ObjectKey& key) {
   const auto found = slices_.find(key);
-  if (found == slices_.end()) return;
   const k8s::EndpointSlice& slice = found->second.slice;
   for (const auto& endpoint : slice.endpoints) {
     const auto [first, last] = slices_by_address_.equal_range(endpoint.address);
@@ -227,7 +235,7 @@ void EndpointTable::remove_slice(const k8s::ObjectKey& key) {
   list->second.erase(key);
   if (list->second.empty()) slices_of_.erase(list);
   slices_.erase(found);
-  dirty_(service);
+  return service;
 }
 
 bool EndpointTable::from_pods(const k8s::Service& service) const {
@@ -315,7 +323,7 @@ bool EndpointTable::may_drain(const ipvs::Address& address, k8s::UnixSeconds now
   const auto [first, last] = by_address_.equal_range(address);
   const bool alive = std::any_of(first, last, [&](const auto& entry) {
     const PodRecord& pod = *entry.second;
-    return !pod.finished && (!pod.deletion || *pod.deletion > now);
+    return !pod.deletion || *pod.deletion > now;
   });
   return alive || slices_by_address_.contains(address);
 }

@@ -74,6 +74,7 @@ class EndpointTable {
   void mark_services_of(const PodRecord& record);
   void upsert_slice(k8s::EndpointSlice slice);
   void remove_slice(const k8s::ObjectKey& key);
+  k8s::ObjectKey forget_slice(const k8s::ObjectKey& key);
 
   bool from_pods(const k8s::Service& service) const;
   void collect_pods(const k8s::Service& service, ServiceEndpoints& all) const;

@@ -57,6 +57,13 @@ std::vector<Address> external_addresses(const k8s::Service& service) {
   return addresses;
 }
 
+// A Service is served in the families it has a cluster IP of, and in no other, as kube-proxy does.
+bool has_family(const k8s::Service& service, const Address& address) {
+  return std::any_of(
+      service.cluster_ips.begin(), service.cluster_ips.end(),
+      [&](const Address& own) { return ipvs::family_of(own) == ipvs::family_of(address); });
+}
+
 std::vector<Entrance> entrances_of(const k8s::Service& service, const k8s::ServicePort& port,
                                    const NodeView& node) {
   std::vector<Entrance> entrances;
@@ -68,6 +75,7 @@ std::vector<Entrance> entrances_of(const k8s::Service& service, const k8s::Servi
     entrances.push_back({.address = address, .port = port.port, .local_only = internal_local});
   }
   for (const Address& address : external_addresses(service)) {
+    if (!has_family(service, address)) continue;
     entrances.push_back({.address = address,
                          .port = port.port,
                          .traffic_class = external,
@@ -75,6 +83,7 @@ std::vector<Entrance> entrances_of(const k8s::Service& service, const k8s::Servi
   }
   if (port.node_port == 0) return entrances;
   for (const Address& address : node.node_port_addresses) {
+    if (!has_family(service, address)) continue;
     entrances.push_back({.address = address,
                          .port = port.node_port,
                          .traffic_class = external,

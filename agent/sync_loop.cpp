@@ -158,7 +158,7 @@ asio::awaitable<void> SyncLoop::sleep_until(Clock::time_point when) {
 
 asio::awaitable<void> SyncLoop::pass() {
   const auto begin = Clock::now();
-  const auto waiting_since = std::exchange(waiting_since_, std::nullopt);
+  in_hand_since_ = std::exchange(waiting_since_, std::nullopt);
   PassReport report;
   report.first = !complete_;
   if (table_dirty_) co_await reinstall_table();
@@ -181,9 +181,11 @@ asio::awaitable<void> SyncLoop::pass() {
   if (!changes.empty()) co_await carry_out(std::move(changes), report);
 
   note_retry(reconciler_.failed_count() > 0);
-  if (reconciler_.failed_count() > 0 && !waiting_since_) {
-    waiting_since_ = waiting_since.value_or(begin);
+  if (reconciler_.failed_count() > 0 || table_dirty_) {
+    // What could not be done goes on waiting, however new the latest event is.
+    waiting_since_ = in_hand_since_.value_or(begin);
   }
+  in_hand_since_.reset();
   if (!reconciler_.ledger().servers_with_resting().empty()) {
     // Most endpoints that are put to rest have no connections left: a first look at once.
     const auto next_look = rests ? Clock::now() : Clock::now() + options_.drain_interval;

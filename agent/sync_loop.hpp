@@ -106,7 +106,7 @@ class SyncLoop {
   bool complete() const { return complete_; }  // the first pass has been made
   // When the oldest event that is not in the kernel yet came in; nullopt: nothing is waiting.
   std::optional<std::chrono::steady_clock::time_point> waiting_since() const {
-    return waiting_since_;
+    return in_hand_since_ ? in_hand_since_ : waiting_since_;
   }
 
  private:
@@ -139,6 +139,7 @@ class SyncLoop {
   Reconciler reconciler_;
   std::set<ipvs::Owner> dirty_;
   std::optional<Clock::time_point> waiting_since_;
+  std::optional<Clock::time_point> in_hand_since_;  // of what the pass under way took up
   bool ready_ = false;
   bool complete_ = false;
   bool node_addresses_dirty_ = true;

@@ -31,7 +31,7 @@ struct NetlinkMessage {
   std::uint16_t flags = 0;
   std::uint32_t sequence = 0;
   std::uint32_t port = 0;  // of a multicast message: who caused it
-  Bytes payload;  // after nlmsghdr: family header and attributes
+  Bytes payload;           // after nlmsghdr: family header and attributes
 };
 
 // Walks the messages of a datagram; ends at the first length that cannot be.

@@ -46,6 +46,8 @@ struct Call {
   milliseconds idle{0};
   milliseconds total{0};
   OnChunk on_chunk;
+  std::function<void()> on_head;
+  std::function<milliseconds()> idle_now;
 };
 
 Response failed(Response::End end, error_code error, std::string what) {
@@ -318,16 +320,20 @@ asio::awaitable<void> ApiConnection::Impl::read_body(
   // Not eager: an eager parser that meets the CRLF behind a chunk asks for more before it hands out
   // what the chunk held, and an event would lie there until the next one comes.
   parser.eager(false);
+  if (wanted && call.on_head) call.on_head();
   while (!parser.is_done()) {
     auto& body = parser.get().body();
     body.data = chunk.get();
     body.size = kReadBuffer;
     const auto now = Clock::now();
-    const bool last_wait = deadline - now < call.idle;
-    if (last_wait) {
+    const milliseconds idle = wanted && call.idle_now ? call.idle_now() : call.idle;
+    const bool last_wait = idle.count() == 0 || deadline - now < idle;
+    if (!last_wait) {
+      tcp->expires_after(idle);
+    } else if (deadline != Clock::time_point::max()) {
       tcp->expires_at(deadline);
     } else {
-      tcp->expires_after(call.idle);
+      tcp->expires_never();
     }
     const auto [error, parsed] = co_await http::async_read_some(stream, buffer, parser, token);
     const bool cancelled = co_await is_cancelled();
@@ -345,7 +351,7 @@ asio::awaitable<void> ApiConnection::Impl::read_body(
       co_return;
     }
     if (error && error != http::error::need_buffer) {
-      const auto limit = seconds_text(last_wait ? call.total : call.idle);
+      const auto limit = seconds_text(last_wait ? call.total : idle);
       conclude(response, error, "reading from " + client.access.url(),
                (last_wait ? "not finished within " : "nothing for ") + limit);
       co_return;
@@ -393,7 +399,9 @@ asio::awaitable<Response> ApiConnection::get(GetRequest request, OnChunk on_chun
                   .head = request.head,
                   .idle = request.idle,
                   .total = request.total,
-                  .on_chunk = std::move(on_chunk)};
+                  .on_chunk = std::move(on_chunk),
+                  .on_head = std::move(request.on_head),
+                  .idle_now = std::move(request.idle_now)};
   co_return co_await impl_->call(call);
 }
 
@@ -404,7 +412,9 @@ asio::awaitable<Response> ApiConnection::post(std::string path, std::string json
                   .head = milliseconds(30'000),
                   .idle = milliseconds(30'000),
                   .total = milliseconds(60'000),
-                  .on_chunk = {}};
+                  .on_chunk = {},
+                  .on_head = {},
+                  .idle_now = {}};
   co_return co_await impl_->call(call);
 }
 

@@ -61,8 +61,11 @@ using OnChunk = std::function<bool(std::string_view)>;
 struct GetRequest {
   std::string path = {};  // "/api/v1/services?limit=500": what follows the base path, query encoded
   std::chrono::milliseconds head{60'000};  // from sending the request to the response's head
-  std::chrono::milliseconds idle{30'000};  // between two pieces of the body
+  std::chrono::milliseconds idle{30'000};  // between two pieces of the body; 0: no limit
   std::chrono::milliseconds total{0};      // for the whole body; 0: no limit
+  // Where set: told of a 2xx head; and asked before each wait for the body, in place of `idle`.
+  std::function<void()> on_head = {};
+  std::function<std::chrono::milliseconds()> idle_now = {};
 };
 
 struct ApiOptions {

@@ -173,11 +173,46 @@ std::vector<int> item_lines_of(const YAML::Node& root, int first_line) {
   return lines;
 }
 
-// ------------------------------------------------------------------ JSON texts
-
 int count_lines(std::string_view text) {
   return static_cast<int>(std::count(text.begin(), text.end(), '\n'));
 }
+
+std::string too_long() { return "longer than " + std::to_string(kMaxManifestBytes) + " bytes"; }
+
+// Where the document after the first one begins: at a `---` at the start of a line, which cannot
+// stand inside a value.
+std::size_t next_document(std::string_view text) {
+  std::size_t at = 0;
+  while ((at = text.find("\n---", at)) != std::string_view::npos) {
+    ++at;
+    if (at + 3 == text.size() || kBlank.find(text[at + 3]) != std::string_view::npos) return at;
+  }
+  return text.size();
+}
+
+void read_yaml_document(std::string_view text, int first_line, const DocumentHandlers& handlers) {
+  config::YamlFile file = config::load_yaml_text(
+      text, {}, {.max_bytes = kMaxManifestBytes, .multiple_documents = true});
+  for (config::YamlFault& fault : file.faults) {
+    handlers.on_fault({first_line + fault.line, std::move(fault.what)});
+  }
+  for (config::YamlDocument& document : file.documents) {
+    const int start = first_line + document.first_line;
+    Unfit unfit;
+    ManifestDocument made;
+    made.line = start + document.root.Mark().line + 1;
+    const bool fits = to_json(document.root, made.root, unfit);
+    made.item_lines = item_lines_of(document.root, start);
+    document.root = YAML::Node();  // before the objects are made
+    if (fits) {
+      handlers.on_document(std::move(made));
+    } else {
+      handlers.on_fault({start + unfit.line + 1, std::move(unfit.what)});
+    }
+  }
+}
+
+// ------------------------------------------------------------------ JSON texts
 
 // The lines on which the elements of the top-level "items" array start. `text` is one valid JSON
 // value, so that brackets balance and strings close.
@@ -251,27 +286,21 @@ json::value resolve_plain_scalar(std::string_view text) {
 }
 
 void read_yaml_documents(std::string_view text, const DocumentHandlers& handlers) {
-  config::YamlFile file = config::load_yaml_text(
-      text, {}, {.max_bytes = kMaxManifestBytes, .multiple_documents = true});
-  for (config::YamlFault& fault : file.faults) handlers.on_fault({fault.line, fault.what});
-  for (config::YamlDocument& document : file.documents) {
-    Unfit unfit;
-    ManifestDocument made;
-    made.line = document.first_line + document.root.Mark().line + 1;
-    const bool fits = to_json(document.root, made.root, unfit);
-    made.item_lines = item_lines_of(document.root, document.first_line);
-    document.root = YAML::Node();  // the tree is many times the size of the text
-    if (fits) {
-      handlers.on_document(std::move(made));
-    } else {
-      handlers.on_fault({document.first_line + unfit.line + 1, std::move(unfit.what)});
-    }
+  if (text.size() > kMaxManifestBytes) return handlers.on_fault({0, too_long()});
+  // One document at a time, although config/yaml.hpp would take them all: a tree is many times the
+  // size of its text.
+  int first_line = 0;
+  while (!text.empty()) {
+    const std::string_view document = text.substr(0, next_document(text));
+    read_yaml_document(document, first_line, handlers);
+    first_line += count_lines(document);
+    text.remove_prefix(document.size());
   }
 }
 
 void read_json_documents(std::string_view text, const DocumentHandlers& handlers) {
   if (text.size() > kMaxManifestBytes) {
-    return handlers.on_fault({0, "longer than " + std::to_string(kMaxManifestBytes) + " bytes"});
+    return handlers.on_fault({0, too_long()});
   }
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   int line = 1;

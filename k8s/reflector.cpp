@@ -72,7 +72,7 @@ ReflectorCore::ReflectorCore(asio::any_io_executor executor, ApiClient& client,
 ReflectorCore::~ReflectorCore() = default;
 
 double ReflectorCore::seconds_since_contact() const {
-  if (unserved_) return 0;
+  if (unserved_ || watching_) return 0;
   return std::chrono::duration<double>(options_.now() - last_contact_).count();
 }
 
@@ -121,10 +121,10 @@ asio::awaitable<void> ReflectorCore::follow(Step step, const Ended& ended) {
   const milliseconds length = pause_for(step, ended.attempt.status);
   if (step.fault) {
     const bool watching = ended.attempt.asked == Asked::kWatch;
-    const std::string plan = step.next == Step::Next::kWatch ? "watching again" : "listing again";
-    report(watching ? "watch" : "list", options_.kind + (watching ? " watch: " : " list: ") +
-                                            ended.what + "; " + plan + " in " +
-                                            seconds_text(length));
+    std::string what = options_.kind + (watching ? " watch: " : " list: ") + ended.what;
+    what += step.next == Step::Next::kWatch ? "; watching again" : "; listing again";
+    what += length.count() == 0 ? " at once" : " in " + seconds_text(length);
+    report(watching ? "watch" : "list", std::move(what));
   }
   if (step.pause != Step::Pause::kNone) {
     connection_.reset();
@@ -229,6 +229,7 @@ asio::awaitable<ReflectorCore::Ended> ReflectorCore::watch() {
   ++counters_.watches;
   bytes_since_event_ = 0;
   watch_error_.reset();
+  has_bookmarks_ = false;
   const auto spread = options_.watch_longest - options_.watch_shortest;
   const auto timeout =
       options_.watch_shortest + duration_cast<std::chrono::seconds>(spread * options_.random());
@@ -240,10 +241,13 @@ asio::awaitable<ReflectorCore::Ended> ReflectorCore::watch() {
   open_watch(options_.max_event_bytes);
   if (!connection_) connection_ = client_.connection();
   const auto begun = options_.now();
-  GetRequest request{.path = std::move(path), .idle = options_.watch_idle, .total = total};
+  GetRequest request{.path = std::move(path), .total = total};
+  request.on_head = [this] { watching_ = true; };
+  request.idle_now = [this] { return has_bookmarks_ ? options_.watch_idle : milliseconds(0); };
   OnChunk on_chunk = [this](std::string_view bytes) { return take_watch(bytes); };
   const Response response = co_await connection_->get(std::move(request), std::move(on_chunk));
   connection_.reset();
+  watching_ = false;
   const auto lived = duration_cast<milliseconds>(options_.now() - begun);
   co_return judge_watch(response, lived, lived >= total);
 }
@@ -256,7 +260,9 @@ bool ReflectorCore::take_watch(std::string_view bytes) {
 }
 
 void ReflectorCore::saw_event(WatchVerb verb, const std::string& resource_version) {
-  ++(verb == WatchVerb::kBookmark ? counters_.bookmarks : counters_.events);
+  const bool bookmark = verb == WatchVerb::kBookmark;
+  ++(bookmark ? counters_.bookmarks : counters_.events);
+  if (bookmark) has_bookmarks_ = true;
   if (!resource_version.empty()) resource_version_ = resource_version;
   bytes_since_event_ = 0;
   stuck_ = 0;
@@ -314,7 +320,7 @@ ReflectorCore::Ended ReflectorCore::judge_watch(const Response& response, millis
   Ended ended = judge_common(Asked::kWatch, response);
   Attempt& attempt = ended.attempt;
   if (attempt.outcome == Outcome::kRefused) {
-    if (is_too_large(attempt.status)) ++stuck_;
+    // As it is.
   } else if (watch_error_) {
     attempt.outcome = Outcome::kRefused;
     attempt.status = *watch_error_;
@@ -328,8 +334,8 @@ ReflectorCore::Ended ReflectorCore::judge_watch(const Response& response, millis
     attempt.outcome = Outcome::kDone;
   } else if (response.end == End::kTimedOut && response.status != 0) {
     attempt.outcome = Outcome::kIdle;
-    ++stuck_;
   }
+  if (is_too_large(attempt.status)) ++stuck_;
   attempt.lived = lived;
   attempt.since_list = duration_cast<milliseconds>(options_.now() - list_begun_);
   attempt.stuck = stuck_;

@@ -50,7 +50,9 @@ struct ReflectorOptions {
   std::chrono::seconds watch_shortest{300};  // timeoutSeconds is random in [shortest, longest]
   std::chrono::seconds watch_longest{600};
   std::chrono::milliseconds watch_grace{30'000};  // after which we end it ourselves
-  // A server sends a bookmark a minute, so a watch silent for this long is stuck somewhere.
+  // A server that sends bookmarks sends one a minute: once one has come, a watch silent for this
+  // long is stuck. Where none come (servers before 1.21, or a store that nobody writes to) silence
+  // means nothing, and only timeoutSeconds ends the watch.
   std::chrono::milliseconds watch_idle{150'000};
   std::chrono::milliseconds list_idle{30'000};
   std::chrono::milliseconds reprobe{600'000};  // of a resource that is not served
@@ -84,8 +86,8 @@ class ReflectorCore {
 
   const std::string& kind() const { return options_.kind; }
   const ReflectorCounters& counters() const { return counters_; }
-  // Since the server last said anything about this kind, or since the start. Up to a minute is
-  // usual.
+  // Since the server was last in touch about this kind, or since the start. 0 while a watch is
+  // open: TCP keep-alive ends one whose server is gone, within 45 s.
   double seconds_since_contact() const;
 
  protected:
@@ -150,6 +152,8 @@ class ReflectorCore {
   bool listed_before_ = false;
   bool unserved_ = false;
   unsigned stuck_ = 0;
+  bool watching_ = false;       // the head of a watch has come, and not its end
+  bool has_bookmarks_ = false;  // the open watch has had one
   std::size_t bytes_since_event_ = 0;
   std::optional<ApiStatus> watch_error_;
   std::chrono::steady_clock::time_point list_begun_;

@@ -66,7 +66,7 @@ Step after_watch(const Attempt& attempt) {
               .fault = false,
               .settled = settled};
     case Outcome::kIdle:
-      return {.next = next, .pause = Pause::kNone, .fault = stuck, .settled = true};
+      return {.next = Next::kWatch, .pause = Pause::kNone, .fault = false, .settled = settled};
     case Outcome::kUnreachable:
       return {.next = Next::kWatch, .settled = settled};
     case Outcome::kRefused: {

@@ -35,7 +35,7 @@ enum class Asked : std::uint8_t {
 
 enum class Outcome : std::uint8_t {
   kDone,         // a list: all of it arrived. A watch: its time was over, or the peer ended it
-  kIdle,         // a watch: nothing, not even a bookmark, for the idle deadline
+  kIdle,         // a watch: its bookmarks stopped
   kUnreachable,  // no answer, or the connection broke
   kRefused,      // a status other than 2xx, or an ERROR event: see ApiStatus
   kGarbage,      // a body that is no JSON
@@ -47,12 +47,12 @@ struct Attempt {
   Outcome outcome = Outcome::kDone;
   ApiStatus status = {};            // of kRefused
   bool other_version_left = false;  // the resource has another API version that was not tried yet
-  bool optional_resource =
-      false;                   // the server may lack this resource: a 404 is an answer, not a fault
-  bool listed_before = false;  // a full list was delivered at some time
+  // The server may lack this resource: a 404 is an answer, not a fault.
+  bool optional_resource = false;
+  bool listed_before = false;               // a full list was delivered at some time
   std::chrono::milliseconds lived{0};       // a watch: since its request
   std::chrono::milliseconds since_list{0};  // since the last list was begun
-  unsigned stuck = 0;  // watches in a row that brought nothing though the server was reached
+  unsigned stuck = 0;                       // watches in a row that were garbage or "too large"
 };
 
 struct Step {
@@ -74,8 +74,8 @@ struct Step {
 constexpr std::chrono::milliseconds kSettledWatch{5'000};
 // An expired watch lists again at once if the last list is older than this.
 constexpr std::chrono::milliseconds kRecentList{30'000};
-// So many watches in a row with nothing to show mean that their resource version is of another
-// world (a store restored from a backup): list anew.
+// After so many watches in a row that brought only garbage, or "too large", list anew: the resource
+// version may be of another world (a store restored from a backup).
 constexpr unsigned kMaxStuck = 3;
 
 Step next_step(const Attempt& attempt);

@@ -22,9 +22,8 @@ using agent::EndpointTable;
 class World {
  public:
   explicit World(EndpointSource source)
-      : source_(source), table_(source, kThisNode, [this](const k8s::ObjectKey& key) {
-          dirty_.insert(key.name);
-        }) {
+      : source_(source),
+        table_(source, kThisNode, [this](const k8s::ObjectKey& key) { dirty_.insert(key.name); }) {
     table_.add_service(service.meta.key, service.selector);
   }
 
@@ -171,7 +170,8 @@ TEST_CASE("either source: what a list mentions but cannot be decoded keeps its l
   CHECK(world.endpoints() == "10.244.0.1:8080 ready serving local web-1@node-1\n");
 }
 
-TEST_CASE("either source: a list that broke off removes nothing, and the next one finds all as is") {
+TEST_CASE(
+    "either source: a list that broke off removes nothing, and the next one finds all as is") {
   World world(either_source());
   world.upsert(make_pod("web-1", {"10.244.0.1"}));
   world.upsert(make_pod("web-2", {"10.244.0.2"}));

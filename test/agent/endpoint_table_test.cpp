@@ -4,6 +4,8 @@
 #include "agent/endpoint_table.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <set>
+#include <utility>
 
 #include "test/agent/endpoints_text.hpp"
 #include "test/agent/objects.hpp"
@@ -20,8 +22,7 @@ struct Fixture {
   EndpointTable table;
 
   explicit Fixture(EndpointSource source = EndpointSource::kSelector)
-      : table(source, kThisNode,
-              [this](const k8s::ObjectKey& key) { dirty.insert(key.name); }) {}
+      : table(source, kThisNode, [this](const k8s::ObjectKey& key) { dirty.insert(key.name); }) {}
 
   void add(const k8s::Service& service) { table.add_service(service.meta.key, service.selector); }
   void upsert(k8s::Pod pod) { table.pods().upsert(std::move(pod)); }
@@ -208,17 +209,24 @@ TEST_CASE("a Pod event that changes nothing an endpoint is made of names no Serv
   CHECK(f.take_dirty().empty());
 }
 
-TEST_CASE("one Pod event names each of its Services once") {
+TEST_CASE("one event names each of its Services once") {
   std::vector<std::string> calls;
-  EndpointTable table(EndpointSource::kSelector, kThisNode,
-                      [&](const k8s::ObjectKey& key) { calls.push_back(key.name); });
+  const auto note = [&](const k8s::ObjectKey& key) { calls.push_back(key.name); };
   const auto service = make_service("web", {"10.96.0.1"});
+  EndpointTable table(EndpointSource::kSelector, kThisNode, note);
   table.add_service(service.meta.key, service.selector);
-  k8s::Pod pod = make_pod("web-1", {"10.244.0.1"});
-  table.pods().upsert(pod);
-  CHECK(calls == std::vector<std::string>{"web"});
-  pod.ready = false;
-  table.pods().upsert(pod);
+  SECTION("of a Pod") {
+    k8s::Pod pod = make_pod("web-1", {"10.244.0.1"});
+    table.pods().upsert(pod);
+    CHECK(calls.size() == 1);
+    pod.ready = false;
+    table.pods().upsert(pod);
+  }
+  SECTION("of a slice") {
+    table.slices().upsert(make_slice("web-1", "web", {make_slice_endpoint("10.244.0.1")}));
+    CHECK(calls.size() == 1);
+    table.slices().upsert(make_slice("web-1", "web", {make_slice_endpoint("10.244.0.2")}));
+  }
   CHECK(calls == std::vector<std::string>{"web", "web"});
 }
 
@@ -263,8 +271,8 @@ TEST_CASE("a Service with a selector does not look at slices in selector mode") 
 
 TEST_CASE("slice ports are matched by name and protocol; others are left out") {
   Fixture f(EndpointSource::kEndpointSlice);
-  const auto service = make_service(
-      "web", {"10.96.0.1"}, {make_port(80, 8080, "http"), make_port(443, 8443, "https")});
+  const auto service = make_service("web", {"10.96.0.1"},
+                                    {make_port(80, 8080, "http"), make_port(443, 8443, "https")});
   f.add(service);
   k8s::EndpointSlice slice = make_slice("web-1", "web", {make_slice_endpoint("10.244.0.1")});
   slice.ports = {{.name = "https", .protocol = k8s::Protocol::kTcp, .port = 8444},

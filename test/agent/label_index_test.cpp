@@ -43,13 +43,15 @@ bool naively_selects(const Item& service, const Item& pod) {
 
 Found found_services(const LabelIndex& index, const Item& pod) {
   Found found;
-  index.services_of(pod.member, [&](const auto& service) { found.insert(static_cast<const Item*>(service.id)); });
+  index.services_of(
+      pod.member, [&](const auto& service) { found.insert(static_cast<const Item*>(service.id)); });
   return found;
 }
 
 Found found_pods(const LabelIndex& index, const Item& service) {
   Found found;
-  index.pods_of(service.member, [&](const auto& pod) { found.insert(static_cast<const Item*>(pod.id)); });
+  index.pods_of(service.member,
+                [&](const auto& pod) { found.insert(static_cast<const Item*>(pod.id)); });
   return found;
 }
 

@@ -39,13 +39,20 @@ inline k8s::Pod make_pod(const std::string& name, const std::vector<std::string>
   return pod;
 }
 
-// A Service port 80 (or another) to container port 8080 (or another).
-inline k8s::ServicePort make_port(std::uint16_t port = 80, k8s::TargetPort target = 8080,
+// A TCP Service port 80 (or another) to container port 8080 (or another).
+inline k8s::ServicePort make_port(std::uint16_t port = 80, std::uint16_t target = 8080,
                                   const std::string& name = "") {
   k8s::ServicePort result;
   result.name = name;
   result.port = port;
-  result.target_port = std::move(target);
+  result.target_port = target;
+  return result;
+}
+
+// The same with a named container port.
+inline k8s::ServicePort make_port(std::uint16_t port, const char* target, const std::string& name) {
+  k8s::ServicePort result = make_port(port, std::uint16_t{0}, name);
+  result.target_port = std::string(target);
   return result;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The socket against the rtnetlink and generic netlink that every kernel has; needs no privilege and changes nothing.
+// The socket against the rtnetlink and generic netlink that every kernel has; needs no privilege
+// and changes nothing.
 #include "ipvs/netlink_socket.hpp"
 
 #include <linux/genetlink.h>
@@ -18,7 +19,7 @@ using ipvs::MessageBatch;
 using ipvs::NetlinkMessage;
 using ipvs::NetlinkSocket;
 
-constexpr int kLoopback = 1;          // the index of lo
+constexpr int kLoopback = 1;  // the index of lo
 constexpr int kNoDevice = 0x7ffffff0;
 
 void append_get_link(MessageBatch& batch, int index) {
@@ -42,8 +43,8 @@ TEST_CASE("Outcomes and answers belong to their requests, over several sends") {
   for (int i = 0; i < 3000; ++i) append_get_link(batch, i % 3 == 0 ? kNoDevice : kLoopback);
   CHECK(batch.byte_size() > 64 * 1024);
   std::vector<int> answers(batch.size());
-  const auto outcomes = socket.transact(
-      batch, [&](std::size_t index, const NetlinkMessage&) { ++answers[index]; });
+  const auto outcomes =
+      socket.transact(batch, [&](std::size_t index, const NetlinkMessage&) { ++answers[index]; });
   REQUIRE(outcomes.size() == batch.size());
   int wrong = 0;
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
@@ -91,8 +92,9 @@ TEST_CASE("A dump delivers every message, and one that is refused is an error") 
   request.begin_message(RTM_GETLINK, NLM_F_DUMP);
   request.put_header(ifinfomsg{});
   int links = 0;
-  const auto result =
-      socket.dump(request, [&] { links = 0; }, [&](const NetlinkMessage& message) {
+  const auto result = socket.dump(
+      request, [&] { links = 0; },
+      [&](const NetlinkMessage& message) {
         if (message.type == RTM_NEWLINK) ++links;
       });
   CHECK(result.has_value());
@@ -103,7 +105,8 @@ TEST_CASE("A dump delivers every message, and one that is refused is an error") 
   ifaddrmsg header{};
   header.ifa_index = kNoDevice;
   refused.put_header(header);
-  const auto error = socket.dump(refused, [] {}, [](const NetlinkMessage&) {});
+  const auto error = socket.dump(
+      refused, [] {}, [](const NetlinkMessage&) {});
   REQUIRE_FALSE(error.has_value());
   CHECK(error.error().error_number == ENODEV);
 }

@@ -114,14 +114,19 @@ TEST_CASE("a resource version of the future waits for the server, but not for ev
   CHECK(k8s::next_step(attempt).next == Next::kList);
 }
 
-TEST_CASE("silence and garbage are watched again from the same place, three times",
+TEST_CASE("garbage is watched again from the same place, three times", "[watch_policy]") {
+  Attempt attempt{.asked = Asked::kWatch, .outcome = Outcome::kGarbage, .stuck = 1};
+  CHECK(k8s::next_step(attempt).next == Next::kWatch);
+  attempt.stuck = k8s::kMaxStuck;
+  CHECK(k8s::next_step(attempt).next == Next::kList);
+}
+
+TEST_CASE("a watch whose bookmarks stopped is begun again at once, and never listed for it",
           "[watch_policy]") {
-  for (const Outcome outcome : {Outcome::kIdle, Outcome::kGarbage}) {
-    Attempt attempt{.asked = Asked::kWatch, .outcome = outcome, .stuck = 1};
-    CHECK(k8s::next_step(attempt).next == Next::kWatch);
-    attempt.stuck = k8s::kMaxStuck;
-    CHECK(k8s::next_step(attempt).next == Next::kList);
-  }
+  const Step step =
+      k8s::next_step({.asked = Asked::kWatch, .outcome = Outcome::kIdle, .stuck = k8s::kMaxStuck});
+  CHECK(step.next == Next::kWatch);
+  CHECK(step.pause == Pause::kNone);
 }
 
 TEST_CASE("an event over the limit lists anew", "[watch_policy]") {

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What deciding costs, from an event of the cluster to the operations for the kernel. The kernel is
+// not part of it: its share is measured in the test kernel.
+//
+// Every Service has ten Pods on this node and others, and one virtual server.
+#include <benchmark/benchmark.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "agent/cluster_state.hpp"
+#include "agent/reconciler.hpp"
+#include "agent/traffic_metrics.hpp"
+#include "test/agent/objects.hpp"
+
+namespace {
+
+using namespace agent::test;
+using ipvs::Owner;
+
+constexpr int kPodsOfService = 10;
+
+std::string name_of(int service) { return "web-" + std::to_string(service); }
+
+ipvs::Address address_of(std::uint32_t first, int n) {
+  return boost::asio::ip::address_v4(first + static_cast<std::uint32_t>(n));
+}
+
+k8s::Service service_number(int n) {
+  k8s::Service service = make_service(name_of(n), {});
+  service.cluster_ips = {address_of(0x0A600001, n)};
+  service.selector = {{"app", name_of(n)}, {"part-of", "shop"}};
+  return service;
+}
+
+k8s::Pod pod_number(int service, int n) {
+  k8s::Pod pod = make_pod(
+      name_of(service) + "-" + std::to_string(n), {},
+      {{"app", name_of(service)}, {"part-of", "shop"}, {"pod-template-hash", "6d4cf56db6"}});
+  pod.pod_ips = {address_of(0x0AF40000, service * kPodsOfService + n)};
+  if (n % 3 != 0) pod.node_name = kOtherNode;
+  return pod;
+}
+
+// A cluster of `services` Services, and an agent that has learnt of it.
+struct World {
+  std::set<Owner> dirty;
+  config::Config config;
+  std::unique_ptr<agent::ClusterState> state;
+  agent::Reconciler reconciler;
+
+  explicit World(int services) {
+    config.node_name = kThisNode;
+    state = std::make_unique<agent::ClusterState>(
+        config, agent::ClusterState::Events{
+                    .service_dirty = [this](const Owner& owner) { dirty.insert(owner); },
+                    .service_changed = [] {},
+                    .endpoint_changed = [] {},
+                    .service_seen = [](const k8s::Service&) {},
+                    .node_addresses_changed = [] {},
+                    .ready = [] {}});
+    for (int s = 0; s < services; ++s) {
+      state->sinks().services->upsert(service_number(s));
+      for (int p = 0; p < kPodsOfService; ++p) state->sinks().pods->upsert(pod_number(s, p));
+    }
+  }
+
+  // As the sync loop does it.
+  ipvs::Changes plan_and_diff() {
+    while (!dirty.empty()) {
+      const Owner owner = *dirty.begin();
+      dirty.erase(dirty.begin());
+      auto wanted = state->plan(owner);
+      reconciler.set_plan(owner, wanted->since, std::move(wanted->plan));
+    }
+    return reconciler.next_changes({});
+  }
+  // The kernel did all of it.
+  void enter(const ipvs::Changes& changes) {
+    ipvs::Outcome outcome;
+    const auto done = [](const auto& ops) { return std::vector<int>(ops.size(), 0); };
+    outcome.protect = done(changes.protect);
+    outcome.create = done(changes.create);
+    outcome.fill = done(changes.fill);
+    outcome.bind = done(changes.bind);
+    outcome.release = done(changes.release);
+    outcome.unbind = done(changes.unbind);
+    outcome.dismantle = done(changes.dismantle);
+    outcome.unprotect = done(changes.unprotect);
+    reconciler.enter(changes, outcome);
+  }
+};
+
+// One Pod that becomes ready and unready: finding its Services.
+void BM_PodEvent(benchmark::State& bench) {
+  World world(static_cast<int>(bench.range(0)));
+  k8s::Sink<k8s::Pod>& pods = *world.state->sinks().pods;
+  k8s::Pod pod = pod_number(7, 3);
+  world.dirty.clear();
+  for (auto _ : bench) {
+    pod.ready = !pod.ready;
+    pods.upsert(pod);
+    benchmark::DoNotOptimize(world.dirty.size());
+    world.dirty.clear();
+  }
+}
+BENCHMARK(BM_PodEvent)->Arg(100)->Arg(10000);
+
+// Everything at the start: all Services planned and compared with an empty kernel.
+void BM_PlanFromNothing(benchmark::State& bench) {
+  const int services = static_cast<int>(bench.range(0));
+  World world(services);
+  const std::set<Owner> all = world.dirty;
+  for (auto _ : bench) {
+    bench.PauseTiming();
+    world.dirty = all;
+    world.reconciler = agent::Reconciler{};
+    bench.ResumeTiming();
+    ipvs::Changes changes = world.plan_and_diff();
+    bench.PauseTiming();
+    if (changes.fill.size() != static_cast<std::size_t>(services * kPodsOfService)) {
+      bench.SkipWithError("not everything was planned");
+    }
+    changes = {};
+    bench.ResumeTiming();
+  }
+  bench.SetItemsProcessed(bench.iterations() * services);
+}
+BENCHMARK(BM_PlanFromNothing)->Arg(100)->Arg(10000)->Unit(benchmark::kMillisecond);
+
+// One endpoint moves to another address: from the event's Service to the operations.
+void BM_OneEndpoint(benchmark::State& bench) {
+  World world(static_cast<int>(bench.range(0)));
+  world.enter(world.plan_and_diff());
+  k8s::Sink<k8s::Pod>& pods = *world.state->sinks().pods;
+  k8s::Pod pod = pod_number(7, 3);
+  const ipvs::Address home = pod.pod_ips[0];
+  const ipvs::Address away = address_of(0x0AF40000, 1 << 20);
+  for (auto _ : bench) {
+    bench.PauseTiming();
+    pod.pod_ips[0] = pod.pod_ips[0] == home ? away : home;
+    pods.upsert(pod);
+    bench.ResumeTiming();
+    const ipvs::Changes changes = world.plan_and_diff();
+    bench.PauseTiming();
+    if (changes.fill.size() != 1 || changes.release.size() != 1) {
+      bench.SkipWithError("not two operations");
+    }
+    world.enter(changes);
+    bench.ResumeTiming();
+  }
+}
+BENCHMARK(BM_OneEndpoint)->Arg(100)->Arg(10000)->Unit(benchmark::kMicrosecond);
+
+boost::asio::awaitable<void> take(std::size_t& bytes, std::string_view piece) {
+  bytes += piece.size();
+  co_return;
+}
+
+// The text of a scrape, from readings that are there.
+void BM_TrafficText(benchmark::State& bench) {
+  std::vector<agent::PortTraffic> ports;
+  for (int s = 0; s < static_cast<int>(bench.range(0)); ++s) {
+    agent::PortTraffic port{.ns = "default", .service = name_of(s), .port = "http"};
+    for (int p = 0; p < kPodsOfService; ++p) {
+      port.endpoints.push_back(
+          {.endpoint = {address_of(0x0AF40000, s * kPodsOfService + p), 8080},
+           .counters = {.connections = 12345, .packets_in = 123456, .bytes_in = 1234567890}});
+    }
+    ports.push_back(std::move(port));
+  }
+  std::size_t bytes = 0;
+  const agent::TextWriter write = [&](std::string_view piece) { return take(bytes, piece); };
+  const agent::PodName pod_name = [](const ipvs::Address&) -> std::string_view {
+    return "web-6d4cf56db6-x2x7k";
+  };
+  for (auto _ : bench) {
+    boost::asio::io_context context;
+    boost::asio::co_spawn(context, agent::write_traffic(ports, pod_name, write),
+                          [](std::exception_ptr) {});
+    context.run();
+  }
+  bench.SetBytesProcessed(static_cast<std::int64_t>(bytes));
+}
+BENCHMARK(BM_TrafficText)->Arg(1000)->Unit(benchmark::kMillisecond);
+
+}  // namespace
