@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include <unistd.h>
+#include <algorithm>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
 
@@ -115,6 +116,19 @@ SyncInputs App::sync_inputs() {
       .plan = [this](const ipvs::Owner& owner) { return cluster_.plan(owner); },
       .may_drain = [this](const ipvs::Endpoint& e) { return cluster_.may_drain(e, unix_now()); },
       .node_port_addresses = [this] { return cluster_.node_view().node_port_addresses; }};
+}
+
+// Told once when a Service has nobody to send to, as with a selector that matches nothing, and once
+// when it has again.
+void App::note_endpoints(const ipvs::Owner& owner, const std::optional<SyncInputs::Plan>& plan) {
+  const auto has_none = [](const ipvs::Server& server) { return server.destinations.empty(); };
+  const bool empty = plan && !plan->plan.servers.empty() &&
+                     std::all_of(plan->plan.servers.begin(), plan->plan.servers.end(), has_none);
+  if (empty && without_endpoints_.insert(owner).second) {
+    spdlog::info("Service {}: no endpoint is ready: connections to it are refused", owner);
+  } else if (!empty && without_endpoints_.erase(owner) > 0 && plan) {
+    spdlog::info("Service {}: has endpoints again", owner);
+  }
 }
 
 int App::run() {

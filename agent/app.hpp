@@ -10,8 +10,12 @@
 
 #include <boost/asio/io_context.hpp>
 #include <chrono>
+#include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "agent/cluster_state.hpp"
 #include "agent/health.hpp"
@@ -49,6 +53,7 @@ class App : private SyncObserver {
   void start_http();
   void fail(const std::string& why);
   SyncInputs sync_inputs();
+  void note_endpoints(const ipvs::Owner& owner, const std::optional<SyncInputs::Plan>& plan);
 
   boost::asio::awaitable<HttpAnswer> answer_metrics();
   boost::asio::awaitable<void> stream_metrics(BodyWriter write);
@@ -83,6 +88,7 @@ class App : private SyncObserver {
   std::vector<std::unique_ptr<HttpServer>> servers_;
   std::map<std::string, std::string> bind_faults_;  // by server
   std::set<std::string> conflicts_told_;
+  std::set<ipvs::Owner> without_endpoints_;
   std::size_t service_changes_pending_ = 0;
   std::size_t endpoint_changes_pending_ = 0;
   std::chrono::system_clock::time_point last_sync_{};

@@ -12,24 +12,42 @@ using ipvs::ElementKind;
 using ipvs::Server;
 using ipvs::ServerKey;
 
-bool is_for(const Server& server, const Element& element) {
-  const ServerKey& key = server.settings.key;
-  return key.protocol == element.protocol && key.port == element.port;
+// The claim on a node port as a whole, on whatever addresses it is served.
+template <typename T>
+ServerKey claim_of(const T& node_port) {
+  return {ipvs::Address{}, node_port.port, node_port.protocol};
+}
+
+// A virtual server that is not named by its address and port stands for a node port.
+bool is_node_port(const ipvs::ServicePlan& plan, const ServerKey& key) {
+  const Element named{.kind = ElementKind::kServiceIp,
+                      .address = key.address,
+                      .protocol = key.protocol,
+                      .port = key.port};
+  return !std::binary_search(plan.elements.begin(), plan.elements.end(), named,
+                             ipvs::ElementKeyLess{});
+}
+
+std::set<ServerKey> node_ports_of(const ipvs::ServicePlan& plan) {
+  std::set<ServerKey> ports;
+  for (const Server& server : plan.servers) {
+    const ServerKey& key = server.settings.key;
+    if (is_node_port(plan, key)) ports.insert(claim_of(key));
+  }
+  return ports;
 }
 
 bool still_needed(const ipvs::ServicePlan& plan, const std::set<ServerKey>& gone,
-                  const Element& element) {
-  const auto any_server = [&](auto predicate) {
-    return std::any_of(plan.servers.begin(), plan.servers.end(), predicate);
-  };
+                  const std::set<ServerKey>& node_ports, const Element& element) {
   switch (element.kind) {
     case ElementKind::kServiceIp:
       return !gone.contains({element.address, element.port, element.protocol});
     case ElementKind::kNodePort:
-      return any_server([&](const Server& server) { return is_for(server, element); });
+      return node_ports.contains(claim_of(element));
     case ElementKind::kVirtualIp:
-      return any_server(
-          [&](const Server& server) { return server.settings.key.address == element.address; });
+      return std::any_of(plan.servers.begin(), plan.servers.end(), [&](const Server& server) {
+        return server.settings.key.address == element.address;
+      });
     case ElementKind::kHairpin:
     case ElementKind::kNodeAddress:
       return !plan.servers.empty();
@@ -48,32 +66,36 @@ ipvs::ServicePlan without_servers(ipvs::ServicePlan plan, const std::set<ServerK
       return server.settings.key.address == address;
     });
   });
-  std::erase_if(plan.elements,
-                [&](const Element& element) { return !still_needed(plan, keys, element); });
+  const std::set<ServerKey> node_ports = node_ports_of(plan);
+  std::erase_if(plan.elements, [&](const Element& element) {
+    return !still_needed(plan, keys, node_ports, element);
+  });
   return plan;
 }
 
 Claims::Settled Claims::settle(const ipvs::Owner& owner, k8s::UnixSeconds since,
                                ipvs::ServicePlan plan) {
   Settled settled;
-  std::vector<ServerKey> wanted;
-  wanted.reserve(plan.servers.size());
-  for (const Server& server : plan.servers) wanted.push_back(server.settings.key);
-  drop(owner, wanted, settled.others);
-
   const Claimant self{since, owner};
+  std::vector<ServerKey> wanted;
   std::set<ServerKey> refused;
-  for (const ServerKey& key : wanted) {
-    auto& claimants = claimants_[key];
-    const ipvs::Owner before = claimants.empty() ? owner : claimants.front().second;
-    std::erase_if(claimants, [&](const Claimant& c) { return c.second == owner; });
-    claimants.insert(std::upper_bound(claimants.begin(), claimants.end(), self), self);
-    const ipvs::Owner& holder = claimants.front().second;
-    if (holder != before) settled.others.insert(before == owner ? holder : before);
-    if (holder == owner) continue;
-    refused.insert(key);
-    settled.lost.push_back({key, holder});
+  // A node port is one Service's on all addresses or none: its set element has one class.
+  std::set<ServerKey> refused_ports;
+  for (const ServerKey& port : node_ports_of(plan)) {
+    wanted.push_back(port);
+    if (!claim(self, port, settled)) refused_ports.insert(port);
   }
+  for (const Server& server : plan.servers) {
+    const ServerKey& key = server.settings.key;
+    if (refused_ports.contains(claim_of(key)) && is_node_port(plan, key)) {
+      refused.insert(key);
+      continue;
+    }
+    wanted.push_back(key);
+    if (!claim(self, key, settled)) refused.insert(key);
+  }
+  std::sort(wanted.begin(), wanted.end());
+  drop(owner, wanted, settled.others);
   if (wanted.empty()) {
     keys_of_.erase(owner);
   } else {
@@ -81,6 +103,21 @@ Claims::Settled Claims::settle(const ipvs::Owner& owner, k8s::UnixSeconds since,
   }
   settled.plan = without_servers(std::move(plan), refused);
   return settled;
+}
+
+// True if the claim is won; else it is noted as lost. Whoever has it no longer, or not yet, is
+// noted too.
+bool Claims::claim(const Claimant& self, const ServerKey& key, Settled& settled) {
+  const ipvs::Owner& owner = self.second;
+  auto& claimants = claimants_[key];
+  const ipvs::Owner before = claimants.empty() ? owner : claimants.front().second;
+  std::erase_if(claimants, [&](const Claimant& c) { return c.second == owner; });
+  claimants.insert(std::upper_bound(claimants.begin(), claimants.end(), self), self);
+  const ipvs::Owner& holder = claimants.front().second;
+  if (holder != before) settled.others.insert(before == owner ? holder : before);
+  if (holder == owner) return true;
+  settled.lost.push_back({key, holder});
+  return false;
 }
 
 std::set<ipvs::Owner> Claims::release(const ipvs::Owner& owner) {

@@ -2,6 +2,10 @@
 //
 // Who may have a virtual server that several Services want: the older Service wins, the others are
 // told and succeed it when it lets go. Pure state, no I/O.
+//
+// A node port is claimed as a whole besides, under the key of the unspecified address with that
+// port: its element of our nftables sets is the same for all addresses, and so can only be for one
+// Service.
 #pragma once
 
 #include <map>
@@ -38,6 +42,7 @@ class Claims {
  private:
   // Oldest first; equal ages by name.
   using Claimant = std::pair<k8s::UnixSeconds, ipvs::Owner>;
+  bool claim(const Claimant& self, const ipvs::ServerKey& key, Settled& settled);
   void drop(const ipvs::Owner& owner, const std::vector<ipvs::ServerKey>& keep,
             std::set<ipvs::Owner>& others);
 

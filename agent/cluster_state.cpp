@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/cluster_state.hpp"
 
+#include <algorithm>
+#include <iterator>
+#include <set>
 #include <utility>
 
 namespace agent {
@@ -12,12 +15,18 @@ k8s::ObjectKey key_of(const ipvs::Owner& owner) {
   return {.ns = owner.substr(0, slash), .name = owner.substr(slash + 1)};
 }
 
-bool depends_on_node(const k8s::Service& service) {
-  if (!service.external_ips.empty() || !service.load_balancer_ingress.empty()) return true;
-  for (const k8s::ServicePort& port : service.ports) {
-    if (port.node_port != 0) return true;
-  }
-  return false;
+// What of a Service's plan depends on the node: where its node ports are served, and which of its
+// addresses are the node's own and so not ours to bind.
+bool depends_on(const k8s::Service& service, bool node_ports_moved,
+                const std::set<ipvs::Address>& moved) {
+  const auto has_moved = [&](const ipvs::Address& address) { return moved.contains(address); };
+  const auto& ports = service.ports;
+  return (node_ports_moved && std::any_of(ports.begin(), ports.end(),
+                                          [](const auto& port) { return port.node_port != 0; })) ||
+         std::any_of(service.cluster_ips.begin(), service.cluster_ips.end(), has_moved) ||
+         std::any_of(service.external_ips.begin(), service.external_ips.end(), has_moved) ||
+         std::any_of(service.load_balancer_ingress.begin(), service.load_balancer_ingress.end(),
+                     [&](const auto& ingress) { return has_moved(ingress.ip); });
 }
 
 std::string port_label(const k8s::ServicePort& port) {
@@ -81,10 +90,17 @@ void ClusterState::set_local_addresses(std::vector<ipvs::LocalAddress> local) {
 void ClusterState::refresh_node_view() {
   NodeView next = make_node_view(config_, nodes_.own(), local_);
   if (next == node_view_) return;
+  const bool node_ports_moved = next.node_port_addresses != node_view_.node_port_addresses;
+  std::set<ipvs::Address> moved;
+  std::set_symmetric_difference(next.own_addresses.begin(), next.own_addresses.end(),
+                                node_view_.own_addresses.begin(), node_view_.own_addresses.end(),
+                                std::inserter(moved, moved.end()));
   node_view_ = std::move(next);
   events_.node_addresses_changed();
-  services_.for_each([this](const k8s::Service& service) {
-    if (depends_on_node(service)) events_.service_dirty(service.meta.key.text());
+  services_.for_each([&](const k8s::Service& service) {
+    if (depends_on(service, node_ports_moved, moved)) {
+      events_.service_dirty(service.meta.key.text());
+    }
   });
 }
 

@@ -158,10 +158,18 @@ ipvs::Changes Reconciler::finish_drains(const std::vector<ipvs::ServerReading>& 
   return changes;
 }
 
-std::set<ipvs::Owner> Reconciler::reconsider_foreign() {
-  foreign_.clear();
-  std::set<ipvs::Owner> owners;
-  for (auto& [key, waiting] : std::exchange(waiting_, {})) owners.merge(waiting);
+std::vector<ServerKey> Reconciler::contested() const {
+  std::vector<ServerKey> keys;
+  for (const auto& [key, owners] : waiting_) keys.push_back(key);
+  return keys;
+}
+
+std::set<ipvs::Owner> Reconciler::foreign_gone(const ServerKey& key) {
+  foreign_.erase(key);
+  const auto found = waiting_.find(key);
+  if (found == waiting_.end()) return {};
+  std::set<ipvs::Owner> owners = std::move(found->second);
+  waiting_.erase(found);
   return owners;
 }
 

@@ -60,8 +60,10 @@ class Reconciler {
   // to go on): the changes that delete them.
   ipvs::Changes finish_drains(const std::vector<ipvs::ServerReading>& readings,
                               const ipvs::MayDrain& may_drain) const;
-  // Forgets what is known to be foreign, so that it is tried again.
-  std::set<ipvs::Owner> reconsider_foreign();
+  // Foreign virtual servers that stand where a Service wants one.
+  std::vector<ipvs::ServerKey> contested() const;
+  // One of them is gone: the Services that waited for its place are to be planned anew.
+  std::set<ipvs::Owner> foreign_gone(const ipvs::ServerKey& key);
 
   const ipvs::Desired& desired() const { return desired_; }
   const ipvs::Ledger& ledger() const { return ledger_; }

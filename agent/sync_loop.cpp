@@ -297,6 +297,20 @@ asio::awaitable<void> SyncLoop::look_at_drains() {
   if (!finished.empty()) co_await carry_out(std::move(finished), ignored);
 }
 
+// A Service that wants the place of a foreign virtual server gets it when that has gone.
+asio::awaitable<void> SyncLoop::look_at_contested() {
+  const std::vector<ipvs::ServerKey> keys = reconciler_.contested();
+  if (keys.empty()) co_return;
+  const auto readings = co_await thread_.run([&] { return kernel_.read_servers(keys); });
+  if (!readings) co_return;
+  std::set<ipvs::ServerKey> there;
+  for (const auto& reading : *readings) there.insert(reading.settings.key);
+  for (const ipvs::ServerKey& key : keys) {
+    if (there.contains(key)) continue;
+    for (const ipvs::Owner& owner : reconciler_.foreign_gone(key)) mark_dirty(owner);
+  }
+}
+
 std::vector<ipvs::ServerKey> SyncLoop::next_slice() {
   if (audit_queue_.empty()) audit_queue_ = reconciler_.ledger().server_keys();
   std::vector<ipvs::ServerKey> slice;
@@ -310,6 +324,7 @@ std::vector<ipvs::ServerKey> SyncLoop::next_slice() {
 asio::awaitable<void> SyncLoop::audit_next() {
   audit_at_ = Clock::now() + options_.audit_interval;
   co_await recheck_addresses();
+  co_await look_at_contested();
   const std::vector<ipvs::ServerKey> slice = next_slice();
   if (slice.empty()) co_return;
   const auto readings = co_await thread_.run([&] { return kernel_.read_servers(slice); });

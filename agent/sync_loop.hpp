@@ -123,6 +123,7 @@ class SyncLoop {
   boost::asio::awaitable<void> recheck_addresses();
   boost::asio::awaitable<void> look_at_drains();
   boost::asio::awaitable<void> audit_next();
+  boost::asio::awaitable<void> look_at_contested();
   std::vector<ipvs::ServerKey> next_slice();
   void plan_dirty(PassReport& report);
   void plan_one(const ipvs::Owner& service);

@@ -205,8 +205,9 @@ Entered enter(Ledger& ledger, const Desired& desired, const Changes& changes,
   entry.servers(changes.release, outcome.release, outcome);
   entry.addresses(changes.unbind, outcome.unbind);
   entry.servers(changes.dismantle, outcome.dismantle, outcome);
-  entry.elements(changes.unprotect, outcome.unprotect);
+  // Before the last phase: what was read may be from before it.
   entry.truth(outcome);
+  entry.elements(changes.unprotect, outcome.unprotect);
   return entry.finish();
 }
 

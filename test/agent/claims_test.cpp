@@ -140,6 +140,35 @@ TEST_CASE("a node port's element stays while one of its addresses is served, the
   CHECK(none == ServicePlan{});
 }
 
+TEST_CASE("a node port is one Service's on all addresses, even on those it does not use itself") {
+  const auto node_port_plan = [](const std::vector<std::string>& addresses,
+                                 ipvs::TrafficClass traffic_class) {
+    ServicePlan plan;
+    for (const std::string& address : addresses) {
+      plan.servers.push_back({.settings = {.key = key(address, 30080), .scheduler = "rr"}});
+    }
+    plan.elements = {
+        {.kind = ElementKind::kNodePort, .port = 30080, .traffic_class = traffic_class}};
+    return plan;
+  };
+  const auto dual =
+      node_port_plan({"192.168.1.1", "fd00:1::1"}, ipvs::TrafficClass::kExternalLocal);
+  const auto single = node_port_plan({"192.168.1.1"}, ipvs::TrafficClass::kExternal);
+  Claims claims;
+  CHECK(claims.settle("a/dual", 200, dual).plan == dual);
+  const auto older = claims.settle("a/single", 100, single);
+  CHECK(older.plan == single);
+  CHECK(older.others == std::set<Owner>{"a/dual"});
+  const auto loser = claims.settle("a/dual", 200, dual);
+  CHECK(loser.plan == ServicePlan{});
+  REQUIRE(loser.lost.size() == 1);
+  CHECK(loser.lost[0].key.text() == "TCP 0.0.0.0:30080");
+  // What the loser may not use it does not keep from others, be they younger.
+  const auto external = plan_of({key("fd00:1::1", 30080)});
+  CHECK(claims.settle("a/external", 300, external).plan == external);
+  CHECK(claims.release("a/single") == std::set<Owner>{"a/dual"});
+}
+
 TEST_CASE("any order of claims ends with each virtual server at the oldest who wants it") {
   REQUIRE(rc::check("holder is the oldest claimant", [] {
     Claims claims;

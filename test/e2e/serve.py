@@ -44,7 +44,7 @@ def end(_signal, _frame):
 def serve_http(connection):
     requests[connection] += connection.recv(4096) or b"\r\n\r\n"
     if b"\r\n\r\n" in requests[connection]:
-        about_client = requests[connection].startswith(b"GET /client ")
+        about_client = requests[connection].startswith(b"GET /client")
         body = connection.getpeername()[0].removeprefix("::ffff:").encode() if about_client else name
         connection.sendall(head + body + b"\n")
         drop(connection)

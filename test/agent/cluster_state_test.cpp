@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/cluster_state.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "test/agent/objects.hpp"
+#include "test/agent/plan_text.hpp"
+
+namespace {
+
+using namespace agent::test;
+using agent::ClusterState;
+using config::EndpointSource;
+
+class Fixture {
+ public:
+  explicit Fixture(EndpointSource source = EndpointSource::kSelector)
+      : config_(make_config(source)),
+        state(config_, {.service_dirty = [this](const ipvs::Owner& owner) { dirty_.insert(owner); },
+                        .service_changed = [] {},
+                        .endpoint_changed = [] {},
+                        .service_seen = [](const k8s::Service&) {},
+                        .node_addresses_changed = [this] { ++node_changes; },
+                        .ready = [this] { ++ready; }}) {}
+
+  void own(const std::vector<std::string>& addresses) {
+    std::vector<ipvs::LocalAddress> local;
+    for (const auto& address : addresses) local.push_back({.address = ip(address)});
+    state.set_local_addresses(local);
+  }
+  std::set<std::string> take_dirty() { return std::exchange(dirty_, {}); }
+
+ private:
+  static config::Config make_config(EndpointSource source) {
+    config::Config config;
+    config.node_name = kThisNode;
+    config.endpoint_source = source;
+    return config;
+  }
+  const config::Config config_;
+  std::set<std::string> dirty_;
+
+ public:
+  int node_changes = 0;
+  int ready = 0;
+  ClusterState state;
+};
+
+template <typename T>
+void deliver_empty_list(k8s::Sink<T>* sink) {
+  sink->list_started();
+  sink->list_finished();
+}
+
+using Names = std::set<std::string>;
+
+}  // namespace
+
+TEST_CASE("the cluster is known when each kind that was asked for has been listed once") {
+  Fixture f;
+  deliver_empty_list(f.state.sinks().services);
+  deliver_empty_list(f.state.sinks().services);
+  deliver_empty_list(f.state.sinks().nodes);
+  deliver_empty_list(f.state.sinks().pods);
+  CHECK(f.ready == 0);
+  deliver_empty_list(f.state.sinks().slices);
+  CHECK(f.ready == 1);
+  deliver_empty_list(f.state.sinks().slices);
+  CHECK(f.ready == 1);
+}
+
+TEST_CASE("Pods are not asked for when endpoints come from EndpointSlices") {
+  Fixture f(EndpointSource::kEndpointSlice);
+  CHECK(f.state.sinks().pods == nullptr);
+  deliver_empty_list(f.state.sinks().services);
+  deliver_empty_list(f.state.sinks().nodes);
+  CHECK(f.ready == 0);
+  deliver_empty_list(f.state.sinks().slices);
+  CHECK(f.ready == 1);
+}
+
+TEST_CASE("an event names the Services whose plan it may change") {
+  Fixture f;
+  f.state.sinks().services->upsert(make_service("web", {"10.96.0.1"}));
+  CHECK(f.take_dirty() == Names{"default/web"});
+  f.state.sinks().pods->upsert(make_pod("web-1", {"10.244.0.1"}));
+  CHECK(f.take_dirty() == Names{"default/web"});
+  f.state.sinks().pods->upsert(make_pod("db-1", {"10.244.0.2"}, {{"app", "db"}}));
+  CHECK(f.take_dirty().empty());
+  const auto plan = f.state.plan("default/web");
+  REQUIRE(plan);
+  CHECK(server_text(plan->plan.servers[0]) ==
+        "TCP 10.96.0.1:80 rr\n  -> 10.244.0.1:8080 weight 1\n");
+  f.state.sinks().services->remove(key_of("web"));
+  CHECK(f.take_dirty() == Names{"default/web"});
+  CHECK_FALSE(f.state.plan("default/web"));
+}
+
+TEST_CASE("a new address of the node concerns the Services with node ports") {
+  Fixture f;
+  f.own({"192.168.1.1"});
+  auto with = make_service("with", {"10.96.0.1"});
+  with.ports[0].node_port = 30080;
+  f.state.sinks().services->upsert(with);
+  f.state.sinks().services->upsert(make_service("without", {"10.96.0.2"}));
+  f.take_dirty();
+  f.own({"192.168.1.1", "192.168.1.2"});
+  CHECK(f.take_dirty() == Names{"default/with"});
+  CHECK(f.state.plan("default/with")->plan.servers.size() == 3);
+  CHECK(f.node_changes == 2);
+  f.own({"192.168.1.1", "192.168.1.2"});
+  CHECK(f.take_dirty().empty());
+  CHECK(f.node_changes == 2);
+}
+
+TEST_CASE("a Service's address that comes to be the node's own, or ceases to, is planned anew") {
+  Fixture f;
+  f.own({"192.168.1.1"});
+  auto service = make_service("web", {"10.96.0.1"});
+  std::string address = "10.96.0.1";
+  SECTION("a cluster IP") {}
+  SECTION("an external IP") {
+    address = "192.0.2.1";
+    service.external_ips = ips({address});
+  }
+  SECTION("a load balancer IP") {
+    address = "192.0.2.1";
+    service.load_balancer_ingress = {{.ip = ip(address)}};
+  }
+  f.state.sinks().services->upsert(service);
+  f.state.sinks().services->upsert(make_service("other", {"10.96.0.9"}));
+  f.take_dirty();
+  const std::string bound = "address " + address + "\n";
+  const auto is_bound = [&] {
+    return plan_text(f.state.plan("default/web")->plan).find(bound) != std::string::npos;
+  };
+  CHECK(is_bound());
+  f.own({"192.168.1.1", address});
+  CHECK(f.take_dirty() == Names{"default/web"});
+  CHECK_FALSE(is_bound());
+  f.own({"192.168.1.1"});
+  CHECK(f.take_dirty() == Names{"default/web"});
+  CHECK(is_bound());
+}
+
+TEST_CASE("a read of the node's addresses that finds none is a bad moment, not the truth") {
+  Fixture f;
+  f.own({"192.168.1.1"});
+  f.own({});
+  CHECK(f.state.node_view().node_port_addresses == ips({"192.168.1.1"}));
+}
+
+TEST_CASE("a scrape reads the virtual servers of each served port under the port's name") {
+  Fixture f;
+  f.own({"192.168.1.1"});
+  auto service = make_service("web", {"10.96.0.1"},
+                              {make_port(80), make_port(443, std::uint16_t{8443}, "tls")});
+  service.ports[1].node_port = 30443;
+  f.state.sinks().services->upsert(service);
+  auto headless = make_service("headless", {});
+  headless.headless = true;
+  f.state.sinks().services->upsert(headless);
+  const auto ports = f.state.ports_to_read();
+  REQUIRE(ports.size() == 2);
+  CHECK(ports[0].port.service == "web");
+  CHECK(ports[0].port.port == "80");
+  CHECK(ports[0].servers == std::vector<ipvs::ServerKey>{{ip("10.96.0.1"), 80}});
+  CHECK(ports[1].port.port == "tls");
+  CHECK(ports[1].servers ==
+        std::vector<ipvs::ServerKey>{{ip("10.96.0.1"), 443}, {ip("192.168.1.1"), 30443}});
+}
