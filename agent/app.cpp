@@ -113,7 +113,12 @@ App::~App() = default;
 
 SyncInputs App::sync_inputs() {
   return {
-      .plan = [this](const ipvs::Owner& owner) { return cluster_.plan(owner); },
+      .plan =
+          [this](const ipvs::Owner& owner) {
+            auto plan = cluster_.plan(owner);
+            note_endpoints(owner, plan);
+            return plan;
+          },
       .may_drain = [this](const ipvs::Endpoint& e) { return cluster_.may_drain(e, unix_now()); },
       .node_port_addresses = [this] { return cluster_.node_view().node_port_addresses; }};
 }
