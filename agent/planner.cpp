@@ -104,8 +104,8 @@ class Plan {
           choose_endpoints(candidates, ipvs::family_of(entrance.address), entrance.local_only);
       add_server(port, entrance, chosen);
       add_elements(port, entrance);
-      add_hairpins(chosen);
     }
+    add_hairpins(candidates);
   }
 
   // Ordered, each key once: the first entrance wins where one Service names an address twice.
@@ -159,11 +159,13 @@ class Plan {
     plan_.elements.push_back({.kind = ElementKind::kVirtualIp, .address = entrance.address});
   }
 
-  void add_hairpins(const std::vector<ServiceEndpoint>& chosen) {
-    for (const ServiceEndpoint& endpoint : chosen) {
-      if (!endpoint.local) continue;
-      plan_.elements.push_back(
-          {.kind = ElementKind::kHairpin, .address = endpoint.endpoint.address});
+  // Of all local endpoints, whether they are chosen or not: so readiness that comes and goes costs no
+  // nftables transaction, and a pod that drains still meets itself.
+  void add_hairpins(const std::vector<ServiceEndpoint>& candidates) {
+    for (const ServiceEndpoint& endpoint : candidates) {
+      const Address& address = endpoint.endpoint.address;
+      if (!endpoint.local || !is_usable_endpoint(address) || !has_family(service_, address)) continue;
+      plan_.elements.push_back({.kind = ElementKind::kHairpin, .address = address});
     }
   }
 

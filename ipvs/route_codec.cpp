@@ -10,6 +10,9 @@
 namespace ipvs {
 namespace {
 
+// INFINITY_LIFE_TIME of net/addrconf.h.
+constexpr std::uint32_t kForEver = 0xffffffff;
+
 unsigned char af_of(Family family) {
   return static_cast<unsigned char>(family == Family::kIpv4 ? AF_INET : AF_INET6);
 }
@@ -95,7 +98,10 @@ void encode_address(MessageBatch& batch, bool add, const Address& address, unsig
   ifaddrmsg header{};
   header.ifa_family = af_of(family_of(address));
   header.ifa_prefixlen = full_length(address);
-  header.ifa_scope = RT_SCOPE_UNIVERSE;
+  // Nobody is to choose a virtual IP for a source: `masquerade` would (inet_select_addr looks at all
+  // devices), and its connections would end with the virtual IP (nf_nat_masquerade.c). In IPv4 the
+  // scope keeps it from that, in IPv6 the preferred lifetime below, by RFC 6724 rule 3.
+  header.ifa_scope = address.is_v4() ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE;
   header.ifa_index = index;
   batch.put_header(header);
   batch.put_address(IFA_LOCAL, address);
@@ -105,6 +111,10 @@ void encode_address(MessageBatch& batch, bool add, const Address& address, unsig
     // No route to the /128 beside the one in table local, and no duplicate address detection:
     // nobody else is on this link.
     batch.put_u32(IFA_FLAGS, IFA_F_NOPREFIXROUTE | IFA_F_NODAD);
+    batch.put_struct(IFA_CACHEINFO, ifa_cacheinfo{.ifa_prefered = 0,
+                                                  .ifa_valid = kForEver,
+                                                  .cstamp = 0,
+                                                  .tstamp = 0});
   }
 }
 

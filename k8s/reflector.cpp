@@ -222,6 +222,11 @@ void ReflectorCore::finish_list(const std::string& resource_version) {
   listed_before_ = true;
   unserved_ = false;
   stuck_ = 0;
+  if (version_ != 0 && !fallback_told_) {
+    fallback_told_ = true;
+    report("unserved", options_.kind + ": this API server does not serve " +
+                           options_.paths.front() + "; read from " + options_.paths[version_]);
+  }
   list_finished();
 }
 

@@ -145,6 +145,7 @@ class ReflectorCore {
   ReflectorCounters counters_;
 
   Step::Next next_ = Step::Next::kList;
+  bool fallback_told_ = false;
   std::size_t version_ = 0;         // index into options_.paths
   std::size_t versions_tried_ = 0;  // since a list was last answered with other than 404
   std::string resource_version_;    // of what the sink knows

@@ -45,7 +45,7 @@ TEST_CASE("node ports are served on every address of the node, unless told other
   CHECK(view.own_addresses.size() == 3);
 }
 
-TEST_CASE("--nodeport-addresses restricts its own family and leaves the other alone") {
+TEST_CASE("the flag --nodeport-addresses restricts its own family and leaves the other alone") {
   config::Config config;
   config.nodeport_addresses = {network("192.168.0.0", 16)};
   CHECK(node_port_addresses(config) == ips({"192.168.1.1", "fd00:1::1"}));

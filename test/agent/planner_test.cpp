@@ -279,6 +279,7 @@ service-ips-6 fd00:96::1 . tcp . 80 : cluster-ip
 virtual-ips-4 10.96.0.1
 virtual-ips-6 fd00:96::1
 hairpin-4 10.244.0.1 . 10.244.0.1
+hairpin-4 10.244.0.7 . 10.244.0.7
 hairpin-6 fd00:244::1 . fd00:244::1
 )");
 }

@@ -126,7 +126,7 @@ TEST_CASE("every value of our own and of kube-proxy's reaches the Config") {
   CHECK(config.warnings.empty());
 }
 
-TEST_CASE("--logging-format is kube-proxy's name of --log-format") {
+TEST_CASE("the flag --logging-format is kube-proxy's name of --log-format") {
   CHECK(good({"--logging-format=json"}).log_format == LogFormat::kJson);
 }
 

@@ -61,7 +61,10 @@ TEST_CASE("EndpointSlices come from v1beta1 where v1 is not served", "[cluster_s
   bench.spawn(source.run());
   bench.run_until([&] { return bench.server.open_watches() == 1; });
   CHECK(slices.lists == 1);
-  CHECK(bench.faults.empty());
+  REQUIRE(bench.faults.size() == 1);
+  CHECK(bench.faults.front().what ==
+        "EndpointSlice: this API server does not serve /apis/discovery.k8s.io/v1/endpointslices; "
+        "read from /apis/discovery.k8s.io/v1beta1/endpointslices");
   CHECK(bench.pauses.empty());
   // After an upgrade of the server it is the other way round.
   bench.server.store().unserve(kOldSlices);

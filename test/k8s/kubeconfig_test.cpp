@@ -190,7 +190,7 @@ TEST_CASE("a missing kubeconfig says what to do", "[kubeconfig]") {
       "out inside a Pod to use its service account");
 }
 
-TEST_CASE("--master replaces the kubeconfig's server and nothing else", "[kubeconfig]") {
+TEST_CASE("the flag --master replaces the kubeconfig's server and nothing else", "[kubeconfig]") {
   const TemporaryFolder folder;
   const std::string path = folder.write("config", kubeconfig(kCluster, kUser));
   const AccessResult access = k8s::find_api_access(path, "https://other:7443", {});
