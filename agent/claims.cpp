@@ -41,8 +41,14 @@ bool still_needed(const ipvs::ServicePlan& plan, const std::set<ServerKey>& gone
                   const std::set<ServerKey>& node_ports, const Element& element) {
   switch (element.kind) {
     case ElementKind::kServiceIp:
+    case ElementKind::kGuardedIp:
+    case ElementKind::kShortCutIp:
+    case ElementKind::kLimitedIp:
+    case ElementKind::kAllowedSource:
       return !gone.contains({element.address, element.port, element.protocol});
     case ElementKind::kNodePort:
+    case ElementKind::kGuardedNodePort:
+    case ElementKind::kShortCutNodePort:
       return node_ports.contains(claim_of(element));
     case ElementKind::kVirtualIp:
       return std::any_of(plan.servers.begin(), plan.servers.end(), [&](const Server& server) {

@@ -107,7 +107,9 @@ void ClusterState::refresh_node_view() {
 std::optional<SyncInputs::Plan> ClusterState::plan(const ipvs::Owner& owner) const {
   const k8s::Service* service = services_.find(key_of(owner));
   if (!service || !is_served(*service)) return std::nullopt;
-  const PlanOptions options{.scheduler = config_.ipvs_scheduler};
+  const SchedulerDefaults defaults{.scheduler = config_.ipvs_scheduler};
+  const PlanOptions options{
+      .service = read_service_options(service->meta.annotations, defaults).options};
   return SyncInputs::Plan{
       .since = service->meta.creation_timestamp,
       .plan = plan_service(*service, endpoints_.endpoints_of(*service), node_view_, options)};

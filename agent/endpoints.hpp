@@ -23,6 +23,7 @@ struct ServiceEndpoint {
   // On this node, so that traffic to it never leaves and a pod may meet itself (hairpin).
   bool local = false;
   std::uint32_t weight = 1;
+  k8s::UnixSeconds ready_since = 0;  // 0: unknown, long ago
   std::string pod{};   // name of the Pod, "" where it is not one
   std::string node{};  // name of its node, "" where unknown
   bool operator==(const ServiceEndpoint&) const = default;

@@ -203,6 +203,8 @@ std::vector<int> remove_elements(Kernel& kernel, const Changes& changes, Outcome
 bool depends_on(const ServerKey& server, const Element& element) {
   switch (element.kind) {
     case ElementKind::kServiceIp:
+    case ElementKind::kLimitedIp:
+    case ElementKind::kAllowedSource:
       return server.address == element.address && server.port == element.port &&
              server.protocol == element.protocol;
     case ElementKind::kNodePort:
@@ -211,6 +213,10 @@ bool depends_on(const ServerKey& server, const Element& element) {
     case ElementKind::kVirtualIp:
       return server.address == element.address;
     case ElementKind::kHairpin:
+    case ElementKind::kGuardedIp:
+    case ElementKind::kGuardedNodePort:
+    case ElementKind::kShortCutIp:
+    case ElementKind::kShortCutNodePort:
       return false;
   }
   return false;

@@ -70,6 +70,9 @@ struct TableRules {
     bool operator==(const Network&) const = default;
   };
   std::vector<Network> cluster_cidrs;
+  // Whose traffic counts as the cluster's own where a Service has a short cut for it (ElementKind::kShortCutIp);
+  // this host's always does.
+  std::vector<Network> pod_sources;
   std::uint32_t masquerade_bit = 0x4000;  // of the conntrack mark: one bit
   bool operator==(const TableRules&) const = default;
 };

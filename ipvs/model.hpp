@@ -110,11 +110,14 @@ struct Timeouts {
   bool operator==(const Timeouts&) const = default;
 };
 
-// What our nftables table does with new flows to an address and port (the verdict of a map element).
+// What our nftables table does with new flows to an address and port.
 enum class TrafficClass : std::uint8_t {
   kClusterIp,      // masquerade by --masquerade-all / --cluster-cidr rules
   kExternal,       // load balancer and external IPs, node ports: always masquerade
   kExternalLocal,  // externalTrafficPolicy Local: source address kept
+  // Of kGuardedIp and kGuardedNodePort, before IPVS sees the flow:
+  kRefused,    // nobody serves it: TCP reset, ICMP port unreachable
+  kElsewhere,  // externalTrafficPolicy Local, and served on other nodes only: dropped
 };
 
 // One element of one of our nftables sets or maps. See ipvs/nft_table.hpp for the table they live in.
@@ -124,24 +127,31 @@ enum class ElementKind : std::uint8_t {
   kNodeAddress,  // address                               where node ports are served
   kVirtualIp,    // address                               every address we bind: host ports are closed there
   kHairpin,      // address . address                     a pod that reaches itself through a VIP is masqueraded
+  kGuardedIp,         // address . protocol . port : class            VIP:port that takes no new flow
+  kGuardedNodePort,   // protocol . port : class                      the same of a node port, per family
+  kShortCutIp,        // address . protocol . port : address . port   where clients of the cluster are led instead
+  kShortCutNodePort,  // protocol . port : address . port             the same of a node port, per family
+  kLimitedIp,         // address . protocol . port                    VIP:port with loadBalancerSourceRanges
+  kAllowedSource,     // address . protocol . port . network          who may use a limited one
 };
 
 struct Element {
   ElementKind kind = ElementKind::kVirtualIp;
-  Address address{};                     // unspecified for kNodePort
-  Protocol protocol = Protocol::kTcp;    // kServiceIp, kNodePort
-  std::uint16_t port = 0;                // kServiceIp, kNodePort
-  TrafficClass traffic_class = TrafficClass::kClusterIp;  // kServiceIp, kNodePort: the map's value
+  Address address{};  // of kNodePort, kGuardedNodePort and kShortCutNodePort: unspecified, of their family
+  Protocol protocol = Protocol::kTcp;  // of those with a port
+  std::uint16_t port = 0;
+  TrafficClass traffic_class = TrafficClass::kClusterIp;  // kServiceIp, kNodePort, kGuarded*: which set
+  Address other_address{};         // kShortCut*: where to; kAllowedSource: the network (a part of the key)
+  std::uint16_t other_number = 0;  // kShortCut*: the port there; kAllowedSource: the prefix length
 
   bool operator==(const Element&) const = default;
-  // The key alone orders: two elements that differ only in class are the same element with another value.
-  bool same_key(const Element& other) const {
-    return kind == other.kind && address == other.address && protocol == other.protocol && port == other.port;
-  }
+  // The key alone orders: two elements that differ only in class or target are the same element with another
+  // value.
+  bool same_key(const Element& other) const;
   std::string text() const;
 };
 
-// Strict weak order over keys (kind, address, protocol, port).
+// Strict weak order over keys (kind, address, protocol, port; of kAllowedSource the network as well).
 struct ElementKeyLess {
   bool operator()(const Element& a, const Element& b) const;
 };

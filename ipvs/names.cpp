@@ -10,6 +10,7 @@
 
 #include "ipvs/kernel.hpp"
 #include "ipvs/model.hpp"
+#include "ipvs/nft_table.hpp"
 
 namespace ipvs {
 namespace {
@@ -39,18 +40,6 @@ const char* lower_name(Protocol protocol) {
   return "?";
 }
 
-const char* name_of(TrafficClass traffic_class) {
-  switch (traffic_class) {
-    case TrafficClass::kClusterIp:
-      return "cluster-ip";
-    case TrafficClass::kExternal:
-      return "external";
-    case TrafficClass::kExternalLocal:
-      return "external-local";
-  }
-  return "?";
-}
-
 std::string address_and_port(const Address& address, std::uint16_t port) {
   const std::string host = address.is_v4() ? address.to_string() : "[" + address.to_string() + "]";
   return host + ":" + std::to_string(port);
@@ -75,28 +64,41 @@ std::string ServerKey::text() const {
 
 std::string Endpoint::text() const { return address_and_port(address, port); }
 
+// As in the table: "cluster-ips-4 10.96.0.1 . tcp . 80", "short-cuts-4 192.0.2.1 . tcp . 80 : 10.96.0.1 . 80".
 std::string Element::text() const {
-  const std::string family = address.is_v4() ? "-4 " : "-6 ";
-  const std::string service = std::string(lower_name(protocol)) + " . " + std::to_string(port) +
-                              " : " + name_of(traffic_class);
-  switch (kind) {
-    case ElementKind::kServiceIp:
-      return "service-ips" + family + address.to_string() + " . " + service;
-    case ElementKind::kNodePort:
-      return "node-ports " + service;
-    case ElementKind::kNodeAddress:
-      return "node-addresses" + family + address.to_string();
-    case ElementKind::kVirtualIp:
-      return "virtual-ips" + family + address.to_string();
-    case ElementKind::kHairpin:
-      return "hairpin" + family + address.to_string() + " . " + address.to_string();
+  const TableSet* set = set_of(*this);
+  if (!set) return "element without a set";
+  std::string text(set->name);
+  const char* separator = " ";
+  const auto append = [&](const std::string& component) {
+    text += separator + component;
+    separator = " . ";
+  };
+  if (set->has_address) append(address.to_string());
+  if (set->has_port) {
+    append(lower_name(protocol));
+    append(std::to_string(port));
   }
-  return "?";
+  if (kind == ElementKind::kHairpin) append(address.to_string());
+  if (kind == ElementKind::kAllowedSource) {
+    append(other_address.to_string() + "/" + std::to_string(other_number));
+  }
+  if (set->data_length != 0) {
+    text += " : " + other_address.to_string() + " . " + std::to_string(other_number);
+  }
+  return text;
+}
+
+bool Element::same_key(const Element& other) const {
+  const ElementKeyLess less;
+  return !less(*this, other) && !less(other, *this);
 }
 
 bool ElementKeyLess::operator()(const Element& a, const Element& b) const {
-  return std::tie(a.kind, a.address, a.protocol, a.port) <
-         std::tie(b.kind, b.address, b.protocol, b.port);
+  const auto key = [](const Element& e) { return std::tie(e.kind, e.address, e.protocol, e.port); };
+  if (key(a) != key(b)) return key(a) < key(b);
+  if (a.kind != ElementKind::kAllowedSource) return false;
+  return std::tie(a.other_address, a.other_number) < std::tie(b.other_address, b.other_number);
 }
 
 std::size_t hash_value(const ServerKey& key) {

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <optional>
 
+#include "ipvs/networks.hpp"
 #include "ipvs/nft_table.hpp"
 
 namespace ipvs {
@@ -59,12 +60,19 @@ bool is_known(std::uint8_t protocol) {
          protocol == static_cast<std::uint8_t>(Protocol::kSctp);
 }
 
+// The address that stands for a family in elements that have none.
+Address unspecified(Family family) {
+  if (family == Family::kIpv6) return boost::asio::ip::address_v6();
+  return boost::asio::ip::address_v4();
+}
+
 std::optional<Element> element_of(Bytes key, const TableSet& set) {
   if (key.size() != set.key_length) return std::nullopt;
   KeyReader reader(key);
   Element element{.kind = set.kind};
-  if (set.family) element.address = reader.address(*set.family);
-  if (set.kind == ElementKind::kServiceIp || set.kind == ElementKind::kNodePort) {
+  if (set.family) element.address = unspecified(*set.family);
+  if (set.has_address) element.address = reader.address(*set.family);
+  if (set.has_port) {
     const std::uint8_t protocol = reader.protocol();
     if (!is_known(protocol)) return std::nullopt;
     element.protocol = static_cast<Protocol>(protocol);
@@ -73,18 +81,49 @@ std::optional<Element> element_of(Bytes key, const TableSet& set) {
   }
   if (set.kind == ElementKind::kHairpin && reader.address(*set.family) != element.address)
     return std::nullopt;
+  if (set.interval) element.other_address = reader.address(*set.family);
   return element;
+}
+
+bool add_target(Element& element, const std::optional<Bytes>& data, const TableSet& set) {
+  if (!data || data->size() != set.data_length) return false;
+  KeyReader reader(*data);
+  element.other_address = reader.address(*set.family);
+  element.other_number = reader.port();
+  return true;
+}
+
+// Both ends of a range differ in their last component only, and that is a network.
+bool add_prefix(Element& element, const std::optional<Bytes>& end, const TableSet& set) {
+  if (!end) return false;
+  const auto last = element_of(*end, set);
+  if (!last) return false;
+  const auto prefix = prefix_length(element.other_address, last->other_address);
+  if (!prefix || last->address != element.address || last->protocol != element.protocol ||
+      last->port != element.port) {
+    return false;
+  }
+  element.other_number = *prefix;
+  return true;
 }
 
 // One NFTA_LIST_ELEM.
 std::optional<Element> decode_element(Bytes item, const TableSet& set) {
   std::optional<Bytes> key;
+  std::optional<Bytes> end;
+  std::optional<Bytes> data;
   for (AttributeReader reader(item); const auto found = reader.next();) {
     if (found->type == NFTA_SET_ELEM_KEY) key = attribute(found->payload, NFTA_DATA_VALUE);
-    if (found->type == NFTA_SET_ELEM_KEY_END) return std::nullopt;
+    if (found->type == NFTA_SET_ELEM_KEY_END) end = attribute(found->payload, NFTA_DATA_VALUE);
+    if (found->type == NFTA_SET_ELEM_DATA) data = attribute(found->payload, NFTA_DATA_VALUE);
     if (found->type == NFTA_SET_ELEM_FLAGS && found->be32().value_or(0) != 0) return std::nullopt;
   }
-  return key ? element_of(*key, set) : std::nullopt;
+  if (!key || (end && !set.interval)) return std::nullopt;
+  auto element = element_of(*key, set);
+  if (!element) return std::nullopt;
+  if (set.interval && !add_prefix(*element, end, set)) return std::nullopt;
+  if (set.data_length != 0 && !add_target(*element, data, set)) return std::nullopt;
+  return element;
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <array>
 #include <cstring>
 
+#include "ipvs/networks.hpp"
 #include "ipvs/nft_rules.hpp"
 #include "ipvs/nft_table.hpp"
 
@@ -18,6 +19,7 @@ namespace {
 
 // enum udata_set_type and enum byteorder of nft.
 constexpr std::uint8_t kUserDataKeyByteOrder = 0;
+constexpr std::uint8_t kUserDataDataByteOrder = 1;
 constexpr std::uint32_t kByteOrderUnspecified = 0;  // of a concatenation
 constexpr std::uint32_t kByteOrderBigEndian = 2;
 
@@ -58,44 +60,69 @@ void put_rule(MessageBatch& batch, const Rule& rule) {
   put_expressions(batch, rule.expressions);
 }
 
+std::uint32_t flags_of(const TableSet& set) {
+  std::uint32_t flags = 0;
+  if (set.interval) flags |= NFT_SET_INTERVAL | NFT_SET_CONCAT;
+  if (set.data_length != 0) flags |= NFT_SET_MAP;
+  return flags;
+}
+
+// The lengths of the components, which the kernel must know where ranges are matched.
+void put_fields(MessageBatch& batch, const TableSet& set) {
+  const std::uint32_t address = set.family == Family::kIpv4 ? 4 : 16;
+  const std::size_t description = batch.begin_nest(NFTA_SET_DESC);
+  const std::size_t list = batch.begin_nest(NFTA_SET_DESC_CONCAT);
+  for (const std::uint32_t length : {address, std::uint32_t{1}, std::uint32_t{2}, address}) {
+    const std::size_t field = batch.begin_nest(NFTA_LIST_ELEM);
+    batch.put_be32(NFTA_SET_FIELD_LEN, length);
+    batch.end_nest(field);
+  }
+  batch.end_nest(list);
+  batch.end_nest(description);
+}
+
 void put_set(MessageBatch& batch, const TableSet& set, std::uint32_t id) {
   begin(batch, NFT_MSG_NEWSET, NLM_F_CREATE);
   batch.put_string(NFTA_SET_TABLE, kTableName);
   batch.put_string(NFTA_SET_NAME, set.name);
-  batch.put_be32(NFTA_SET_FLAGS, 0);
+  batch.put_be32(NFTA_SET_FLAGS, flags_of(set));
   batch.put_be32(NFTA_SET_KEY_TYPE, set.key_type);
   batch.put_be32(NFTA_SET_KEY_LEN, set.key_length);
+  if (set.data_length != 0) {
+    batch.put_be32(NFTA_SET_DATA_TYPE, set.data_type);
+    batch.put_be32(NFTA_SET_DATA_LEN, set.data_length);
+  }
+  if (set.interval) put_fields(batch, set);
   batch.put_be32(NFTA_SET_ID, id);
   const bool concatenation = set.key_type >= 1U << 6;
-  struct {
-    std::uint8_t type = kUserDataKeyByteOrder;
+  struct Order {
+    std::uint8_t type;
     std::uint8_t length = sizeof(std::uint32_t);
     std::array<std::byte, 4> value{};
-  } user_data;
+  };
+  std::array user_data{Order{kUserDataKeyByteOrder}, Order{kUserDataDataByteOrder}};
   const std::uint32_t order = concatenation ? kByteOrderUnspecified : kByteOrderBigEndian;
-  std::memcpy(user_data.value.data(), &order, sizeof(order));
-  batch.put_struct(NFTA_SET_USERDATA, user_data);
+  std::memcpy(user_data[0].value.data(), &order, sizeof(order));
+  if (set.data_length == 0) {
+    batch.put_struct(NFTA_SET_USERDATA, user_data[0]);
+  } else {
+    batch.put_struct(NFTA_SET_USERDATA, user_data);
+  }
 }
 
-// A key as it lies in registers: components in network order, each padded to 4 bytes.
-class Key {
+// A key or value as it lies in registers: components in network order, each padded to 4 bytes.
+class Registers {
  public:
-  Key(const Element& element, const TableSet& set) {
-    if (set.family) append(element.address);
-    switch (set.kind) {
-      case ElementKind::kServiceIp:
-      case ElementKind::kNodePort:
-        append(std::array{static_cast<std::uint8_t>(element.protocol)});
-        append(std::array{static_cast<std::uint8_t>(element.port >> 8),
-                          static_cast<std::uint8_t>(element.port)});
-        break;
-      case ElementKind::kHairpin:
-        append(element.address);
-        break;
-      case ElementKind::kNodeAddress:
-      case ElementKind::kVirtualIp:
-        break;
+  void append(const Address& address) {
+    if (address.is_v4()) {
+      append(address.to_v4().to_bytes());
+    } else {
+      append(address.to_v6().to_bytes());
     }
+  }
+  void append(Protocol protocol) { append(std::array{static_cast<std::uint8_t>(protocol)}); }
+  void append_port(std::uint16_t port) {
+    append(std::array{static_cast<std::uint8_t>(port >> 8), static_cast<std::uint8_t>(port)});
   }
   Bytes bytes() const { return Bytes(bytes_).first(size_); }
 
@@ -105,23 +132,43 @@ class Key {
     std::memcpy(bytes_.data() + size_, component.data(), Size);
     size_ += (Size + 3) & ~std::size_t{3};
   }
-  void append(const Address& address) {
-    if (address.is_v4()) {
-      append(address.to_v4().to_bytes());
-    } else {
-      append(address.to_v6().to_bytes());
-    }
-  }
 
-  std::array<std::byte, 32> bytes_{};
+  std::array<std::byte, 40> bytes_{};
   std::size_t size_ = 0;
 };
 
-void put_element(MessageBatch& batch, const Element& element, const TableSet& set) {
+// `network`: the last component of an interval set's key, the first address of the range or its last.
+Registers key_of(const Element& element, const TableSet& set, const Address& network) {
+  Registers key;
+  if (set.has_address) key.append(element.address);
+  if (set.has_port) {
+    key.append(element.protocol);
+    key.append_port(element.port);
+  }
+  if (set.kind == ElementKind::kHairpin) key.append(element.address);
+  if (set.interval) key.append(network);
+  return key;
+}
+
+void put_registers(MessageBatch& batch, int type, const Registers& registers) {
+  const std::size_t nest = batch.begin_nest(static_cast<std::uint16_t>(type));
+  batch.put_bytes(NFTA_DATA_VALUE, registers.bytes());
+  batch.end_nest(nest);
+}
+
+void put_element(MessageBatch& batch, int command, const Element& element, const TableSet& set) {
   const std::size_t item = batch.begin_nest(NFTA_LIST_ELEM);
-  const std::size_t key = batch.begin_nest(NFTA_SET_ELEM_KEY);
-  batch.put_bytes(NFTA_DATA_VALUE, Key(element, set).bytes());
-  batch.end_nest(key);
+  put_registers(batch, NFTA_SET_ELEM_KEY, key_of(element, set, element.other_address));
+  if (set.interval) {
+    const Address last = last_address(element.other_address, element.other_number);
+    put_registers(batch, NFTA_SET_ELEM_KEY_END, key_of(element, set, last));
+  }
+  if (set.data_length != 0 && command == NFT_MSG_NEWSETELEM) {
+    Registers value;
+    value.append(element.other_address);
+    value.append_port(element.other_number);
+    put_registers(batch, NFTA_SET_ELEM_DATA, value);
+  }
   batch.end_nest(item);
 }
 
@@ -142,7 +189,7 @@ class ElementWriter {
       batch_.put_string(NFTA_SET_ELEM_LIST_SET, set.name);
       list_ = batch_.begin_nest(NFTA_SET_ELEM_LIST_ELEMENTS);
     }
-    put_element(batch_, element, set);
+    put_element(batch_, command, element, set);
     ++count_;
     return begins;
   }

@@ -16,9 +16,11 @@
 //   NEWCHAIN            NFTA_CHAIN_TABLE, _NAME; base chains: _TYPE, _HOOK { HOOKNUM, PRIORITY },
 //                       _POLICY
 //   NEWRULE             NFTA_RULE_TABLE, _CHAIN, _EXPRESSIONS (ipvs/nft_expressions.hpp)
-//   NEWSET              NFTA_SET_TABLE, _NAME, _FLAGS, _KEY_TYPE, _KEY_LEN, _ID, _USERDATA
+//   NEWSET              NFTA_SET_TABLE, _NAME, _FLAGS, _KEY_TYPE, _KEY_LEN, _ID, _USERDATA; of maps
+//                       _DATA_TYPE, _DATA_LEN; of interval sets _DESC { _CONCAT { field lengths } }
 //   NEWSETELEM          NFTA_SET_ELEM_LIST_TABLE, _SET, _ELEMENTS
 //   and DELSETELEM        NFTA_LIST_ELEM { NFTA_SET_ELEM_KEY { NFTA_DATA_VALUE } } ...
+//                         also _KEY_END, the last key of a range, and _DATA, a map's value
 //
 // NFTA_SET_USERDATA is nft's own: { u8 type; u8 length; value } ...; type 0 is the byte order of
 // the key, without which `nft` could not print it.
@@ -35,7 +37,7 @@
 
 namespace ipvs {
 
-// Elements in one message. A nest is at most 64 KiB, and the largest element of ours takes 44
+// Elements in one message. A nest is at most 64 KiB, and the largest element of ours takes 100
 // bytes; smaller messages say more closely which element was refused.
 inline constexpr std::size_t kElementsPerMessage = 500;
 

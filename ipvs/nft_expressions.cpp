@@ -72,6 +72,8 @@ const char* name_of(const expression::Lookup&) { return "lookup"; }
 void put(MessageBatch& batch, const expression::Lookup& lookup) {
   batch.put_string(NFTA_LOOKUP_SET, lookup.set);
   batch.put_be32(NFTA_LOOKUP_SREG, lookup.from);
+  if (lookup.to) batch.put_be32(NFTA_LOOKUP_DREG, *lookup.to);
+  if (lookup.inverted) batch.put_be32(NFTA_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
 }
 
 const char* name_of(const expression::Verdict&) { return "immediate"; }
@@ -90,6 +92,7 @@ void put(MessageBatch& batch, const expression::DestinationNat& nat) {
   batch.put_be32(NFTA_NAT_TYPE, NFT_NAT_DNAT);
   batch.put_be32(NFTA_NAT_FAMILY, nat.family == Family::kIpv4 ? NFPROTO_IPV4 : NFPROTO_IPV6);
   batch.put_be32(NFTA_NAT_REG_ADDR_MIN, nat.from);
+  if (nat.port_from) batch.put_be32(NFTA_NAT_REG_PROTO_MIN, *nat.port_from);
 }
 
 const char* name_of(const expression::Masquerade&) { return "masq"; }

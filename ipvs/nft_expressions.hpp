@@ -20,6 +20,7 @@
 #include <boost/asio/ip/address.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <variant>
@@ -81,21 +82,25 @@ struct Compare {
   RegisterValue value;
   bool operator==(const Compare&) const = default;
 };
-// Matches if what starts at register `from` is in the set.
+// Matches if what starts at register `from` is in the set, or with `inverted` if it is not. Of a map
+// the value goes to register `to`.
 struct Lookup {
   std::uint32_t from;
   std::string_view set;
+  std::optional<std::uint32_t> to = {};
+  bool inverted = false;
   bool operator==(const Lookup&) const = default;
 };
 struct Verdict {
-  std::int32_t code;       // NFT_JUMP, NFT_GOTO, NFT_RETURN
+  std::int32_t code;       // NFT_JUMP, NFT_GOTO, NFT_RETURN, NF_DROP
   std::string_view chain;  // of NFT_JUMP and NFT_GOTO
   bool operator==(const Verdict&) const = default;
 };
-// The destination becomes the address in `from`.
+// The destination becomes the address in `from`, and the port in `port_from`.
 struct DestinationNat {
   Family family;
   std::uint32_t from;
+  std::optional<std::uint32_t> port_from = {};
   bool operator==(const DestinationNat&) const = default;
 };
 struct Masquerade {
@@ -103,8 +108,8 @@ struct Masquerade {
   bool operator==(const Masquerade&) const = default;
 };
 struct Reject {
-  std::uint32_t type;  // NFT_REJECT_ICMP_UNREACH, NFT_REJECT_TCP_RST
-  std::uint8_t code;   // of ICMP or ICMPv6
+  std::uint32_t type;  // NFT_REJECT_ICMPX_UNREACH, NFT_REJECT_ICMP_UNREACH, NFT_REJECT_TCP_RST
+  std::uint8_t code;   // NFT_REJECT_ICMPX_*, or of ICMP or ICMPv6
   bool operator==(const Reject&) const = default;
 };
 

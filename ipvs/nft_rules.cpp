@@ -26,12 +26,21 @@ constexpr std::array kChains{
     Chain{"external-local", {}},
     Chain{"node-port", {}},
     Chain{"services", {}},
+    Chain{"short-cuts", {}},
+    Chain{"limits", {}},
+    Chain{"refuse", {}},
+    Chain{"refusals", {}},
     // Before the redirections of others, which are at -100. (The kernel runs all nat chains of a
     // hook at -100 and orders them among each other by these numbers.) IPVS takes host traffic in
     // LOCAL_OUT at -99.
     Chain{"prerouting", Chain::Hook{"nat", NF_INET_PRE_ROUTING, -110}},
     Chain{"output", Chain::Hook{"nat", NF_INET_LOCAL_OUT, -110}},
-    // After IPVS, which takes its packets in LOCAL_IN at 98 and 99.
+    // With the addresses the client wrote, before any translation.
+    Chain{"guard-prerouting", Chain::Hook{"filter", NF_INET_PRE_ROUTING, -120}},
+    Chain{"guard-output", Chain::Hook{"filter", NF_INET_LOCAL_OUT, -120}},
+    // Before IPVS, which takes arriving packets in LOCAL_IN at 98 and 99 and the host's at -99.
+    Chain{"guard-input", Chain::Hook{"filter", NF_INET_LOCAL_IN, 90}},
+    // After IPVS.
     Chain{"input", Chain::Hook{"filter", NF_INET_LOCAL_IN, 110}},
     Chain{"postrouting", Chain::Hook{"nat", NF_INET_POST_ROUTING, 100}},
 };
@@ -43,19 +52,63 @@ struct FamilyFacts {
   std::uint8_t protocol_family;
   std::uint32_t source, destination, length;
   std::uint32_t second, third;  // registers of the next components of a concatenation
+  std::uint32_t fourth;  // register behind address . protocol . port
   std::string_view cluster_ips, external_ips, external_local_ips, node_addresses, virtual_ips,
-      hairpin;
+      hairpin, refused_ips, refused_node_ports, elsewhere_ips, elsewhere_node_ports, short_cuts,
+      short_cut_node_ports, limited_ips, allowed_sources;
   std::uint8_t icmp;
   std::uint8_t port_unreachable;
 };
 
 constexpr std::array kFamilies{
-    FamilyFacts{Family::kIpv4, NFPROTO_IPV4, 12, 16, 4, NFT_REG32_01, NFT_REG32_02, "cluster-ips-4",
-                "external-ips-4", "external-local-ips-4", "node-addresses-4", "virtual-ips-4",
-                "hairpin-4", IPPROTO_ICMP, kIcmpPortUnreachable},
-    FamilyFacts{Family::kIpv6, NFPROTO_IPV6, 8, 24, 16, NFT_REG_2, NFT_REG32_05, "cluster-ips-6",
-                "external-ips-6", "external-local-ips-6", "node-addresses-6", "virtual-ips-6",
-                "hairpin-6", IPPROTO_ICMPV6, kIcmp6PortUnreachable},
+    FamilyFacts{.family = Family::kIpv4,
+                .protocol_family = NFPROTO_IPV4,
+                .source = 12,
+                .destination = 16,
+                .length = 4,
+                .second = NFT_REG32_01,
+                .third = NFT_REG32_02,
+                .fourth = NFT_REG32_03,
+                .cluster_ips = "cluster-ips-4",
+                .external_ips = "external-ips-4",
+                .external_local_ips = "external-local-ips-4",
+                .node_addresses = "node-addresses-4",
+                .virtual_ips = "virtual-ips-4",
+                .hairpin = "hairpin-4",
+                .refused_ips = "refused-ips-4",
+                .refused_node_ports = "refused-node-ports-4",
+                .elsewhere_ips = "elsewhere-ips-4",
+                .elsewhere_node_ports = "elsewhere-node-ports-4",
+                .short_cuts = "short-cuts-4",
+                .short_cut_node_ports = "short-cut-node-ports-4",
+                .limited_ips = "limited-ips-4",
+                .allowed_sources = "allowed-sources-4",
+                .icmp = IPPROTO_ICMP,
+                .port_unreachable = kIcmpPortUnreachable},
+    FamilyFacts{.family = Family::kIpv6,
+                .protocol_family = NFPROTO_IPV6,
+                .source = 8,
+                .destination = 24,
+                .length = 16,
+                .second = NFT_REG_2,
+                .third = NFT_REG32_05,
+                .fourth = NFT_REG32_06,
+                .cluster_ips = "cluster-ips-6",
+                .external_ips = "external-ips-6",
+                .external_local_ips = "external-local-ips-6",
+                .node_addresses = "node-addresses-6",
+                .virtual_ips = "virtual-ips-6",
+                .hairpin = "hairpin-6",
+                .refused_ips = "refused-ips-6",
+                .refused_node_ports = "refused-node-ports-6",
+                .elsewhere_ips = "elsewhere-ips-6",
+                .elsewhere_node_ports = "elsewhere-node-ports-6",
+                .short_cuts = "short-cuts-6",
+                .short_cut_node_ports = "short-cut-node-ports-6",
+                .limited_ips = "limited-ips-6",
+                .allowed_sources = "allowed-sources-6",
+                .icmp = IPPROTO_ICMPV6,
+                .port_unreachable = kIcmp6PortUnreachable},
 };
 
 // Statements of the language: what one phrase of a rule is as expressions.
@@ -87,9 +140,22 @@ Expressions load_protocol_port(std::uint32_t protocol, std::uint32_t port) {
           expression::LoadPayload{NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, port}};
 }
 
+// ip daddr . meta l4proto . th dport
+Expressions load_destination_service(const FamilyFacts& f) {
+  return Expressions{network_header(f.destination, f.length, NFT_REG_1)} +
+         load_protocol_port(f.second, f.third);
+}
+
 Expressions destination_service_in(const FamilyFacts& f, std::string_view set) {
-  return is_family(f) + Expressions{network_header(f.destination, f.length, NFT_REG_1)} +
-         load_protocol_port(f.second, f.third) + Expressions{expression::Lookup{NFT_REG_1, set}};
+  return is_family(f) + load_destination_service(f) +
+         Expressions{expression::Lookup{NFT_REG_1, set}};
+}
+
+// A node port, whichever of the node's addresses it is asked for on.
+Expressions node_port_in(const FamilyFacts& f, std::string_view set) {
+  return address_in(f, f.destination, f.node_addresses) +
+         load_protocol_port(NFT_REG_1, NFT_REG32_01) +
+         Expressions{expression::Lookup{NFT_REG_1, set}};
 }
 
 // The address at `offset` compared with a network, without the family's own test.
@@ -197,14 +263,87 @@ void add_services(std::vector<Rule>& out) {
   }
 }
 
-void add_destination_hooks(std::vector<Rule>& out) {
-  for (const std::string_view chain : {"prerouting", "output"}) {
-    out.push_back({chain, verdict(NFT_JUMP, "services")});
-    for (const FamilyFacts& f : kFamilies) {
-      out.push_back({chain, address_in(f, f.destination, f.virtual_ips) +
-                                Expressions{network_header(f.destination, f.length, NFT_REG_1),
-                                            expression::DestinationNat{f.family, NFT_REG_1}}});
-    }
+// Clients of the cluster are led from an external address whose endpoints are the local ones to the
+// cluster IP, which has all of them. The value of the map lies where its key was: the address in
+// register 1, the port behind it.
+void add_short_cuts(std::vector<Rule>& out) {
+  for (const FamilyFacts& f : kFamilies) {
+    const auto lead = [&](std::string_view map) {
+      return Expressions{
+          expression::Lookup{.from = NFT_REG_1, .set = map, .to = NFT_REG_1},
+          expression::DestinationNat{
+              .family = f.family, .from = NFT_REG_1, .port_from = f.second}};
+    };
+    out.push_back(
+        {"short-cuts", is_family(f) + load_destination_service(f) + lead(f.short_cuts)});
+    out.push_back({"short-cuts", address_in(f, f.destination, f.node_addresses) +
+                                     load_protocol_port(NFT_REG_1, NFT_REG32_01) +
+                                     lead(f.short_cut_node_ports)});
+  }
+}
+
+void add_settled(std::string_view chain, std::vector<Rule>& out) {
+  for (const FamilyFacts& f : kFamilies) {
+    out.push_back({chain, address_in(f, f.destination, f.virtual_ips) +
+                              Expressions{network_header(f.destination, f.length, NFT_REG_1),
+                                          expression::DestinationNat{f.family, NFT_REG_1}}});
+  }
+}
+
+void add_destination_hooks(const TableRules& rules, std::vector<Rule>& out) {
+  out.push_back({"prerouting", verdict(NFT_JUMP, "services")});
+  for (const TableRules::Network& network : rules.pod_sources) {
+    const FamilyFacts& f = kFamilies[family_of(network.address) == Family::kIpv4 ? 0 : 1];
+    out.push_back({"prerouting", is_family(f) +
+                                     compare_network(f, f.source, NFT_CMP_EQ, network) +
+                                     verdict(NFT_JUMP, "short-cuts")});
+  }
+  add_settled("prerouting", out);
+
+  // The host's own flows that take a short cut may end on another node, which has to answer to us.
+  for (const FamilyFacts& f : kFamilies) {
+    out.push_back({"output", destination_service_in(f, f.external_local_ips) +
+                                 verdict(NFT_JUMP, "external")});
+    out.push_back({"output", node_port_in(f, "node-ports-local") + verdict(NFT_JUMP, "external")});
+  }
+  out.push_back({"output", verdict(NFT_JUMP, "services")});
+  out.push_back({"output", verdict(NFT_JUMP, "short-cuts")});
+  add_settled("output", out);
+}
+
+// loadBalancerSourceRanges, for new flows from anywhere, this host included.
+void add_limits(std::vector<Rule>& out) {
+  for (const FamilyFacts& f : kFamilies) {
+    out.push_back(
+        {"limits", destination_service_in(f, f.limited_ips) + load_destination_service(f) +
+                       Expressions{network_header(f.source, f.length, f.fourth),
+                                   expression::Lookup{.from = NFT_REG_1,
+                                                      .set = f.allowed_sources,
+                                                      .to = {},
+                                                      .inverted = true}} +
+                       verdict(NF_DROP)});
+  }
+  out.push_back({"guard-prerouting", is_new() + verdict(NFT_JUMP, "limits")});
+  out.push_back({"guard-output", is_new() + verdict(NFT_JUMP, "limits")});
+  out.push_back({"guard-output", is_new() + verdict(NFT_JUMP, "refusals")});
+}
+
+// What nobody serves is refused here and not by IPVS, whose ICMP the kernel limits to a few a second.
+void add_guards(std::vector<Rule>& out) {
+  out.push_back({"refuse", compare_protocol(NFT_CMP_EQ, IPPROTO_TCP) +
+                               Expressions{expression::Reject{NFT_REJECT_TCP_RST, 0}}});
+  out.push_back({"refuse", {expression::Reject{NFT_REJECT_ICMPX_UNREACH,
+                                               NFT_REJECT_ICMPX_PORT_UNREACH}}});
+  for (const FamilyFacts& f : kFamilies) {
+    const Expressions refuse = verdict(NFT_GOTO, "refuse");
+    out.push_back({"refusals", destination_service_in(f, f.refused_ips) + refuse});
+    out.push_back({"refusals", node_port_in(f, f.refused_node_ports) + refuse});
+  }
+  out.push_back({"guard-input", is_new() + verdict(NFT_JUMP, "refusals")});
+  for (const FamilyFacts& f : kFamilies) {
+    const Expressions drop = verdict(NF_DROP);
+    out.push_back({"guard-input", is_new() + destination_service_in(f, f.elsewhere_ips) + drop});
+    out.push_back({"guard-input", is_new() + node_port_in(f, f.elsewhere_node_ports) + drop});
   }
 }
 
@@ -241,7 +380,10 @@ std::vector<Rule> table_rules(const TableRules& rules) {
   add_cluster_ip(rules, out);
   add_external(rules, out);
   add_services(out);
-  add_destination_hooks(out);
+  add_short_cuts(out);
+  add_destination_hooks(rules, out);
+  add_limits(out);
+  add_guards(out);
   add_input(out);
   add_postrouting(rules, out);
   return out;

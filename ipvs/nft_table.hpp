@@ -13,6 +13,14 @@
 //     set node-addresses-4     { type ipv4_addr }
 //     set virtual-ips-4        { type ipv4_addr }
 //     set hairpin-4            { type ipv4_addr . ipv4_addr }
+//     set refused-ips-4        { type ipv4_addr . inet_proto . inet_service }       # nobody serves them
+//     set refused-node-ports-4 { type inet_proto . inet_service }
+//     set elsewhere-ips-4        { type ipv4_addr . inet_proto . inet_service }     # other nodes serve them
+//     set elsewhere-node-ports-4 { type inet_proto . inet_service }
+//     map short-cuts-4           { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service }
+//     map short-cut-node-ports-4 { type inet_proto . inet_service : ipv4_addr . inet_service }
+//     set limited-ips-4        { type ipv4_addr . inet_proto . inet_service }       # with source ranges
+//     set allowed-sources-4    { type ipv4_addr . inet_proto . inet_service . ipv4_addr; flags interval }
 //
 //     chain cluster-ip {                                # one of three bodies
 //       ct mark set ct mark | 0x00004000                           # --masquerade-all
@@ -32,9 +40,35 @@
 //       ip daddr . meta l4proto . th dport @external-local-ips-4 goto external-local
 //       ip daddr @node-addresses-4 goto node-port
 //     }
-//     chain prerouting  { type nat hook prerouting priority -110;   # and so for hook output
+//     chain short-cuts {
+//       dnat ip to ip daddr . meta l4proto . th dport map @short-cuts-4
+//       ip daddr @node-addresses-4 dnat ip to meta l4proto . th dport map @short-cut-node-ports-4
+//     }
+//     chain prerouting  { type nat hook prerouting priority -110;
 //       jump services
+//       ip saddr POD_SOURCE jump short-cuts
 //       ip daddr @virtual-ips-4 dnat ip to ip daddr
+//     }
+//     chain output      { type nat hook output priority -110;
+//       ip daddr . meta l4proto . th dport @external-local-ips-4 jump external   # and so for node ports
+//       jump services
+//       jump short-cuts
+//       ip daddr @virtual-ips-4 dnat ip to ip daddr
+//     }
+//     chain limits {
+//       ip daddr . meta l4proto . th dport @limited-ips-4
+//           ip daddr . meta l4proto . th dport . ip saddr != @allowed-sources-4 drop
+//     }
+//     chain refuse   { meta l4proto tcp reject with tcp reset; reject }
+//     chain refusals { ip daddr . meta l4proto . th dport @refused-ips-4 goto refuse }   # and node ports
+//     chain guard-prerouting { type filter hook prerouting priority -120; ct state new jump limits }
+//     chain guard-output     { type filter hook output priority -120;
+//       ct state new jump limits
+//       ct state new jump refusals
+//     }
+//     chain guard-input      { type filter hook input priority 90;   # IPVS is at 98 and 99
+//       ct state new jump refusals
+//       ct state new ip daddr . meta l4proto . th dport @elsewhere-ips-4 drop            # and node ports
 //     }
 //     chain input       { type filter hook input priority 110;      # IPVS is at 98 and 99
 //       ct state new ip daddr @virtual-ips-4 meta l4proto tcp reject with tcp reset
@@ -80,10 +114,15 @@ inline constexpr const char* kDeviceName = "kube-ipvs0";
 struct TableSet {
   std::string_view name;
   ElementKind kind;
-  std::optional<Family> family;  // of its addresses; none in sets without them
-  TrafficClass traffic_class;    // of kServiceIp and kNodePort
+  std::optional<Family> family;  // of its addresses and its rules; none where both families share it
+  TrafficClass traffic_class;    // of those kinds that have one
+  bool has_address;              // the key begins with Element::address
+  bool has_port;                 // then come protocol and port
+  bool interval;                 // and then a network: its elements are ranges
   std::uint32_t key_type;        // nft's datatype ids, 6 bits for each component
   std::uint32_t key_length;      // bytes
+  std::uint32_t data_type;       // of a map's values
+  std::uint32_t data_length;     // bytes; 0: no map
 };
 
 std::span<const TableSet> table_sets();

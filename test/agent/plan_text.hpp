@@ -5,7 +5,7 @@
 //   TCP 10.96.0.1:80 rr
 //     -> 10.244.0.1:8080 weight 1
 //   address 10.96.0.1
-//   service-ips-4 10.96.0.1 . tcp . 80 : cluster-ip
+//   cluster-ips-4 10.96.0.1 . tcp . 80
 //
 // One line per virtual server, destination, address and set element, in the order of the plan.
 #pragma once

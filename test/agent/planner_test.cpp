@@ -63,7 +63,7 @@ TCP 10.96.0.1:80 rr
   -> 10.244.0.1:8080 weight 1
   -> 10.244.0.2:8080 weight 1
 address 10.96.0.1
-service-ips-4 10.96.0.1 . tcp . 80 : cluster-ip
+cluster-ips-4 10.96.0.1 . tcp . 80
 virtual-ips-4 10.96.0.1
 )");
 }
@@ -72,8 +72,9 @@ TEST_CASE("no endpoints: the virtual server stays, empty, so that clients are re
   const std::string empty = R"(
 TCP 10.96.0.1:80 rr
 address 10.96.0.1
-service-ips-4 10.96.0.1 . tcp . 80 : cluster-ip
+cluster-ips-4 10.96.0.1 . tcp . 80
 virtual-ips-4 10.96.0.1
+refused-ips-4 10.96.0.1 . tcp . 80
 )";
   const auto service = make_service("web", {"10.96.0.1"});
   CHECK(planned(service, {}) == empty);
@@ -91,8 +92,8 @@ TCP [fd00:96::1]:80 rr
   -> [fd00:244::1]:8080 weight 1
 address 10.96.0.1
 address fd00:96::1
-service-ips-4 10.96.0.1 . tcp . 80 : cluster-ip
-service-ips-6 fd00:96::1 . tcp . 80 : cluster-ip
+cluster-ips-4 10.96.0.1 . tcp . 80
+cluster-ips-6 fd00:96::1 . tcp . 80
 virtual-ips-4 10.96.0.1
 virtual-ips-6 fd00:96::1
 )");
@@ -112,9 +113,9 @@ UDP 10.96.0.10:53 rr
 SCTP 10.96.0.10:53 rr
   -> 10.244.0.1:53 weight 1
 address 10.96.0.10
-service-ips-4 10.96.0.10 . tcp . 53 : cluster-ip
-service-ips-4 10.96.0.10 . udp . 53 : cluster-ip
-service-ips-4 10.96.0.10 . sctp . 53 : cluster-ip
+cluster-ips-4 10.96.0.10 . tcp . 53
+cluster-ips-4 10.96.0.10 . udp . 53
+cluster-ips-4 10.96.0.10 . sctp . 53
 virtual-ips-4 10.96.0.10
 )");
 }
@@ -126,8 +127,8 @@ TCP 10.96.0.1:80 rr
 TCP 192.168.1.1:30080 rr
   -> 10.244.0.1:8080 weight 1
 address 10.96.0.1
-service-ips-4 10.96.0.1 . tcp . 80 : cluster-ip
-node-ports tcp . 30080 : external
+cluster-ips-4 10.96.0.1 . tcp . 80
+node-ports tcp . 30080
 virtual-ips-4 10.96.0.1
 )");
 }
@@ -137,7 +138,7 @@ TEST_CASE("NodePort on a node that serves none: the cluster IP alone") {
 TCP 10.96.0.1:80 rr
   -> 10.244.0.1:8080 weight 1
 address 10.96.0.1
-service-ips-4 10.96.0.1 . tcp . 80 : cluster-ip
+cluster-ips-4 10.96.0.1 . tcp . 80
 virtual-ips-4 10.96.0.1
 )");
 }
@@ -158,9 +159,9 @@ TCP 198.51.100.9:80 rr
 address 10.96.0.1
 address 192.0.2.1
 address 198.51.100.9
-service-ips-4 10.96.0.1 . tcp . 80 : cluster-ip
-service-ips-4 192.0.2.1 . tcp . 80 : external
-service-ips-4 198.51.100.9 . tcp . 80 : external
+cluster-ips-4 10.96.0.1 . tcp . 80
+external-ips-4 192.0.2.1 . tcp . 80
+external-ips-4 198.51.100.9 . tcp . 80
 virtual-ips-4 10.96.0.1
 virtual-ips-4 192.0.2.1
 virtual-ips-4 198.51.100.9
@@ -183,8 +184,8 @@ TCP 10.96.0.1:80 rr
 TCP 192.168.1.1:80 rr
   -> 10.244.0.1:8080 weight 1
 address 10.96.0.1
-service-ips-4 10.96.0.1 . tcp . 80 : cluster-ip
-service-ips-4 192.168.1.1 . tcp . 80 : external
+cluster-ips-4 10.96.0.1 . tcp . 80
+external-ips-4 192.168.1.1 . tcp . 80
 virtual-ips-4 10.96.0.1
 )");
 }
@@ -205,13 +206,211 @@ TCP 192.168.1.1:30080 rr
   -> 10.244.0.1:8080 weight 1
 address 10.96.0.1
 address 192.0.2.1
-service-ips-4 10.96.0.1 . tcp . 80 : cluster-ip
-service-ips-4 192.0.2.1 . tcp . 80 : external-local
-node-ports tcp . 30080 : external-local
+cluster-ips-4 10.96.0.1 . tcp . 80
+external-local-ips-4 192.0.2.1 . tcp . 80
+node-ports-local tcp . 30080
 virtual-ips-4 10.96.0.1
 virtual-ips-4 192.0.2.1
 hairpin-4 10.244.0.1 . 10.244.0.1
+short-cuts-4 192.0.2.1 . tcp . 80 : 10.96.0.1 . 80
+short-cut-node-ports-4 tcp . 30080 : 10.96.0.1 . 80
 )");
+}
+
+TEST_CASE("externalTrafficPolicy Local with endpoints only elsewhere: dropped from outside, all of them from inside") {
+  auto service = node_port_service();
+  service.external_traffic_policy = k8s::TrafficPolicy::kLocal;
+  service.external_ips = ips({"192.0.2.7"});
+  const NodeView node{.node_port_addresses = ips({"192.168.1.1"}), .own_addresses = {}};
+  CHECK(planned(service, {endpoint("10.244.1.1")}, node) == R"(
+TCP 10.96.0.1:80 rr
+  -> 10.244.1.1:8080 weight 1
+TCP 192.0.2.7:80 rr
+TCP 192.168.1.1:30080 rr
+address 10.96.0.1
+address 192.0.2.7
+cluster-ips-4 10.96.0.1 . tcp . 80
+external-local-ips-4 192.0.2.7 . tcp . 80
+node-ports-local tcp . 30080
+virtual-ips-4 10.96.0.1
+virtual-ips-4 192.0.2.7
+elsewhere-ips-4 192.0.2.7 . tcp . 80
+elsewhere-node-ports-4 tcp . 30080
+short-cuts-4 192.0.2.7 . tcp . 80 : 10.96.0.1 . 80
+short-cut-node-ports-4 tcp . 30080 : 10.96.0.1 . 80
+)");
+}
+
+TEST_CASE("externalTrafficPolicy Local with no endpoint anywhere refuses, as any Service does") {
+  auto service = node_port_service();
+  service.external_traffic_policy = k8s::TrafficPolicy::kLocal;
+  const NodeView node{.node_port_addresses = ips({"192.168.1.1"}), .own_addresses = {}};
+  CHECK(planned(service, {}, node) == R"(
+TCP 10.96.0.1:80 rr
+TCP 192.168.1.1:30080 rr
+address 10.96.0.1
+cluster-ips-4 10.96.0.1 . tcp . 80
+node-ports-local tcp . 30080
+virtual-ips-4 10.96.0.1
+refused-ips-4 10.96.0.1 . tcp . 80
+refused-node-ports-4 tcp . 30080
+short-cut-node-ports-4 tcp . 30080 : 10.96.0.1 . 80
+)");
+}
+
+TEST_CASE("internalTrafficPolicy Local refuses where this node has no endpoint, also when the Service is exposed") {
+  auto service = node_port_service();
+  service.internal_traffic_policy = k8s::TrafficPolicy::kLocal;
+  const NodeView node{.node_port_addresses = ips({"192.168.1.1"}), .own_addresses = {}};
+  CHECK(planned(service, {endpoint("10.244.1.1")}, node) == R"(
+TCP 10.96.0.1:80 rr
+TCP 192.168.1.1:30080 rr
+  -> 10.244.1.1:8080 weight 1
+address 10.96.0.1
+cluster-ips-4 10.96.0.1 . tcp . 80
+node-ports tcp . 30080
+virtual-ips-4 10.96.0.1
+refused-ips-4 10.96.0.1 . tcp . 80
+)");
+}
+
+TEST_CASE("with both policies Local everybody gets this node's endpoints: there is no short cut") {
+  auto service = node_port_service();
+  service.internal_traffic_policy = k8s::TrafficPolicy::kLocal;
+  service.external_traffic_policy = k8s::TrafficPolicy::kLocal;
+  const NodeView node{.node_port_addresses = ips({"192.168.1.1"}), .own_addresses = {}};
+  CHECK(planned(service, {endpoint("10.244.1.1")}, node) == R"(
+TCP 10.96.0.1:80 rr
+TCP 192.168.1.1:30080 rr
+address 10.96.0.1
+cluster-ips-4 10.96.0.1 . tcp . 80
+node-ports-local tcp . 30080
+virtual-ips-4 10.96.0.1
+refused-ips-4 10.96.0.1 . tcp . 80
+elsewhere-node-ports-4 tcp . 30080
+)");
+}
+
+TEST_CASE("with --compat=kube-proxy a Local policy without local endpoints falls back to all of them") {
+  auto service = node_port_service();
+  service.internal_traffic_policy = k8s::TrafficPolicy::kLocal;
+  service.external_traffic_policy = k8s::TrafficPolicy::kLocal;
+  const NodeView node{.node_port_addresses = ips({"192.168.1.1"}), .own_addresses = {}};
+  CHECK(planned(service, {endpoint("10.244.1.1")}, node, {.kube_proxy = true}) == R"(
+TCP 10.96.0.1:80 rr
+  -> 10.244.1.1:8080 weight 1
+TCP 192.168.1.1:30080 rr
+  -> 10.244.1.1:8080 weight 1
+address 10.96.0.1
+cluster-ips-4 10.96.0.1 . tcp . 80
+node-ports-local tcp . 30080
+virtual-ips-4 10.96.0.1
+)");
+  auto internal = make_service("web", {"10.96.0.1"});
+  internal.internal_traffic_policy = k8s::TrafficPolicy::kLocal;
+  CHECK(planned(internal, {endpoint("10.244.1.1")}, node, {.kube_proxy = true}) == R"(
+TCP 10.96.0.1:80 rr
+address 10.96.0.1
+cluster-ips-4 10.96.0.1 . tcp . 80
+virtual-ips-4 10.96.0.1
+refused-ips-4 10.96.0.1 . tcp . 80
+)");
+}
+
+TEST_CASE("loadBalancerSourceRanges limit the load balancer's addresses only, each family by its own, none twice") {
+  auto service = make_service("web", {"10.96.0.1", "fd00:96::1"});
+  service.load_balancer_ingress = {{.ip = ip("192.0.2.1")}, {.ip = ip("2001:db8::1")}};
+  service.external_ips = ips({"192.0.2.9"});
+  service.load_balancer_source_ranges = {{ip("203.0.113.0"), 24},
+                                         {ip("203.0.113.128"), 25},
+                                         {ip("203.0.112.0"), 23},
+                                         {ip("198.51.100.4"), 32}};
+  const NodeView node{.node_port_addresses = {}, .own_addresses = {ip("10.0.0.1")}};
+  CHECK(planned(service, {}, node) == R"(
+TCP 10.96.0.1:80 rr
+TCP 192.0.2.1:80 rr
+TCP 192.0.2.9:80 rr
+TCP [2001:db8::1]:80 rr
+TCP [fd00:96::1]:80 rr
+address 10.96.0.1
+address 192.0.2.1
+address 192.0.2.9
+address 2001:db8::1
+address fd00:96::1
+cluster-ips-4 10.96.0.1 . tcp . 80
+external-ips-4 192.0.2.1 . tcp . 80
+external-ips-4 192.0.2.9 . tcp . 80
+external-ips-6 2001:db8::1 . tcp . 80
+cluster-ips-6 fd00:96::1 . tcp . 80
+virtual-ips-4 10.96.0.1
+virtual-ips-4 192.0.2.1
+virtual-ips-4 192.0.2.9
+virtual-ips-6 2001:db8::1
+virtual-ips-6 fd00:96::1
+refused-ips-4 10.96.0.1 . tcp . 80
+refused-ips-4 192.0.2.1 . tcp . 80
+refused-ips-4 192.0.2.9 . tcp . 80
+refused-ips-6 2001:db8::1 . tcp . 80
+refused-ips-6 fd00:96::1 . tcp . 80
+limited-ips-4 192.0.2.1 . tcp . 80
+allowed-sources-4 192.0.2.1 . tcp . 80 . 198.51.100.4/32
+allowed-sources-4 192.0.2.1 . tcp . 80 . 203.0.112.0/23
+)");
+}
+
+TEST_CASE("a source range with this node in it lets the host in, and one of everything limits nobody") {
+  auto service = make_service("web", {"10.96.0.1"});
+  service.load_balancer_ingress = {{.ip = ip("192.0.2.1")}};
+  service.load_balancer_source_ranges = {{ip("10.0.0.0"), 8}};
+  const NodeView node{.node_port_addresses = {}, .own_addresses = {ip("10.0.0.1")}};
+  CHECK(planned(service, {}, node).find(
+            "allowed-sources-4 192.0.2.1 . tcp . 80 . 192.0.2.1/32\n") != std::string::npos);
+  service.load_balancer_source_ranges.push_back({ip("0.0.0.0"), 0});
+  CHECK(planned(service, {}, node).find("limited") == std::string::npos);
+}
+
+TEST_CASE("an external IP that is another Node's, or a gateway, is served by nobody, and named") {
+  auto service = make_service("web", {"10.96.0.1"});
+  service.external_ips = ips({"192.168.1.2", "192.0.2.1"});
+  service.load_balancer_ingress = {{.ip = ip("192.168.1.254")}};
+  const NodeView node{.others_addresses = {{ip("192.168.1.2"), "the address of Node node-2"},
+                                           {ip("192.168.1.254"), "a gateway of this node"}}};
+  CHECK(planned(service, {}, node).find("192.168") == std::string::npos);
+  const auto refused = agent::refused_addresses(service, node);
+  REQUIRE(refused.size() == 2);
+  CHECK(refused[0].address == ip("192.168.1.2"));
+  CHECK(refused[1].reason == "a gateway of this node");
+}
+
+TEST_CASE("a Service that names another proxy is that proxy's, and with --service-proxy-name ours") {
+  auto service = make_service("web", {"10.96.0.1"});
+  CHECK(agent::is_served(service));
+  CHECK_FALSE(agent::is_served(service, "edge"));
+  service.meta.labels["service.kubernetes.io/service-proxy-name"] = "edge";
+  CHECK_FALSE(agent::is_served(service));
+  CHECK(agent::is_served(service, "edge"));
+}
+
+TEST_CASE("with a slow start a new endpoint's weight grows from a tenth to its full in even steps") {
+  ServiceEndpoint fresh = endpoint("10.244.0.1");
+  fresh.ready_since = 1000;
+  fresh.weight = 2;
+  PlanOptions options{.service = {.scheduler = "wrr", .slow_start_seconds = 10}};
+  const auto at = [&](k8s::UnixSeconds now) {
+    options.now = now;
+    return agent::weight_of(fresh, options);
+  };
+  CHECK(at(999) == 20);  // this clock is behind the API server's
+  CHECK(at(1000) == 20);
+  CHECK(at(1005) == 110);
+  CHECK(at(1009) == 182);
+  CHECK(agent::is_ramping({{fresh}}, options));
+  CHECK(at(1010) == 200);
+  CHECK_FALSE(agent::is_ramping({{fresh}}, options));
+  fresh.ready_since = 0;
+  CHECK(at(1000) == 200);
+  options.service.slow_start_seconds = 0;
+  CHECK(at(1000) == 2);
 }
 
 TEST_CASE("internalTrafficPolicy Local: the cluster IP knows this node's endpoints only") {
@@ -225,8 +424,8 @@ TCP 192.168.1.1:30080 rr
   -> 10.244.0.1:8080 weight 1
   -> 10.244.1.1:8080 weight 1
 address 10.96.0.1
-service-ips-4 10.96.0.1 . tcp . 80 : cluster-ip
-node-ports tcp . 30080 : external
+cluster-ips-4 10.96.0.1 . tcp . 80
+node-ports tcp . 30080
 virtual-ips-4 10.96.0.1
 hairpin-4 10.244.0.1 . 10.244.0.1
 )");
@@ -244,15 +443,18 @@ TEST_CASE("session affinity is a persistent virtual server with the Service's ti
   CHECK(planned(service, {}) == R"(
 TCP 10.96.0.1:80 rr persistent 10800 s
 address 10.96.0.1
-service-ips-4 10.96.0.1 . tcp . 80 : cluster-ip
+cluster-ips-4 10.96.0.1 . tcp . 80
 virtual-ips-4 10.96.0.1
+refused-ips-4 10.96.0.1 . tcp . 80
 )");
 }
 
 TEST_CASE(
     "hashing schedulers get the flags without which a draining endpoint's clients are refused") {
   const auto first_line = [](const std::string& scheduler, const k8s::Service& service) {
-    const std::string text = planned(service, {}, node_view(), {.scheduler = scheduler});
+    const PlanOptions options{
+        .service = agent::read_service_options({}, {.scheduler = scheduler}).options};
+    const std::string text = planned(service, {}, node_view(), options);
     return text.substr(1, text.find('\n', 1) - 1);
   };
   auto service = make_service("web", {"10.96.0.1"});
@@ -274,8 +476,8 @@ TCP [fd00:96::1]:80 rr
   -> [fd00:244::1]:8080 weight 1
 address 10.96.0.1
 address fd00:96::1
-service-ips-4 10.96.0.1 . tcp . 80 : cluster-ip
-service-ips-6 fd00:96::1 . tcp . 80 : cluster-ip
+cluster-ips-4 10.96.0.1 . tcp . 80
+cluster-ips-6 fd00:96::1 . tcp . 80
 virtual-ips-4 10.96.0.1
 virtual-ips-6 fd00:96::1
 hairpin-4 10.244.0.1 . 10.244.0.1

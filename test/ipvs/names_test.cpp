@@ -29,7 +29,7 @@ TEST_CASE("Elements are written as nft does") {
                 .address = address("10.96.0.10"),
                 .protocol = Protocol::kTcp,
                 .port = 80}
-            .text() == "service-ips-4 10.96.0.10 . tcp . 80 : cluster-ip");
+            .text() == "cluster-ips-4 10.96.0.10 . tcp . 80");
   CHECK(Element{.kind = ElementKind::kVirtualIp, .address = address("fd00::1")}.text() ==
         "virtual-ips-6 fd00::1");
 }

@@ -61,6 +61,72 @@ inline constexpr const char* kDrawnTable = R"(table inet kube-ipvs {
 		type ipv6_addr . ipv6_addr
 	}
 
+	set refused-ips-4 {
+		type ipv4_addr . inet_proto . inet_service
+	}
+
+	set refused-ips-6 {
+		type ipv6_addr . inet_proto . inet_service
+	}
+
+	set refused-node-ports-4 {
+		type inet_proto . inet_service
+	}
+
+	set refused-node-ports-6 {
+		type inet_proto . inet_service
+	}
+
+	set elsewhere-ips-4 {
+		type ipv4_addr . inet_proto . inet_service
+	}
+
+	set elsewhere-ips-6 {
+		type ipv6_addr . inet_proto . inet_service
+	}
+
+	set elsewhere-node-ports-4 {
+		type inet_proto . inet_service
+	}
+
+	set elsewhere-node-ports-6 {
+		type inet_proto . inet_service
+	}
+
+	map short-cuts-4 {
+		type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service
+	}
+
+	map short-cuts-6 {
+		type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service
+	}
+
+	map short-cut-node-ports-4 {
+		type inet_proto . inet_service : ipv4_addr . inet_service
+	}
+
+	map short-cut-node-ports-6 {
+		type inet_proto . inet_service : ipv6_addr . inet_service
+	}
+
+	set limited-ips-4 {
+		type ipv4_addr . inet_proto . inet_service
+	}
+
+	set limited-ips-6 {
+		type ipv6_addr . inet_proto . inet_service
+	}
+
+	set allowed-sources-4 {
+		type ipv4_addr . inet_proto . inet_service . ipv4_addr
+		flags interval
+	}
+
+	set allowed-sources-6 {
+		type ipv6_addr . inet_proto . inet_service . ipv6_addr
+		flags interval
+	}
+
 	chain cluster-ip {
 		ip saddr != 10.244.0.0/16 ct mark set ct mark | 0x00004000
 		ip6 saddr != fd00:244::/57 ct mark set ct mark | 0x00004000
@@ -93,6 +159,30 @@ inline constexpr const char* kDrawnTable = R"(table inet kube-ipvs {
 		ip6 daddr @node-addresses-6 goto node-port
 	}
 
+	chain short-cuts {
+		dnat ip to ip daddr . meta l4proto . th dport map @short-cuts-4
+		ip daddr @node-addresses-4 dnat ip to meta l4proto . th dport map @short-cut-node-ports-4
+		dnat ip6 to ip6 daddr . meta l4proto . th dport map @short-cuts-6
+		ip6 daddr @node-addresses-6 dnat ip6 to meta l4proto . th dport map @short-cut-node-ports-6
+	}
+
+	chain limits {
+		ip daddr . meta l4proto . th dport @limited-ips-4 ip daddr . meta l4proto . th dport . ip saddr != @allowed-sources-4 drop
+		ip6 daddr . meta l4proto . th dport @limited-ips-6 ip6 daddr . meta l4proto . th dport . ip6 saddr != @allowed-sources-6 drop
+	}
+
+	chain refuse {
+		meta l4proto tcp reject with tcp reset
+		reject
+	}
+
+	chain refusals {
+		ip daddr . meta l4proto . th dport @refused-ips-4 goto refuse
+		ip daddr @node-addresses-4 meta l4proto . th dport @refused-node-ports-4 goto refuse
+		ip6 daddr . meta l4proto . th dport @refused-ips-6 goto refuse
+		ip6 daddr @node-addresses-6 meta l4proto . th dport @refused-node-ports-6 goto refuse
+	}
+
 	chain prerouting {
 		type nat hook prerouting priority dstnat - 10; policy accept;
 		jump services
@@ -102,9 +192,34 @@ inline constexpr const char* kDrawnTable = R"(table inet kube-ipvs {
 
 	chain output {
 		type nat hook output priority -110; policy accept;
+		ip daddr . meta l4proto . th dport @external-local-ips-4 jump external
+		ip daddr @node-addresses-4 meta l4proto . th dport @node-ports-local jump external
+		ip6 daddr . meta l4proto . th dport @external-local-ips-6 jump external
+		ip6 daddr @node-addresses-6 meta l4proto . th dport @node-ports-local jump external
 		jump services
+		jump short-cuts
 		ip daddr @virtual-ips-4 dnat ip to ip daddr
 		ip6 daddr @virtual-ips-6 dnat ip6 to ip6 daddr
+	}
+
+	chain guard-prerouting {
+		type filter hook prerouting priority -120; policy accept;
+		ct state new jump limits
+	}
+
+	chain guard-output {
+		type filter hook output priority -120; policy accept;
+		ct state new jump limits
+		ct state new jump refusals
+	}
+
+	chain guard-input {
+		type filter hook input priority 90; policy accept;
+		ct state new jump refusals
+		ct state new ip daddr . meta l4proto . th dport @elsewhere-ips-4 drop
+		ct state new ip daddr @node-addresses-4 meta l4proto . th dport @elsewhere-node-ports-4 drop
+		ct state new ip6 daddr . meta l4proto . th dport @elsewhere-ips-6 drop
+		ct state new ip6 daddr @node-addresses-6 meta l4proto . th dport @elsewhere-node-ports-6 drop
 	}
 
 	chain input {
