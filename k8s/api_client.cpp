@@ -19,6 +19,7 @@
 #include "k8s/cancellation.hpp"
 #include "k8s/credentials.hpp"
 #include "k8s/dial.hpp"
+#include "k8s/response_body.hpp"
 
 namespace k8s {
 namespace {
@@ -34,7 +35,6 @@ constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 // Beast reads as much as the buffer has room for, and at least 512 bytes: with no reserve, lists
 // crawl.
 constexpr std::size_t kReadBuffer = 64 * 1024;
-constexpr std::size_t kMaxKeptBody = 64 * 1024;
 constexpr std::uint32_t kMaxHead = 64 * 1024;
 constexpr std::chrono::seconds kMaxRetryAfter{300};
 
@@ -42,6 +42,7 @@ struct Call {
   http::verb verb = http::verb::get;
   std::string path;
   std::string json;
+  bool gzip = false;
   milliseconds head{0};
   milliseconds idle{0};
   milliseconds total{0};
@@ -204,6 +205,7 @@ http::request<http::string_body> ApiConnection::Impl::request_for(const Call& ca
               (v6 ? "[" + access.host + "]" : access.host) + ":" + std::to_string(access.port));
   request.set(http::field::user_agent, client.options.user_agent);
   request.set(http::field::accept, "application/json");
+  if (call.gzip) request.set(http::field::accept_encoding, "gzip");
   if (!identity.token.empty()) {
     request.set(http::field::authorization, "Bearer " + identity.token);
   }
@@ -313,20 +315,23 @@ template <typename Stream>
 asio::awaitable<void> ApiConnection::Impl::read_body(
     Stream& stream, std::shared_ptr<TcpStream> tcp, const Call& call,
     http::response_parser<http::buffer_body>& parser, Response& response) {
-  const bool wanted = response.status >= 200 && response.status < 300 && call.on_chunk;
+  const std::string doing = "reading from " + client.access.url();
+  ResponseBody receiver(response, call.on_chunk, doing);
+  const bool readable = receiver.open(parser.get()[http::field::content_encoding], call.gzip);
+  if (!readable) co_return;
   const auto token = closes_when_cancelled(tcp, kAwait);
   const auto deadline =
       call.total.count() > 0 ? Clock::now() + call.total : Clock::time_point::max();
   // Not eager: an eager parser that meets the CRLF behind a chunk asks for more before it hands out
   // what the chunk held, and an event would lie there until the next one comes.
   parser.eager(false);
-  if (wanted && call.on_head) call.on_head();
+  if (receiver.wanted() && call.on_head) call.on_head();
   while (!parser.is_done()) {
     auto& body = parser.get().body();
     body.data = chunk.get();
     body.size = kReadBuffer;
     const auto now = Clock::now();
-    const milliseconds idle = wanted && call.idle_now ? call.idle_now() : call.idle;
+    const milliseconds idle = receiver.wanted() && call.idle_now ? call.idle_now() : call.idle;
     const bool last_wait = idle.count() == 0 || deadline - now < idle;
     if (!last_wait) {
       tcp->expires_after(idle);
@@ -339,25 +344,17 @@ asio::awaitable<void> ApiConnection::Impl::read_body(
     const bool cancelled = co_await is_cancelled();
     if (cancelled) co_return;
     const std::string_view piece(chunk.get(), kReadBuffer - body.size);
-    bool stop = false;
-    if (!wanted) {
-      response.body.append(piece.substr(0, kMaxKeptBody - response.body.size()));
-      stop = response.body.size() == kMaxKeptBody;
-    } else if (!piece.empty()) {
-      stop = !call.on_chunk(piece);
-    }
-    if (stop) {
-      response.end = wanted ? Response::End::kStopped : Response::End::kComplete;
-      co_return;
-    }
+    const bool going = receiver.take(piece);
+    if (!going) co_return;
     if (error && error != http::error::need_buffer) {
       const auto limit = seconds_text(last_wait ? call.total : idle);
-      conclude(response, error, "reading from " + client.access.url(),
+      conclude(response, error, doing,
                (last_wait ? "not finished within " : "nothing for ") + limit);
       co_return;
     }
   }
-  reusable = parser.keep_alive() && buffer.size() == 0;
+  const bool whole = receiver.finish();
+  reusable = whole && parser.keep_alive() && buffer.size() == 0;
 }
 
 std::string Response::text() const {
@@ -396,6 +393,7 @@ asio::awaitable<Response> ApiConnection::get(GetRequest request, OnChunk on_chun
   const Call call{.verb = http::verb::get,
                   .path = std::move(request.path),
                   .json = {},
+                  .gzip = request.gzip,
                   .head = request.head,
                   .idle = request.idle,
                   .total = request.total,
@@ -409,6 +407,7 @@ asio::awaitable<Response> ApiConnection::post(std::string path, std::string json
   const Call call{.verb = http::verb::post,
                   .path = std::move(path),
                   .json = std::move(json),
+                  .gzip = false,
                   .head = milliseconds(30'000),
                   .idle = milliseconds(30'000),
                   .total = milliseconds(60'000),

@@ -35,11 +35,12 @@ namespace k8s {
 struct Response {
   enum class End : std::uint8_t {
     kComplete,   // the whole response arrived
-    kClosed,     // the peer closed, or the connection broke, in the middle of the body
+    kClosed,     // the peer closed, the connection broke, or gzip data ended, within the body
     kTimedOut,   // a deadline passed
     kStopped,    // on_chunk asked to stop
     kCancelled,  // the coroutine was cancelled
-    kFailed,     // no answer: credentials, resolve, connect, TLS, or what came was not HTTP
+    kFailed,     // no answer: credentials, resolve, connect, TLS, or what came was not HTTP; or a
+                 // body that is corrupt gzip, or has an encoding that was not asked for
   };
   End end = End::kFailed;
   boost::system::error_code
@@ -55,11 +56,15 @@ struct Response {
   std::string text() const;
 };
 
-// Takes a piece of a 2xx body; false stops the call and closes the connection.
+// Takes a piece of a 2xx body, inflated and at most 64 KiB long; false stops the call and closes
+// the connection.
 using OnChunk = std::function<bool(std::string_view)>;
 
 struct GetRequest {
   std::string path = {};  // "/api/v1/services?limit=500": what follows the base path, query encoded
+  // Accept a body compressed with gzip, and inflate it. Not for a watch: its events would lie in
+  // the server's compressor until there are enough of them.
+  bool gzip = false;
   std::chrono::milliseconds head{60'000};  // from sending the request to the response's head
   std::chrono::milliseconds idle{30'000};  // between two pieces of the body; 0: no limit
   std::chrono::milliseconds total{0};      // for the whole body; 0: no limit

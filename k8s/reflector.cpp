@@ -195,7 +195,7 @@ asio::awaitable<ReflectorCore::Ended> ReflectorCore::list_page(std::string token
   path += selectors();
   if (!token.empty()) path += "&continue=" + percent_encode(token);
   open_page();
-  GetRequest request{.path = std::move(path), .idle = options_.list_idle};
+  GetRequest request{.path = std::move(path), .gzip = true, .idle = options_.list_idle};
   OnChunk on_chunk = [this](std::string_view bytes) { return take_list(bytes); };
   const Response response = co_await connection_->get(std::move(request), std::move(on_chunk));
   Ended ended = judge_page(response);

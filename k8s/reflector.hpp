@@ -71,7 +71,7 @@ struct ReflectorCounters {
   std::uint64_t events = 0;   // objects of lists and events of watches, without bookmarks
   std::uint64_t bookmarks = 0;
   std::uint64_t faults = 0;  // as given to the FaultHandler
-  std::uint64_t bytes = 0;   // of bodies, after TLS
+  std::uint64_t bytes = 0;   // of bodies, after TLS and inflated: what was decoded
 };
 
 class ReflectorCore {

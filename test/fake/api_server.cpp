@@ -95,6 +95,18 @@ struct Session {
 };
 using SessionPtr = std::shared_ptr<Session>;
 
+bool accepts_gzip(const SeenRequest& request) {
+  const auto header = request.headers.find("accept-encoding");
+  return header != request.headers.end() && header->second == "gzip";
+}
+
+std::string compressed(const std::string& body, const Misbehaviour& wrong) {
+  std::string bytes = gzip(body);
+  if (wrong.corrupt_at && *wrong.corrupt_at < bytes.size()) bytes[*wrong.corrupt_at] ^= 1;
+  if (wrong.cut_body_at && *wrong.cut_body_at < bytes.size()) bytes.resize(*wrong.cut_body_at);
+  return bytes;
+}
+
 }  // namespace
 
 struct ApiServer::State : std::enable_shared_from_this<State> {
@@ -259,6 +271,11 @@ asio::awaitable<bool> ApiServer::State::answer(SessionPtr session, const SeenReq
     co_return co_await watch(session, query);
   } else if (store.serves(path)) {
     result = store.list(path, query);
+    if (wrong.gzip || (options.gzip && accepts_gzip(request))) {
+      result.body = compressed(result.body, wrong);
+      co_return co_await send(*session,
+                              response_text(result.status, "Content-Encoding: gzip", result.body));
+    }
   }
   co_return co_await send(*session, response_text(result.status, wrong.header, result.body));
 }

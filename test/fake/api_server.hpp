@@ -37,6 +37,12 @@ struct Misbehaviour {
   std::optional<std::size_t> stall_after =
       {};              // nothing more comes after so many bytes of the answer
   bool reset = false;  // a drop is a TCP reset
+  // A list comes compressed although nobody asked, where it does not anyway.
+  bool gzip = false;
+  // One bit of this byte of a compressed body is wrong. Behind its end: nothing is.
+  std::optional<std::size_t> corrupt_at = {};
+  // A compressed body has only so many bytes, and the answer says that this is all.
+  std::optional<std::size_t> cut_body_at = {};
 };
 
 class ApiServer {
@@ -47,6 +53,7 @@ class ApiServer {
     bool require_client_certificate = false;      // issued by authority()
     std::string token = {};                       // requests without it get 401
     std::size_t piece = 0;                        // write so many bytes at a time; 0: as they come
+    bool gzip = false;                            // compress lists for those who accept it
   };
   explicit ApiServer(boost::asio::any_io_executor executor) : ApiServer(executor, Options{}) {}
   ApiServer(boost::asio::any_io_executor executor, Options options);

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test/fake/http_text.hpp"
 
+#include <zlib.h>
+
 #include <algorithm>
 #include <array>
 #include <cctype>
 #include <cstdio>
+#include <stdexcept>
 
 namespace fake {
 namespace {
@@ -61,6 +64,23 @@ std::string chunk_of(std::string_view bytes) {
   std::array<char, 20> size{};
   std::snprintf(size.data(), size.size(), "%zx\r\n", bytes.size());
   return size.data() + std::string(bytes) + "\r\n";
+}
+
+std::string gzip(std::string_view bytes) {
+  z_stream stream{};
+  // 15 + 16: the largest window, gzip's frame. Level 1 is the API server's.
+  if (::deflateInit2(&stream, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+    throw std::runtime_error("deflateInit2");
+  std::string out(::deflateBound(&stream, bytes.size()), '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
+  stream.avail_in = static_cast<uInt>(bytes.size());
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<uInt>(out.size());
+  const int result = ::deflate(&stream, Z_FINISH);
+  out.resize(stream.total_out);
+  ::deflateEnd(&stream);
+  if (result != Z_STREAM_END) throw std::runtime_error("deflate");
+  return out;
 }
 
 std::string response_text(unsigned status, const std::string& header, const std::string& body) {

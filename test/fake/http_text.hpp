@@ -23,6 +23,8 @@ Query parse_query(std::string_view text);
 // Up to and with the empty line.
 SeenRequest parse_head(std::string_view head);
 std::string chunk_of(std::string_view bytes);
+// As one member of gzip data.
+std::string gzip(std::string_view bytes);
 // `header`: one more header line, or "".
 std::string response_text(unsigned status, const std::string& header, const std::string& body);
 

@@ -103,7 +103,7 @@ TEST_CASE("a body arrives whole, however the server cuts it", "[api_client]") {
   CHECK(fetched.body.ends_with("]}\n"));
 }
 
-TEST_CASE("requests say who asks, and accept no compression", "[api_client]") {
+TEST_CASE("requests say who asks, and accept compression only when told to", "[api_client]") {
   asio::io_context io;
   ApiServer server(io.get_executor(), {.token = "secret"});
   server.serve(kServices, "Service");
@@ -118,6 +118,79 @@ TEST_CASE("requests say who asks, and accept no compression", "[api_client]") {
   CHECK(request.headers.at("user-agent").starts_with("kube-ipvs/"));
   CHECK(request.headers.at("host") == "127.0.0.1:" + std::to_string(server.port()));
   CHECK_FALSE(request.headers.contains("accept-encoding"));
+  fetch(io, client, {.path = kServices, .gzip = true});
+  CHECK(server.requests().at(1).headers.at("accept-encoding") == "gzip");
+}
+
+TEST_CASE("a body that comes as gzip arrives inflated, however the server cuts it",
+          "[api_client]") {
+  const bool tls = GENERATE(false, true);
+  const std::size_t piece = GENERATE(0u, 1u, 7u, 1000u);
+  asio::io_context io;
+  ApiServer server(io.get_executor(), {.tls = tls, .piece = piece, .gzip = true});
+  for (int i = 0; i < 100; ++i) server.put(kServices, service_json("web-" + std::to_string(i)));
+  ApiClient client(io.get_executor(), server.access());
+  const auto connection = client.connection();
+  const Fetched plain = fetch(io, *connection, {.path = kServices});
+  const std::size_t sent_plain = server.bytes_sent();
+  const Fetched inflated = fetch(io, *connection, {.path = kServices, .gzip = true});
+  const std::size_t sent_compressed = server.bytes_sent() - sent_plain;
+  REQUIRE(plain.response.succeeded());
+  REQUIRE(inflated.response.succeeded());
+  CHECK(inflated.body == plain.body);
+  CHECK(sent_compressed * 5 < sent_plain);
+  CHECK(server.connections() == 1);
+}
+
+TEST_CASE("gzip that is corrupt, cut short, or not asked for is a fault in words", "[api_client]") {
+  asio::io_context io;
+  ApiServer server(io.get_executor(), {.gzip = true});
+  server.put(kServices, service_json("web"));
+  ApiClient client(io.get_executor(), server.access());
+  const std::string begin = "reading from " + server.access().url() + ": ";
+  k8s::GetRequest request{.path = kServices, .gzip = true};
+  fake::Misbehaviour wrong;
+  auto end = Response::End::kFailed;
+  std::string what;
+  SECTION("corrupt") {
+    wrong.corrupt_at = 0;
+    what = "the gzip data is corrupt: incorrect header check";
+  }
+  SECTION("cut short, though the answer is whole for HTTP") {
+    wrong.cut_body_at = 60;
+    end = Response::End::kClosed;
+    what = "the body ended before its gzip data did";
+  }
+  SECTION("not asked for") {
+    request.gzip = false;
+    wrong.gzip = true;
+    what = "the body has an encoding that was not asked for (gzip)";
+  }
+  SECTION("an encoding that nobody knows") {
+    wrong.status = 200;
+    wrong.header = "Content-Encoding: br" + std::string(100, 'x');
+    what = "the body has an encoding that was not asked for (br" + std::string(38, 'x') + ")";
+  }
+  server.misbehave(wrong);
+  const auto connection = client.connection();
+  const Response response = fetch(io, *connection, request).response;
+  CHECK(response.end == end);
+  CHECK(response.what == begin + what);
+  CHECK_FALSE(response.succeeded());
+  // Such a connection is not used again, and the next answer is read as if nothing had been.
+  CHECK(fetch(io, *connection, {.path = kServices, .gzip = true}).response.succeeded());
+  CHECK(server.connections() == 2);
+}
+
+TEST_CASE("a refusal that comes as gzip is inflated too, as far as it is kept", "[api_client]") {
+  asio::io_context io;
+  ApiServer server(io.get_executor());
+  const std::string body(GENERATE(100u, 200'000u), 'a');
+  server.misbehave({.status = 403, .body = fake::gzip(body), .header = "Content-Encoding: gzip"});
+  ApiClient client(io.get_executor(), server.access());
+  const Response response = fetch(io, client, {.path = kServices, .gzip = true}).response;
+  CHECK(response.status == 403);
+  CHECK(response.body == body.substr(0, 64 * 1024));
 }
 
 TEST_CASE("calls one after another share a connection, also one the server closed meanwhile",
@@ -373,13 +446,19 @@ TEST_CASE("every wait has a deadline", "[api_client]") {
 
 TEST_CASE("a chunk handler that says stop ends the call", "[api_client]") {
   asio::io_context io;
-  ApiServer server(io.get_executor());
-  server.put(kServices, service_json("web"));
+  ApiServer server(io.get_executor(), {.gzip = true});
+  for (int i = 0; i < 2000; ++i) server.put(kServices, service_json("web-" + std::to_string(i)));
   ApiClient client(io.get_executor(), server.access());
   const auto connection = client.connection();
+  int pieces = 0;
+  const bool gzip = GENERATE(false, true);
   const Response response =
-      run(io, connection->get({.path = kServices}, [](std::string_view) { return false; }));
+      run(io, connection->get({.path = kServices, .gzip = gzip}, [&](std::string_view) {
+        ++pieces;
+        return false;
+      }));
   CHECK(response.end == Response::End::kStopped);
+  CHECK(pieces == 1);
 }
 
 TEST_CASE("what is no HTTP is a failure, not a crash", "[api_client]") {
