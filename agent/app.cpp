@@ -188,9 +188,11 @@ void App::make_source() {
     return;
   }
   client_ = std::make_unique<k8s::ApiClient>(context_.get_executor(), *access_);
+  // The zones of the other Nodes make the hints that EndpointSlices already carry.
+  const bool slices = config_.endpoint_source == config::EndpointSource::kEndpointSlice;
   k8s::ClusterOptions options{.endpoint_source = config_.endpoint_source,
                               .node_name = config_.node_name,
-                              .only_own_node = true};
+                              .only_own_node = slices};
   source_ = std::make_unique<k8s::ClusterSource>(context_.get_executor(), *client_,
                                                  cluster_.sinks(), options, on_fault);
 }

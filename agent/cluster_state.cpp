@@ -40,12 +40,15 @@ ClusterState::ClusterState(const config::Config& config, Events events)
       events_(std::move(events)),
       services_({.changed = [this](const k8s::Service& s) { service_changed(s); },
                  .removed = [this](const k8s::ObjectKey& key) { service_removed(key); }}),
-      endpoints_(config.endpoint_source, config.node_name,
-                 [this](const k8s::ObjectKey& key) {
-                   events_.endpoint_changed();
-                   events_.service_dirty(key.text());
-                 }),
-      nodes_(config.node_name, [this] { refresh_node_view(); }),
+      endpoints_(
+          config.endpoint_source, config.node_name,
+          [this](const k8s::ObjectKey& key) {
+            events_.endpoint_changed();
+            events_.service_dirty(key.text());
+          },
+          [this](const std::string& node) { return nodes_.zone_of(node); }),
+      nodes_(config.node_name, {.own_changed = [this] { refresh_node_view(); },
+                                .zones_changed = [this](bool own) { zones_changed(own); }}),
       wants_pods_(config.endpoint_source == config::EndpointSource::kSelector) {
   const auto delivered = [this] { list_delivered(); };
   service_sink_ = std::make_unique<FirstList<k8s::Service>>(services_, delivered);
@@ -69,14 +72,28 @@ void ClusterState::list_delivered() {
 void ClusterState::service_changed(const k8s::Service& service) {
   events_.service_seen(service);
   endpoints_.add_service(service.meta.key, service.selector);
+  if (service.traffic_distribution.empty()) {
+    distributed_.erase(service.meta.key);
+  } else {
+    distributed_.insert(service.meta.key);
+  }
   events_.service_changed();
   events_.service_dirty(service.meta.key.text());
 }
 
 void ClusterState::service_removed(const k8s::ObjectKey& key) {
   endpoints_.remove_service(key);
+  distributed_.erase(key);
   events_.service_changed();
   events_.service_dirty(key.text());
+}
+
+void ClusterState::zones_changed(bool own) {
+  for (const k8s::ObjectKey& key : distributed_) events_.service_dirty(key.text());
+  if (!own) return;
+  for (const k8s::ObjectKey& key : endpoints_.services_with_zone_hints()) {
+    events_.service_dirty(key.text());
+  }
 }
 
 void ClusterState::set_local_addresses(std::vector<ipvs::LocalAddress> local) {

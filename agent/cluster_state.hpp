@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,7 @@ class ClusterState {
  private:
   void service_changed(const k8s::Service& service);
   void service_removed(const k8s::ObjectKey& key);
+  void zones_changed(bool own);
   void refresh_node_view();
   void list_delivered();
 
@@ -69,6 +71,8 @@ class ClusterState {
   NodeTable nodes_;
   std::vector<ipvs::LocalAddress> local_;
   NodeView node_view_;
+  // With a trafficDistribution: what the zones of Nodes decide.
+  std::set<k8s::ObjectKey> distributed_;
 
   bool wants_pods_ = true;
   int lists_awaited_ = 0;

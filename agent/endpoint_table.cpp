@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "agent/mark_and_sweep.hpp"
+#include "agent/topology.hpp"
 
 namespace agent {
 
@@ -85,10 +86,12 @@ class EndpointTable::SliceSink : public k8s::Sink<k8s::EndpointSlice> {
   MarkAndSweep sweep_;
 };
 
-EndpointTable::EndpointTable(EndpointSource source, std::string node_name, Dirty dirty)
+EndpointTable::EndpointTable(EndpointSource source, std::string node_name, Dirty dirty,
+                             ZoneOf zone_of)
     : source_(source),
       node_name_(std::move(node_name)),
       dirty_(std::move(dirty)),
+      zone_of_(std::move(zone_of)),
       pod_sink_(std::make_unique<PodSink>(*this)),
       slice_sink_(std::make_unique<SliceSink>(*this)) {}
 
@@ -272,6 +275,9 @@ std::uint16_t target_port(const k8s::ServicePort& port,
 void EndpointTable::collect_pods(const k8s::Service& service, ServiceEndpoints& all) const {
   const auto record = services_.find(service.meta.key);
   if (record == services_.end()) return;
+  const bool by_zone = !service.traffic_distribution.empty();
+  const bool by_node = service.traffic_distribution == "PreferSameNode";
+  const std::string_view own_zone = by_zone ? zone_of_(node_name_) : std::string_view();
   index_.pods_of(record->second->member, [&](const LabelIndex::Member& member) {
     const PodRecord& pod = *static_cast<const PodRecord*>(member.id);
     if (pod.finished) return;
@@ -283,6 +289,8 @@ void EndpointTable::collect_pods(const k8s::Service& service, ServiceEndpoints& 
     endpoint.local = pod.node->empty() || *pod.node == node_name_;
     endpoint.pod = pod.key->name;
     endpoint.node = *pod.node;
+    if (by_node) endpoint.node_hint = hint_of(*pod.node, node_name_);
+    if (by_zone) endpoint.zone_hint = hint_of(zone_of_(*pod.node), own_zone);
     for (std::size_t i = 0; i < service.ports.size(); ++i) {
       endpoint.endpoint.port = target_port(service.ports[i], pod.ports);
       if (endpoint.endpoint.port == 0) continue;
@@ -297,6 +305,7 @@ void EndpointTable::collect_pods(const k8s::Service& service, ServiceEndpoints& 
 void EndpointTable::collect_slices(const k8s::Service& service, ServiceEndpoints& all) const {
   const auto list = slices_of_.find(service.meta.key);
   if (list == slices_of_.end()) return;
+  const std::string_view own_zone = zone_of_(node_name_);
   for (const k8s::ObjectKey& key : list->second) {
     const k8s::EndpointSlice& slice = slices_.at(key).slice;
     for (const k8s::SlicePort& slice_port : slice.ports) {
@@ -312,6 +321,8 @@ void EndpointTable::collect_slices(const k8s::Service& service, ServiceEndpoints
                              .serving = e.serving,
                              .terminating = e.terminating,
                              .local = e.node_name.empty() ? false : e.node_name == node_name_,
+                             .node_hint = hint_of(e.node_hints, node_name_),
+                             .zone_hint = hint_of(e.zone_hints, own_zone),
                              .pod = e.pod_name,
                              .node = e.node_name});
       }
@@ -326,6 +337,18 @@ bool EndpointTable::may_drain(const ipvs::Address& address, k8s::UnixSeconds now
     return !pod.deletion || *pod.deletion > now;
   });
   return alive || slices_by_address_.contains(address);
+}
+
+std::set<k8s::ObjectKey> EndpointTable::services_with_zone_hints() const {
+  std::set<k8s::ObjectKey> services;
+  for (const auto& [key, record] : slices_) {
+    const auto& endpoints = record.slice.endpoints;
+    if (std::any_of(endpoints.begin(), endpoints.end(),
+                    [](const auto& e) { return !e.zone_hints.empty(); })) {
+      services.insert({.ns = key.ns, .name = record.slice.service_name});
+    }
+  }
+  return services;
 }
 
 std::string_view EndpointTable::pod_at(const ipvs::Address& address) const {

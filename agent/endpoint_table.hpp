@@ -15,6 +15,9 @@
 // port is looked up in the Pod's own container ports, and a Pod that lacks it is no endpoint of
 // that port.
 //
+// Hints for nodes and zones (agent/topology.hpp) are worked out with the endpoints, from the zones
+// of Nodes as they are then: whoever knows that a zone changed plans those Services anew.
+//
 // Threading: the agent's io_context thread.
 #pragma once
 
@@ -40,7 +43,12 @@ class EndpointTable {
  public:
   using Dirty = std::function<void(const k8s::ObjectKey& service)>;
 
-  EndpointTable(EndpointSource source, std::string node_name, Dirty dirty);
+  // The zone of a Node, "" where it has none or is not known.
+  using ZoneOf = std::function<std::string_view(const std::string& node)>;
+
+  EndpointTable(
+      EndpointSource source, std::string node_name, Dirty dirty,
+      ZoneOf zone_of = [](const std::string&) { return std::string_view(); });
   ~EndpointTable();
 
   k8s::Sink<k8s::Pod>& pods();
@@ -57,6 +65,9 @@ class EndpointTable {
   bool may_drain(const ipvs::Address& address, k8s::UnixSeconds now) const;
   // The Pod that has this address, for labels of metrics; "" where none is known.
   std::string_view pod_at(const ipvs::Address& address) const;
+
+  // Services with an EndpointSlice that has hints for zones: what this node's own zone decides.
+  std::set<k8s::ObjectKey> services_with_zone_hints() const;
 
   std::size_t pod_count() const { return pods_.size(); }
   std::size_t slice_count() const { return slices_.size(); }
@@ -83,6 +94,7 @@ class EndpointTable {
   const EndpointSource source_;
   const std::string node_name_;
   const Dirty dirty_;
+  const ZoneOf zone_of_;
 
   LabelIndex index_;
   std::map<k8s::ObjectKey, std::unique_ptr<PodRecord>> pods_;

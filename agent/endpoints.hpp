@@ -4,6 +4,7 @@
 // EndpointSlices). A value; the planner chooses among them.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,9 @@
 #include "k8s/types.hpp"
 
 namespace agent {
+
+// For which nodes or zones an endpoint is meant, as seen from this node (agent/topology.hpp).
+enum class Hint : std::uint8_t { kNone, kElsewhere, kHere };
 
 // One address and port that may serve one Service port.
 struct ServiceEndpoint {
@@ -22,6 +26,8 @@ struct ServiceEndpoint {
   bool terminating = false;
   // On this node, so that traffic to it never leaves and a pod may meet itself (hairpin).
   bool local = false;
+  Hint node_hint = Hint::kNone;
+  Hint zone_hint = Hint::kNone;
   std::uint32_t weight = 1;
   k8s::UnixSeconds ready_since = 0;  // 0: unknown, long ago
   std::string pod{};   // name of the Pod, "" where it is not one

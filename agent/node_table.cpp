@@ -2,21 +2,42 @@
 #include "agent/node_table.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace agent {
 
+void NodeTable::list_started() {
+  sweep_.list_started();
+  in_list_ = true;
+}
+
 void NodeTable::upsert(k8s::Node node) {
-  node.meta.resource_version.clear();  // moves with every heartbeat
-  auto [place, added] = nodes_.try_emplace(node.meta.key);
-  place->second.mark = sweep_.mark();
-  if (!added && place->second.node == node) return;
-  place->second.node = std::move(node);
-  if (place->first.name == own_name_) own_changed_();
+  const bool own = node.meta.key.name == own_name_;
+  Record& record = nodes_[node.meta.key];
+  record.mark = sweep_.mark();
+  const std::string* zone = shared_zone(node);
+  const bool moved = std::exchange(record.zone, zone) != zone;
+  if (own) {
+    node.meta.resource_version.clear();  // moves with every heartbeat
+    if (own_ != node) {
+      own_ = std::move(node);
+      events_.own_changed();
+    }
+  }
+  if (moved) note_zone_change(own);
 }
 
 void NodeTable::remove(const k8s::ObjectKey& key) {
+  const auto found = nodes_.find(key);
+  if (found == nodes_.end()) return;
   const bool own = key.name == own_name_;
-  if (nodes_.erase(key) > 0 && own) own_changed_();
+  const bool had_zone = found->second.zone != nullptr;
+  nodes_.erase(found);
+  if (own) {
+    own_.reset();
+    events_.own_changed();
+  }
+  if (had_zone) note_zone_change(own);
 }
 
 void NodeTable::keep(const k8s::ObjectKey& key) {
@@ -28,19 +49,38 @@ void NodeTable::list_finished() {
   for (const auto& key : sweep_.unmentioned(nodes_, [](const Record& r) { return r.mark; })) {
     remove(key);
   }
+  in_list_ = false;
+  tell_zone_changes();
 }
 
-const k8s::Node* NodeTable::own() const {
-  const auto found = nodes_.find({.ns = "", .name = own_name_});
-  return found == nodes_.end() ? nullptr : &found->second.node;
+const std::string* NodeTable::shared_zone(const k8s::Node& node) {
+  const auto label = node.meta.labels.find("topology.kubernetes.io/zone");
+  if (label == node.meta.labels.end() || label->second.empty()) return nullptr;
+  return &*zones_.insert(label->second).first;
+}
+
+void NodeTable::note_zone_change(bool own) {
+  zones_changed_ = true;
+  own_zone_changed_ = own_zone_changed_ || own;
+  if (!in_list_) tell_zone_changes();
+}
+
+void NodeTable::tell_zone_changes() {
+  const bool own = std::exchange(own_zone_changed_, false);
+  if (std::exchange(zones_changed_, false)) events_.zones_changed(own);
+}
+
+std::string_view NodeTable::zone_of(const std::string& name) const {
+  const auto found = nodes_.find({.ns = "", .name = name});
+  if (found == nodes_.end() || !found->second.zone) return {};
+  return *found->second.zone;
 }
 
 bool NodeTable::eligible() const {
   if (nodes_.empty()) return true;
-  const k8s::Node* node = own();
-  return node && !node->meta.deletion_timestamp &&
-         std::find(node->taint_keys.begin(), node->taint_keys.end(),
-                   "ToBeDeletedByClusterAutoscaler") == node->taint_keys.end();
+  return own_ && !own_->meta.deletion_timestamp &&
+         std::find(own_->taint_keys.begin(), own_->taint_keys.end(),
+                   "ToBeDeletedByClusterAutoscaler") == own_->taint_keys.end();
 }
 
 }  // namespace agent

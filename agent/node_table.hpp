@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The Nodes of the cluster, as far as this agent cares: its own addresses, and whether traffic
-// should still be sent to it.
+// The Nodes of the cluster, as far as this agent cares: its own addresses, whether traffic should
+// still be sent to it, and in which zone each Node is (label topology.kubernetes.io/zone). Of other
+// Nodes the zone is all that is kept, and an event that leaves it as it was costs nothing more.
 //
 // Threading: the agent's io_context thread.
 #pragma once
 
 #include <functional>
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
-#include <vector>
+#include <string_view>
 
 #include "agent/mark_and_sweep.hpp"
 #include "k8s/sink.hpp"
@@ -18,18 +21,26 @@ namespace agent {
 
 class NodeTable : public k8s::Sink<k8s::Node> {
  public:
-  // `own_changed` is called when something this agent reads of its own Node changed.
-  NodeTable(std::string own_name, std::function<void()> own_changed)
-      : own_name_(std::move(own_name)), own_changed_(std::move(own_changed)) {}
+  struct Events {
+    // Something this agent reads of its own Node changed.
+    std::function<void()> own_changed;
+    // Some Node is in another zone than it was; `own`: this one is. Once per full list, at its end:
+    // thousands of Nodes may come to be known by it.
+    std::function<void(bool own)> zones_changed;
+  };
+  NodeTable(std::string own_name, Events events)
+      : own_name_(std::move(own_name)), events_(std::move(events)) {}
 
-  void list_started() override { sweep_.list_started(); }
+  void list_started() override;
   void upsert(k8s::Node node) override;
   void remove(const k8s::ObjectKey& key) override;
   void keep(const k8s::ObjectKey& key) override;
   void list_finished() override;
 
   // nullptr until it is known.
-  const k8s::Node* own() const;
+  const k8s::Node* own() const { return own_ ? &*own_ : nullptr; }
+  // "" where the Node is not known or says no zone.
+  std::string_view zone_of(const std::string& name) const;
   // As the cluster's autoscaler and load balancers understand it (KEP-3836): the Node exists, is
   // not being deleted and does not carry the taint ToBeDeletedByClusterAutoscaler. True while no
   // Node is known at all, as with a manifest directory that has none.
@@ -37,13 +48,22 @@ class NodeTable : public k8s::Sink<k8s::Node> {
 
  private:
   struct Record {
-    k8s::Node node;
+    const std::string* zone = nullptr;  // in zones_; nullptr: none
     std::uint32_t mark = 0;
   };
+  const std::string* shared_zone(const k8s::Node& node);
+  void note_zone_change(bool own);
+  void tell_zone_changes();
+
   const std::string own_name_;
-  const std::function<void()> own_changed_;
+  const Events events_;
+  std::optional<k8s::Node> own_;
   std::map<k8s::ObjectKey, Record> nodes_;
+  std::set<std::string> zones_;  // shared by many Nodes
   MarkAndSweep sweep_;
+  bool in_list_ = false;
+  bool zones_changed_ = false;
+  bool own_zone_changed_ = false;
 };
 
 }  // namespace agent

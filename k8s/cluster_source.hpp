@@ -3,11 +3,12 @@
 // The Source that speaks to an API server: one reflector per kind that is wanted, side by side.
 //
 // What is asked of the server, per kind:
-//   Services        all of them: which of them concern us is decided from live labels, not by a
-//   selector Pods            status.phase neither Succeeded nor Failed; one that gets there arrives
-//   as a deletion Nodes           all, or only our own EndpointSlices  `selector` mode: those no
-//   endpoint slice controller made (the Services without selector);
-//                   `endpointslice` mode: all but those of headless Services.
+//   Services        all of them: which of them concern us is decided from live labels
+//   Pods            status.phase neither Succeeded nor Failed; one that gets there arrives as a
+//                   deletion
+//   Nodes           all (`selector` mode: their zones make topology hints), or only our own
+//   EndpointSlices  `selector` mode: those no endpoint slice controller made (the Services without
+//                   selector); `endpointslice` mode: all but those of headless Services.
 //                   discovery.k8s.io/v1, or v1beta1 from servers before 1.21
 //
 // Threading: the executor's one thread. Errors: to the FaultHandler; run() ends only by

@@ -158,6 +158,8 @@ k8s::Service arbitrary_service(const std::string& name, int n) {
   if (coin()) service.internal_traffic_policy = k8s::TrafficPolicy::kLocal;
   if (number(0, 3) == 0) service.client_ip_affinity_seconds = 60;
   service.publish_not_ready_addresses = number(0, 3) == 0;
+  service.traffic_distribution =
+      *rc::gen::element<std::string>("", "PreferSameZone", "PreferSameNode");
   return service;
 }
 
@@ -170,6 +172,8 @@ k8s::Pod arbitrary_pod(const std::string& name, int n) {
   return pod;
 }
 
+std::string arbitrary_zone() { return *rc::gen::element<std::string>("zone-a", "zone-b"); }
+
 k8s::EndpointSlice arbitrary_slice(const std::string& name, int services) {
   std::vector<k8s::SliceEndpoint> endpoints;
   for (int i = number(0, 3); i > 0; --i) {
@@ -179,6 +183,8 @@ k8s::EndpointSlice arbitrary_slice(const std::string& name, int services) {
     e.serving = number(0, 3) != 0;
     e.terminating = number(0, 3) == 0;
     e.ready = e.serving && !e.terminating;
+    if (coin()) e.zone_hints = {arbitrary_zone()};
+    if (coin()) e.node_hints = {node_of(n)};
     endpoints.push_back(e);
   }
   return make_slice(name, numbered("svc-", number(0, services - 1)), endpoints);
@@ -208,7 +214,7 @@ constexpr int kServices = 4;
 
 void one_event(Cluster& cluster, Agent& agent) {
   const k8s::Sinks sinks = agent.sinks();
-  switch (number(0, 9)) {
+  switch (number(0, 10)) {
     case 0:
     case 1: {
       const int n = number(0, kServices - 1);
@@ -232,6 +238,10 @@ void one_event(Cluster& cluster, Agent& agent) {
       agent.state().set_local_addresses(cluster.local);
       break;
     case 8:
+      change(cluster.nodes, sinks.nodes,
+             make_node(coin() ? kThisNode : kOtherNode, coin() ? arbitrary_zone() : ""));
+      break;
+    case 9:
       deliver_lists(agent, cluster);
       break;
     default:

@@ -172,3 +172,36 @@ TEST_CASE("a scrape reads the virtual servers of each served port under the port
   CHECK(ports[1].servers ==
         std::vector<ipvs::ServerKey>{{ip("10.96.0.1"), 443}, {ip("192.168.1.1"), 30443}});
 }
+
+TEST_CASE("a Node in another zone concerns the Services with a trafficDistribution") {
+  Fixture f;
+  auto near = make_service("near", {"10.96.0.1"});
+  near.traffic_distribution = "PreferSameZone";
+  f.state.sinks().services->upsert(near);
+  f.state.sinks().services->upsert(make_service("any", {"10.96.0.2"}));
+  f.take_dirty();
+  f.state.sinks().nodes->upsert(make_node(kOtherNode, "zone-a"));
+  CHECK(f.take_dirty() == Names{"default/near"});
+  f.state.sinks().nodes->upsert(make_node(kOtherNode, "zone-a", "192.168.1.7"));
+  CHECK(f.take_dirty().empty());
+  f.state.sinks().nodes->upsert(make_node(kThisNode, "zone-a"));
+  CHECK(f.take_dirty() == Names{"default/near"});
+  near.traffic_distribution.clear();
+  f.state.sinks().services->upsert(near);
+  f.take_dirty();
+  f.state.sinks().nodes->upsert(make_node(kThisNode, "zone-b"));
+  CHECK(f.take_dirty().empty());
+}
+
+TEST_CASE("this node in another zone concerns the Services whose EndpointSlices have zone hints") {
+  Fixture f(EndpointSource::kEndpointSlice);
+  auto hinted = make_slice_endpoint("10.244.0.1");
+  hinted.zone_hints = {"zone-a"};
+  f.state.sinks().slices->upsert(make_slice("near-abc", "near", {hinted}));
+  f.state.sinks().slices->upsert(make_slice("any-abc", "any", {make_slice_endpoint("10.244.0.2")}));
+  f.take_dirty();
+  f.state.sinks().nodes->upsert(make_node(kOtherNode, "zone-a"));
+  CHECK(f.take_dirty().empty());
+  f.state.sinks().nodes->upsert(make_node(kThisNode, "zone-a"));
+  CHECK(f.take_dirty() == Names{"default/near"});
+}

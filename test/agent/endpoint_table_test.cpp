@@ -4,7 +4,10 @@
 #include "agent/endpoint_table.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <map>
 #include <set>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "test/agent/endpoints_text.hpp"
@@ -19,10 +22,13 @@ using agent::EndpointTable;
 // A table with the Services that were added to it.
 struct Fixture {
   std::set<std::string> dirty;
+  std::map<std::string, std::string> zones;  // by Node
   EndpointTable table;
 
   explicit Fixture(EndpointSource source = EndpointSource::kSelector)
-      : table(source, kThisNode, [this](const k8s::ObjectKey& key) { dirty.insert(key.name); }) {}
+      : table(
+            source, kThisNode, [this](const k8s::ObjectKey& key) { dirty.insert(key.name); },
+            [this](const std::string& node) { return std::string_view(zones[node]); }) {}
 
   void add(const k8s::Service& service) { table.add_service(service.meta.key, service.selector); }
   void upsert(k8s::Pod pod) { table.pods().upsert(std::move(pod)); }
@@ -339,4 +345,64 @@ TEST_CASE("connections may finish while a Pod lives, and until the time it was t
   CHECK_FALSE(f.table.may_drain(ip("10.244.0.1"), 1030));
   f.table.pods().remove(key_of("web-1"));
   CHECK_FALSE(f.table.may_drain(ip("10.244.0.1"), 0));
+}
+
+TEST_CASE("trafficDistribution gives Pods the hints that the slice controller would write") {
+  Fixture f;
+  f.zones = {{kThisNode, "zone-a"}, {kOtherNode, "zone-a"}, {"node-3", "zone-b"}};
+  auto service = make_service("web", {"10.96.0.1"});
+  f.add(service);
+  for (const char* n : {"1", "2", "3", "4"}) {
+    k8s::Pod pod = make_pod(std::string("web-") + n, {std::string("10.244.0.") + n});
+    pod.node_name = std::string("node-") + n;
+    f.upsert(pod);
+  }
+  SECTION("nothing without it") {
+    CHECK(f.endpoints(service) ==
+          "10.244.0.1:8080 ready serving local web-1@node-1\n"
+          "10.244.0.2:8080 ready serving web-2@node-2\n"
+          "10.244.0.3:8080 ready serving web-3@node-3\n"
+          "10.244.0.4:8080 ready serving web-4@node-4\n");
+  }
+  SECTION("PreferSameZone, or PreferClose as it was called: the zone it is in") {
+    for (const char* value : {"PreferSameZone", "PreferClose"}) {
+      service.traffic_distribution = value;
+      CHECK(f.endpoints(service) ==
+            "10.244.0.1:8080 ready serving local zone:here web-1@node-1\n"
+            "10.244.0.2:8080 ready serving zone:here web-2@node-2\n"
+            "10.244.0.3:8080 ready serving zone:other web-3@node-3\n"
+            "10.244.0.4:8080 ready serving web-4@node-4\n");
+    }
+  }
+  SECTION("PreferSameNode: its node, too") {
+    service.traffic_distribution = "PreferSameNode";
+    CHECK(f.endpoints(service) ==
+          "10.244.0.1:8080 ready serving local node:here zone:here web-1@node-1\n"
+          "10.244.0.2:8080 ready serving node:other zone:here web-2@node-2\n"
+          "10.244.0.3:8080 ready serving node:other zone:other web-3@node-3\n"
+          "10.244.0.4:8080 ready serving node:other web-4@node-4\n");
+  }
+}
+
+TEST_CASE("an EndpointSlice's own hints are taken, whatever the Service says") {
+  Fixture f(EndpointSource::kEndpointSlice);
+  f.zones = {{kThisNode, "zone-a"}};
+  const auto service = make_service("web", {"10.96.0.1"});
+  f.add(service);
+  auto near = make_slice_endpoint("10.244.0.1");
+  near.zone_hints = {"zone-b", "zone-a"};
+  auto far = make_slice_endpoint("10.244.0.2");
+  far.node_name = kOtherNode;
+  far.zone_hints = {"zone-b"};
+  far.node_hints = {kOtherNode};
+  f.upsert(make_slice("web-abc", "web", {near, far}));
+  f.upsert(make_slice("db-abc", "db", {make_slice_endpoint("10.244.0.3")}));
+  CHECK(f.endpoints(service) ==
+        "10.244.0.1:8080 ready serving local zone:here @node-1\n"
+        "10.244.0.2:8080 ready serving node:other zone:other @node-2\n");
+  CHECK(f.table.services_with_zone_hints() == std::set<k8s::ObjectKey>{key_of("web")});
+  far.zone_hints = {"zone-a"};
+  f.take_dirty();
+  f.upsert(make_slice("web-abc", "web", {near, far}));
+  CHECK(f.take_dirty() == Names{"web"});
 }

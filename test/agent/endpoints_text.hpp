@@ -3,6 +3,7 @@
 // Endpoints as text that a test can state in full, one line each, ordered:
 //
 //   10.244.0.1:8080 ready serving local web-1@node-1
+//   10.244.0.2:8080 ready serving node:other zone:here web-2@node-2
 #pragma once
 
 #include <algorithm>
@@ -21,6 +22,8 @@ inline std::string endpoint_text(const ServiceEndpoint& e) {
   if (e.terminating) text += " terminating";
   if (e.local) text += " local";
   if (e.weight != 1) text += " weight " + std::to_string(e.weight);
+  if (e.node_hint != Hint::kNone) text += e.node_hint == Hint::kHere ? " node:here" : " node:other";
+  if (e.zone_hint != Hint::kNone) text += e.zone_hint == Hint::kHere ? " zone:here" : " zone:other";
   return text + " " + e.pod + "@" + e.node + "\n";
 }
 

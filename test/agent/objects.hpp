@@ -68,6 +68,16 @@ inline k8s::Service make_service(const std::string& name,
   return service;
 }
 
+// A Node, in that zone ("": it says none).
+inline k8s::Node make_node(const std::string& name, const std::string& zone = "",
+                           const std::string& address = "192.168.1.1") {
+  k8s::Node node;
+  node.meta.key = {.ns = "", .name = name};
+  if (!zone.empty()) node.meta.labels["topology.kubernetes.io/zone"] = zone;
+  node.addresses = {{.type = k8s::NodeAddressType::kInternalIp, .address = ip(address)}};
+  return node;
+}
+
 // A ready endpoint on this node.
 inline k8s::SliceEndpoint make_slice_endpoint(const std::string& address,
                                               const std::string& pod = "") {
