@@ -93,9 +93,25 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::LinuxKer
                       if (const auto why = refuse_vip(*access_, service, api_addresses_))
                         fail(*why);
                     },
-                .node_addresses_changed = [this] { sync_.node_addresses_changed(); },
+                .node_addresses_changed =
+                    [this] {
+                      sync_.node_addresses_changed();
+                      health_checks_.set_addresses(
+                          health_check_addresses(config_, cluster_.node_view()));
+                    },
                 .ready = [this] { sync_.sources_ready(); }}),
       sync_(context.get_executor(), kernel, thread_, sync_inputs(), *this, sync_options(config)),
+      health_checks_(context.get_executor(),
+                     {.proxy_healthy =
+                          [this] {
+                            // That a port for metrics is taken is no reason to turn a Service's
+                            // clients away.
+                            HealthInputs inputs = health_inputs();
+                            inputs.bind_faults.clear();
+                            return judge_health(inputs, true).healthy;
+                          },
+                      .warn = [](const std::string& line) { spdlog::warn("{}", line); },
+                      .tell = [](const std::string& line) { spdlog::info("{}", line); }}),
       tasks_(context.get_executor(),
              [this](std::exception_ptr error) {
                try {
@@ -117,6 +133,7 @@ SyncInputs App::sync_inputs() {
           [this](const ipvs::Owner& owner) {
             auto plan = cluster_.plan(owner);
             note_endpoints(owner, plan);
+            note_health_check(owner);
             return plan;
           },
       .may_drain = [this](const ipvs::Endpoint& e) { return cluster_.may_drain(e, unix_now()); },
@@ -133,6 +150,15 @@ void App::note_endpoints(const ipvs::Owner& owner, const std::optional<SyncInput
     spdlog::info("Service {}: no endpoint is ready: connections to it are refused", owner);
   } else if (!empty && without_endpoints_.erase(owner) > 0 && plan) {
     spdlog::info("Service {}: has endpoints again", owner);
+  }
+}
+
+// A load balancer is told of endpoints when they are programmed: at the end of the pass.
+void App::note_health_check(const ipvs::Owner& owner) {
+  const k8s::ObjectKey key = service_key(owner);
+  const auto check = cluster_.health_check(key);
+  if (check || health_checks_.has(key) || planned_health_checks_.contains(key)) {
+    planned_health_checks_[key] = check;
   }
 }
 
@@ -161,6 +187,8 @@ asio::awaitable<void> App::supervise() {
     tasks_.spawn(source_->run());
   }
   start_http();
+  health_checks_.set_addresses(health_check_addresses(config_, cluster_.node_view()));
+  tasks_.spawn(health_checks_.run());
   tasks_.spawn(sync_.run());
   tasks_.spawn(watch_addresses());
   tasks_.spawn(watch_table());
@@ -245,6 +273,7 @@ void App::on_pass(const PassReport& report) {
   last_sync_ = std::chrono::system_clock::now();
   service_changes_pending_ = 0;
   endpoint_changes_pending_ = 0;
+  health_checks_.update(std::exchange(planned_health_checks_, {}));
   metrics_.pass(report.total_seconds, report.planning_seconds, report.kernel_seconds,
                 report.operations,
                 std::chrono::duration<double>(last_sync_.time_since_epoch()).count());

@@ -19,6 +19,7 @@
 
 #include "agent/cluster_state.hpp"
 #include "agent/health.hpp"
+#include "agent/health_check_ports.hpp"
 #include "agent/http_server.hpp"
 #include "agent/kernel_thread.hpp"
 #include "agent/metrics.hpp"
@@ -53,6 +54,7 @@ class App : private SyncObserver {
   void start_http();
   void fail(const std::string& why);
   SyncInputs sync_inputs();
+  void note_health_check(const ipvs::Owner& owner);
   void note_endpoints(const ipvs::Owner& owner, const std::optional<SyncInputs::Plan>& plan);
 
   boost::asio::awaitable<HttpAnswer> answer_metrics();
@@ -78,6 +80,8 @@ class App : private SyncObserver {
   Metrics metrics_;
   ClusterState cluster_;
   SyncLoop sync_;
+  HealthCheckPorts health_checks_;
+  HealthCheckPorts::Changes planned_health_checks_;  // until what was planned is in the kernel
   TaskGroup tasks_;
   boost::asio::steady_timer stop_;
   int exit_code_ = 0;

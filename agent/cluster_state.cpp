@@ -9,12 +9,6 @@
 namespace agent {
 namespace {
 
-// Owner names are ObjectKey::text() of Services, which always have a namespace.
-k8s::ObjectKey key_of(const ipvs::Owner& owner) {
-  const std::size_t slash = owner.find('/');
-  return {.ns = owner.substr(0, slash), .name = owner.substr(slash + 1)};
-}
-
 // What of a Service's plan depends on the node: where its node ports are served, and which of its
 // addresses are the node's own and so not ours to bind.
 bool depends_on(const k8s::Service& service, bool node_ports_moved,
@@ -34,6 +28,11 @@ std::string port_label(const k8s::ServicePort& port) {
 }
 
 }  // namespace
+
+k8s::ObjectKey service_key(const ipvs::Owner& owner) {
+  const std::size_t slash = owner.find('/');
+  return {.ns = owner.substr(0, slash), .name = owner.substr(slash + 1)};
+}
 
 ClusterState::ClusterState(const config::Config& config, Events events)
     : config_(config),
@@ -122,7 +121,7 @@ void ClusterState::refresh_node_view() {
 }
 
 std::optional<SyncInputs::Plan> ClusterState::plan(const ipvs::Owner& owner) const {
-  const k8s::Service* service = services_.find(key_of(owner));
+  const k8s::Service* service = services_.find(service_key(owner));
   if (!service || !is_served(*service)) return std::nullopt;
   const SchedulerDefaults defaults{.scheduler = config_.ipvs_scheduler};
   const PlanOptions options{
@@ -130,6 +129,15 @@ std::optional<SyncInputs::Plan> ClusterState::plan(const ipvs::Owner& owner) con
   return SyncInputs::Plan{
       .since = service->meta.creation_timestamp,
       .plan = plan_service(*service, endpoints_.endpoints_of(*service), node_view_, options)};
+}
+
+std::optional<HealthCheck> ClusterState::health_check(const k8s::ObjectKey& key) const {
+  const k8s::Service* service = services_.find(key);
+  if (!service || !needs_health_check(*service)) return std::nullopt;
+  return HealthCheck{
+      .since = service->meta.creation_timestamp,
+      .port = service->health_check_node_port,
+      .local_endpoints = count_local_endpoints(*service, endpoints_.endpoints_of(*service))};
 }
 
 bool ClusterState::may_drain(const ipvs::Endpoint& endpoint, k8s::UnixSeconds now) const {

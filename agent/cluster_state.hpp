@@ -16,6 +16,7 @@
 
 #include "agent/endpoint_table.hpp"
 #include "agent/first_list.hpp"
+#include "agent/health_check_ports.hpp"
 #include "agent/node_table.hpp"
 #include "agent/node_view.hpp"
 #include "agent/service_table.hpp"
@@ -23,6 +24,9 @@
 #include "agent/traffic_metrics.hpp"
 
 namespace agent {
+
+// Owner names are ObjectKey::text() of Services, which always have a namespace.
+k8s::ObjectKey service_key(const ipvs::Owner& owner);
 
 class ClusterState {
  public:
@@ -40,6 +44,8 @@ class ClusterState {
   k8s::Sinks sinks();
 
   std::optional<SyncInputs::Plan> plan(const ipvs::Owner& service) const;
+  // nullopt: the Service is gone, or needs none.
+  std::optional<HealthCheck> health_check(const k8s::ObjectKey& service) const;
   bool may_drain(const ipvs::Endpoint& endpoint, k8s::UnixSeconds now) const;
   const NodeView& node_view() const { return node_view_; }
   // The interfaces of the node were read again.

@@ -41,9 +41,14 @@ Listening listen(asio::any_io_executor executor, const tcp::endpoint& bind) {
     if (!error) function();
   };
   acceptor.open(bind.protocol(), error);
+  if (error == asio::error::address_family_not_supported && bind.address().is_v6() &&
+      bind.address().is_unspecified()) {
+    return listen(executor, {asio::ip::address_v4::any(), bind.port()});
+  }
   step([&] { acceptor.set_option(tcp::acceptor::reuse_address(true), error); });
   if (bind.address().is_v6() && bind.address().is_unspecified()) {
-    // Both families; a host without IPv4-mapped addresses serves IPv6 alone.
+    // Both families; a host without IPv4-mapped addresses serves IPv6 alone, and one without IPv6
+    // the IPv4 wildcard (above).
     error_code ignored;
     acceptor.set_option(asio::ip::v6_only(false), ignored);
   }
@@ -184,7 +189,8 @@ asio::awaitable<void> HttpServer::Impl::converse(tcp::socket socket) {
 
 asio::awaitable<HttpAnswer> HttpServer::Impl::route(const Request& request) {
   const auto target = std::string_view(request.target().data(), request.target().size());
-  const auto found = routes.find(std::string(path_of(target)));
+  auto found = routes.find(std::string(path_of(target)));
+  if (found == routes.end()) found = routes.find("*");
   if (found == routes.end()) co_return plain(404, "404 Not Found");
   if (request.method() != http::verb::get && request.method() != http::verb::head) {
     HttpAnswer refused = plain(405, "405 Method Not Allowed");

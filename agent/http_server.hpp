@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A small HTTP/1.1 server for /metrics, /healthz, /livez and /proxyMode: GET and HEAD, keep-alive,
-// chunked bodies that are written as they are made. No Beast types here.
+// A small HTTP/1.1 server for /metrics, /healthz, /livez, /proxyMode and health check node ports:
+// GET and HEAD, keep-alive, chunked bodies that are written as they are made. No Beast types here.
 //
 // Threading: the io_context thread. Handlers are coroutines of that thread.
 // Errors: a port in use is not fatal: serve() retries every 5 s and tells on_bind each time it
@@ -46,7 +46,7 @@ class HttpServer {
     // "" when listening, else why not.
     std::function<void(const std::string& fault)> on_bind;
   };
-  // `routes`: exact path (without query) to handler.
+  // `routes`: exact path (without query) to handler; "*": every other path.
   HttpServer(boost::asio::any_io_executor executor, Options options,
              std::map<std::string, HttpHandler> routes);
   ~HttpServer();

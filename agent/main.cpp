@@ -3,8 +3,10 @@
 // kube-ipvs: reads what the operator wants, checks that the kernel can do it, runs the agent.
 #include <malloc.h>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -54,6 +56,14 @@ int clean_up() {
   return 0;
 }
 
+// Every health check node port takes a descriptor, and 1024 is the usual limit.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = std::max(limit.rlim_cur, std::min<rlim_t>(limit.rlim_max, 65536));
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int run_agent(const config::Config& config) {
   std::optional<k8s::ApiAccess> access;
   if (config.manifests.empty()) {
@@ -84,6 +94,7 @@ int run_agent(const config::Config& config) {
   spdlog::info("kube-ipvs {} on node {}, {}, scheduler {}", KUBE_IPVS_VERSION, config.node_name,
                access ? "API server " + access->url() : "manifests in " + config.manifests,
                config.ipvs_scheduler);
+  raise_descriptor_limit();
   boost::asio::io_context context(1);
   agent::App app(context, config, kernel, std::move(access));
   return app.run();

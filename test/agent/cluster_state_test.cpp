@@ -205,3 +205,22 @@ TEST_CASE("this node in another zone concerns the Services whose EndpointSlices 
   f.state.sinks().nodes->upsert(make_node(kThisNode, "zone-a"));
   CHECK(f.take_dirty() == Names{"default/near"});
 }
+
+TEST_CASE("a Service's health check counts what its Pods say of this node") {
+  Fixture f;
+  auto service = make_service("web", {"10.96.0.1"});
+  service.type = k8s::ServiceType::kLoadBalancer;
+  service.health_check_node_port = 31000;
+  service.meta.creation_timestamp = 7;
+  f.state.sinks().services->upsert(service);
+  CHECK_FALSE(f.state.health_check(key_of("web")));
+  CHECK_FALSE(f.state.health_check(key_of("none")));
+  service.external_traffic_policy = k8s::TrafficPolicy::kLocal;
+  f.state.sinks().services->upsert(service);
+  f.state.sinks().pods->upsert(make_pod("web-1", {"10.244.0.1"}));
+  k8s::Pod other = make_pod("web-2", {"10.244.1.1"});
+  other.node_name = kOtherNode;
+  f.state.sinks().pods->upsert(other);
+  CHECK(f.state.health_check(key_of("web")) ==
+        agent::HealthCheck{.since = 7, .port = 31000, .local_endpoints = 1});
+}

@@ -67,12 +67,11 @@ asio::awaitable<void> talk(std::uint16_t port, std::string request, std::string&
 
 class Fixture {
  public:
-  explicit Fixture(HttpServer::Options options = {.name = "test", .bind = loopback(0)}) {
+  explicit Fixture(HttpServer::Options options = {.name = "test", .bind = loopback(0)},
+                   std::map<std::string, agent::HttpHandler> routes = {
+                       {"/hello", hello}, {"/unwell", unwell}, {"/stream", streamed}}) {
     options.on_bind = [this](const std::string& fault) { binds.push_back(fault); };
-    server = std::make_unique<HttpServer>(
-        context.get_executor(), options,
-        std::map<std::string, agent::HttpHandler>{
-            {"/hello", hello}, {"/unwell", unwell}, {"/stream", streamed}});
+    server = std::make_unique<HttpServer>(context.get_executor(), options, std::move(routes));
     asio::co_spawn(context, server->serve(),
                    asio::bind_cancellation_slot(stop_.slot(), [this](std::exception_ptr e) {
                      ended = true;
@@ -167,6 +166,12 @@ TEST_CASE("an unknown path is 404 and a method other than GET and HEAD is 405") 
       f.exchange("DELETE /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   CHECK(refused.starts_with("HTTP/1.1 405 Method Not Allowed\r\n"));
   CHECK(refused.find("Allow: GET, HEAD\r\n") != std::string::npos);
+}
+
+TEST_CASE("a handler for every other path leaves those with their own alone") {
+  Fixture f({.name = "test", .bind = loopback(0)}, {{"/unwell", unwell}, {"*", hello}});
+  CHECK(f.get("/any/path?x").find("X-Target: /any/path?x\r\n") != std::string::npos);
+  CHECK(f.get("/unwell").starts_with("HTTP/1.1 503"));
 }
 
 TEST_CASE("a body that is made piece by piece is sent in chunks") {
