@@ -121,6 +121,9 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::LinuxKer
                }
              }),
       stop_(context),
+      client_(access_ ? std::make_unique<k8s::ApiClient>(context.get_executor(), *access_)
+                      : nullptr),
+      recorder_(context.get_executor(), client_.get(), event_options()),
       started_(std::chrono::steady_clock::now()) {
   stop_.expires_at(asio::steady_timer::time_point::max());
 }
@@ -132,6 +135,7 @@ SyncInputs App::sync_inputs() {
       .plan =
           [this](const ipvs::Owner& owner) {
             auto plan = cluster_.plan(owner);
+            if (!plan) told_.forget(owner);
             note_endpoints(owner, plan);
             note_health_check(owner);
             return plan;
@@ -182,6 +186,9 @@ asio::awaitable<void> App::supervise() {
   if (access_) {
     make_source();
     tasks_.spawn(learn_api_addresses());
+    tasks_.spawn(recorder_.run());
+    recorder_.note(subject_of_node(config_.node_name), "Starting", "Start",
+                   "kube-ipvs " KUBE_IPVS_VERSION);
   } else {
     make_source();
     tasks_.spawn(source_->run());
@@ -215,7 +222,6 @@ void App::make_source() {
                                                     std::move(options), on_fault);
     return;
   }
-  client_ = std::make_unique<k8s::ApiClient>(context_.get_executor(), *access_);
   // The zones of the other Nodes make the hints that EndpointSlices already carry.
   const bool slices = config_.endpoint_source == config::EndpointSource::kEndpointSlice;
   k8s::ClusterOptions options{.endpoint_source = config_.endpoint_source,
@@ -298,17 +304,6 @@ void App::on_failure(const ipvs::Failure& failure) {
   const std::string why = failure.error_number > 0 ? ::strerror(failure.error_number) : "no answer";
   spdlog::warn("{}{}: {}; trying again",
                failure.owner.empty() ? "" : "Service " + failure.owner + ": ", failure.what, why);
-}
-
-void App::on_conflict(const Reconciler::Conflict& conflict) {
-  const std::string holder =
-      conflict.holder.empty() ? "a virtual server that is not ours" : "Service " + conflict.holder;
-  const std::string line = "Service " + conflict.owner + ": " + conflict.key.text() +
-                           " is taken by " + holder + ": not served there";
-  // The same conflict comes up at every change of the Service; it is told once.
-  if (!conflicts_told_.insert(line).second) return;
-  metrics_.conflict();
-  spdlog::warn("{}", line);
 }
 
 void App::on_drift(const std::string& kind, const std::string& what) {

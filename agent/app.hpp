@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "agent/cluster_state.hpp"
+#include "agent/event_recorder.hpp"
 #include "agent/health.hpp"
 #include "agent/health_check_ports.hpp"
 #include "agent/http_server.hpp"
@@ -25,6 +26,7 @@
 #include "agent/metrics.hpp"
 #include "agent/sync_loop.hpp"
 #include "agent/task_group.hpp"
+#include "agent/told.hpp"
 #include "config/config.hpp"
 #include "ipvs/linux_kernel.hpp"
 #include "k8s/cluster_source.hpp"
@@ -42,6 +44,12 @@ class App : private SyncObserver {
   // Runs until SIGTERM or SIGINT (0) or a fault that no retry mends (1).
   int run();
 
+  // Something about a Service that its owner should know: a warning in the log and an Event, once
+  // for each reason and note until the Service is gone. True where it was told just now. `reason`
+  // and `action` as in agent/event_recorder.hpp; `note` goes on from "Service ns/name: ".
+  bool tell_service(const ipvs::Owner& owner, std::string reason, std::string action,
+                    std::string note);
+
  private:
   boost::asio::awaitable<void> supervise();
   boost::asio::awaitable<void> learn_api_addresses();
@@ -55,6 +63,7 @@ class App : private SyncObserver {
   void fail(const std::string& why);
   SyncInputs sync_inputs();
   void note_health_check(const ipvs::Owner& owner);
+  EventRecorder::Options event_options();
   void note_endpoints(const ipvs::Owner& owner, const std::optional<SyncInputs::Plan>& plan);
 
   boost::asio::awaitable<HttpAnswer> answer_metrics();
@@ -86,12 +95,13 @@ class App : private SyncObserver {
   boost::asio::steady_timer stop_;
   int exit_code_ = 0;
 
-  std::unique_ptr<k8s::ApiClient> client_;
+  std::unique_ptr<k8s::ApiClient> client_;  // none with --manifests
+  EventRecorder recorder_;
   std::unique_ptr<k8s::Source> source_;
   std::vector<k8s::Address> api_addresses_;
   std::vector<std::unique_ptr<HttpServer>> servers_;
   std::map<std::string, std::string> bind_faults_;  // by server
-  std::set<std::string> conflicts_told_;
+  Told told_;
   std::set<ipvs::Owner> without_endpoints_;
   std::size_t service_changes_pending_ = 0;
   std::size_t endpoint_changes_pending_ = 0;

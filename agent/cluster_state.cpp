@@ -120,8 +120,12 @@ void ClusterState::refresh_node_view() {
   });
 }
 
+const k8s::Service* ClusterState::service(const ipvs::Owner& owner) const {
+  return services_.find(service_key(owner));
+}
+
 std::optional<SyncInputs::Plan> ClusterState::plan(const ipvs::Owner& owner) const {
-  const k8s::Service* service = services_.find(service_key(owner));
+  const k8s::Service* service = this->service(owner);
   if (!service || !is_served(*service)) return std::nullopt;
   const SchedulerDefaults defaults{.scheduler = config_.ipvs_scheduler};
   const PlanOptions options{

@@ -47,6 +47,8 @@ class ClusterState {
   // nullopt: the Service is gone, or needs none.
   std::optional<HealthCheck> health_check(const k8s::ObjectKey& service) const;
   bool may_drain(const ipvs::Endpoint& endpoint, k8s::UnixSeconds now) const;
+  // nullptr where there is no such Service.
+  const k8s::Service* service(const ipvs::Owner& owner) const;
   const NodeView& node_view() const { return node_view_; }
   // The interfaces of the node were read again.
   void set_local_addresses(std::vector<ipvs::LocalAddress> local);

@@ -92,6 +92,8 @@ struct Metrics::Impl {
       "Virtual servers a Service goes without because another holds the address and port.");
   Counters& source_faults = counters("kube_ipvs_source_faults_total",
       "Faults met at the API server or in manifests, by kind.");
+  Counters& events = counters("kube_ipvs_events_total",
+      "Kubernetes Events by what became of them: posted, dropped, failed.");
 
   prometheus::Gauge& desired_servers = gauge("kube_ipvs_desired_virtual_servers", "Virtual servers wanted.");
   prometheus::Gauge& desired_destinations = gauge("kube_ipvs_desired_destinations", "Destinations wanted.");
@@ -153,6 +155,10 @@ void Metrics::conflict() { impl_->conflicts.Increment(); }
 
 void Metrics::source_fault(const std::string& kind) {
   impl_->source_faults.Add({{"kind", kind}}).Increment();
+}
+
+void Metrics::event(const std::string& result) {
+  impl_->events.Add({{"result", result}}).Increment();
 }
 
 void Metrics::health_answered(bool livez, int code) {

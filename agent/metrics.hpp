@@ -21,6 +21,8 @@
 //   kube_ipvs_drift_corrected_total                          counter{kind}
 //   kube_ipvs_conflicts_total                                counter
 //   kube_ipvs_source_faults_total                            counter{kind}
+//   kube_ipvs_events_total                                   counter{result}: posted, dropped,
+//   failed
 //   kube_ipvs_desired_virtual_servers, _desired_destinations, _desired_addresses            gauge
 //   kube_ipvs_programmed_virtual_servers, _programmed_destinations, _programmed_addresses   gauge
 //   kube_ipvs_draining_virtual_servers, kube_ipvs_foreign_virtual_servers, kube_ipvs_failing_keys
@@ -51,6 +53,7 @@ class Metrics {
   void drift(const std::string& kind);
   void conflict();
   void source_fault(const std::string& kind);
+  void event(const std::string& result);
   void health_answered(bool livez, int code);
 
   // Set just before each scrape.

@@ -40,6 +40,7 @@ void exercise(Metrics& metrics) {
   metrics.drift("server");
   metrics.conflict();
   metrics.source_fault("decode");
+  metrics.event("posted");
   metrics.health_answered(false, 200);
   metrics.health_answered(true, 503);
 }
@@ -59,6 +60,7 @@ TEST_CASE("the names and types are these; dashboards depend on them") {
             "kube_ipvs_draining_virtual_servers gauge",
             "kube_ipvs_drift_corrected_total counter",
             "kube_ipvs_endpointslices gauge",
+            "kube_ipvs_events_total counter",
             "kube_ipvs_failing_keys gauge",
             "kube_ipvs_foreign_virtual_servers gauge",
             "kube_ipvs_kernel_errors_total counter",
@@ -102,6 +104,7 @@ TEST_CASE("each event is counted under its labels") {
         R"(kube_ipvs_drift_corrected_total{kind="server"} 1)",
         R"(kube_ipvs_drift_corrected_total{kind="table"} 1)",
         R"(kube_ipvs_source_faults_total{kind="decode"} 1)",
+        R"(kube_ipvs_events_total{result="posted"} 1)",
         R"(kubeproxy_proxy_healthz_total{code="200"} 1)",
         R"(kubeproxy_proxy_livez_total{code="503"} 1)", "kube_ipvs_kernel_operations_total 12",
         "kube_ipvs_conflicts_total 1", "kubeproxy_sync_proxy_rules_service_changes_total 1",

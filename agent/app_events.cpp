@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the agent tells people about Services: a line in the log and a Kubernetes Event, once.
+#include <spdlog/spdlog.h>
+
+#include "agent/app.hpp"
+
+namespace agent {
+namespace {
+
+const char* result_name(EventRecorder::Result result) {
+  switch (result) {
+    case EventRecorder::Result::kPosted:
+      return "posted";
+    case EventRecorder::Result::kDropped:
+      return "dropped";
+    case EventRecorder::Result::kFailed:
+      return "failed";
+  }
+  return "failed";
+}
+
+}  // namespace
+
+EventRecorder::Options App::event_options() {
+  return {
+      .node_name = config_.node_name,
+      .on_result = [this](EventRecorder::Result result) { metrics_.event(result_name(result)); },
+      .on_fault = [](const std::string& line) { spdlog::warn("{}", line); }};
+}
+
+bool App::tell_service(const ipvs::Owner& owner, std::string reason, std::string action,
+                       std::string note) {
+  if (!told_.first(owner, reason, note)) return false;
+  spdlog::warn("Service {}: {}", owner, note);
+  if (const k8s::Service* service = cluster_.service(owner)) {
+    recorder_.warn(subject_of(*service), std::move(reason), std::move(action), std::move(note));
+  }
+  return true;
+}
+
+// The same conflict comes up at every change of the Service.
+void App::on_conflict(const Reconciler::Conflict& conflict) {
+  const std::string holder =
+      conflict.holder.empty() ? "a virtual server that is not ours" : "Service " + conflict.holder;
+  const bool first =
+      tell_service(conflict.owner, "AddressTaken", "Claim",
+                   conflict.key.text() + " is taken by " + holder + ": not served there");
+  if (first) metrics_.conflict();
+}
+
+}  // namespace agent
