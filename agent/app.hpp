@@ -27,6 +27,8 @@
 #include "agent/sync_loop.hpp"
 #include "agent/task_group.hpp"
 #include "agent/told.hpp"
+#include "agent/traffic_history.hpp"
+#include "agent/traffic_metrics.hpp"
 #include "config/config.hpp"
 #include "ipvs/linux_kernel.hpp"
 #include "k8s/cluster_source.hpp"
@@ -68,7 +70,9 @@ class App : private SyncObserver {
 
   boost::asio::awaitable<HttpAnswer> answer_metrics();
   boost::asio::awaitable<void> stream_metrics(BodyWriter write);
-  boost::asio::awaitable<std::vector<PortTraffic>> read_traffic();
+  boost::asio::awaitable<TrafficPage> read_traffic();
+  void add_traffic(TrafficHistory::Look look, ClusterState::PortToRead& port,
+                   const std::vector<ipvs::ServerReading>& readings, TrafficPage& page);
   boost::asio::awaitable<HttpAnswer> answer_health(bool livez);
   Metrics::Gauges gauges() const;
   HealthInputs health_inputs() const;
@@ -91,6 +95,7 @@ class App : private SyncObserver {
   SyncLoop sync_;
   HealthCheckPorts health_checks_;
   HealthCheckPorts::Changes planned_health_checks_;  // until what was planned is in the kernel
+  TrafficHistory traffic_history_;
   TaskGroup tasks_;
   boost::asio::steady_timer stop_;
   int exit_code_ = 0;

@@ -109,20 +109,18 @@ asio::awaitable<void> App::stream_metrics(BodyWriter write) {
   const std::string own = metrics_.text();
   co_await write(own);
   {
-    const std::vector<PortTraffic> traffic = co_await read_traffic();
-    const PodName pod_name = [this](const ipvs::Address& address) {
-      return cluster_.pod_at(address);
-    };
-    co_await write_traffic(traffic, pod_name, write);
+    const TrafficPage page = co_await read_traffic();
+    co_await page.write(write);
   }
-  // Megabytes at a large table, not needed again for many seconds.
+  // A megabyte or more at a large table, not needed again for many seconds.
   ::malloc_trim(0);
 }
 
-asio::awaitable<std::vector<PortTraffic>> App::read_traffic() {
+// What cannot be read is left out: a gap, rather than counters that go back to 0.
+asio::awaitable<TrafficPage> App::read_traffic() {
+  const TrafficHistory::Look look = traffic_history_.start_look();
   std::vector<ClusterState::PortToRead> ports = cluster_.ports_to_read();
-  std::vector<PortTraffic> traffic;
-  traffic.reserve(ports.size());
+  TrafficPage page;
   std::vector<ipvs::ServerKey> keys;
   for (std::size_t first = 0; first < ports.size();) {
     keys.clear();
@@ -130,28 +128,40 @@ asio::awaitable<std::vector<PortTraffic>> App::read_traffic() {
     for (; last < ports.size() && (last == first || keys.size() < kReadAtOnce); ++last) {
       // Only what is ours: a virtual server another Service has, or nobody of us, is not this
       // port's traffic.
+      const ipvs::Owner service = ports[last].port.ns + "/" + ports[last].port.service;
       for (const ipvs::ServerKey& key : ports[last].servers) {
         const ipvs::Owner* owner = sync_.reconciler().desired().owner_of(key);
-        if (owner && *owner == ports[last].port.ns + "/" + ports[last].port.service)
-          keys.push_back(key);
+        if (owner && *owner == service) keys.push_back(key);
       }
     }
     const auto readings = co_await thread_.run([&] { return kernel_.read_servers(keys); });
     for (; first < last; ++first) {
-      PortTraffic& port = ports[first].port;
       if (readings) {
-        for (const ipvs::ServerReading& reading : *readings) {
-          const auto& servers = ports[first].servers;
-          if (std::find(servers.begin(), servers.end(), reading.settings.key) != servers.end()) {
-            add_reading(port, reading);
-          }
-        }
+        add_traffic(look, ports[first], *readings, page);
+      } else {
+        traffic_history_.keep(look, ports[first].port);
       }
-      traffic.push_back(std::move(port));
       ports[first] = {};
     }
   }
-  co_return traffic;
+  traffic_history_.finish_look(look);
+  co_return page;
+}
+
+void App::add_traffic(TrafficHistory::Look look, ClusterState::PortToRead& port,
+                      const std::vector<ipvs::ServerReading>& readings, TrafficPage& page) {
+  const PodName pod_name = [this](const ipvs::Address& address) {
+    return cluster_.pod_at(address);
+  };
+  std::vector<const ipvs::ServerReading*> own;
+  for (const ipvs::ServerReading& reading : readings) {
+    const auto& servers = port.servers;
+    if (std::find(servers.begin(), servers.end(), reading.settings.key) == servers.end()) continue;
+    own.push_back(&reading);
+    add_reading(port.port, reading, pod_name);
+  }
+  traffic_history_.carry_on(look, port.port, own, [&] { return cluster_.endpoints_of(port); });
+  page.add(port.port);
 }
 
 }  // namespace agent

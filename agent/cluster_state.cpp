@@ -153,18 +153,31 @@ std::vector<ClusterState::PortToRead> ClusterState::ports_to_read() const {
   services_.for_each([&](const k8s::Service& service) {
     if (!is_served(service)) return;
     const std::size_t first = all.size();
-    for (const k8s::ServicePort& port : service.ports) {
+    for (std::size_t index = 0; index < service.ports.size(); ++index) {
+      const k8s::ServicePort& port = service.ports[index];
       all.push_back({.port = {.ns = service.meta.key.ns,
                               .service = service.meta.key.name,
                               .port = port_label(port),
                               .protocol = to_ipvs(port.protocol)},
-                     .servers = {}});
+                     .servers = {},
+                     .index = index});
     }
     for (const ServerOfPort& server : servers_of(service, node_view_)) {
       all[first + server.port_index].servers.push_back(server.key);
     }
   });
   return all;
+}
+
+std::vector<EndpointTraffic> ClusterState::endpoints_of(const PortToRead& port) const {
+  const k8s::Service* service = services_.find({.ns = port.port.ns, .name = port.port.service});
+  if (!service || port.index >= service->ports.size()) return {};
+  const ServiceEndpoints all = endpoints_.endpoints_of(*service);
+  std::vector<EndpointTraffic> found;
+  for (const ServiceEndpoint& e : all[port.index]) {
+    found.push_back({.endpoint = e.endpoint, .pod = pod_at(e.endpoint.address)});
+  }
+  return found;
 }
 
 }  // namespace agent

@@ -57,8 +57,12 @@ class ClusterState {
   struct PortToRead {
     PortTraffic port;
     std::vector<ipvs::ServerKey> servers;
+    std::size_t index = 0;  // of the port, in the Service
   };
   std::vector<PortToRead> ports_to_read() const;
+  // The endpoints such a port has now, whether traffic goes to them or not, with their Pods;
+  // without counters.
+  std::vector<EndpointTraffic> endpoints_of(const PortToRead& port) const;
   std::string_view pod_at(const ipvs::Address& address) const { return endpoints_.pod_at(address); }
 
   const ServiceTable& services() const { return services_; }

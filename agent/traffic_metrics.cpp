@@ -4,13 +4,15 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstring>
 
 namespace agent {
 namespace {
 
 namespace asio = boost::asio;
 
-constexpr std::size_t kPiece = 32 * 1024;
+constexpr std::size_t kPiece = 64 * 1024;
+constexpr std::size_t kDigits = 20;  // of the greatest 64-bit number
 
 const char* name_of(ipvs::Protocol protocol) {
   switch (protocol) {
@@ -38,143 +40,228 @@ constexpr std::array<CounterFamily, 5> kCounters{{
     {"bytes_out_total", "Bytes to clients", &ipvs::Counters::bytes_out},
 }};
 
-struct GaugeFamily {
-  const char* name;
-  const char* help;
-  std::uint32_t EndpointTraffic::*value;
-};
-
-constexpr std::array<GaugeFamily, 3> kGauges{{
-    {"active_connections", "Connections established", &EndpointTraffic::active_connections},
-    {"inactive_connections", "Connections being opened or closed",
-     &EndpointTraffic::inactive_connections},
-    {"weight", "Weight in scheduling; 0: no new connections", &EndpointTraffic::weight},
-}};
-
-// Collects lines, and hands them on when there is a piece's worth.
+// Collects lines in one buffer, handed on when the next line does not fit. A scrape is some 100,000
+// lines: a line is two copies and a number, with no allocation and no coroutine of its own.
 class Text {
  public:
-  explicit Text(const TextWriter& write) : write_(write) { buffer_.reserve(kPiece + 1024); }
+  explicit Text(const TextWriter& write) : write_(write), buffer_(kPiece, '\0') {}
 
-  void head(const std::string& name, const char* help, const char* scope, const char* type) {
-    buffer_ +=
-        "# HELP " + name + " " + help + ", " + scope + ".\n# TYPE " + name + " " + type + "\n";
+  void append(std::string_view text) { at_ = copy(room(text.size()), text); }
+  // Both parts of the labels, and the value.
+  void sample(std::string_view first, std::string_view second, std::uint64_t value) {
+    char* at = room(first.size() + second.size() + kDigits + 1);
+    at = copy(copy(at, first), second);
+    at = std::to_chars(at, at + kDigits, value).ptr;
+    *at++ = '\n';
+    at_ = at;
   }
-  void sample(const std::string& name, std::string_view labels, std::uint64_t value) {
-    buffer_ += name;
-    buffer_ += '{';
-    buffer_ += labels;
-    buffer_ += "} ";
-    std::array<char, 20> digits{};
-    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
-    buffer_.append(digits.data(), end);
-    buffer_ += '\n';
-  }
-  asio::awaitable<void> flush_if_full() {
-    if (buffer_.size() >= kPiece) co_await flush();
-  }
+  // Whether a sample with labels of `size` altogether would go beyond a piece.
+  bool is_full(std::size_t size) const { return used() + size + kDigits + 1 > kPiece; }
   asio::awaitable<void> flush() {
-    if (buffer_.empty()) co_return;
-    co_await write_(buffer_);
-    buffer_.clear();
+    if (used() == 0) co_return;
+    const std::string_view piece(buffer_.data(), used());
+    at_ = nullptr;
+    co_await write_(piece);
   }
 
  private:
+  std::size_t used() const {
+    return at_ ? static_cast<std::size_t>(at_ - buffer_.data()) : std::size_t{0};
+  }
+  // Where the next `size` bytes go. Only a line that is longer than a piece makes the buffer grow.
+  char* room(std::size_t size) {
+    const std::size_t before = used();
+    if (before + size > buffer_.size()) buffer_.resize(before + size);
+    return buffer_.data() + before;
+  }
+  static char* copy(char* at, std::string_view text) {
+    std::memcpy(at, text.data(), text.size());
+    return at + text.size();
+  }
+
   const TextWriter& write_;
   std::string buffer_;
+  char* at_ = nullptr;  // in buffer_; nullptr: its begin
 };
 
-std::string port_labels(const PortTraffic& port) {
-  return "namespace=\"" + escape_label(port.ns) + "\",service=\"" + escape_label(port.service) +
-         "\",port=\"" + escape_label(port.port) + "\",protocol=\"" + name_of(port.protocol) + "\"";
+std::string family_head(const std::string& name, const char* help, const char* scope,
+                        const char* type) {
+  return "# HELP " + name + " " + help + ", " + scope + ".\n# TYPE " + name + " " + type + "\n";
 }
 
-// Builds the labels of an endpoint behind those of its port, in the same string.
-void set_endpoint(std::string& labels, std::size_t port_length, const EndpointTraffic& endpoint,
-                  const PodName& pod_name) {
-  labels.resize(port_length);
-  labels += ",endpoint=\"";
-  labels += endpoint.endpoint.text();
-  labels += "\",pod=\"";
-  labels += escape_label(pod_name(endpoint.endpoint.address));
-  labels += '"';
-}
-
-// One family over all endpoints of all ports.
-template <typename Value>
-asio::awaitable<void> write_endpoints(const std::vector<PortTraffic>& ports,
-                                      const PodName& pod_name, const std::string& name, Value value,
-                                      Text& text) {
-  for (const PortTraffic& port : ports) {
-    std::string labels = port_labels(port);
-    const std::size_t length = labels.size();
-    for (const EndpointTraffic& endpoint : port.endpoints) {
-      set_endpoint(labels, length, endpoint, pod_name);
-      text.sample(name, labels, value(endpoint));
-      co_await text.flush_if_full();
-    }
+void append_escaped(std::string& to, std::string_view value) {
+  const auto is_special = [](char c) { return c == '\n' || c == '\\' || c == '"'; };
+  if (std::none_of(value.begin(), value.end(), is_special)) {
+    to += value;
+    return;
   }
+  for (const char c : value) {
+    if (c == '\n') {
+      to += "\\n";
+      continue;
+    }
+    if (c == '\\' || c == '"') to += '\\';
+    to += c;
+  }
+}
+
+void append_label(std::string& to, std::string_view name, std::string_view value) {
+  to += name;
+  to += "=\"";
+  append_escaped(to, value);
+  to += '"';
+}
+
+void append_number(std::string& to, unsigned value) {
+  std::array<char, 10> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+  to.append(digits.data(), end);
+}
+
+// Endpoint::text(), for IPv4 without inet_ntop and its sprintf: once for every endpoint at each
+// scrape.
+void append_endpoint(std::string& to, const ipvs::Endpoint& endpoint) {
+  if (!endpoint.address.is_v4()) {
+    to += endpoint.text();
+    return;
+  }
+  char separator = '.';
+  const auto bytes = endpoint.address.to_v4().to_bytes();
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    append_number(to, bytes[i]);
+    if (i + 1 == bytes.size()) separator = ':';
+    to += separator;
+  }
+  append_number(to, endpoint.port);
+}
+
+void append_port_labels(std::string& to, const PortTraffic& port) {
+  append_label(to, "namespace", port.ns);
+  append_label(to, ",service", port.service);
+  append_label(to, ",port", port.port);
+  append_label(to, ",protocol", name_of(port.protocol));
 }
 
 }  // namespace
 
 std::string escape_label(std::string_view value) {
   std::string escaped;
-  escaped.reserve(value.size());
-  for (const char c : value) {
-    if (c == '\n') {
-      escaped += "\\n";
-      continue;
-    }
-    if (c == '\\' || c == '"') escaped += '\\';
-    escaped += c;
-  }
+  append_escaped(escaped, value);
   return escaped;
 }
 
-void add_reading(PortTraffic& port, const ipvs::ServerReading& reading) {
-  const auto add = [](ipvs::Counters& sum, const ipvs::Counters& counters) {
-    for (const CounterFamily& family : kCounters) sum.*family.value += counters.*family.value;
-  };
-  add(port.counters, reading.counters);
+void add_counters(ipvs::Counters& sum, const ipvs::Counters& counters) {
+  for (const CounterFamily& family : kCounters) sum.*family.value += counters.*family.value;
+}
+
+std::vector<EndpointTraffic>::const_iterator find_endpoint(const PortTraffic& port,
+                                                           const ipvs::Endpoint& endpoint) {
+  return std::lower_bound(
+      port.endpoints.begin(), port.endpoints.end(), endpoint,
+      [](const EndpointTraffic& t, const ipvs::Endpoint& e) { return t.endpoint < e; });
+}
+
+void add_reading(PortTraffic& port, const ipvs::ServerReading& reading, const PodName& pod_name) {
+  add_counters(port.counters, reading.counters);
+  if (port.endpoints.empty()) port.endpoints.reserve(reading.destinations.size());
   for (const ipvs::DestinationReading& d : reading.destinations) {
     const ipvs::Endpoint& endpoint = d.destination.endpoint;
-    auto place = std::lower_bound(
-        port.endpoints.begin(), port.endpoints.end(), endpoint,
-        [](const EndpointTraffic& t, const ipvs::Endpoint& e) { return t.endpoint < e; });
+    const auto found = find_endpoint(port, endpoint);
+    auto place = port.endpoints.begin() + (found - port.endpoints.cbegin());
     if (place == port.endpoints.end() || place->endpoint != endpoint) {
-      place = port.endpoints.insert(place, {.endpoint = endpoint});
+      place =
+          port.endpoints.insert(place, {.endpoint = endpoint, .pod = pod_name(endpoint.address)});
     }
-    add(place->counters, d.counters);
+    add_counters(place->counters, d.counters);
     place->active_connections += d.active_connections;
     place->inactive_connections += d.inactive_connections;
     place->weight = d.destination.weight;
   }
 }
 
-asio::awaitable<void> write_traffic(const std::vector<PortTraffic>& ports, const PodName& pod_name,
-                                    const TextWriter& write) {
-  Text text(write);
-  for (const CounterFamily& family : kCounters) {
+void TrafficPage::add(const PortTraffic& port) {
+  Port& added = ports_.emplace_back();
+  added.counters = port.counters;
+  added.rows.reserve(port.endpoints.size());
+  scratch_.clear();
+  append_port_labels(scratch_, port);
+  added.labels_end = static_cast<std::uint32_t>(scratch_.size());
+  for (const EndpointTraffic& e : port.endpoints) {
+    scratch_ += ",endpoint=\"";
+    append_endpoint(scratch_, e.endpoint);
+    scratch_ += '"';
+    append_label(scratch_, ",pod", e.pod);
+    scratch_ += "} ";
+    added.rows.push_back({.counters = e.counters,
+                          .active_connections = e.active_connections,
+                          .inactive_connections = e.inactive_connections,
+                          .weight = e.weight,
+                          .labels_end = static_cast<std::uint32_t>(scratch_.size())});
+  }
+  added.labels.assign(scratch_);  // of just that size
+}
+
+// One metric family each, over all ports.
+struct TrafficPage::Families {
+  const std::vector<Port>& ports;
+  Text& text;
+
+  asio::awaitable<void> of_ports(const CounterFamily& family) {
     const std::string name = std::string("kube_ipvs_service_") + family.name;
-    text.head(name, family.help, "per Service port", "counter");
-    for (const PortTraffic& port : ports) {
-      text.sample(name, port_labels(port), port.counters.*family.value);
-      co_await text.flush_if_full();
+    const std::string begin = name + "{";
+    co_await head(name, family.help, "per Service port", "counter");
+    std::string line;
+    for (const Port& port : ports) {
+      line.assign(begin).append(port.labels, 0, port.labels_end);
+      if (text.is_full(line.size() + 2)) co_await text.flush();
+      text.sample(line, "} ", port.counters.*family.value);
     }
   }
+
+  template <typename Value>
+  asio::awaitable<void> of_endpoints(const char* family, const char* help, const char* type,
+                                     Value value) {
+    const std::string name = std::string("kube_ipvs_endpoint_") + family;
+    const std::string begin = name + "{";
+    co_await head(name, help, "per endpoint", type);
+    std::string line;
+    for (const Port& port : ports) {
+      line.assign(begin).append(port.labels, 0, port.labels_end);
+      const char* labels = port.labels.data();
+      std::size_t labels_begin = port.labels_end;
+      for (const Row& row : port.rows) {
+        const std::string_view own(labels + labels_begin, row.labels_end - labels_begin);
+        labels_begin = row.labels_end;
+        if (text.is_full(line.size() + own.size())) co_await text.flush();
+        text.sample(line, own, value(row));
+      }
+    }
+  }
+
+  asio::awaitable<void> head(const std::string& name, const char* help, const char* scope,
+                             const char* type) {
+    const std::string lines = family_head(name, help, scope, type);
+    if (text.is_full(lines.size())) co_await text.flush();
+    text.append(lines);
+  }
+};
+
+asio::awaitable<void> TrafficPage::write(const TextWriter& write) const {
+  Text text(write);
+  Families families{ports_, text};
+  for (const CounterFamily& family : kCounters) co_await families.of_ports(family);
   for (const CounterFamily& family : kCounters) {
-    const std::string name = std::string("kube_ipvs_endpoint_") + family.name;
-    text.head(name, family.help, "per endpoint", "counter");
-    const auto value = [&](const EndpointTraffic& e) { return e.counters.*family.value; };
-    co_await write_endpoints(ports, pod_name, name, value, text);
+    const auto value = [&](const Row& row) { return row.counters.*family.value; };
+    co_await families.of_endpoints(family.name, family.help, "counter", value);
   }
-  for (const GaugeFamily& family : kGauges) {
-    const std::string name = std::string("kube_ipvs_endpoint_") + family.name;
-    text.head(name, family.help, "per endpoint", "gauge");
-    const auto value = [&](const EndpointTraffic& e) -> std::uint64_t { return e.*family.value; };
-    co_await write_endpoints(ports, pod_name, name, value, text);
-  }
+  const auto active = [](const Row& row) { return row.active_connections; };
+  const auto inactive = [](const Row& row) { return row.inactive_connections; };
+  const auto weight = [](const Row& row) { return row.weight; };
+  co_await families.of_endpoints("active_connections", "Connections established", "gauge", active);
+  co_await families.of_endpoints("inactive_connections", "Connections being opened or closed",
+                                 "gauge", inactive);
+  co_await families.of_endpoints("weight", "Weight in scheduling; 0: no new connections", "gauge",
+                                 weight);
   co_await text.flush();
 }
 

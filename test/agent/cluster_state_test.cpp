@@ -224,3 +224,24 @@ TEST_CASE("a Service's health check counts what its Pods say of this node") {
   CHECK(f.state.health_check(key_of("web")) ==
         agent::HealthCheck{.since = 7, .port = 31000, .local_endpoints = 1});
 }
+
+TEST_CASE("a scraped port knows the endpoints its Service has, ready or not") {
+  Fixture f;
+  auto service = make_service("web", {"10.96.0.1"},
+                              {make_port(80), make_port(443, std::uint16_t{8443}, "tls")});
+  f.state.sinks().services->upsert(service);
+  k8s::Pod pod = make_pod("web-1", {"10.244.0.1"});
+  pod.ready = false;
+  f.state.sinks().pods->upsert(pod);
+  auto ports = f.state.ports_to_read();
+  REQUIRE(ports.size() == 2);
+  const auto endpoints = f.state.endpoints_of(ports[1]);
+  REQUIRE(endpoints.size() == 1);
+  CHECK(endpoints[0].endpoint.text() == "10.244.0.1:8443");
+  CHECK(endpoints[0].pod == "web-1");
+  service.ports.pop_back();
+  f.state.sinks().services->upsert(service);
+  CHECK(f.state.endpoints_of(ports[1]).empty());
+  f.state.sinks().services->remove(key_of("web"));
+  CHECK(f.state.endpoints_of(ports[0]).empty());
+}

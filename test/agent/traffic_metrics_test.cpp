@@ -31,12 +31,10 @@ std::vector<std::string> pieces_of(const std::vector<PortTraffic>& ports) {
   std::vector<std::string> pieces;
   asio::io_context context;
   std::exception_ptr error;
-  const agent::PodName pod_name = [](const ipvs::Address& address) -> std::string_view {
-    return address == ip("10.244.0.1") ? "web-1" : "";
-  };
+  agent::TrafficPage page;
+  for (const PortTraffic& port : ports) page.add(port);
   const agent::TextWriter write = [&](std::string_view piece) { return keep(pieces, piece); };
-  asio::co_spawn(context, agent::write_traffic(ports, pod_name, write),
-                 [&](std::exception_ptr e) { error = e; });
+  asio::co_spawn(context, page.write(write), [&](std::exception_ptr e) { error = e; });
   context.run();
   if (error) std::rethrow_exception(error);
   return pieces;
@@ -46,6 +44,12 @@ std::string text_of(const std::vector<PortTraffic>& ports) {
   std::string text;
   for (const std::string& piece : pieces_of(ports)) text += piece;
   return text;
+}
+
+void add_reading(PortTraffic& port, const ipvs::ServerReading& reading) {
+  agent::add_reading(port, reading, [](const ipvs::Address& address) -> std::string_view {
+    return address == ip("10.244.0.1") ? "web-1" : "";
+  });
 }
 
 ipvs::Counters counters(std::uint64_t n) {
@@ -85,7 +89,7 @@ std::vector<PortTraffic> many(int ports, int endpoints) {
 
 TEST_CASE("the series of one Service port and its endpoint, in full") {
   PortTraffic port{.ns = "default", .service = "web", .port = "http"};
-  agent::add_reading(port, reading(10, {destination("10.244.0.1", 100)}));
+  add_reading(port, reading(10, {destination("10.244.0.1", 100)}));
   CHECK(text_of({port}) ==
         R"(# HELP kube_ipvs_service_connections_total Connections scheduled, per Service port.
 # TYPE kube_ipvs_service_connections_total counter
@@ -131,9 +135,9 @@ kube_ipvs_endpoint_weight{namespace="default",service="web",port="http",protocol
 
 TEST_CASE("the virtual servers of one port are summed, endpoint by endpoint") {
   PortTraffic port;
-  agent::add_reading(port, reading(10, {destination("10.244.0.2", 100)}));
-  agent::add_reading(
-      port, reading(20, {destination("10.244.0.1", 1000), destination("10.244.0.2", 200, 0)}));
+  add_reading(port, reading(10, {destination("10.244.0.2", 100)}));
+  add_reading(port,
+              reading(20, {destination("10.244.0.1", 1000), destination("10.244.0.2", 200, 0)}));
   CHECK(port.counters == ipvs::Counters{30, 32, 34, 36, 38});
   REQUIRE(port.endpoints.size() == 2);
   CHECK(port.endpoints[0].endpoint.text() == "10.244.0.1:8080");
@@ -148,7 +152,7 @@ TEST_CASE("the greatest counter is written out in full, and IPv6 endpoints in br
   PortTraffic port;
   auto d = destination("fd00:244::1", 0);
   d.counters.bytes_in = ~std::uint64_t{0};
-  agent::add_reading(port, reading(0, {d}));
+  add_reading(port, reading(0, {d}));
   port.protocol = ipvs::Protocol::kSctp;
   const std::string text = text_of({port});
   CHECK(
@@ -172,13 +176,38 @@ TEST_CASE("long text comes in pieces of whole lines that add up to the whole") {
   CHECK(pieces.size() > 10);
   std::string text;
   for (const std::string& piece : pieces) {
-    CHECK(piece.size() < 34 * 1024);
+    CHECK(piece.size() <= 64 * 1024);
     CHECK(piece.back() == '\n');
     text += piece;
   }
   const auto lines = std::count(text.begin(), text.end(), '\n');
   CHECK(lines == 13 * 2 + 50 * 5 + 50 * 20 * 8);
   CHECK(promtool_complaint(text).empty());
+}
+
+TEST_CASE("a line that is longer than a piece is a piece of its own") {
+  auto ports = many(3, 1);
+  ports[1].service = std::string(100'000, 'x');
+  const auto pieces = pieces_of(ports);
+  std::string text;
+  for (const std::string& piece : pieces) {
+    CHECK(piece.back() == '\n');
+    text += piece;
+  }
+  CHECK(std::count(text.begin(), text.end(), '\n') == 13 * 2 + 3 * 5 + 3 * 8);
+  CHECK(promtool_complaint(text).empty());
+}
+
+TEST_CASE("endpoints are written as everywhere else, IPv4 and IPv6") {
+  for (const char* address : {"0.0.0.0", "10.0.200.9", "255.255.255.255", "fd00:244::1"}) {
+    for (const std::uint16_t port : {1, 80, 65535}) {
+      const ipvs::Endpoint endpoint{ip(address), port};
+      PortTraffic traffic;
+      traffic.endpoints.push_back({.endpoint = endpoint});
+      CHECK(text_of({traffic}).find("endpoint=\"" + endpoint.text() + "\",pod") !=
+            std::string::npos);
+    }
+  }
 }
 
 TEST_CASE("with no Services there are families without samples, and promtool accepts that") {

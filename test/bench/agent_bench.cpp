@@ -5,6 +5,7 @@
 //
 // Every Service has ten Pods on this node and others, and one virtual server.
 #include <benchmark/benchmark.h>
+#include <malloc.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -16,6 +17,7 @@
 
 #include "agent/cluster_state.hpp"
 #include "agent/reconciler.hpp"
+#include "agent/traffic_history.hpp"
 #include "agent/traffic_metrics.hpp"
 #include "test/agent/objects.hpp"
 
@@ -163,27 +165,77 @@ boost::asio::awaitable<void> take(std::size_t& bytes, std::string_view piece) {
   co_return;
 }
 
-// The text of a scrape, from readings that are there.
-void BM_TrafficText(benchmark::State& bench) {
-  std::vector<agent::PortTraffic> ports;
-  for (int s = 0; s < static_cast<int>(bench.range(0)); ++s) {
-    agent::PortTraffic port{.ns = "default", .service = name_of(s), .port = "http"};
+std::vector<ipvs::ServerReading> readings_of(int services) {
+  std::vector<ipvs::ServerReading> readings;
+  for (int s = 0; s < services; ++s) {
+    ipvs::ServerReading reading{.settings = {.key = {address_of(0x0A600001, s), 80}}};
     for (int p = 0; p < kPodsOfService; ++p) {
-      port.endpoints.push_back(
-          {.endpoint = {address_of(0x0AF40000, s * kPodsOfService + p), 8080},
+      reading.destinations.push_back(
+          {.destination = {.endpoint = {address_of(0x0AF40000, s * kPodsOfService + p), 8080}},
            .counters = {.connections = 12345, .packets_in = 123456, .bytes_in = 1234567890}});
     }
-    ports.push_back(std::move(port));
+    readings.push_back(std::move(reading));
   }
+  return readings;
+}
+
+double heap_kilobytes() {
+  const auto info = ::mallinfo2();
+  return static_cast<double>(info.uordblks + info.hblkhd) / 1024;
+}
+
+// The page of a scrape, from readings that are there: what of it is ours, but for the netlink.
+void BM_TrafficPage(benchmark::State& bench) {
+  const auto readings = readings_of(static_cast<int>(bench.range(0)));
   std::size_t bytes = 0;
   const agent::TextWriter write = [&](std::string_view piece) { return take(bytes, piece); };
   const agent::PodName pod_name = [](const ipvs::Address&) -> std::string_view {
     return "web-6d4cf56db6-x2x7k";
   };
+  agent::TrafficHistory history;
+  double page_kilobytes = 0;
+  double history_kilobytes = 0;
+  for (auto _ : bench) {
+    const double before = heap_kilobytes();
+    agent::TrafficPage page;
+    const auto look = history.start_look();
+    for (std::size_t s = 0; s < readings.size(); ++s) {
+      agent::PortTraffic port{
+          .ns = "default", .service = name_of(static_cast<int>(s)), .port = "http"};
+      agent::add_reading(port, readings[s], pod_name);
+      history.carry_on(look, port, {&readings[s]}, {});
+      page.add(port);
+    }
+    history.finish_look(look);
+    page_kilobytes = heap_kilobytes() - before;
+    if (look == 1) history_kilobytes = page_kilobytes;
+    boost::asio::io_context context;
+    boost::asio::co_spawn(context, page.write(write), [](std::exception_ptr) {});
+    context.run();
+  }
+  bench.SetBytesProcessed(static_cast<std::int64_t>(bytes));
+  bench.counters["page_KB"] = page_kilobytes;
+  bench.counters["history_KB"] = history_kilobytes - page_kilobytes;
+}
+BENCHMARK(BM_TrafficPage)->Arg(1000)->Unit(benchmark::kMillisecond);
+
+// Of that the text alone.
+void BM_TrafficText(benchmark::State& bench) {
+  agent::TrafficPage page;
+  const agent::PodName pod_name = [](const ipvs::Address&) -> std::string_view {
+    return "web-6d4cf56db6-x2x7k";
+  };
+  for (const ipvs::ServerReading& reading : readings_of(static_cast<int>(bench.range(0)))) {
+    agent::PortTraffic port{
+        .ns = "default", .service = reading.settings.key.text(), .port = "http"};
+    agent::add_reading(port, reading, pod_name);
+    page.add(port);
+  }
+  std::size_t bytes = 0;
+  const agent::TextWriter write = [&](std::string_view piece) { return take(bytes, piece); };
   for (auto _ : bench) {
     boost::asio::io_context context;
-    boost::asio::co_spawn(context, agent::write_traffic(ports, pod_name, write),
-                          [](std::exception_ptr) {});
+    boost::asio::co_spawn(context, page.write(write), [](std::exception_ptr) {});
     context.run();
   }
   bench.SetBytesProcessed(static_cast<std::int64_t>(bytes));
