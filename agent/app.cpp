@@ -24,15 +24,10 @@ k8s::UnixSeconds unix_now() {
       .count();
 }
 
-SyncOptions sync_options(const config::Config& config) {
-  SyncOptions options{.rules = {.masquerade_all = config.masquerade_all,
-                                .cluster_cidrs = {},
-                                .masquerade_bit = config.masquerade_mark},
-                      .min_gap = config.min_sync_period};
-  for (const config::Network& network : config.cluster_cidrs) {
-    options.rules.cluster_cidrs.push_back({network.address, network.prefix_length});
-  }
-  return options;
+std::vector<ipvs::TableRules::Network> to_networks(const std::vector<k8s::Cidr>& cidrs) {
+  std::vector<ipvs::TableRules::Network> networks;
+  for (const k8s::Cidr& cidr : cidrs) networks.push_back({cidr.address, cidr.prefix_length});
+  return networks;
 }
 
 std::vector<k8s::Cidr> to_cidrs(const std::vector<config::Network>& networks) {
@@ -43,9 +38,12 @@ std::vector<k8s::Cidr> to_cidrs(const std::vector<config::Network>& networks) {
 
 // "Service default/web: TCP 10.96.1.2:80, node port 30080": what was given out, for those who have
 // no kubectl to ask.
-std::string summary(const k8s::Service& service) {
+std::string summary(const k8s::Service& service, const std::string& proxy_name) {
   const std::string text = "Service " + service.meta.key.text() + ": ";
-  if (!is_served(service)) return text + "a DNS name only, nothing to balance";
+  if (service.type == k8s::ServiceType::kExternalName || service.headless) {
+    return text + "a DNS name only, nothing to balance";
+  }
+  if (!is_served(service, proxy_name)) return text + "not ours to serve";
   std::string where;
   for (const ServerOfPort& server : servers_of(service, {})) where += ", " + server.key.text();
   for (const k8s::ServicePort& port : service.ports) {
@@ -88,7 +86,7 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::LinuxKer
                 .service_seen =
                     [this](const k8s::Service& service) {
                       spdlog::log(access_ ? spdlog::level::debug : spdlog::level::info, "{}",
-                                  summary(service));
+                                  summary(service, config_.service_proxy_name));
                       if (!access_) return;
                       if (const auto why = refuse_vip(*access_, service, api_addresses_))
                         fail(*why);
@@ -100,7 +98,8 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::LinuxKer
                           health_check_addresses(config_, cluster_.node_view()));
                     },
                 .ready = [this] { sync_.sources_ready(); }}),
-      sync_(context.get_executor(), kernel, thread_, sync_inputs(), *this, sync_options(config)),
+      sync_(context.get_executor(), kernel, thread_, sync_inputs(), *this,
+            {.min_gap = config.min_sync_period}),
       health_checks_(context.get_executor(),
                      {.proxy_healthy =
                           [this] {
@@ -131,24 +130,40 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::LinuxKer
 App::~App() = default;
 
 SyncInputs App::sync_inputs() {
-  return {
-      .plan =
-          [this](const ipvs::Owner& owner) {
-            auto plan = cluster_.plan(owner);
-            if (!plan) told_.forget(owner);
-            note_endpoints(owner, plan);
-            note_health_check(owner);
-            return plan;
-          },
-      .may_drain = [this](const ipvs::Endpoint& e) { return cluster_.may_drain(e, unix_now()); },
-      .node_port_addresses = [this] { return cluster_.node_view().node_port_addresses; }};
+  return {.plan =
+              [this](const ipvs::Owner& owner) {
+                auto plan = cluster_.plan(owner, unix_now());
+                if (!plan) told_.forget(owner);
+                note_endpoints(owner, plan);
+                note_health_check(owner);
+                if (plan) tell_notices(owner, plan->notices);
+                return plan;
+              },
+          .may_drain =
+              [this](const ipvs::Owner& owner, const ipvs::Endpoint& e) {
+                return cluster_.may_drain(owner, e, unix_now());
+              },
+          .drained = [this](const ipvs::Owner& owner) { cluster_.forget_lingering(owner); },
+          .rules = [this] { return table_rules(); },
+          .node_port_addresses = [this] { return cluster_.node_view().node_port_addresses; }};
+}
+
+ipvs::TableRules App::table_rules() const {
+  std::vector<k8s::Cidr> cluster_cidrs;
+  for (const config::Network& network : config_.cluster_cidrs) {
+    cluster_cidrs.push_back({network.address, network.prefix_length});
+  }
+  return {.masquerade_all = config_.masquerade_all,
+          .cluster_cidrs = to_networks(cluster_cidrs),
+          .pod_sources = to_networks(cluster_.pod_sources()),
+          .masquerade_bit = config_.masquerade_mark};
 }
 
 // Told once when a Service has nobody to send to, as with a selector that matches nothing, and once
 // when it has again.
 void App::note_endpoints(const ipvs::Owner& owner, const std::optional<SyncInputs::Plan>& plan) {
   const auto has_none = [](const ipvs::Server& server) { return server.destinations.empty(); };
-  const bool empty = plan && !plan->plan.servers.empty() &&
+  const bool empty = plan && !plan->is_lingering && !plan->plan.servers.empty() &&
                      std::all_of(plan->plan.servers.begin(), plan->plan.servers.end(), has_none);
   if (empty && without_endpoints_.insert(owner).second) {
     spdlog::info("Service {}: no endpoint is ready: connections to it are refused", owner);
@@ -245,6 +260,12 @@ asio::awaitable<void> App::read_addresses() {
     co_return;
   }
   cluster_.set_local_addresses(std::move(*local));
+  auto gateways = co_await thread_.run([] { return ipvs::read_gateways(); });
+  if (gateways) {
+    cluster_.set_gateways(std::move(*gateways));
+  } else {
+    spdlog::warn("{}", gateways.error().text());
+  }
 }
 
 asio::awaitable<void> App::watch_addresses() {
@@ -301,6 +322,11 @@ void App::on_pass(const PassReport& report) {
 
 void App::on_failure(const ipvs::Failure& failure) {
   metrics_.kernel_error(failure.command, failure.error_number);
+  // As the kernel answers when the module of a scheduler is not there (ip_vs_ctl.c).
+  if (failure.error_number == ENOENT && failure.command.ends_with("_SERVICE") &&
+      cluster_.scheduler_is_missing(failure.owner)) {
+    return;
+  }
   const std::string why = failure.error_number > 0 ? ::strerror(failure.error_number) : "no answer";
   spdlog::warn("{}{}: {}; trying again",
                failure.owner.empty() ? "" : "Service " + failure.owner + ": ", failure.what, why);

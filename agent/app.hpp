@@ -66,6 +66,8 @@ class App : private SyncObserver {
   SyncInputs sync_inputs();
   void note_health_check(const ipvs::Owner& owner);
   EventRecorder::Options event_options();
+  ipvs::TableRules table_rules() const;
+  void tell_notices(const ipvs::Owner& owner, const std::vector<SyncInputs::Plan::Notice>& notices);
   void note_endpoints(const ipvs::Owner& owner, const std::optional<SyncInputs::Plan>& plan);
 
   boost::asio::awaitable<HttpAnswer> answer_metrics();

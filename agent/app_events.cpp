@@ -39,6 +39,14 @@ bool App::tell_service(const ipvs::Owner& owner, std::string reason, std::string
   return true;
 }
 
+void App::tell_notices(const ipvs::Owner& owner,
+                       const std::vector<SyncInputs::Plan::Notice>& notices) {
+  for (const auto& notice : notices) {
+    const bool first = tell_service(owner, notice.reason, "Program", notice.note);
+    if (first && notice.reason == "AddressRefused") metrics_.address_refused();
+  }
+}
+
 // The same conflict comes up at every change of the Service.
 void App::on_conflict(const Reconciler::Conflict& conflict) {
   const std::string holder =

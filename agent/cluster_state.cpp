@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <set>
 #include <utility>
 
@@ -23,6 +24,14 @@ bool depends_on(const k8s::Service& service, bool node_ports_moved,
                      [&](const auto& ingress) { return has_moved(ingress.ip); });
 }
 
+bool has_weights(const ServiceEndpoints& endpoints) {
+  return std::any_of(endpoints.begin(), endpoints.end(), [](const auto& of_port) {
+    return std::any_of(of_port.begin(), of_port.end(), [](const ServiceEndpoint& e) {
+      return e.weight != kDefaultWeight && e.weight != 0;
+    });
+  });
+}
+
 std::string port_label(const k8s::ServicePort& port) {
   return port.name.empty() ? std::to_string(port.port) : port.name;
 }
@@ -37,8 +46,9 @@ k8s::ObjectKey service_key(const ipvs::Owner& owner) {
 ClusterState::ClusterState(const config::Config& config, Events events)
     : config_(config),
       events_(std::move(events)),
-      services_({.changed = [this](const k8s::Service& s) { service_changed(s); },
-                 .removed = [this](const k8s::ObjectKey& key) { service_removed(key); }}),
+      services_(
+          {.changed = [this](const k8s::Service& s) { service_changed(s); },
+           .removed = [this](const k8s::Service& last) { service_removed(last.meta.key, last); }}),
       endpoints_(
           config.endpoint_source, config.node_name,
           [this](const k8s::ObjectKey& key) {
@@ -47,8 +57,10 @@ ClusterState::ClusterState(const config::Config& config, Events events)
           },
           [this](const std::string& node) { return nodes_.zone_of(node); }),
       nodes_(config.node_name, {.own_changed = [this] { refresh_node_view(); },
-                                .zones_changed = [this](bool own) { zones_changed(own); }}),
+                                .zones_changed = [this](bool own) { zones_changed(own); },
+                                .addresses_changed = [this] { refresh_node_view(); }}),
       wants_pods_(config.endpoint_source == config::EndpointSource::kSelector) {
+  schedulers_.scheduler = config.ipvs_scheduler;
   const auto delivered = [this] { list_delivered(); };
   service_sink_ = std::make_unique<FirstList<k8s::Service>>(services_, delivered);
   pod_sink_ = std::make_unique<FirstList<k8s::Pod>>(endpoints_.pods(), delivered);
@@ -71,6 +83,8 @@ void ClusterState::list_delivered() {
 void ClusterState::service_changed(const k8s::Service& service) {
   events_.service_seen(service);
   endpoints_.add_service(service.meta.key, service.selector);
+  lingering_.erase(service.meta.key.text());
+  note_others_addresses(service);
   if (service.traffic_distribution.empty()) {
     distributed_.erase(service.meta.key);
   } else {
@@ -80,7 +94,12 @@ void ClusterState::service_changed(const k8s::Service& service) {
   events_.service_dirty(service.meta.key.text());
 }
 
-void ClusterState::service_removed(const k8s::ObjectKey& key) {
+void ClusterState::service_removed(const k8s::ObjectKey& key, const k8s::Service& last) {
+  const std::uint32_t linger = options_for(last, 0).service.linger_seconds;
+  if (linger != 0 && is_served(last, config_.service_proxy_name)) {
+    lingering_[key.text()] = {.service = last, .since_now = 0, .seconds = linger};
+  }
+  exposed_.erase(key);
   endpoints_.remove_service(key);
   distributed_.erase(key);
   events_.service_changed();
@@ -105,12 +124,19 @@ void ClusterState::set_local_addresses(std::vector<ipvs::LocalAddress> local) {
 
 void ClusterState::refresh_node_view() {
   NodeView next = make_node_view(config_, nodes_.own(), local_);
+  next.others_addresses = others_addresses();
   if (next == node_view_) return;
   const bool node_ports_moved = next.node_port_addresses != node_view_.node_port_addresses;
   std::set<ipvs::Address> moved;
   std::set_symmetric_difference(next.own_addresses.begin(), next.own_addresses.end(),
                                 node_view_.own_addresses.begin(), node_view_.own_addresses.end(),
                                 std::inserter(moved, moved.end()));
+  for (const auto& [address, whose] : next.others_addresses) {
+    if (!node_view_.others_addresses.contains(address)) moved.insert(address);
+  }
+  for (const auto& [address, whose] : node_view_.others_addresses) {
+    if (!next.others_addresses.contains(address)) moved.insert(address);
+  }
   node_view_ = std::move(next);
   events_.node_addresses_changed();
   services_.for_each([&](const k8s::Service& service) {
@@ -124,34 +150,157 @@ const k8s::Service* ClusterState::service(const ipvs::Owner& owner) const {
   return services_.find(service_key(owner));
 }
 
-std::optional<SyncInputs::Plan> ClusterState::plan(const ipvs::Owner& owner) const {
+void ClusterState::set_gateways(std::vector<ipvs::Address> gateways) {
+  gateways_ = std::move(gateways);
+  refresh_node_view();
+}
+
+// What an address is that belongs to somebody else; "": nothing we know of.
+std::string ClusterState::whose(const ipvs::Address& address) const {
+  if (std::binary_search(gateways_.begin(), gateways_.end(), address)) {
+    return "a gateway of this node";
+  }
+  const std::string_view node = nodes_.other_with(address);
+  std::string text;
+  if (!node.empty()) text.append("the address of Node ").append(node);
+  return text;
+}
+
+namespace {
+
+std::vector<ipvs::Address> exposed_addresses(const k8s::Service& service) {
+  std::vector<ipvs::Address> addresses = service.external_ips;
+  for (const auto& ingress : service.load_balancer_ingress) addresses.push_back(ingress.ip);
+  return addresses;
+}
+
+}  // namespace
+
+// The Service is planned anew in any case: only what it asks for is looked up.
+void ClusterState::note_others_addresses(const k8s::Service& service) {
+  const std::vector<ipvs::Address> addresses = exposed_addresses(service);
+  if (addresses.empty()) {
+    exposed_.erase(service.meta.key);
+    return;
+  }
+  exposed_.insert(service.meta.key);
+  for (const ipvs::Address& address : addresses) {
+    std::string owner = whose(address);
+    if (!owner.empty()) node_view_.others_addresses.insert_or_assign(address, std::move(owner));
+  }
+}
+
+std::map<ipvs::Address, std::string> ClusterState::others_addresses() const {
+  std::map<ipvs::Address, std::string> others;
+  for (const k8s::ObjectKey& key : exposed_) {
+    const k8s::Service* exposed = services_.find(key);
+    if (!exposed) continue;
+    for (const ipvs::Address& address : exposed_addresses(*exposed)) {
+      std::string owner = whose(address);
+      if (!owner.empty()) others.insert_or_assign(address, std::move(owner));
+    }
+  }
+  return others;
+}
+
+std::vector<k8s::Cidr> ClusterState::pod_sources() const {
+  std::vector<k8s::Cidr> sources;
+  for (const auto& network : config_.cluster_cidrs) {
+    sources.push_back({network.address, network.prefix_length});
+  }
+  if (sources.empty() && nodes_.own()) sources = nodes_.own()->pod_cidrs;
+  return sources;
+}
+
+PlanOptions ClusterState::options_for(const k8s::Service& service, k8s::UnixSeconds now,
+                                      std::vector<SyncInputs::Plan::Notice>* notices) const {
+  auto reading = read_service_options(service.meta.annotations, schedulers_);
+  if (notices) {
+    for (std::string& fault : reading.faults) {
+      notices->push_back({.reason = "BadAnnotation", .note = std::move(fault)});
+    }
+  }
+  return {.service = std::move(reading.options),
+          .kube_proxy = config_.compat == config::Compat::kKubeProxy,
+          .now = now};
+}
+
+std::optional<SyncInputs::Plan> ClusterState::plan(const ipvs::Owner& owner, k8s::UnixSeconds now) {
   const k8s::Service* service = this->service(owner);
-  if (!service || !is_served(*service)) return std::nullopt;
-  const SchedulerDefaults defaults{.scheduler = config_.ipvs_scheduler};
-  const PlanOptions options{
-      .service = read_service_options(service->meta.annotations, defaults).options};
-  return SyncInputs::Plan{
-      .since = service->meta.creation_timestamp,
-      .plan = plan_service(*service, endpoints_.endpoints_of(*service), node_view_, options)};
+  if (!service) return plan_lingering(owner, now);
+  if (!is_served(*service, config_.service_proxy_name)) return std::nullopt;
+  SyncInputs::Plan plan{.since = service->meta.creation_timestamp, .plan = {}};
+  const PlanOptions options = options_for(*service, now, &plan.notices);
+  const ServiceEndpoints endpoints = endpoints_.endpoints_of(*service);
+  plan.plan = plan_service(*service, endpoints, node_view_, options);
+  plan.again_in_a_second = is_ramping(endpoints, options);
+  for (const RefusedAddress& refused : refused_addresses(*service, node_view_)) {
+    plan.notices.push_back(
+        {.reason = "AddressRefused",
+         .note = refused.address.to_string() + " is " + refused.reason + ": not served"});
+  }
+  if (!uses_weights(options.service.scheduler) && has_weights(endpoints)) {
+    plan.notices.push_back({.reason = "WeightsIgnored",
+                            .note = "the scheduler " + options.service.scheduler +
+                                    " ignores the weights of Pods (kube-ipvs.io/weight)"});
+  }
+  return plan;
+}
+
+// A Service that was deleted: all of it stays but its endpoints, which then drain. Whoever claims
+// its addresses has them: it is younger than any.
+std::optional<SyncInputs::Plan> ClusterState::plan_lingering(const ipvs::Owner& owner,
+                                                             k8s::UnixSeconds now) {
+  const auto found = lingering_.find(owner);
+  if (found == lingering_.end()) return std::nullopt;
+  Lingering& lingering = found->second;
+  if (lingering.since_now == 0) lingering.since_now = now;
+  if (now >= lingering.since_now + lingering.seconds) {
+    lingering_.erase(found);
+    return std::nullopt;
+  }
+  const k8s::Service& service = lingering.service;
+  return SyncInputs::Plan{.since = std::numeric_limits<k8s::UnixSeconds>::max(),
+                          .plan = plan_service(service, ServiceEndpoints(service.ports.size()),
+                                               node_view_, options_for(service, now)),
+                          .is_lingering = true};
+}
+
+bool ClusterState::scheduler_is_missing(const ipvs::Owner& owner) {
+  const k8s::Service* service = this->service(owner);
+  if (!service) return false;
+  const PlanOptions options = options_for(*service, 0);
+  const std::string_view scheduler = options.service.scheduler;
+  if (scheduler == schedulers_.scheduler) return false;
+  if (!schedulers_.unavailable.emplace(scheduler).second) return false;
+  services_.for_each([&](const k8s::Service& other) {
+    if (!other.meta.annotations.empty()) events_.service_dirty(other.meta.key.text());
+  });
+  return true;
 }
 
 std::optional<HealthCheck> ClusterState::health_check(const k8s::ObjectKey& key) const {
   const k8s::Service* service = services_.find(key);
-  if (!service || !needs_health_check(*service)) return std::nullopt;
+  if (!service || !needs_health_check(*service, config_.service_proxy_name)) return std::nullopt;
   return HealthCheck{
       .since = service->meta.creation_timestamp,
       .port = service->health_check_node_port,
       .local_endpoints = count_local_endpoints(*service, endpoints_.endpoints_of(*service))};
 }
 
-bool ClusterState::may_drain(const ipvs::Endpoint& endpoint, k8s::UnixSeconds now) const {
-  return endpoints_.may_drain(endpoint.address, now);
+bool ClusterState::may_drain(const ipvs::Owner& owner, const ipvs::Endpoint& endpoint,
+                             k8s::UnixSeconds now) const {
+  if (lingering_.contains(owner)) return true;  // its own time ends it
+  const k8s::Service* service = this->service(owner);
+  const auto timeout =
+      service ? options_for(*service, now).service.drain_seconds : std::optional<std::uint32_t>();
+  return endpoints_.may_drain(endpoint.address, now, timeout);
 }
 
 std::vector<ClusterState::PortToRead> ClusterState::ports_to_read() const {
   std::vector<PortToRead> all;
   services_.for_each([&](const k8s::Service& service) {
-    if (!is_served(service)) return;
+    if (!is_served(service, config_.service_proxy_name)) return;
     const std::size_t first = all.size();
     for (std::size_t index = 0; index < service.ports.size(); ++index) {
       const k8s::ServicePort& port = service.ports[index];

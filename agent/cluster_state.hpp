@@ -8,6 +8,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -43,15 +44,26 @@ class ClusterState {
   // What the source is to fill. Pods are not asked for in `endpointslice` mode.
   k8s::Sinks sinks();
 
-  std::optional<SyncInputs::Plan> plan(const ipvs::Owner& service) const;
+  // `now`: for weights that grow and Services that linger.
+  std::optional<SyncInputs::Plan> plan(const ipvs::Owner& service, k8s::UnixSeconds now);
   // nullopt: the Service is gone, or needs none.
   std::optional<HealthCheck> health_check(const k8s::ObjectKey& service) const;
-  bool may_drain(const ipvs::Endpoint& endpoint, k8s::UnixSeconds now) const;
+  bool may_drain(const ipvs::Owner& service, const ipvs::Endpoint& endpoint,
+                 k8s::UnixSeconds now) const;
+  // A deleted Service has no connections left, or its time is up.
+  void forget_lingering(const ipvs::Owner& service) { lingering_.erase(service); }
+  // The kernel refused the scheduler of this Service, as one it has not got: it is done without
+  // from now on. False: that was the default one, or known already.
+  bool scheduler_is_missing(const ipvs::Owner& service);
   // nullptr where there is no such Service.
   const k8s::Service* service(const ipvs::Owner& owner) const;
   const NodeView& node_view() const { return node_view_; }
   // The interfaces of the node were read again.
   void set_local_addresses(std::vector<ipvs::LocalAddress> local);
+  void set_gateways(std::vector<ipvs::Address> gateways);
+  // The networks whose traffic is the cluster's own: --cluster-cidr, or else the Pod networks of
+  // this Node.
+  std::vector<k8s::Cidr> pod_sources() const;
 
   // One entry per served Service port, with the virtual servers to read for it.
   struct PortToRead {
@@ -71,8 +83,14 @@ class ClusterState {
 
  private:
   void service_changed(const k8s::Service& service);
-  void service_removed(const k8s::ObjectKey& key);
+  void service_removed(const k8s::ObjectKey& key, const k8s::Service& last);
   void zones_changed(bool own);
+  std::string whose(const ipvs::Address& address) const;
+  void note_others_addresses(const k8s::Service& service);
+  std::map<ipvs::Address, std::string> others_addresses() const;
+  std::optional<SyncInputs::Plan> plan_lingering(const ipvs::Owner& owner, k8s::UnixSeconds now);
+  PlanOptions options_for(const k8s::Service& service, k8s::UnixSeconds now,
+                          std::vector<SyncInputs::Plan::Notice>* notices = nullptr) const;
   void refresh_node_view();
   void list_delivered();
 
@@ -83,6 +101,17 @@ class ClusterState {
   NodeTable nodes_;
   std::vector<ipvs::LocalAddress> local_;
   NodeView node_view_;
+  std::vector<ipvs::Address> gateways_;
+  // With external or load balancer addresses, which may turn out to be somebody else's.
+  std::set<k8s::ObjectKey> exposed_;
+  // Deleted, and served on until their connections have ended.
+  struct Lingering {
+    k8s::Service service;
+    k8s::UnixSeconds since_now = 0;  // set by the first plan
+    std::uint32_t seconds = 0;
+  };
+  std::map<ipvs::Owner, Lingering> lingering_;
+  SchedulerDefaults schedulers_;
   // With a trafficDistribution: what the zones of Nodes decide.
   std::set<k8s::ObjectKey> distributed_;
 

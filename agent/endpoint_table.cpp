@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "agent/mark_and_sweep.hpp"
+#include "agent/service_options.hpp"
 #include "agent/topology.hpp"
 
 namespace agent {
@@ -17,6 +18,9 @@ struct EndpointTable::PodRecord {
   std::vector<ipvs::Address> addresses{};
   std::vector<k8s::ContainerPort> ports{};
   std::optional<k8s::UnixSeconds> deletion{};
+  k8s::UnixSeconds ready_since = 0;
+  std::uint32_t deletion_grace = 0;
+  std::uint32_t weight = kDefaultWeight;
   std::size_t labels_hash = 0;
   std::uint32_t mark = 0;
   bool ready = false;
@@ -24,7 +28,8 @@ struct EndpointTable::PodRecord {
 
   bool same_endpoint_as(const PodRecord& o) const {
     return node == o.node && addresses == o.addresses && ports == o.ports &&
-           deletion == o.deletion && labels_hash == o.labels_hash && ready == o.ready &&
+           deletion == o.deletion && deletion_grace == o.deletion_grace && weight == o.weight &&
+           ready_since == o.ready_since && labels_hash == o.labels_hash && ready == o.ready &&
            finished == o.finished;
   }
 };
@@ -143,6 +148,11 @@ void EndpointTable::upsert_pod(k8s::Pod pod) {
   next->addresses = std::move(pod.pod_ips);
   next->ports = std::move(pod.ports);
   next->deletion = pod.meta.deletion_timestamp;
+  next->deletion_grace = pod.meta.deletion_grace_seconds;
+  next->ready_since = pod.ready_since;
+  std::string fault;
+  next->weight = read_weight(pod.meta.annotations, &fault).value_or(kDefaultWeight);
+  if (!fault.empty() && bad_pod_) bad_pod_(pod.meta.key, fault);
   next->labels_hash = hash_of(pod.meta.labels);
   next->mark = pod_sink_->mark();
   next->ready = pod.ready;
@@ -284,6 +294,8 @@ void EndpointTable::collect_pods(const k8s::Service& service, ServiceEndpoints& 
     ServiceEndpoint endpoint;
     endpoint.serving = pod.ready;
     endpoint.terminating = pod.deletion.has_value();
+    endpoint.weight = pod.weight;
+    endpoint.ready_since = pod.ready ? pod.ready_since : 0;
     endpoint.ready = service.publish_not_ready_addresses || (pod.ready && !endpoint.terminating);
     // With no node named, as manifests allow, a Pod may be anywhere, here included.
     endpoint.local = pod.node->empty() || *pod.node == node_name_;
@@ -330,13 +342,19 @@ void EndpointTable::collect_slices(const k8s::Service& service, ServiceEndpoints
   }
 }
 
-bool EndpointTable::may_drain(const ipvs::Address& address, k8s::UnixSeconds now) const {
+bool EndpointTable::may_drain(const ipvs::Address& address, k8s::UnixSeconds now,
+                              std::optional<std::uint32_t> timeout) const {
+  const auto may = [&](const PodRecord& pod) {
+    if (pod.deletion) {
+      if (!timeout) return *pod.deletion > now;
+      return *pod.deletion - pod.deletion_grace + *timeout > now;
+    }
+    // It lives and is only not wanted: not ready as a rule, since when it is known.
+    return !timeout || pod.ready || pod.ready_since == 0 || pod.ready_since + *timeout > now;
+  };
   const auto [first, last] = by_address_.equal_range(address);
-  const bool alive = std::any_of(first, last, [&](const auto& entry) {
-    const PodRecord& pod = *entry.second;
-    return !pod.deletion || *pod.deletion > now;
-  });
-  return alive || slices_by_address_.contains(address);
+  if (std::any_of(first, last, [&](const auto& entry) { return may(*entry.second); })) return true;
+  return timeout != 0u && slices_by_address_.contains(address);
 }
 
 std::set<k8s::ObjectKey> EndpointTable::services_with_zone_hints() const {

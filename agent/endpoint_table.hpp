@@ -61,8 +61,15 @@ class EndpointTable {
   ServiceEndpoints endpoints_of(const k8s::Service& service) const;
 
   // Whether connections to this address may be left to finish: a Pod that has it still exists, or a
-  // slice still lists it, and its deletion time has not passed.
-  bool may_drain(const ipvs::Address& address, k8s::UnixSeconds now) const;
+  // slice still lists it, and its deletion time has not passed. With a `timeout` in seconds, so
+  // long from the moment its deletion was asked for, or it ceased to be ready, in place of that; a
+  // slice says neither.
+  bool may_drain(const ipvs::Address& address, k8s::UnixSeconds now,
+                 std::optional<std::uint32_t> timeout = {}) const;
+  // Told of a Pod whose annotations cannot be honoured.
+  void on_bad_pod(std::function<void(const k8s::ObjectKey&, const std::string&)> told) {
+    bad_pod_ = std::move(told);
+  }
   // The Pod that has this address, for labels of metrics; "" where none is known.
   std::string_view pod_at(const ipvs::Address& address) const;
 
@@ -94,6 +101,7 @@ class EndpointTable {
   const EndpointSource source_;
   const std::string node_name_;
   const Dirty dirty_;
+  std::function<void(const k8s::ObjectKey&, const std::string&)> bad_pod_;
   const ZoneOf zone_of_;
 
   LabelIndex index_;

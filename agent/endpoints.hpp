@@ -30,8 +30,8 @@ struct ServiceEndpoint {
   Hint zone_hint = Hint::kNone;
   std::uint32_t weight = 1;
   k8s::UnixSeconds ready_since = 0;  // 0: unknown, long ago
-  std::string pod{};   // name of the Pod, "" where it is not one
-  std::string node{};  // name of its node, "" where unknown
+  std::string pod{};                 // name of the Pod, "" where it is not one
+  std::string node{};                // name of its node, "" where unknown
   bool operator==(const ServiceEndpoint&) const = default;
 };
 

@@ -26,8 +26,8 @@ asio::awaitable<HttpAnswer> at_once(HttpAnswer answer) { co_return answer; }
 
 }  // namespace
 
-bool needs_health_check(const k8s::Service& service) {
-  return is_served(service) && service.type == k8s::ServiceType::kLoadBalancer &&
+bool needs_health_check(const k8s::Service& service, const std::string& proxy_name) {
+  return is_served(service, proxy_name) && service.type == k8s::ServiceType::kLoadBalancer &&
          service.external_traffic_policy == k8s::TrafficPolicy::kLocal &&
          service.health_check_node_port != 0;
 }

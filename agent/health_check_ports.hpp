@@ -51,7 +51,7 @@ struct HealthCheck {
 };
 using HealthChecks = std::map<k8s::ObjectKey, HealthCheck>;
 
-bool needs_health_check(const k8s::Service& service);
+bool needs_health_check(const k8s::Service& service, const std::string& proxy_name = {});
 std::size_t count_local_endpoints(const k8s::Service& service, const ServiceEndpoints& endpoints);
 
 // The Service that has each port: of several the older one, as with everything two Services want.

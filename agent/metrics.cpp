@@ -88,6 +88,8 @@ struct Metrics::Impl {
       "Changes the kernel carried out.");
   Counters& drift = counters("kube_ipvs_drift_corrected_total",
       "Things in the kernel found changed by somebody else and put right.");
+  prometheus::Counter& refused_addresses = counter("kube_ipvs_refused_addresses_total",
+      "External addresses Services asked for that belong to another Node or a gateway.");
   prometheus::Counter& conflicts = counter("kube_ipvs_conflicts_total",
       "Virtual servers a Service goes without because another holds the address and port.");
   Counters& source_faults = counters("kube_ipvs_source_faults_total",
@@ -152,6 +154,7 @@ void Metrics::kernel_error(const std::string& command, int error_number) {
 
 void Metrics::drift(const std::string& kind) { impl_->drift.Add({{"kind", kind}}).Increment(); }
 void Metrics::conflict() { impl_->conflicts.Increment(); }
+void Metrics::address_refused() { impl_->refused_addresses.Increment(); }
 
 void Metrics::source_fault(const std::string& kind) {
   impl_->source_faults.Add({{"kind", kind}}).Increment();

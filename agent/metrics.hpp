@@ -20,6 +20,7 @@
 //   name, "EEXIST" kube_ipvs_kernel_operations_total                        counter
 //   kube_ipvs_drift_corrected_total                          counter{kind}
 //   kube_ipvs_conflicts_total                                counter
+//   kube_ipvs_refused_addresses_total                        counter
 //   kube_ipvs_source_faults_total                            counter{kind}
 //   kube_ipvs_events_total                                   counter{result}: posted, dropped,
 //   failed
@@ -52,6 +53,7 @@ class Metrics {
   void kernel_error(const std::string& command, int error_number);  // negative: "UNKNOWN"
   void drift(const std::string& kind);
   void conflict();
+  void address_refused();  // an external IP that is another Node's or a gateway
   void source_fault(const std::string& kind);
   void event(const std::string& result);
   void health_answered(bool livez, int code);

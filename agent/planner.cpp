@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "agent/topology.hpp"
 #include "ipvs/networks.hpp"
 
 namespace agent {
@@ -43,8 +44,7 @@ bool is_usable_endpoint(const Address& address) {
 
 bool is_ramping(const ServiceEndpoint& endpoint, const PlanOptions& options) {
   const std::int64_t length = options.service.slow_start_seconds;
-  return length != 0 && endpoint.ready_since != 0 &&
-         options.now - endpoint.ready_since < length;
+  return length != 0 && endpoint.ready_since != 0 && options.now - endpoint.ready_since < length;
 }
 
 bool is_local(k8s::TrafficPolicy policy) { return policy == k8s::TrafficPolicy::kLocal; }
@@ -86,8 +86,8 @@ std::vector<Address> external_addresses(const k8s::Service& service) {
   return addresses;
 }
 
-// The source ranges of one family; empty where everybody is allowed: no range is given for it, or all
-// of it.
+// The source ranges of one family; empty where everybody is allowed: no range is given for it, or
+// all of it.
 std::vector<k8s::Cidr> source_ranges(const k8s::Service& service, Family family) {
   std::vector<k8s::Cidr> ranges;
   for (const k8s::Cidr& range : service.load_balancer_source_ranges) {
@@ -130,14 +130,12 @@ std::vector<Entrance> entrances_of(const k8s::Service& service, const k8s::Servi
   for (const Address& address : external_addresses(service)) {
     const Family family = ipvs::family_of(address);
     if (!cluster_ip_of(service, family) || node.others_addresses.contains(address)) continue;
-    const bool is_balanced =
-        std::find(balanced.begin(), balanced.end(), address) != balanced.end();
-    entrances.push_back(
-        {.address = address,
-         .port = port.port,
-         .traffic_class = external,
-         .local_only = external_local,
-         .is_limited = is_balanced && !source_ranges(service, family).empty()});
+    const bool is_balanced = std::find(balanced.begin(), balanced.end(), address) != balanced.end();
+    entrances.push_back({.address = address,
+                         .port = port.port,
+                         .traffic_class = external,
+                         .local_only = external_local,
+                         .is_limited = is_balanced && !source_ranges(service, family).empty()});
   }
   if (port.node_port == 0) return entrances;
   for (const Address& address : node.node_port_addresses) {
@@ -195,14 +193,14 @@ class Plan {
  private:
   EndpointSets sets_of(const std::vector<ServiceEndpoint>& candidates, Family family) const {
     if (!cluster_ip_of(service_, family)) return {};
-    EndpointSets sets{.cluster = choose_endpoints(candidates, family, false), .local = {}};
+    EndpointSets sets{.cluster = prefer_near(choose_endpoints(candidates, family, false)),
+                      .local = {}};
     if (has_local_policy()) sets.local = choose_endpoints(candidates, family, true);
     return sets;
   }
 
   bool has_local_policy() const {
-    return is_local(service_.internal_traffic_policy) ||
-           is_local(service_.external_traffic_policy);
+    return is_local(service_.internal_traffic_policy) || is_local(service_.external_traffic_policy);
   }
 
   bool is_exposed() const {
@@ -233,13 +231,13 @@ class Plan {
     plan_.servers.push_back(std::move(server));
   }
 
-  // An element for the entrance: of the first kind for an address and port, of the second for a node
-  // port, which is on all of the node's addresses of a family.
+  // An element for the entrance: of the first kind for an address and port, of the second for a
+  // node port, which is on all of the node's addresses of a family.
   Element element_of(const k8s::ServicePort& port, const Entrance& entrance, ElementKind for_ip,
                      ElementKind for_node_port) const {
     const bool v4 = entrance.address.is_v4();
-    const Address any = v4 ? Address(boost::asio::ip::address_v4())
-                           : Address(boost::asio::ip::address_v6());
+    const Address any =
+        v4 ? Address(boost::asio::ip::address_v4()) : Address(boost::asio::ip::address_v6());
     return {.kind = entrance.is_node_port ? for_node_port : for_ip,
             .address = entrance.is_node_port ? any : entrance.address,
             .protocol = to_ipvs(port.protocol),
@@ -247,8 +245,7 @@ class Plan {
   }
 
   void add_elements(const k8s::ServicePort& port, const Entrance& entrance) {
-    Element element =
-        element_of(port, entrance, ElementKind::kServiceIp, ElementKind::kNodePort);
+    Element element = element_of(port, entrance, ElementKind::kServiceIp, ElementKind::kNodePort);
     element.traffic_class = entrance.traffic_class;
     if (entrance.is_node_port) element.address = Address{};  // of both families
     plan_.elements.push_back(element);
@@ -261,8 +258,8 @@ class Plan {
                  const EndpointSets& endpoints) {
     Element element =
         element_of(port, entrance, ElementKind::kGuardedIp, ElementKind::kGuardedNodePort);
-    const bool elsewhere = entrance.traffic_class == TrafficClass::kExternalLocal &&
-                           !endpoints.cluster.empty();
+    const bool elsewhere =
+        entrance.traffic_class == TrafficClass::kExternalLocal && !endpoints.cluster.empty();
     element.traffic_class = elsewhere ? TrafficClass::kElsewhere : TrafficClass::kRefused;
     plan_.elements.push_back(element);
   }
@@ -277,8 +274,7 @@ class Plan {
 
   void add_limits(const k8s::ServicePort& port, const Entrance& entrance) {
     const Family family = ipvs::family_of(entrance.address);
-    Element element =
-        element_of(port, entrance, ElementKind::kLimitedIp, ElementKind::kLimitedIp);
+    Element element = element_of(port, entrance, ElementKind::kLimitedIp, ElementKind::kLimitedIp);
     plan_.elements.push_back(element);
     element.kind = ElementKind::kAllowedSource;
     const std::vector<k8s::Cidr> ranges = without_nested(source_ranges(service_, family));
@@ -300,8 +296,8 @@ class Plan {
     plan_.elements.push_back(element);
   }
 
-  // Of all local endpoints, whether they are chosen or not: so readiness that comes and goes costs no
-  // nftables transaction, and a pod that drains still meets itself.
+  // Of all local endpoints, whether they are chosen or not: so readiness that comes and goes costs
+  // no nftables transaction, and a pod that drains still meets itself.
   void add_hairpins(const std::vector<ServiceEndpoint>& candidates) {
     for (const ServiceEndpoint& endpoint : candidates) {
       const Address& address = endpoint.endpoint.address;
@@ -334,9 +330,8 @@ ipvs::Protocol to_ipvs(k8s::Protocol protocol) {
 bool is_served(const k8s::Service& service, const std::string& proxy_name) {
   const k8s::Labels& labels = service.meta.labels;
   const auto named = labels.find("service.kubernetes.io/service-proxy-name");
-  const bool is_ours =
-      proxy_name.empty() ? named == labels.end()
-                         : named != labels.end() && named->second == proxy_name;
+  const bool is_ours = proxy_name.empty() ? named == labels.end()
+                                          : named != labels.end() && named->second == proxy_name;
   return is_ours && service.type != k8s::ServiceType::kExternalName && !service.headless &&
          !service.cluster_ips.empty() && !labels.contains("service.kubernetes.io/headless");
 }
@@ -346,8 +341,10 @@ std::uint32_t weight_of(const ServiceEndpoint& endpoint, const PlanOptions& opti
   if (slow_start == 0) return endpoint.weight;
   const std::uint64_t full = std::min<std::uint64_t>(endpoint.weight * kRampScale, 65535);
   if (!is_ramping(endpoint, options)) return static_cast<std::uint32_t>(full);
-  const auto age = static_cast<std::uint64_t>(std::max<std::int64_t>(options.now - endpoint.ready_since, 0));
-  const std::uint64_t least = std::min(full, std::max<std::uint64_t>(full * kRampFirstPart / 100, 1));
+  const auto age =
+      static_cast<std::uint64_t>(std::max<std::int64_t>(options.now - endpoint.ready_since, 0));
+  const std::uint64_t least =
+      std::min(full, std::max<std::uint64_t>(full * kRampFirstPart / 100, 1));
   return static_cast<std::uint32_t>(least + (full - least) * age / slow_start);
 }
 

@@ -149,7 +149,7 @@ ipvs::Changes Reconciler::finish_drains(const std::vector<ipvs::ServerReading>& 
                                          [&](const auto& w) { return w.endpoint == endpoint; });
       if (is_wanted || d.destination.weight != 0) continue;
       const bool idle = d.active_connections == 0 && d.inactive_connections == 0;
-      if (!idle && may_drain(endpoint)) continue;
+      if (!idle && may_drain(reading.settings.key, endpoint)) continue;
       changes.release.push_back({.command = ipvs::ServerCommand::kDelDest,
                                  .server = {.key = reading.settings.key},
                                  .destination = d.destination});

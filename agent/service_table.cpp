@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/service_table.hpp"
 
+#include <utility>
+
 namespace agent {
 
 void ServiceTable::upsert(k8s::Service service) {
@@ -16,7 +18,7 @@ void ServiceTable::upsert(k8s::Service service) {
 void ServiceTable::remove(const k8s::ObjectKey& key) {
   const auto found = services_.find(key);
   if (found == services_.end()) return;
-  const k8s::ObjectKey gone = found->first;  // `key` may refer into the node
+  const k8s::Service gone = std::move(found->second.service);  // `key` may refer into the node
   services_.erase(found);
   events_.removed(gone);
 }

@@ -18,7 +18,7 @@ class ServiceTable : public k8s::Sink<k8s::Service> {
  public:
   struct Events {
     std::function<void(const k8s::Service&)> changed;  // new, or any field we read differs
-    std::function<void(const k8s::ObjectKey&)> removed;
+    std::function<void(const k8s::Service&)> removed;  // as it last was
   };
   explicit ServiceTable(Events events) : events_(std::move(events)) {}
 

@@ -7,6 +7,8 @@
 #include <map>
 #include <utility>
 
+#include "agent/stale_flows.hpp"
+
 namespace agent {
 namespace {
 
@@ -27,20 +29,6 @@ bool rests_something(const ipvs::Changes& changes) {
   return std::any_of(changes.fill.begin(), changes.fill.end(), [](const ipvs::ServerOp& op) {
     return op.command == ipvs::ServerCommand::kSetDest && op.destination.weight == 0;
   });
-}
-
-// UDP flows that would go on being sent to what is no longer there.
-std::vector<ipvs::Kernel::StaleFlow> stale_flows(const ipvs::Changes& changes) {
-  std::vector<ipvs::Kernel::StaleFlow> flows;
-  for (const ipvs::ServerOp& op : changes.release) {
-    if (op.server.key.protocol != ipvs::Protocol::kUdp) continue;
-    flows.push_back({.server = op.server.key, .endpoint = op.destination.endpoint});
-  }
-  for (const ipvs::ServerOp& op : changes.dismantle) {
-    if (op.server.key.protocol != ipvs::Protocol::kUdp) continue;
-    flows.push_back({.server = op.server.key, .endpoint = std::nullopt});
-  }
-  return flows;
 }
 
 }  // namespace
@@ -122,8 +110,8 @@ asio::awaitable<bool> SyncLoop::read_and_install() {
   const std::set<ipvs::Owner> all = dirty_;
   plan_dirty(report);
   const std::vector<ipvs::Element> elements = reconciler_.table_elements();
-  const int error =
-      co_await thread_.run([&] { return kernel_.install_table(options_.rules, elements); });
+  const ipvs::TableRules rules = inputs_.rules();
+  const int error = co_await thread_.run([&] { return kernel_.install_table(rules, elements); });
   if (error == 0) {
     reconciler_.table_installed(elements);
     co_return true;
@@ -137,10 +125,10 @@ asio::awaitable<void> SyncLoop::wait_for_work() {
   const auto due = [this] {
     const auto now = Clock::now();
     return !dirty_.empty() || node_addresses_dirty_ || table_dirty_ || addresses_dirty_ ||
-           now >= retry_at_ || now >= drain_at_ || now >= audit_at_;
+           now >= retry_at_ || now >= drain_at_ || now >= audit_at_ || now >= again_at_;
   };
   while (!due()) {
-    const auto next = std::min({retry_at_, drain_at_, audit_at_});
+    const auto next = std::min(std::min(retry_at_, again_at_), std::min(drain_at_, audit_at_));
     co_await sleep_until(next);
   }
 }
@@ -165,6 +153,7 @@ asio::awaitable<void> SyncLoop::pass() {
   if (addresses_dirty_) co_await recheck_addresses();
   if (begin >= drain_at_) co_await look_at_drains();
   if (begin >= audit_at_) co_await audit_next();
+  if (begin >= again_at_) plan_again();
   if (node_addresses_dirty_) {
     node_addresses_dirty_ = false;
     reconciler_.set_node_addresses(inputs_.node_port_addresses());
@@ -175,7 +164,7 @@ asio::awaitable<void> SyncLoop::pass() {
   }
   const auto planning = Clock::now();
   plan_dirty(report);
-  ipvs::Changes changes = reconciler_.next_changes(inputs_.may_drain);
+  ipvs::Changes changes = reconciler_.next_changes(may_drain());
   report.planning_seconds = seconds(Clock::now() - planning);
   const bool rests = rests_something(changes);
   if (!changes.empty()) co_await carry_out(std::move(changes), report);
@@ -225,13 +214,44 @@ void SyncLoop::plan_one(const ipvs::Owner& service) {
     dirty_.merge(reconciler_.remove(service));
     return;
   }
+  if (wanted->is_lingering && is_drained(wanted->plan)) {
+    inputs_.drained(service);
+    dirty_.merge(reconciler_.remove(service));
+    return;
+  }
+  if (wanted->again_in_a_second || wanted->is_lingering) {
+    again_.insert(service);
+    again_at_ = std::min(again_at_, Clock::now() + options_.again_interval);
+  }
   auto planned = reconciler_.set_plan(service, wanted->since, std::move(wanted->plan));
   for (const Reconciler::Conflict& conflict : planned.conflicts) observer_.on_conflict(conflict);
   dirty_.merge(planned.others);
 }
 
+void SyncLoop::plan_again() {
+  again_at_ = Clock::time_point::max();
+  dirty_.merge(again_);
+  again_.clear();
+}
+
+// No virtual server of the plan has a destination left in the kernel.
+bool SyncLoop::is_drained(const ipvs::ServicePlan& plan) const {
+  return std::all_of(plan.servers.begin(), plan.servers.end(), [&](const ipvs::Server& server) {
+    const ipvs::Server* held = reconciler_.ledger().server(server.settings.key);
+    return !held || held->destinations.empty();
+  });
+}
+
+ipvs::MayDrain SyncLoop::may_drain() const {
+  return [this](const ipvs::ServerKey& key, const ipvs::Endpoint& endpoint) {
+    const ipvs::Owner* owner = reconciler_.desired().owner_of(key);
+    return owner && inputs_.may_drain(*owner, endpoint);
+  };
+}
+
 asio::awaitable<void> SyncLoop::carry_out(ipvs::Changes changes, PassReport& report) {
   const auto begin = Clock::now();
+  const auto flows = stale_flows(changes, reconciler_.desired(), reconciler_.ledger());
   const ipvs::Outcome outcome = co_await thread_.run([&] { return ipvs::apply(kernel_, changes); });
   report.kernel_seconds += seconds(Clock::now() - begin);
   const ipvs::Entered entered = reconciler_.enter(changes, outcome);
@@ -241,12 +261,11 @@ asio::awaitable<void> SyncLoop::carry_out(ipvs::Changes changes, PassReport& rep
   for (const ipvs::ServerKey& key : entered.foreign) {
     if (const ipvs::Owner* owner = reconciler_.desired().owner_of(key)) mark_dirty(*owner);
   }
-  co_await forget_flows(changes, report);
+  if (!flows.empty()) co_await forget_flows(flows, report);
 }
 
-asio::awaitable<void> SyncLoop::forget_flows(const ipvs::Changes& changes, PassReport& report) {
-  const auto flows = stale_flows(changes);
-  if (flows.empty()) co_return;
+asio::awaitable<void> SyncLoop::forget_flows(const std::vector<ipvs::Kernel::StaleFlow>& flows,
+                                             PassReport& report) {
   const auto deleted = co_await thread_.run([&] { return kernel_.delete_flows(flows); });
   if (deleted) co_return;
   ++report.failed;
@@ -259,8 +278,8 @@ asio::awaitable<void> SyncLoop::forget_flows(const ipvs::Changes& changes, PassR
 asio::awaitable<void> SyncLoop::reinstall_table() {
   table_dirty_ = false;
   const std::vector<ipvs::Element> elements = reconciler_.table_elements();
-  const int error =
-      co_await thread_.run([&] { return kernel_.install_table(options_.rules, elements); });
+  const ipvs::TableRules rules = inputs_.rules();
+  const int error = co_await thread_.run([&] { return kernel_.install_table(rules, elements); });
   if (error == 0) {
     observer_.on_drift("table",
                        "the nftables table kube-ipvs was changed by somebody else: put back");
@@ -292,7 +311,7 @@ asio::awaitable<void> SyncLoop::look_at_drains() {
   if (keys.empty()) co_return;
   const auto readings = co_await thread_.run([&] { return kernel_.read_servers(keys); });
   if (!readings) co_return;
-  ipvs::Changes finished = reconciler_.finish_drains(*readings, inputs_.may_drain);
+  ipvs::Changes finished = reconciler_.finish_drains(*readings, may_drain());
   PassReport ignored;
   if (!finished.empty()) co_await carry_out(std::move(finished), ignored);
 }

@@ -41,10 +41,23 @@ struct SyncInputs {
   struct Plan {
     k8s::UnixSeconds since = 0;  // creation time of the Service
     ipvs::ServicePlan plan;
+    bool again_in_a_second = false;  // weights grow, or
+    bool is_lingering = false;       // the Service is gone, and stays while it has connections
+    // What of the Service is not honoured, for its owner.
+    struct Notice {
+      std::string reason;  // of a Kubernetes Event: "BadAnnotation"
+      std::string note;
+    };
+    std::vector<Notice> notices{};
   };
   // nullopt: there is no such Service, or it is not served.
   std::function<std::optional<Plan>(const ipvs::Owner&)> plan;
-  ipvs::MayDrain may_drain;
+  // Whether an endpoint that this Service no longer wants may finish its connections.
+  std::function<bool(const ipvs::Owner&, const ipvs::Endpoint&)> may_drain;
+  // A lingering Service has no connections left.
+  std::function<void(const ipvs::Owner&)> drained = {};
+  // What the table's rules say, read whenever it is installed.
+  std::function<ipvs::TableRules()> rules = [] { return ipvs::TableRules{}; };
   // Read once when the loop starts and when reload_node_addresses() was called.
   std::function<std::vector<ipvs::Address>()> node_port_addresses;
 };
@@ -76,10 +89,10 @@ class SyncObserver {
 };
 
 struct SyncOptions {
-  ipvs::TableRules rules;
   std::chrono::milliseconds min_gap{
       0};  // --ipvs-min-sync-period: from the end of a pass to the next
   std::chrono::milliseconds drain_interval{1000};
+  std::chrono::milliseconds again_interval{1000};  // SyncInputs::Plan::again_in_a_second
   std::chrono::milliseconds audit_interval{30000};
   std::size_t audit_slice = 16;  // virtual servers read back at each audit
   std::chrono::milliseconds retry_first{1000};
@@ -118,7 +131,8 @@ class SyncLoop {
   boost::asio::awaitable<void> sleep_until(Clock::time_point when);
   boost::asio::awaitable<void> pass();
   boost::asio::awaitable<void> carry_out(ipvs::Changes changes, PassReport& report);
-  boost::asio::awaitable<void> forget_flows(const ipvs::Changes& changes, PassReport& report);
+  boost::asio::awaitable<void> forget_flows(const std::vector<ipvs::Kernel::StaleFlow>& flows,
+                                            PassReport& report);
   boost::asio::awaitable<void> reinstall_table();
   boost::asio::awaitable<void> recheck_addresses();
   boost::asio::awaitable<void> look_at_drains();
@@ -127,6 +141,9 @@ class SyncLoop {
   std::vector<ipvs::ServerKey> next_slice();
   void plan_dirty(PassReport& report);
   void plan_one(const ipvs::Owner& service);
+  void plan_again();
+  bool is_drained(const ipvs::ServicePlan& plan) const;
+  ipvs::MayDrain may_drain() const;
   void wake();
   void note_retry(bool failed);
 
@@ -152,6 +169,9 @@ class SyncLoop {
   std::chrono::milliseconds retry_delay_;
   Clock::time_point drain_at_ = Clock::time_point::max();
   Clock::time_point audit_at_ = Clock::time_point::max();
+  // To be planned once more by then: what time alone changes.
+  std::set<ipvs::Owner> again_;
+  Clock::time_point again_at_ = Clock::time_point::max();
   std::vector<ipvs::ServerKey> audit_queue_;
 };
 

@@ -33,6 +33,7 @@ inline constexpr std::uint16_t kHealthzPort = 10256;
 
 enum class EndpointSource : std::uint8_t { kSelector, kEndpointSlice };
 enum class VipBinding : std::uint8_t { kAddress, kRoute };
+enum class Compat : std::uint8_t { kNone, kKubeProxy };
 enum class LogFormat : std::uint8_t { kText, kJson };
 
 struct Config {
@@ -51,6 +52,12 @@ struct Config {
   std::uint32_t ipvs_udp_timeout = 0;      // --ipvs-udp-timeout
   std::chrono::milliseconds min_sync_period{0};   // --ipvs-min-sync-period; 0: at once
   VipBinding vip_binding = VipBinding::kAddress;  // --vip-binding address|route
+  std::string service_proxy_name;  // --service-proxy-name NAME: only Services with that label; "":
+                                   // those without
+  Compat compat =
+      Compat::kNone;  // --compat none|kube-proxy: with its deviations from the Services API
+  bool forward_accept =
+      false;  // --forward-accept: let Service traffic pass FORWARD chains that drop
 
   bool masquerade_all = false;              // --masquerade-all
   std::uint32_t masquerade_mark = 0x4000;   // --iptables-masquerade-bit 0-31, of the conntrack mark

@@ -144,6 +144,7 @@ inline std::string set_bind_address(Config& config, std::string_view value) {
 // The names of an enum's values, in its order.
 inline constexpr std::array<std::string_view, 2> kEndpointSources = {"selector", "endpointslice"};
 inline constexpr std::array<std::string_view, 2> kVipBindings = {"address", "route"};
+inline constexpr std::array<std::string_view, 2> kCompats = {"none", "kube-proxy"};
 inline constexpr std::array<std::string_view, 2> kLogFormats = {"text", "json"};
 
 template <auto kMember, const auto& kNames>

@@ -131,6 +131,16 @@ const Owner* Desired::owner_of(const ServerKey& key) const {
   return entry == servers_.end() ? nullptr : &entry->second.owner;
 }
 
+std::vector<ServerKey> Desired::servers_of(const Owner& owner) const {
+  const auto held = holdings_.find(owner);
+  return held == holdings_.end() ? std::vector<ServerKey>() : held->second.servers;
+}
+
+std::vector<Element> Desired::elements_of(const Owner& owner) const {
+  const auto held = holdings_.find(owner);
+  return held == holdings_.end() ? std::vector<Element>() : held->second.elements;
+}
+
 bool Desired::wants(const Address& address) const { return addresses_.contains(address); }
 
 const Element* Desired::element(const Element& key) const {

@@ -63,6 +63,9 @@ class Desired {
   // nullptr where nothing is wanted under that key.
   const Server* server(const ServerKey& key) const;
   const Owner* owner_of(const ServerKey& key) const;
+  // The virtual servers and elements of an owner's plan; empty where it has none.
+  std::vector<ServerKey> servers_of(const Owner& owner) const;
+  std::vector<Element> elements_of(const Owner& owner) const;
   bool wants(const Address& address) const;
   const Element* element(const Element& key) const;
   // An owner that needs the address or element, for messages; "" where there is none.

@@ -29,12 +29,21 @@ ServerOp destination_op(ServerCommand command, const VirtualServer& server,
   return {.command = command, .server = {.key = server.key}, .destination = destination};
 }
 
+// A scheduler that chooses by a hash alone and has nowhere to fall back to refuses what falls on a
+// resting destination: its clients would wait for nothing (ip_vs_dh.c; ip_vs_sh.c and ip_vs_mh.c
+// without their fallback flag).
+bool rests_refuse(const VirtualServer& server) {
+  if (server.scheduler == "dh") return true;
+  const bool hashes = server.scheduler == "sh" || server.scheduler == "mh";
+  return hashes && (server.flags & kFlagSched1) == 0;
+}
+
 // A destination the kernel holds and nobody wants: rest it while it may finish its work, or delete
 // it.
 void retire(const VirtualServer& server, const Destination& held, const MayDrain& may_drain,
             Changes& changes) {
-  const bool drains =
-      server.key.protocol == Protocol::kTcp && may_drain && may_drain(held.endpoint);
+  const bool drains = server.key.protocol == Protocol::kTcp && !rests_refuse(server) && may_drain &&
+                      may_drain(server.key, held.endpoint);
   if (!drains) {
     changes.release.push_back(destination_op(ServerCommand::kDelDest, server, held));
   } else if (held.weight != 0) {

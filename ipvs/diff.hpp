@@ -46,7 +46,7 @@ struct Changes {
 
 // Whether an endpoint that is no longer wanted may finish its connections: where the kernel still
 // holds it, it goes to weight 0 instead of being deleted. Asked for TCP only; empty: never.
-using MayDrain = std::function<bool(const Endpoint&)>;
+using MayDrain = std::function<bool(const ServerKey&, const Endpoint&)>;
 
 // The operations that take `ledger` to `desired` as far as `keys` go. Keys whose states agree yield
 // nothing, so that diff(d, l, keys) is empty where l already is what d wants.

@@ -14,6 +14,8 @@ namespace {
 
 constexpr std::size_t kBatchBytes = 60 * 1024;
 
+constexpr std::size_t kFewDestinations = 8;
+
 auto wanted_of(Family family, std::span<const Kernel::StaleFlow> flows) {
   std::unordered_map<Endpoint, std::vector<std::optional<Endpoint>>> wanted;
   for (const auto& flow : flows) {
@@ -56,28 +58,45 @@ Result<std::size_t> FlowCleaner::remove(std::span<const Kernel::StaleFlow> flows
   return {boost::system::in_place_value, removed};
 }
 
+// Asked for one destination after the other the kernel looks through its table each time, but sends
+// little; sending is what costs.
 Result<std::vector<Flow>> FlowCleaner::find(Family family, const Wanted& wanted) {
-  std::optional<Endpoint> only;
-  if (wanted.size() == 1) only = wanted.begin()->first;
   std::vector<Flow> found;
-  while (true) {
-    MessageBatch request;
-    encode_dump_flows(request, family, only, filtered_);
-    const auto result = socket_.dump(
-        request, [&] { found.clear(); },
-        [&](const NetlinkMessage& message) {
-          auto flow = decode_flow(message.payload);
-          if (flow && matches(wanted, *flow)) found.push_back(std::move(*flow));
-        });
-    if (result) return found;
-    const int error = result.error().error_number;
-    const bool may_be_the_filter = error == EINVAL || error == EOPNOTSUPP;
-    if (!filtered_ || !may_be_the_filter) {
-      return KernelError{error, "reading connection tracking (CT_GET)"};
-    }
-    filtered_ = false;
+  int error = filtered_ && wanted.size() <= kFewDestinations
+                  ? dump_each(family, wanted, found)
+                  : dump(family, std::nullopt, wanted, found);
+  if (filtered_ && (error == EINVAL || error == EOPNOTSUPP)) {
+    filtered_ = false;  // a kernel before 5.8
     found.clear();
+    error = dump(family, std::nullopt, wanted, found);
   }
+  if (error != 0) return KernelError{error, "reading connection tracking (CT_GET)"};
+  return found;
+}
+
+int FlowCleaner::dump_each(Family family, const Wanted& wanted, std::vector<Flow>& found) {
+  for (const auto& [destination, endpoints] : wanted) {
+    if (const int error = dump(family, destination, wanted, found)) return error;
+  }
+  return 0;
+}
+
+// Appends what matches. An errno.
+int FlowCleaner::dump(Family family, const std::optional<Endpoint>& only, const Wanted& wanted,
+                      std::vector<Flow>& found) {
+  const std::size_t before = found.size();
+  MessageBatch request;
+  encode_dump_flows(request, family, only, filtered_);
+  const auto result = socket_.dump(
+      request, [&] { found.resize(before); },
+      [&](const NetlinkMessage& message) {
+        auto flow = decode_flow(message.payload);
+        // An answer may hold others' flows, too, and those of a wanted destination are asked for by
+        // themselves.
+        if (!flow || (only && flow->original_destination != *only)) return;
+        if (matches(wanted, *flow)) found.push_back(std::move(*flow));
+      });
+  return result ? 0 : result.error().error_number;
 }
 
 Result<std::size_t> FlowCleaner::remove(std::span<const Flow> flows) {

@@ -33,6 +33,9 @@ class FlowCleaner {
   // Endpoints whose flows are to go, by original destination; none: whatever the endpoint.
   using Wanted = std::unordered_map<Endpoint, std::vector<std::optional<Endpoint>>>;
   Result<std::vector<Flow>> find(Family family, const Wanted& wanted);
+  int dump_each(Family family, const Wanted& wanted, std::vector<Flow>& found);
+  int dump(Family family, const std::optional<Endpoint>& only, const Wanted& wanted,
+           std::vector<Flow>& found);
   Result<std::size_t> remove(std::span<const Flow> flows);
 
   NetlinkSocket socket_;

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <map>
 
 #include "ipvs/nft_table.hpp"
@@ -68,6 +69,34 @@ Result<std::vector<LocalAddress>> read_local_addresses() {
     return std::tie(a.address, a.interface_index) < std::tie(b.address, b.interface_index);
   });
   return addresses;
+}
+
+Result<std::vector<Address>> read_gateways() {
+  auto socket = NetlinkSocket::open(NETLINK_ROUTE);
+  if (!socket) return socket.error();
+  std::vector<Address> gateways;
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+    std::vector<Address> found;
+    MessageBatch request;
+    encode_dump_main_routes(request, family);
+    const auto result = socket->dump(
+        request, [&] { found.clear(); },
+        [&](const NetlinkMessage& message) {
+          if (message.type != RTM_NEWROUTE) return;
+          if (const auto gateway = decode_default_gateway(message.payload)) {
+            found.push_back(*gateway);
+          }
+        });
+    const int error = result ? 0 : result.error().error_number;
+    // A kernel without the family, or without its table, has no gateway in it.
+    if (error != 0 && error != EAFNOSUPPORT && error != EOPNOTSUPP && error != ENOENT) {
+      return KernelError{error, "reading the node's default routes (RTM_GETROUTE)"};
+    }
+    gateways.insert(gateways.end(), found.begin(), found.end());
+  }
+  std::sort(gateways.begin(), gateways.end());
+  gateways.erase(std::unique(gateways.begin(), gateways.end()), gateways.end());
+  return gateways;
 }
 
 Result<AddressMonitor> AddressMonitor::open() {

@@ -30,6 +30,9 @@ struct LocalAddress {
 // that failed duplicate address detection.
 Result<std::vector<LocalAddress>> read_local_addresses();
 
+// Where this node's default routes lead, both families, in order, each once.
+Result<std::vector<Address>> read_gateways();
+
 class AddressMonitor {
  public:
   static Result<AddressMonitor> open();

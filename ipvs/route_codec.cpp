@@ -98,9 +98,9 @@ void encode_address(MessageBatch& batch, bool add, const Address& address, unsig
   ifaddrmsg header{};
   header.ifa_family = af_of(family_of(address));
   header.ifa_prefixlen = full_length(address);
-  // Nobody is to choose a virtual IP for a source: `masquerade` would (inet_select_addr looks at all
-  // devices), and its connections would end with the virtual IP (nf_nat_masquerade.c). In IPv4 the
-  // scope keeps it from that, in IPv6 the preferred lifetime below, by RFC 6724 rule 3.
+  // Nobody is to choose a virtual IP for a source: `masquerade` would (inet_select_addr looks at
+  // all devices), and its connections would end with the virtual IP (nf_nat_masquerade.c). In IPv4
+  // the scope keeps it from that, in IPv6 the preferred lifetime below, by RFC 6724 rule 3.
   header.ifa_scope = address.is_v4() ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE;
   header.ifa_index = index;
   batch.put_header(header);
@@ -111,10 +111,9 @@ void encode_address(MessageBatch& batch, bool add, const Address& address, unsig
     // No route to the /128 beside the one in table local, and no duplicate address detection:
     // nobody else is on this link.
     batch.put_u32(IFA_FLAGS, IFA_F_NOPREFIXROUTE | IFA_F_NODAD);
-    batch.put_struct(IFA_CACHEINFO, ifa_cacheinfo{.ifa_prefered = 0,
-                                                  .ifa_valid = kForEver,
-                                                  .cstamp = 0,
-                                                  .tstamp = 0});
+    batch.put_struct(
+        IFA_CACHEINFO,
+        ifa_cacheinfo{.ifa_prefered = 0, .ifa_valid = kForEver, .cstamp = 0, .tstamp = 0});
   }
 }
 
@@ -173,6 +172,26 @@ void encode_dump_routes(MessageBatch& batch, Family family, unsigned index) {
   header.rtm_type = RTN_LOCAL;
   batch.put_header(header);
   batch.put_u32(RTA_OIF, index);
+}
+
+void encode_dump_main_routes(MessageBatch& batch, Family family) {
+  batch.begin_message(RTM_GETROUTE, NLM_F_DUMP);
+  rtmsg header{};
+  header.rtm_family = af_of(family);
+  header.rtm_table = RT_TABLE_MAIN;
+  batch.put_header(header);
+}
+
+std::optional<Address> decode_default_gateway(Bytes payload) {
+  const auto header = header_of<rtmsg>(payload);
+  if (!header || header->rtm_dst_len != 0 || header->rtm_table != RT_TABLE_MAIN) {
+    return std::nullopt;
+  }
+  std::optional<Address> gateway;
+  for (AttributeReader reader(payload, sizeof(rtmsg)); const auto attribute = reader.next();) {
+    if (attribute->type == RTA_GATEWAY) gateway = address_of(*attribute, header->rtm_family);
+  }
+  return gateway;
 }
 
 std::optional<RouteReading> decode_route(Bytes payload) {

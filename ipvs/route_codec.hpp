@@ -68,6 +68,10 @@ std::optional<AddressReading> decode_address(Bytes payload);
 void encode_route(MessageBatch& batch, bool add, const Address& address, unsigned index,
                   const std::optional<Address>& source);
 void encode_dump_routes(MessageBatch& batch, Family family, unsigned index);
+// All routes of the main table.
+void encode_dump_main_routes(MessageBatch& batch, Family family);
+// Where a default route leads; nullopt for every other route, and for one through no gateway.
+std::optional<Address> decode_default_gateway(Bytes payload);
 // Nullopt for a route that is not one of ours.
 std::optional<RouteReading> decode_route(Bytes payload);
 

@@ -37,6 +37,7 @@ enum PodPlace : Place {
   kCondition,
   kConditionType,
   kConditionStatus,
+  kConditionTime,
 };
 
 constexpr auto kFields = object_fields(std::array{
@@ -59,6 +60,7 @@ constexpr auto kFields = object_fields(std::array{
     Field{kStatus, "conditions", Shape::kObjects, kCondition},
     Field{kCondition, "type", Shape::kString, kConditionType},
     Field{kCondition, "status", Shape::kString, kConditionStatus},
+    Field{kCondition, "lastTransitionTime", Shape::kString, kConditionTime},
 });
 constexpr Schema kSchema(kFields);
 
@@ -100,6 +102,7 @@ class PodReader final : public ObjectReader<Pod> {
         return;
       case kCondition:
         is_ready_condition_ = condition_is_true_ = false;
+        condition_time_.clear();
         return;
       default:
         return;
@@ -118,7 +121,7 @@ class PodReader final : public ObjectReader<Pod> {
         if (!pod_ip_is_set_) refuse("missing", ".ip");
         return;
       case kCondition:
-        if (is_ready_condition_) object.ready = condition_is_true_;
+        if (is_ready_condition_) close_ready_condition();
         return;
       default:
         return;
@@ -160,6 +163,9 @@ class PodReader final : public ObjectReader<Pod> {
       case kConditionStatus:
         condition_is_true_ = value.text == "True";
         return;
+      case kConditionTime:
+        condition_time_ = value.text;
+        return;
       default:
         return;
     }
@@ -169,6 +175,14 @@ class PodReader final : public ObjectReader<Pod> {
     pod_ip_is_set_ = true;
     Address address;
     if (accept(parse_address(text), address)) object.pod_ips.push_back(address);
+  }
+
+  // A time that is none is no reason to go without the Pod: it only says when a weight began to
+  // grow.
+  void close_ready_condition() {
+    object.ready = condition_is_true_;
+    const auto since = parse_time(condition_time_);
+    object.ready_since = since ? *since : 0;
   }
 
   void close_port() {
@@ -206,6 +220,7 @@ class PodReader final : public ObjectReader<Pod> {
   bool pod_ip_is_set_ = false;
   bool is_ready_condition_ = false;
   bool condition_is_true_ = false;
+  std::string condition_time_;
 };
 
 }  // namespace

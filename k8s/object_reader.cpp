@@ -105,6 +105,10 @@ void MetaReader::scalar(json::Place place, const json::Scalar& value) {
     case kDeletionTimestamp:
       accept(parse_time(value.text), m.deletion_timestamp);
       return;
+    case kDeletionGraceSeconds:
+      m.deletion_grace_seconds =
+          static_cast<std::uint32_t>(std::clamp<std::int64_t>(value.integer, 0, UINT32_MAX));
+      return;
     default:
       take_status_field(status_, place, value);
       return;

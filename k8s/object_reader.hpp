@@ -26,6 +26,7 @@ enum CommonPlace : json::Place {
   kContinue,
   kCreationTimestamp,
   kDeletionTimestamp,
+  kDeletionGraceSeconds,
   kLabels,
   kAnnotations,
   kStatusCode,
@@ -55,6 +56,8 @@ inline constexpr std::array kObjectFields{
     json::Field{kMetadata, "resourceVersion", json::Shape::kString, kResourceVersion},
     json::Field{kMetadata, "creationTimestamp", json::Shape::kString, kCreationTimestamp},
     json::Field{kMetadata, "deletionTimestamp", json::Shape::kString, kDeletionTimestamp},
+    json::Field{kMetadata, "deletionGracePeriodSeconds", json::Shape::kInteger,
+                kDeletionGraceSeconds},
     json::Field{kMetadata, "labels", json::Shape::kMap, kLabels},
     json::Field{kMetadata, "annotations", json::Shape::kMap, kAnnotations},
 };

@@ -3,8 +3,8 @@
 // The Kubernetes objects the agent reads: only the fields it uses, decoded and typed.
 //
 // These are values. They hold no I/O, no pointers into a decoder's buffer and no Kubernetes "nil":
-// every optional API field has been replaced by the default that the API gives it, and where "absent"
-// means something of its own it is a std::optional.
+// every optional API field has been replaced by the default that the API gives it, and where
+// "absent" means something of its own it is a std::optional.
 //
 // Field names follow the API (k8s.io/api core/v1 and discovery/v1), in snake_case.
 #pragma once
@@ -50,6 +50,9 @@ struct Meta {
   // Set while the object is being deleted. For a Pod it already includes the grace period:
   // the moment at which the kubelet is to have killed it.
   std::optional<UnixSeconds> deletion_timestamp;
+  // How much of that was grace: the deletion was asked for at deletion_timestamp less these
+  // seconds.
+  std::uint32_t deletion_grace_seconds = 0;
 
   bool operator==(const Meta&) const = default;
 };
@@ -61,7 +64,7 @@ struct ServicePort {
   std::string name;
   Protocol protocol = Protocol::kTcp;
   std::uint16_t port = 0;
-  std::uint16_t node_port = 0;  // 0: none
+  std::uint16_t node_port = 0;                // 0: none
   TargetPort target_port = std::uint16_t{0};  // 0: the same as `port`
   bool operator==(const ServicePort&) const = default;
 };
@@ -123,7 +126,8 @@ struct Pod {
   bool host_network = false;
   std::vector<Address> pod_ips;  // status.podIPs, or [status.podIP]; empty until assigned
   PodPhase phase = PodPhase::kPending;
-  bool ready = false;  // condition Ready == "True"
+  bool ready = false;                // condition Ready == "True"
+  UnixSeconds ready_since = 0;       // its lastTransitionTime, whichever way it went; 0: not given
   std::vector<ContainerPort> ports;  // named ones only
   bool operator==(const Pod&) const = default;
 };
@@ -167,7 +171,8 @@ struct SlicePort {
   bool operator==(const SlicePort&) const = default;
 };
 
-// discovery.k8s.io/v1 EndpointSlice of addressType IPv4 or IPv6 (FQDN ones decode with no endpoints).
+// discovery.k8s.io/v1 EndpointSlice of addressType IPv4 or IPv6 (FQDN ones decode with no
+// endpoints).
 struct EndpointSlice {
   Meta meta;
   std::string service_name;  // label kubernetes.io/service-name

@@ -52,7 +52,7 @@ class Agent {
     while (!dirty_.empty()) {
       const Owner owner = *dirty_.begin();
       dirty_.erase(dirty_.begin());
-      auto wanted = state_.plan(owner);
+      auto wanted = state_.plan(owner, now);
       dirty_.merge(wanted
                        ? reconciler_.set_plan(owner, wanted->since, std::move(wanted->plan)).others
                        : reconciler_.remove(owner));
@@ -88,7 +88,10 @@ class Agent {
             .ready = [] {}};
   }
   ipvs::MayDrain may_drain() {
-    return [this](const ipvs::Endpoint& e) { return state_.may_drain(e, now); };
+    return [this](const ipvs::ServerKey& key, const ipvs::Endpoint& e) {
+      const ipvs::Owner* owner = reconciler_.desired().owner_of(key);
+      return owner && state_.may_drain(*owner, e, now);
+    };
   }
   void carry_out(const ipvs::Changes& changes) {
     reconciler_.enter(changes, ipvs::apply(kernel_, changes));

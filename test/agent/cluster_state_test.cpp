@@ -17,8 +17,9 @@ using config::EndpointSource;
 
 class Fixture {
  public:
-  explicit Fixture(EndpointSource source = EndpointSource::kSelector)
-      : config_(make_config(source)),
+  explicit Fixture(EndpointSource source = EndpointSource::kSelector,
+                   const std::string& proxy_name = {})
+      : config_(make_config(source, proxy_name)),
         state(config_, {.service_dirty = [this](const ipvs::Owner& owner) { dirty_.insert(owner); },
                         .service_changed = [] {},
                         .endpoint_changed = [] {},
@@ -34,8 +35,9 @@ class Fixture {
   std::set<std::string> take_dirty() { return std::exchange(dirty_, {}); }
 
  private:
-  static config::Config make_config(EndpointSource source) {
+  static config::Config make_config(EndpointSource source, const std::string& proxy_name) {
     config::Config config;
+    config.service_proxy_name = proxy_name;
     config.node_name = kThisNode;
     config.endpoint_source = source;
     return config;
@@ -56,6 +58,20 @@ void deliver_empty_list(k8s::Sink<T>* sink) {
 }
 
 using Names = std::set<std::string>;
+
+k8s::Service annotated(const k8s::Labels& annotations) {
+  auto service = make_service("web", {"10.96.0.1"});
+  service.meta.annotations = annotations;
+  return service;
+}
+
+std::string notes(const agent::SyncInputs::Plan& plan) {
+  std::string text;
+  for (const auto& notice : plan.notices) text += notice.reason + ": " + notice.note + "\n";
+  return text;
+}
+
+const ipvs::Endpoint kPod{ip("10.244.0.1"), 8080};
 
 }  // namespace
 
@@ -90,13 +106,13 @@ TEST_CASE("an event names the Services whose plan it may change") {
   CHECK(f.take_dirty() == Names{"default/web"});
   f.state.sinks().pods->upsert(make_pod("db-1", {"10.244.0.2"}, {{"app", "db"}}));
   CHECK(f.take_dirty().empty());
-  const auto plan = f.state.plan("default/web");
+  const auto plan = f.state.plan("default/web", 0);
   REQUIRE(plan);
   CHECK(server_text(plan->plan.servers[0]) ==
         "TCP 10.96.0.1:80 rr\n  -> 10.244.0.1:8080 weight 1\n");
   f.state.sinks().services->remove(key_of("web"));
   CHECK(f.take_dirty() == Names{"default/web"});
-  CHECK_FALSE(f.state.plan("default/web"));
+  CHECK_FALSE(f.state.plan("default/web", 0));
 }
 
 TEST_CASE("a new address of the node concerns the Services with node ports") {
@@ -109,7 +125,7 @@ TEST_CASE("a new address of the node concerns the Services with node ports") {
   f.take_dirty();
   f.own({"192.168.1.1", "192.168.1.2"});
   CHECK(f.take_dirty() == Names{"default/with"});
-  CHECK(f.state.plan("default/with")->plan.servers.size() == 3);
+  CHECK(f.state.plan("default/with", 0)->plan.servers.size() == 3);
   CHECK(f.node_changes == 2);
   f.own({"192.168.1.1", "192.168.1.2"});
   CHECK(f.take_dirty().empty());
@@ -135,7 +151,7 @@ TEST_CASE("a Service's address that comes to be the node's own, or ceases to, is
   f.take_dirty();
   const std::string bound = "address " + address + "\n";
   const auto is_bound = [&] {
-    return plan_text(f.state.plan("default/web")->plan).find(bound) != std::string::npos;
+    return plan_text(f.state.plan("default/web", 0)->plan).find(bound) != std::string::npos;
   };
   CHECK(is_bound());
   f.own({"192.168.1.1", address});
@@ -244,4 +260,174 @@ TEST_CASE("a scraped port knows the endpoints its Service has, ready or not") {
   CHECK(f.state.endpoints_of(ports[1]).empty());
   f.state.sinks().services->remove(key_of("web"));
   CHECK(f.state.endpoints_of(ports[0]).empty());
+}
+
+TEST_CASE(
+    "weights of Pods reach the virtual server, and a scheduler that ignores them is told about") {
+  Fixture f;
+  f.state.sinks().services->upsert(annotated({{"kube-ipvs.io/scheduler", "wrr"}}));
+  auto pod = make_pod("web-1", {"10.244.0.1"});
+  pod.meta.annotations["kube-ipvs.io/weight"] = "7";
+  f.state.sinks().pods->upsert(pod);
+  auto plan = f.state.plan("default/web", 0);
+  CHECK(server_text(plan->plan.servers[0]) ==
+        "TCP 10.96.0.1:80 wrr\n  -> 10.244.0.1:8080 weight 7\n");
+  CHECK(plan->notices.empty());
+
+  f.take_dirty();
+  pod.meta.annotations["kube-ipvs.io/weight"] = "9";
+  f.state.sinks().pods->upsert(pod);
+  CHECK(f.take_dirty() == Names{"default/web"});
+  f.state.sinks().services->upsert(annotated({}));
+  plan = f.state.plan("default/web", 0);
+  CHECK(notes(*plan) ==
+        "WeightsIgnored: the scheduler rr ignores the weights of Pods (kube-ipvs.io/weight)\n");
+}
+
+TEST_CASE("a Service whose annotations cannot be is served as if it had none, and told so") {
+  Fixture f;
+  f.state.sinks().services->upsert(annotated({{"kube-ipvs.io/slow-start", "-3"}}));
+  const auto plan = f.state.plan("default/web", 0);
+  CHECK(plan->plan.servers[0].settings.scheduler == "rr");
+  CHECK(
+      notes(*plan) ==
+      "BadAnnotation: annotation kube-ipvs.io/slow-start: \"-3\" is not a number from 1 to 3600\n");
+}
+
+TEST_CASE("a scheduler the kernel has not got is done without, in every Service that asks for it") {
+  Fixture f;
+  f.state.sinks().services->upsert(annotated({{"kube-ipvs.io/scheduler", "mh"}}));
+  f.take_dirty();
+  CHECK(f.state.scheduler_is_missing("default/web"));
+  CHECK(f.take_dirty() == Names{"default/web"});
+  CHECK(f.state.plan("default/web", 0)->plan.servers[0].settings.scheduler == "rr");
+  CHECK_FALSE(f.state.scheduler_is_missing("default/web"));
+}
+
+TEST_CASE("a slow start plans the Service again each second until the weight is full") {
+  Fixture f;
+  f.state.sinks().services->upsert(
+      annotated({{"kube-ipvs.io/scheduler", "wlc"}, {"kube-ipvs.io/slow-start", "10"}}));
+  auto pod = make_pod("web-1", {"10.244.0.1"});
+  pod.ready_since = 1000;
+  f.state.sinks().pods->upsert(pod);
+  CHECK(f.state.plan("default/web", 1001)->again_in_a_second);
+  CHECK(f.state.plan("default/web", 1001)->plan.servers[0].destinations[0].weight == 19);
+  CHECK_FALSE(f.state.plan("default/web", 1010)->again_in_a_second);
+}
+
+TEST_CASE(
+    "a drain ends with the Pod's deletion time, or the Service's timeout from when it was asked "
+    "for") {
+  Fixture f;
+  auto pod = make_pod("web-1", {"10.244.0.1"});
+  pod.meta.deletion_timestamp = 1030;
+  pod.meta.deletion_grace_seconds = 30;
+  f.state.sinks().pods->upsert(pod);
+  f.state.sinks().services->upsert(annotated({}));
+  CHECK(f.state.may_drain("default/web", kPod, 1029));
+  CHECK_FALSE(f.state.may_drain("default/web", kPod, 1030));
+  f.state.sinks().services->upsert(annotated({{"kube-ipvs.io/drain-timeout", "100"}}));
+  CHECK(f.state.may_drain("default/web", kPod, 1099));
+  CHECK_FALSE(f.state.may_drain("default/web", kPod, 1100));
+  f.state.sinks().services->upsert(annotated({{"kube-ipvs.io/drain-timeout", "0"}}));
+  CHECK_FALSE(f.state.may_drain("default/web", kPod, 1000));
+}
+
+TEST_CASE("a living Pod that is only not ready drains without end, or for the Service's timeout") {
+  Fixture f;
+  auto pod = make_pod("web-1", {"10.244.0.1"});
+  pod.ready = false;
+  pod.ready_since = 1000;
+  f.state.sinks().pods->upsert(pod);
+  f.state.sinks().services->upsert(annotated({}));
+  CHECK(f.state.may_drain("default/web", kPod, 999999));
+  f.state.sinks().services->upsert(annotated({{"kube-ipvs.io/drain-timeout", "60"}}));
+  CHECK(f.state.may_drain("default/web", kPod, 1059));
+  CHECK_FALSE(f.state.may_drain("default/web", kPod, 1060));
+}
+
+TEST_CASE("a deleted Service that lingers keeps its addresses, without endpoints, for its time") {
+  Fixture f;
+  f.state.sinks().services->upsert(annotated({{"kube-ipvs.io/linger", "60"}}));
+  f.state.sinks().pods->upsert(make_pod("web-1", {"10.244.0.1"}));
+  f.state.sinks().services->remove(key_of("web"));
+  const auto plan = f.state.plan("default/web", 1000);
+  REQUIRE(plan);
+  CHECK(plan->is_lingering);
+  CHECK(plan->plan.addresses == ips({"10.96.0.1"}));
+  CHECK(plan->plan.servers[0].destinations.empty());
+  CHECK(f.state.may_drain("default/web", kPod, 1059));
+  CHECK(f.state.plan("default/web", 1059));
+  CHECK_FALSE(f.state.plan("default/web", 1060));
+}
+
+TEST_CASE("a Service that is made anew lingers no more, and one without connections neither") {
+  Fixture f;
+  f.state.sinks().services->upsert(annotated({{"kube-ipvs.io/linger", "60"}}));
+  f.state.sinks().services->remove(key_of("web"));
+  f.state.sinks().services->upsert(annotated({}));
+  CHECK_FALSE(f.state.plan("default/web", 1000)->is_lingering);
+  f.state.sinks().services->upsert(annotated({{"kube-ipvs.io/linger", "60"}}));
+  f.state.sinks().services->remove(key_of("web"));
+  f.state.forget_lingering("default/web");
+  CHECK_FALSE(f.state.plan("default/web", 1000));
+}
+
+TEST_CASE("an external IP that is another Node's is refused, whichever of the two comes first") {
+  Fixture f;
+  k8s::Node other;
+  other.meta.key = {.ns = "", .name = kOtherNode};
+  other.addresses = {{.type = k8s::NodeAddressType::kInternalIp, .address = ip("192.0.2.1")}};
+  auto service = make_service("web", {"10.96.0.1"});
+  service.external_ips = ips({"192.0.2.1"});
+  const auto is_served = [&] {
+    return plan_text(f.state.plan("default/web", 0)->plan).find("TCP 192.0.2.1:80") !=
+           std::string::npos;
+  };
+  f.state.sinks().services->upsert(service);
+  CHECK(is_served());
+  f.take_dirty();
+  f.state.sinks().nodes->upsert(other);
+  CHECK(f.take_dirty() == Names{"default/web"});
+  CHECK_FALSE(is_served());
+  CHECK(notes(*f.state.plan("default/web", 0)) ==
+        "AddressRefused: 192.0.2.1 is the address of Node node-2: not served\n");
+  service.ports[0].port = 81;
+  f.state.sinks().services->upsert(service);
+  CHECK_FALSE(is_served());
+  f.take_dirty();
+  f.state.sinks().nodes->remove(other.meta.key);
+  CHECK(f.take_dirty() == Names{"default/web"});
+  CHECK(notes(*f.state.plan("default/web", 0)).empty());
+}
+
+TEST_CASE("an external IP that is a gateway of this node is refused") {
+  Fixture f;
+  auto service = make_service("web", {"10.96.0.1"});
+  service.external_ips = ips({"192.168.1.254"});
+  f.state.sinks().services->upsert(service);
+  f.state.set_gateways(ips({"192.168.1.254"}));
+  CHECK(notes(*f.state.plan("default/web", 0)) ==
+        "AddressRefused: 192.168.1.254 is a gateway of this node: not served\n");
+}
+
+TEST_CASE("with a proxy name only the Services labelled for it are planned") {
+  Fixture f(EndpointSource::kSelector, "edge");
+  auto service = make_service("web", {"10.96.0.1"});
+  f.state.sinks().services->upsert(service);
+  CHECK_FALSE(f.state.plan("default/web", 0));
+  service.meta.labels["service.kubernetes.io/service-proxy-name"] = "edge";
+  f.state.sinks().services->upsert(service);
+  CHECK(f.state.plan("default/web", 0));
+}
+
+TEST_CASE("pods are told by the cluster's networks, or else by those of this Node") {
+  Fixture f;
+  CHECK(f.state.pod_sources().empty());
+  k8s::Node own;
+  own.meta.key = {.ns = "", .name = kThisNode};
+  own.pod_cidrs = {{ip("10.244.3.0"), 24}};
+  f.state.sinks().nodes->upsert(own);
+  CHECK(f.state.pod_sources() == std::vector<k8s::Cidr>{{ip("10.244.3.0"), 24}});
 }

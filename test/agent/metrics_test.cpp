@@ -69,6 +69,7 @@ TEST_CASE("the names and types are these; dashboards depend on them") {
             "kube_ipvs_programmed_addresses gauge",
             "kube_ipvs_programmed_destinations gauge",
             "kube_ipvs_programmed_virtual_servers gauge",
+            "kube_ipvs_refused_addresses_total counter",
             "kube_ipvs_services gauge",
             "kube_ipvs_source_faults_total counter",
             "kube_ipvs_sync_kernel_duration_seconds histogram",

@@ -50,7 +50,7 @@ struct Node {
   }
   Changes next() {
     return reconciler.next_changes(
-        [this](const Endpoint& e) { return drainable.contains(e.address); });
+        [this](const ServerKey&, const Endpoint& e) { return drainable.contains(e.address); });
   }
   Entered step() {
     const Changes changes = next();
@@ -106,7 +106,9 @@ TEST_CASE("an endpoint whose pod still lives is rested, and deleted when it has 
   node.step();
   CHECK(node.take_log() ==
         std::vector<std::string>{"SET_DEST TCP 10.96.0.1:80 10.244.0.1:8080 w0"});
-  const auto may_drain = [&](const Endpoint& e) { return node.drainable.contains(e.address); };
+  const auto may_drain = [&](const ServerKey&, const Endpoint& e) {
+    return node.drainable.contains(e.address);
+  };
   const auto look = [&] {
     const std::vector<ServerKey> keys{key};
     return node.reconciler.finish_drains(*node.kernel.read_servers(keys), may_drain);

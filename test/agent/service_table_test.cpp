@@ -16,7 +16,7 @@ struct Fixture {
   std::vector<std::string> events;
   agent::ServiceTable table{
       {.changed = [this](const k8s::Service& s) { events.push_back("~" + s.meta.key.name); },
-       .removed = [this](const k8s::ObjectKey& key) { events.push_back("-" + key.name); }}};
+       .removed = [this](const k8s::Service& s) { events.push_back("-" + s.meta.key.name); }}};
   std::vector<std::string> take() { return std::exchange(events, {}); }
 };
 
@@ -91,7 +91,7 @@ TEST_CASE("a removed Service is already gone from the table when that is told") 
   bool found = true;
   agent::ServiceTable table(
       {.changed = [](const k8s::Service&) {},
-       .removed = [&](const k8s::ObjectKey& key) { found = seen->find(key) != nullptr; }});
+       .removed = [&](const k8s::Service& s) { found = seen->find(s.meta.key) != nullptr; }});
   seen = &table;
   table.upsert(make_service("web", {"10.96.0.1"}));
   table.remove(table.find(key_of("web"))->meta.key);

@@ -78,9 +78,9 @@ struct RecordingObserver : SyncObserver {
 };
 
 inline SyncOptions quick() {
-  return {.rules = {},
-          .min_gap = 0ms,
+  return {.min_gap = 0ms,
           .drain_interval = 1ms,
+          .again_interval = 1ms,
           .audit_interval = 1h,
           .retry_first = 1ms,
           .retry_limit = 4ms};
@@ -169,6 +169,7 @@ class SyncFixture {
   std::map<Owner, SyncInputs::Plan> wanted;
   std::set<ipvs::Address> drainable;
   std::vector<ipvs::Address> node_addresses;
+  std::vector<Owner> drained;
   RecordingObserver observer;
   bool ended = false;
 
@@ -179,7 +180,13 @@ class SyncFixture {
               if (found == wanted.end()) return std::nullopt;
               return found->second;
             },
-            .may_drain = [this](const ipvs::Endpoint& e) { return drainable.contains(e.address); },
+            .may_drain = [this](const Owner&,
+                                const ipvs::Endpoint& e) { return drainable.contains(e.address); },
+            .drained =
+                [this](const Owner& owner) {
+                  drained.push_back(owner);
+                  wanted.erase(owner);
+                },
             .node_port_addresses = [this] { return node_addresses; }};
   }
 

@@ -175,20 +175,53 @@ TEST_CASE("UDP flows to what is gone are forgotten by conntrack, TCP flows are n
   f.want("a/dns", plan_of("10.96.0.10", {"10.244.0.1", "10.244.0.2"}, udp));
   f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
   f.settle();
-  CHECK(f.look().deleted_flows.empty());
+  const ServerKey dns{ip("10.96.0.10"), 80, udp};
+  using Flows = std::vector<ipvs::Kernel::StaleFlow>;
+  // Those begun before there was a virtual server.
+  Flows expected{{.server = dns, .endpoint = std::nullopt}};
+  CHECK(f.look().deleted_flows == expected);
   f.want("a/dns", plan_of("10.96.0.10", {"10.244.0.2"}, udp));
   f.want("a/web", plan_of("10.96.0.1", {}));
   f.until_idle();
-  const ServerKey dns{ip("10.96.0.10"), 80, udp};
-  using Flows = std::vector<ipvs::Kernel::StaleFlow>;
-  CHECK(f.look().deleted_flows ==
-        Flows{{.server = dns, .endpoint = ipvs::Endpoint{ip("10.244.0.1"), 8080}}});
+  expected.push_back({.server = dns, .endpoint = ipvs::Endpoint{ip("10.244.0.1"), 8080}});
+  CHECK(f.look().deleted_flows == expected);
   f.drop("a/dns");
   f.drop("a/web");
   f.until_idle();
-  REQUIRE(f.look().deleted_flows.size() == 2);
-  CHECK(f.look().deleted_flows[1] ==
-        ipvs::Kernel::StaleFlow{.server = dns, .endpoint = std::nullopt});
+  expected.push_back({.server = dns, .endpoint = std::nullopt});
+  CHECK(f.look().deleted_flows == expected);
+}
+
+TEST_CASE("a Service that lingers is planned again and again until its connections have ended") {
+  Fixture f;
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
+  f.settle();
+  f.drainable = {ip("10.244.0.1")};
+  f.on_kernel([](auto& kernel) {
+    kernel.active_connections[{kWeb, {ip("10.244.0.1"), 8080}}] = 1;
+  });
+  f.wanted["a/web"] = {.since = 0, .plan = plan_of("10.96.0.1", {}), .is_lingering = true};
+  f.sync.mark_dirty("a/web");
+  f.until([&] { return !f.sync.reconciler().ledger().servers_with_resting().empty(); });
+  f.run_what_is_ready();
+  CHECK(server_text(f.look().servers.at(kWeb)) ==
+        "TCP 10.96.0.1:80 rr\n  -> 10.244.0.1:8080 weight 0\n");
+  f.on_kernel([](auto& kernel) { kernel.active_connections.clear(); });
+  f.until([&] { return f.sync.reconciler().ledger().server_count() == 0; });
+  CHECK(f.drained == std::vector<Owner>{"a/web"});
+  CHECK(f.look().servers.empty());
+}
+
+TEST_CASE("a plan that time alone changes is made again") {
+  Fixture f;
+  f.wanted["a/web"] = {
+      .since = 0, .plan = plan_of("10.96.0.1", {"10.244.0.1"}), .again_in_a_second = true};
+  f.sync.mark_dirty("a/web");
+  f.settle();
+  ServicePlan next = plan_of("10.96.0.1", {"10.244.0.1"});
+  next.servers[0].destinations[0].weight = 50;
+  f.wanted["a/web"] = {.since = 0, .plan = next};  // nobody says that it is dirty
+  f.until([&] { return f.sync.reconciler().ledger().server(kWeb)->destinations[0].weight == 50; });
 }
 
 TEST_CASE("the audit finds what somebody else changed, and puts it right") {

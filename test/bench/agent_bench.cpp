@@ -78,7 +78,7 @@ struct World {
     while (!dirty.empty()) {
       const Owner owner = *dirty.begin();
       dirty.erase(dirty.begin());
-      auto wanted = state->plan(owner);
+      auto wanted = state->plan(owner, 0);
       reconciler.set_plan(owner, wanted->since, std::move(wanted->plan));
     }
     return reconciler.next_changes({});

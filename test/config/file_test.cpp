@@ -328,6 +328,9 @@ TEST_CASE("a Config written as a file and read back is the same Config") {
     config.vip_binding = *rc::gen::element(VipBinding::kAddress, VipBinding::kRoute);
     config.endpoint_source =
         *rc::gen::element(EndpointSource::kSelector, EndpointSource::kEndpointSlice);
+    config.compat = *rc::gen::element(Compat::kNone, Compat::kKubeProxy);
+    config.forward_accept = *rc::gen::arbitrary<bool>();
+    config.service_proxy_name = *rc::gen::element<std::string>("", "edge", "a b");
     config.log_format = *rc::gen::element(LogFormat::kText, LogFormat::kJson);
     config.masquerade_all = *rc::gen::arbitrary<bool>();
     config.masquerade_mark = 1u << *rc::gen::inRange(0, 32);

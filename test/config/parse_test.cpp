@@ -100,13 +100,29 @@ TEST_CASE("of a flag given twice the last counts, and lists add up") {
 }
 
 TEST_CASE("every value of our own and of kube-proxy's reaches the Config") {
-  const Config config = good(
-      {"--kubeconfig=k", "--master=https://10.0.0.1", "--ipvs-strict-arp",
-       "--ipvs-tcp-timeout=1h30m", "--ipvs-tcpfin-timeout=900s", "--ipvs-udp-timeout=5m",
-       "--ipvs-min-sync-period=250ms", "--vip-binding=route", "--endpoint-source=endpointslice",
-       "--iptables-masquerade-bit=31", "--cluster-cidr=10.244.0.0/16,fd00::/56",
-       "--bind-address=10.0.0.7", "--metrics-bind-address=0.0.0.0", "--healthz-bind-address=[::]:0",
-       "--bind-address-hard-fail", "--log-format=json", "--proxy-mode=ipvs"});
+  const Config config = good({"--kubeconfig=k",
+                              "--master=https://10.0.0.1",
+                              "--ipvs-strict-arp",
+                              "--ipvs-tcp-timeout=1h30m",
+                              "--ipvs-tcpfin-timeout=900s",
+                              "--ipvs-udp-timeout=5m",
+                              "--ipvs-min-sync-period=250ms",
+                              "--vip-binding=route",
+                              "--endpoint-source=endpointslice",
+                              "--iptables-masquerade-bit=31",
+                              "--cluster-cidr=10.244.0.0/16,fd00::/56",
+                              "--bind-address=10.0.0.7",
+                              "--metrics-bind-address=0.0.0.0",
+                              "--healthz-bind-address=[::]:0",
+                              "--bind-address-hard-fail",
+                              "--log-format=json",
+                              "--proxy-mode=ipvs",
+                              "--compat=kube-proxy",
+                              "--service-proxy-name=edge",
+                              "--forward-accept"});
+  CHECK(config.compat == Compat::kKubeProxy);
+  CHECK(config.service_proxy_name == "edge");
+  CHECK(config.forward_accept);
   CHECK(config.kubeconfig == "k");
   CHECK(config.master == "https://10.0.0.1");
   CHECK(config.ipvs_strict_arp);

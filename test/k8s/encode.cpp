@@ -86,6 +86,9 @@ object metadata(const Meta& meta, Labels labels) {
   put(result, "uid", meta.uid);
   put(result, "resourceVersion", meta.resource_version);
   put(result, "creationTimestamp", time_text(meta.creation_timestamp));
+  if (meta.deletion_grace_seconds != 0) {
+    result["deletionGracePeriodSeconds"] = meta.deletion_grace_seconds;
+  }
   if (meta.deletion_timestamp) result["deletionTimestamp"] = time_text(*meta.deletion_timestamp);
   put(result, "labels", labels);
   put(result, "annotations", meta.annotations);
@@ -222,8 +225,10 @@ std::string to_json(const Pod& pod) {
   if (pod.host_network) spec["hostNetwork"] = true;
   result["spec"] = std::move(spec);
   object status{{"phase", phase_text(pod.phase)}};
-  status["conditions"] = array{{{"type", "PodScheduled"}, {"status", "True"}},
-                               {{"type", "Ready"}, {"status", pod.ready ? "True" : "False"}}};
+  object ready{{"type", "Ready"}, {"status", pod.ready ? "True" : "False"}};
+  if (pod.ready_since != 0) ready["lastTransitionTime"] = time_text(pod.ready_since);
+  status["conditions"] =
+      array{object{{"type", "PodScheduled"}, {"status", "True"}}, std::move(ready)};
   if (!pod.pod_ips.empty()) status["podIP"] = pod.pod_ips.front().to_string();
   put(status, "podIPs", array_of(pod.pod_ips, [](const Address& ip) {
         return value(object{{"ip", ip.to_string()}});
