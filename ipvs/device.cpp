@@ -111,30 +111,72 @@ void Device::encode_bound(bool add, const Bound& bound) {
   }
 }
 
-// Each leaves its old place and gets its new one in one send: there is next to no time in between.
+// Each gets its new place before it leaves its old one: a virtual IP that is not local for a moment has
+// its packets sent out, and a masqueraded connection that leaves by another interface is ended by the
+// kernel (nf_nat_core.c, nf_nat_oif_changed()). One moment remains: with the last IPv4 address of a
+// device the kernel removes all routes to it (fib_frontend.c, fib_inetaddr_event()), so they are added
+// once more right behind.
 std::size_t Device::rebind(std::vector<Bound> bound) {
   std::erase_if(bound, [&](const Bound& each) { return as_wanted(each); });
-  std::size_t count = 0;
+  std::vector<Bound> moved;
   for (std::size_t done = 0; done < bound.size();) {
     batch_.clear();
     const std::size_t first = done;
+    std::vector<std::size_t> added;  // which message adds it
     for (; done < bound.size() && batch_.byte_size() < kBatchBytes; ++done) {
-      encode_bound(false, bound[done]);
-      encode({.add = true, .address = bound[done].address});
+      // Two routes of one metric to an IPv6 address cannot be told apart when one is to go.
+      if (replaces_in_place(bound[done])) encode_bound(false, bound[done]);
+      added.push_back(batch_.size());
+      encode_beside(bound[done].address);
     }
     const auto outcomes = socket_.transact(batch_);
-    batch_.clear();
     for (std::size_t i = first; i < done; ++i) {
+      const int error = outcomes[added[i - first]];
       // A source address that the node has not (any more), say: better bound as before than not at
       // all.
-      const int error = outcomes[(i - first) * 2 + 1];
-      const bool moved = error == 0 || error == EEXIST;
-      if (moved) ++count;
-      if (!moved) encode_bound(true, bound[i]);
+      if (error == 0 || error == EEXIST) {
+        moved.push_back(bound[i]);
+      } else if (replaces_in_place(bound[i])) {
+        batch_.clear();
+        encode_bound(true, bound[i]);
+        socket_.transact(batch_);
+      }
     }
-    socket_.transact(batch_);
   }
-  return count;
+  leave_old_places(moved);
+  return moved.size();
+}
+
+bool Device::replaces_in_place(const Bound& bound) const {
+  return bound.binding == VipBinding::kRoute && bound.address.is_v6() &&
+         settings_.vip_binding == VipBinding::kRoute;
+}
+
+void Device::leave_old_places(const std::vector<Bound>& moved) {
+  batch_.clear();
+  const auto send_when = [&](bool full) {
+    if (!full || batch_.empty()) return;
+    socket_.transact(batch_);
+    batch_.clear();
+  };
+  for (const Bound& each : moved) {
+    if (!replaces_in_place(each)) encode_bound(false, each);
+    send_when(batch_.byte_size() >= kBatchBytes);
+  }
+  for (const Bound& each : moved) {
+    if (settings_.vip_binding != VipBinding::kRoute || each.binding == VipBinding::kRoute) continue;
+    encode_beside(each.address);
+    send_when(batch_.byte_size() >= kBatchBytes);
+  }
+  send_when(true);
+}
+
+void Device::encode_beside(const Address& address) {
+  if (settings_.vip_binding == VipBinding::kAddress) {
+    encode_address(batch_, true, address, index_);
+  } else {
+    encode_route_beside(batch_, address, index_, source_for(address));
+  }
 }
 
 void Device::encode(const AddressOp& op) {

@@ -66,6 +66,9 @@ class Device {
   bool as_wanted(const Bound& bound) const;
   void encode(const AddressOp& op);
   const std::optional<Address>& source_for(const Address& address) const;
+  void encode_beside(const Address& address);
+  bool replaces_in_place(const Bound& bound) const;
+  void leave_old_places(const std::vector<Bound>& moved);
   void encode_bound(bool add, const Bound& bound);
   std::size_t rebind(std::vector<Bound> bound);
 

@@ -146,10 +146,11 @@ std::optional<AddressReading> decode_address(Bytes payload) {
                         .flags = flags};
 }
 
-void encode_route(MessageBatch& batch, bool add, const Address& address, unsigned index,
-                  const std::optional<Address>& source) {
-  const auto create = static_cast<std::uint16_t>(NLM_F_CREATE | NLM_F_EXCL);
-  batch.begin_message(add ? RTM_NEWROUTE : RTM_DELROUTE, add ? create : std::uint16_t{0});
+namespace {
+
+void put_route(MessageBatch& batch, std::uint16_t command, std::uint16_t flags,
+               const Address& address, unsigned index, const std::optional<Address>& source) {
+  batch.begin_message(command, flags);
   rtmsg header{};
   header.rtm_family = af_of(family_of(address));
   header.rtm_dst_len = full_length(address);
@@ -161,6 +162,26 @@ void encode_route(MessageBatch& batch, bool add, const Address& address, unsigne
   batch.put_address(RTA_DST, address);
   batch.put_u32(RTA_OIF, index);
   if (source) batch.put_address(RTA_PREFSRC, *source);
+}
+
+}  // namespace
+
+void encode_route(MessageBatch& batch, bool add, const Address& address, unsigned index,
+                  const std::optional<Address>& source) {
+  if (add) {
+    put_route(batch, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, address, index, source);
+  } else {
+    put_route(batch, RTM_DELROUTE, 0, address, index, source);
+  }
+}
+
+void encode_route_beside(MessageBatch& batch, const Address& address, unsigned index,
+                         const std::optional<Address>& source) {
+  // IPv6 keeps routes of different metrics beside each other without being asked to (the address's own
+  // has metric 0), and would take NLM_F_APPEND for another path of the same route.
+  const int beside = address.is_v4() ? NLM_F_APPEND : NLM_F_EXCL;
+  put_route(batch, RTM_NEWROUTE, static_cast<std::uint16_t>(NLM_F_CREATE | beside), address, index,
+            source);
 }
 
 void encode_dump_routes(MessageBatch& batch, Family family, unsigned index) {

@@ -67,6 +67,9 @@ std::optional<AddressReading> decode_address(Bytes payload);
 // EEXIST.
 void encode_route(MessageBatch& batch, bool add, const Address& address, unsigned index,
                   const std::optional<Address>& source);
+// Adds it whether or not there is another route to the address; EEXIST only for the very same one.
+void encode_route_beside(MessageBatch& batch, const Address& address, unsigned index,
+                         const std::optional<Address>& source);
 void encode_dump_routes(MessageBatch& batch, Family family, unsigned index);
 // All routes of the main table.
 void encode_dump_main_routes(MessageBatch& batch, Family family);
