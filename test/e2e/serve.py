@@ -5,8 +5,8 @@
 #
 #   serve.py NAME READY-FILE [HTTP-PORT]
 #
-#   TCP 80 (or HTTP-PORT)   HTTP: the name, or at /client the client's address as the pod sees it; then the connection
-#                           is closed
+#   TCP 80 (or HTTP-PORT)   HTTP: the name, at /client the client's address as the pod sees it, at /large 60 KB; then the
+#                           connection is closed
 #   TCP 7                   the name as a line, then each byte comes back
 #   UDP 53                  each datagram is answered by the name as a line
 #
@@ -41,12 +41,16 @@ def end(_signal, _frame):
     ending = True
 
 
+def body_for(path, connection):
+    if path.startswith(b"/client"):
+        return connection.getpeername()[0].removeprefix("::ffff:").encode()
+    return b"x" * 60000 if path.startswith(b"/large") else name
+
+
 def serve_http(connection):
     requests[connection] += connection.recv(4096) or b"\r\n\r\n"
     if b"\r\n\r\n" in requests[connection]:
-        about_client = requests[connection].startswith(b"GET /client")
-        body = connection.getpeername()[0].removeprefix("::ffff:").encode() if about_client else name
-        connection.sendall(head + body + b"\n")
+        connection.sendall(head + body_for(requests[connection].partition(b" ")[2], connection) + b"\n")
         drop(connection)
 
 
