@@ -1,13 +1,19 @@
 #!/usr/bin/python3 -SE
 # SPDX-License-Identifier: Apache-2.0
 #
-# Asks a UDP server: each line of standard input is sent to ADDRESS PORT, all from one socket, so that they are one flow;
-# the answer, or "nothing" after two seconds, is a line of standard output.
+# Asks a UDP server.
+#
+#   ask.py ADDRESS PORT [SOURCE-PORT]
+#
+# Each line of standard input is sent, all from one socket, so that they are one flow; the answer, or "nothing" after two
+# seconds, is a line of standard output.
 import socket
 import sys
 
 address, port = sys.argv[1], int(sys.argv[2])
 client = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+if len(sys.argv) > 3:
+    client.bind(("", int(sys.argv[3])))
 client.connect((address, port))
 client.settimeout(2)
 while question := sys.stdin.readline():
