@@ -168,6 +168,35 @@ TEST_CASE("a restart adopts what is right without touching it") {
   CHECK(node.take_log().empty());
 }
 
+TEST_CASE("a restart gives back the weight of an endpoint that the last run left resting") {
+  Node node = running({{"default/web", plan("10.96.0.1", 80, {"10.244.0.1", "10.244.0.2"})}});
+  node.drainable = {ip("10.244.0.1")};
+  node.reconciler.set_plan("default/web", 0, plan("10.96.0.1", 80, {"10.244.0.2"}));
+  node.step();
+  node.start();
+  node.reconciler.set_plan("default/web", 0, plan("10.96.0.1", 80, {"10.244.0.1", "10.244.0.2"}));
+  node.install();
+  node.take_log();
+  node.step();
+  CHECK(node.take_log() ==
+        std::vector<std::string>{"SET_DEST TCP 10.96.0.1:80 10.244.0.1:8080 w1"});
+}
+
+TEST_CASE("another scheduler or affinity edits the virtual server where it is") {
+  Node node = running({{"default/web", plan("10.96.0.1", 80, {"10.244.0.1", "10.244.0.2"})}});
+  ServicePlan next = plan("10.96.0.1", 80, {"10.244.0.1", "10.244.0.2"});
+  SECTION("another scheduler") { next.servers[0].settings.scheduler = "lc"; }
+  SECTION("affinity") {
+    next.servers[0].settings.flags = kFlagPersistent;
+    next.servers[0].settings.timeout_seconds = 600;
+  }
+  node.reconciler.set_plan("default/web", 0, next);
+  node.step();
+  CHECK(node.take_log() == std::vector<std::string>{"SET_SERVICE TCP 10.96.0.1:80 " +
+                                                    next.servers[0].settings.scheduler});
+  CHECK(node.kernel.servers.at(next.servers[0].settings.key) == next.servers[0]);
+}
+
 TEST_CASE("a restart removes what is ours and no longer wanted") {
   Node node = running({{"default/web", plan("10.96.0.1", 80, {"10.244.0.1"})}});
   node.start();
@@ -241,6 +270,22 @@ TEST_CASE("an address two Services share stays until the last of them goes") {
   node.step();
   CHECK(node.kernel.addresses.contains(ip("192.0.2.1")));
   node.reconciler.remove("a/tls");
+  node.step();
+  CHECK(node.kernel.addresses.empty());
+  CHECK(node.kernel.violations.empty());
+}
+
+TEST_CASE("the address of a Service with two ports stays until the last port goes") {
+  ServicePlan both = plan("10.96.0.1", 80, {"10.244.0.1"});
+  const ServicePlan one = plan("10.96.0.1", 443, {"10.244.0.1"});
+  both.servers.push_back(one.servers[0]);
+  both.elements.insert(both.elements.begin() + 1, one.elements[0]);
+  Node node = running({{"default/web", both}});
+  node.reconciler.set_plan("default/web", 0, one);
+  node.step();
+  CHECK(node.kernel.servers.size() == 1);
+  CHECK(node.kernel.addresses.contains(ip("10.96.0.1")));
+  node.reconciler.set_plan("default/web", 0, {});
   node.step();
   CHECK(node.kernel.addresses.empty());
   CHECK(node.kernel.violations.empty());
