@@ -105,6 +105,9 @@ int run_agent(const config::Config& config) {
 int main(int argc, char** argv) {
   // One heap for both threads: what the kernel thread frees is what the other asks for next.
   ::mallopt(M_ARENA_MAX, 1);
+  // What a list or a scrape needs in large pieces goes back to the system when it is freed. (Setting it
+  // keeps glibc from raising it to the size of whatever was freed last.)
+  ::mallopt(M_MMAP_THRESHOLD, 64 * 1024);
   const config::ParseOutcome parsed = config::parse(argc, argv, {.host_name = host_name()});
   if (parsed.print) {
     std::fputs(parsed.print->c_str(), stdout);
