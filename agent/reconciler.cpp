@@ -2,6 +2,9 @@
 #include "agent/reconciler.hpp"
 
 #include <algorithm>
+#include <iterator>
+
+#include "ipvs/networks.hpp"
 
 namespace agent {
 namespace {
@@ -13,6 +16,18 @@ using ipvs::ServerKey;
 
 // Owner of what belongs to the node and no Service; no Service can be called so.
 const ipvs::Owner kNodeOwner = "node";
+
+// Allowed sources that the kernel would not take beside this one.
+void erase_overlapping(std::set<Element, ipvs::ElementKeyLess>& elements, const Element& source) {
+  if (source.kind != ElementKind::kAllowedSource) return;
+  Element first = source;
+  first.other_address = Address{};
+  first.other_number = 0;
+  auto other = elements.lower_bound(first);
+  while (other != elements.end() && ipvs::same_server(*other, source)) {
+    other = ipvs::overlap(*other, source) ? elements.erase(other) : std::next(other);
+  }
+}
 
 }  // namespace
 
@@ -99,6 +114,7 @@ std::vector<Element> Reconciler::table_elements() const {
   std::set<Element, ipvs::ElementKeyLess> all = ledger_.elements();
   for (const Element& element : desired_.elements()) {
     all.erase(element);
+    erase_overlapping(all, element);
     all.insert(element);
   }
   return {all.begin(), all.end()};

@@ -6,20 +6,37 @@
 #include <set>
 #include <span>
 
+#include "ipvs/networks.hpp"
+
 namespace ipvs {
 namespace {
 
 using FailedElements = std::vector<Element>;
 
-// Units of a transaction that must not be torn apart: a lone op, or the delete-add pair of a
-// changed value.
+// How many operations from `first` on belong together: those that go and those that come in their
+// place.
+std::size_t unit_length(std::span<const ElementOp> ops, std::size_t first) {
+  if (ops[first].add) return 1;
+  const Element& element = ops[first].element;
+  const auto belongs = [&](std::size_t i, bool add) {
+    return i < ops.size() && ops[i].add == add &&
+           (ops[i].element.same_key(element) || same_server(ops[i].element, element));
+  };
+  std::size_t end = first;
+  while (belongs(end, false)) ++end;
+  if (!belongs(end, true)) return 1;
+  while (belongs(end, true)) ++end;
+  return end - first;
+}
+
+// Units of a transaction that must not be torn apart: a lone op, the delete-add pair of a changed
+// value, or the allowed sources of a virtual server that are exchanged.
 std::vector<std::span<const ElementOp>> units_of(std::span<const ElementOp> ops) {
   std::vector<std::span<const ElementOp>> units;
   for (std::size_t i = 0; i < ops.size();) {
-    const bool pair = i + 1 < ops.size() && !ops[i].add && ops[i + 1].add &&
-                      ops[i].element.same_key(ops[i + 1].element);
-    units.push_back(ops.subspan(i, pair ? 2 : 1));
-    i += pair ? 2 : 1;
+    const std::size_t length = unit_length(ops, i);
+    units.push_back(ops.subspan(i, length));
+    i += length;
   }
   return units;
 }

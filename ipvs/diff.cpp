@@ -2,6 +2,9 @@
 #include "ipvs/diff.hpp"
 
 #include <algorithm>
+#include <tuple>
+
+#include "ipvs/networks.hpp"
 
 namespace ipvs {
 namespace {
@@ -17,6 +20,35 @@ void diff_element(const Element* wanted, const Element* held, Changes& changes) 
   } else if (held) {
     changes.unprotect.push_back({.add = false, .element = *held});
   }
+}
+
+// Operations on elements of one kind, address, protocol and port: of all allowed sources of one
+// virtual server.
+bool before(const ElementOp& a, const ElementOp& b) {
+  const auto subject = [](const Element& e) {
+    return std::tie(e.kind, e.address, e.protocol, e.port);
+  };
+  return subject(a.element) < subject(b.element);
+}
+
+// Moves allowed sources that go and overlap some that come to these: they are exchanged in one
+// transaction, so that nobody is let in or shut out meanwhile. `protect` is in the order of its
+// elements, and stays so.
+void exchange_overlapping(Changes& changes) {
+  std::vector<ElementOp>& coming = changes.protect;
+  const auto stays = [&](const ElementOp& gone) {
+    if (gone.element.kind != ElementKind::kAllowedSource) return true;
+    const auto [first, last] = std::equal_range(coming.begin(), coming.end(), gone, before);
+    return std::none_of(first, last, [&](const ElementOp& op) {
+      return op.add && overlap(op.element, gone.element);
+    });
+  };
+  auto& going = changes.unprotect;
+  const auto moved = std::stable_partition(going.begin(), going.end(), stays);
+  for (auto gone = moved; gone != going.end(); ++gone) {
+    coming.insert(std::lower_bound(coming.begin(), coming.end(), *gone, before), *gone);
+  }
+  going.erase(moved, going.end());
 }
 
 void diff_address(const Address& address, bool wanted, bool held, Changes& changes) {
@@ -104,6 +136,7 @@ Changes diff(const Desired& desired, const Ledger& ledger, const DirtyKeys& keys
   for (const Element& key : keys.elements) {
     diff_element(desired.element(key), ledger.element(key), changes);
   }
+  exchange_overlapping(changes);
   for (const ServerKey& key : keys.servers) {
     diff_server(key, desired.server(key), ledger.server(key), may_drain, changes);
   }

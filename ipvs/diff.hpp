@@ -6,7 +6,8 @@
 // keeps a VIP from being reachable before its rules exist and adds everything new before anything
 // old goes:
 //
-//   protect    set elements of new things               (one nftables transaction)
+//   protect    set elements of new things               (one nftables transaction); before allowed sources
+//              that come, those that go and overlap them
 //   create     new and changed virtual servers
 //   fill       new and changed destinations; not those of a virtual server that could not be
 //   created: it may

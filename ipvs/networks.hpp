@@ -16,5 +16,11 @@ Address last_address(const Address& first, std::uint16_t prefix_length);
 std::optional<std::uint16_t> prefix_length(const Address& first, const Address& last);
 // Whether `address` is in the network; never across families.
 bool is_in(const Address& address, const Address& network, std::uint16_t prefix_length);
+// Whether two allowed sources are of one virtual server.
+bool same_server(const Element& a, const Element& b);
+// Whether two different allowed sources of one virtual server have an address in common. The kernel
+// holds only one of them at a time: the other is refused with EEXIST (nft_pipapo_insert in
+// nft_set_pipapo.c).
+bool overlap(const Element& a, const Element& b);
 
 }  // namespace ipvs

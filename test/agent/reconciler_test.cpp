@@ -335,6 +335,76 @@ TEST_CASE("one refused set element holds back only what it protects") {
   CHECK(node.kernel.addresses.size() == 2);
 }
 
+namespace {
+
+// The plan of a load balancer IP that only some may use.
+ServicePlan limited_to(const std::vector<std::pair<std::string, std::uint16_t>>& networks) {
+  ServicePlan result = plan("192.0.2.1", 80, {"10.244.0.1"});
+  Element element{.kind = ElementKind::kLimitedIp, .address = ip("192.0.2.1"), .port = 80};
+  result.elements.push_back(element);
+  element.kind = ElementKind::kAllowedSource;
+  for (const auto& [address, length] : networks) {
+    element.other_address = ip(address);
+    element.other_number = length;
+    result.elements.push_back(element);
+  }
+  std::sort(result.elements.begin(), result.elements.end(), ElementKeyLess{});
+  return result;
+}
+
+}  // namespace
+
+// The kernel refuses a range that overlaps one that is there: what goes must not wait for the end
+// of the batch.
+TEST_CASE("source ranges that overlap those before them take their place in one transaction") {
+  const ServicePlan wide = limited_to({{"203.0.112.0", 23}});
+  const ServicePlan narrow = limited_to({{"203.0.112.0", 25}, {"203.0.113.0", 24}});
+  for (const auto& [before, after] : {std::pair(wide, narrow), std::pair(narrow, wide)}) {
+    Node node = running({{"default/web", before}});
+    node.reconciler.set_plan("default/web", 0, after);
+    const Entered entered = node.step();
+    CHECK(entered.failures.empty());
+    CHECK(node.reconciler.failed_count() == 0);
+    const auto log = node.take_log();
+    REQUIRE(log.size() == 3);
+    CHECK(log.front().starts_with("- "));
+    CHECK(log.back().starts_with("+ "));
+    CHECK(std::vector<Element>(node.kernel.elements.begin(), node.kernel.elements.end()) ==
+          after.elements);
+  }
+}
+
+TEST_CASE(
+    "an exchange of source ranges that is refused leaves those that were, and others get through") {
+  const ServicePlan before = limited_to({{"203.0.112.0", 23}});
+  const ServicePlan after = limited_to({{"203.0.113.0", 24}});
+  Node node = running({{"default/web", before}});
+  node.reconciler.set_plan("default/web", 0, after);
+  node.reconciler.set_plan("default/new", 0, plan("10.96.0.2", 80, {"10.244.0.2"}));
+  // The new range, each time: with all others, again, with half of them, and alone with the old
+  // one.
+  for (const std::size_t n : {4u, 8u, 12u, 15u}) node.kernel.fail_at(n, ENOMEM);
+  node.step();
+  CHECK(node.kernel.servers.size() == 2);
+  CHECK(node.kernel.elements.contains(before.elements.back()));
+  CHECK_FALSE(node.kernel.elements.contains(after.elements.back()));
+  node.step_with_retry();
+  CHECK_FALSE(node.kernel.elements.contains(before.elements.back()));
+  CHECK(node.kernel.elements.contains(after.elements.back()));
+  CHECK(node.reconciler.failed_count() == 0);
+}
+
+TEST_CASE(
+    "after a restart the table is put up with the source ranges of now, whatever overlaps them") {
+  Node node = running({{"default/web", limited_to({{"203.0.112.0", 23}, {"198.51.100.0", 24}})}});
+  node.start();
+  node.reconciler.set_plan("default/web", 0, limited_to({{"203.0.113.0", 24}}));
+  node.install();
+  CHECK(node.step().failures.empty());
+  CHECK(node.kernel.elements.size() == 4);
+  CHECK(node.kernel.violations.empty());
+}
+
 TEST_CASE("drift of a virtual server is seen by comparison and repaired") {
   Node node = running({{"a/web", plan("10.96.0.1", 80, {"10.244.0.1"})}});
   const ServerKey key{ip("10.96.0.1"), 80, Protocol::kTcp};

@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "ipvs/networks.hpp"
+
 namespace fake {
 namespace {
 
@@ -27,6 +29,19 @@ ServerReading reading_of(const Server& server,
     reading.destinations.push_back(d);
   }
   return reading;
+}
+
+// A set of ranges does not take one that begins or ends within another (nft_set_pipapo.c).
+bool overlaps_another(const std::set<Element, ElementKeyLess>& elements, const Element& added) {
+  if (added.kind != ElementKind::kAllowedSource) return false;
+  const Address first = added.other_address;
+  const Address last = last_address(first, added.other_number);
+  return std::any_of(elements.begin(), elements.end(), [&](const Element& e) {
+    return e.kind == added.kind && e.address == added.address && e.protocol == added.protocol &&
+           e.port == added.port && !e.same_key(added) &&
+           (is_in(first, e.other_address, e.other_number) ||
+            is_in(last, e.other_address, e.other_number));
+  });
 }
 
 }  // namespace
@@ -161,6 +176,7 @@ int FakeKernel::change_elements(std::span<const ElementOp> ops) {
   for (const ElementOp& op : ops) {
     if (const auto planned = planned_failure()) return *planned;
     if (op.add) {
+      if (overlaps_another(next, op.element)) return EEXIST;
       const auto [place, added] = next.insert(op.element);
       if (!added && *place != op.element) return EEXIST;
     } else if (next.erase(op.element) == 0) {
@@ -179,7 +195,12 @@ int FakeKernel::change_elements(std::span<const ElementOp> ops) {
 
 int FakeKernel::install_table(const TableRules&, std::span<const Element> wanted) {
   if (install_error != 0) return install_error;
-  elements = {wanted.begin(), wanted.end()};
+  std::set<Element, ElementKeyLess> next;
+  for (const Element& element : wanted) {
+    if (overlaps_another(next, element)) return EEXIST;
+    next.insert(element);
+  }
+  elements = std::move(next);
   table_present = true;
   log.push_back("install table of " + std::to_string(wanted.size()));
   return 0;
