@@ -352,7 +352,7 @@ bool is_ramping(const ServiceEndpoints& endpoints, const PlanOptions& options) {
   if (options.service.slow_start_seconds == 0) return false;
   return std::any_of(endpoints.begin(), endpoints.end(), [&](const auto& of_port) {
     return std::any_of(of_port.begin(), of_port.end(),
-                       [&](const ServiceEndpoint& e) { return e.ready && is_ramping(e, options); });
+                       [&](const ServiceEndpoint& e) { return is_ramping(e, options); });
   });
 }
 

@@ -413,6 +413,14 @@ TEST_CASE("with a slow start a new endpoint's weight grows from a tenth to its f
   CHECK(at(1000) == 2);
 }
 
+TEST_CASE("an endpoint that serves while it terminates goes on with its slow start") {
+  ServiceEndpoint last = terminating(endpoint("10.244.0.1"));
+  last.ready_since = 1000;
+  const PlanOptions options{.service = {.scheduler = "wrr", .slow_start_seconds = 10}, .now = 1005};
+  CHECK(agent::weight_of(last, options) == 55);
+  CHECK(agent::is_ramping({{last}}, options));
+}
+
 TEST_CASE("internalTrafficPolicy Local: the cluster IP knows this node's endpoints only") {
   auto service = node_port_service();
   service.internal_traffic_policy = k8s::TrafficPolicy::kLocal;
