@@ -116,6 +116,7 @@ int FakeKernel::try_server(const ServerOp& op) {
       return 0;
     case ServerCommand::kSetService:
       if (found == servers.end()) return ESRCH;
+      if (absent_schedulers.contains(op.server.scheduler)) return ENOENT;
       found->second.settings = op.server;
       return 0;
     case ServerCommand::kDelService:
