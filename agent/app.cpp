@@ -99,7 +99,7 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::LinuxKer
                     },
                 .ready = [this] { sync_.sources_ready(); }}),
       sync_(context.get_executor(), kernel, thread_, sync_inputs(), *this,
-            {.min_gap = config.min_sync_period}),
+            {.min_gap = config.min_sync_period, .audit_interval = config.sync_period}),
       health_checks_(context.get_executor(),
                      {.proxy_healthy =
                           [this] {

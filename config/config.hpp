@@ -51,13 +51,12 @@ struct Config {
   std::uint32_t ipvs_tcp_fin_timeout = 0;  // --ipvs-tcpfin-timeout
   std::uint32_t ipvs_udp_timeout = 0;      // --ipvs-udp-timeout
   std::chrono::milliseconds min_sync_period{0};   // --ipvs-min-sync-period; 0: at once
+  std::chrono::seconds sync_period{30};  // --ipvs-sync-period: how often the kernel is read back, a part each
   VipBinding vip_binding = VipBinding::kAddress;  // --vip-binding address|route
   std::string service_proxy_name;  // --service-proxy-name NAME: only Services with that label; "":
                                    // those without
   Compat compat =
       Compat::kNone;  // --compat none|kube-proxy: with its deviations from the Services API
-  bool forward_accept =
-      false;  // --forward-accept: let Service traffic pass FORWARD chains that drop
 
   bool masquerade_all = false;              // --masquerade-all
   std::uint32_t masquerade_mark = 0x4000;   // --iptables-masquerade-bit 0-31, of the conntrack mark

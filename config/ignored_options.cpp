@@ -20,7 +20,6 @@ constexpr std::string_view kNoResync =
     "there is no periodic resync: a change is programmed when it comes";
 
 constexpr IgnoredOption kIgnored[] = {
-    {.flag = "ipvs-sync-period", .key = "ipvs.syncPeriod", .reason = kNoResync},
     {.flag = "config-sync-period", .key = "configSyncPeriod", .reason = kNoResync},
     {.flag = "ipvs-exclude-cidrs",
      .key = "ipvs.excludeCIDRs",

@@ -71,6 +71,21 @@ std::string get_timeout(const Config& config) {
   return text(std::chrono::seconds(config.*kMember));
 }
 
+inline std::string set_sync_period(Config& config, std::string_view value) {
+  const auto parsed = parse_duration(value);
+  if (!parsed) return parsed.error().what;
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(*parsed);
+  // kube-proxy's own default is 0s, for 30s.
+  if (parsed->count() == 0) {
+    config.sync_period = std::chrono::seconds(30);
+  } else if (seconds.count() < 1 || seconds.count() > kMaxSyncPeriodSeconds || seconds != *parsed) {
+    return "must be whole seconds from 1s to 1h, or 0s for 30s";
+  } else {
+    config.sync_period = seconds;
+  }
+  return {};
+}
+
 inline std::string set_min_sync_period(Config& config, std::string_view value) {
   const auto parsed = parse_duration(value);
   if (!parsed) return parsed.error().what;

@@ -139,13 +139,11 @@ TEST_CASE("the file that kubeadm writes for kube-proxy works as it is, without a
 TEST_CASE("kube-proxy's keys without a meaning here, and unknown ones, are warnings in its kind") {
   const Config config =
       good(kProxys +
-           "conntrack: {min: 131072}\nipvs: {syncPeriod: 30s, excludeCIDRs: [10.0.0.0/8]}\n"
+           "conntrack: {min: 131072}\nipvs: {syncPeriod: 20s, excludeCIDRs: [10.0.0.0/8]}\n"
            "oomScoreAdj: -999\ndetectLocalMode: ClusterCIDR\nschedular: rr\nmanifests: /m\n");
   CHECK(
       config.warnings ==
       Lines{"f:3:1: conntrack: ignored: the host's connection tracking limits are left as they are",
-            "f:4:8: ipvs.syncPeriod: ignored: there is no periodic resync: a change is programmed "
-            "when it comes",
             "f:4:25: ipvs.excludeCIDRs: ignored: virtual servers that kube-ipvs did not make are "
             "never touched",
             "f:5:1: oomScoreAdj: ignored: set it where the process is started (Pod priority or "
@@ -329,7 +327,7 @@ TEST_CASE("a Config written as a file and read back is the same Config") {
     config.endpoint_source =
         *rc::gen::element(EndpointSource::kSelector, EndpointSource::kEndpointSlice);
     config.compat = *rc::gen::element(Compat::kNone, Compat::kKubeProxy);
-    config.forward_accept = *rc::gen::arbitrary<bool>();
+    config.sync_period = std::chrono::seconds(*rc::gen::inRange(1, 3601));
     config.service_proxy_name = *rc::gen::element<std::string>("", "edge", "a b");
     config.log_format = *rc::gen::element(LogFormat::kText, LogFormat::kJson);
     config.masquerade_all = *rc::gen::arbitrary<bool>();

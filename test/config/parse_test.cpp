@@ -119,10 +119,10 @@ TEST_CASE("every value of our own and of kube-proxy's reaches the Config") {
                               "--proxy-mode=ipvs",
                               "--compat=kube-proxy",
                               "--service-proxy-name=edge",
-                              "--forward-accept"});
+                              "--ipvs-sync-period=10s"});
   CHECK(config.compat == Compat::kKubeProxy);
   CHECK(config.service_proxy_name == "edge");
-  CHECK(config.forward_accept);
+  CHECK(config.sync_period == std::chrono::seconds(10));
   CHECK(config.kubeconfig == "k");
   CHECK(config.master == "https://10.0.0.1");
   CHECK(config.ipvs_strict_arp);
@@ -167,12 +167,12 @@ TEST_CASE("every fault of a command line is told") {
 
 TEST_CASE("flags of kube-proxy without a meaning here are taken with one warning each") {
   const Config config =
-      good({"--ipvs-sync-period=30s", "--feature-gates", "A=true,B=false", "--profiling",
+      good({"--config-sync-period=30s", "--feature-gates", "A=true,B=false", "--profiling",
             "--oom-score-adj", "-999", "--conntrack-max-per-core=0", "--kube-api-qps=5",
             "--log_dir=/x", "--alsologtostderr"});
   REQUIRE(config.warnings.size() == 8);
   CHECK(config.warnings[0] ==
-        "--ipvs-sync-period: ignored: there is no periodic resync: a change is programmed when it "
+        "--config-sync-period: ignored: there is no periodic resync: a change is programmed when it "
         "comes");
   CHECK(good({"--detect-local-mode=ClusterCIDR", "--profiling=false", "--logtostderr"})
             .warnings.empty());
@@ -196,6 +196,11 @@ TEST_CASE("timeouts keep within what the kernel takes") {
       faults({"--ipvs-tcpfin-timeout=1500ms"}) ==
       Lines{
           "--ipvs-tcpfin-timeout: must be a whole number of seconds: the kernel counts in these"});
+  for (const char* value : {"--ipvs-sync-period=500ms", "--ipvs-sync-period=61m"}) {
+    CHECK(faults({value}) ==
+          Lines{"--ipvs-sync-period: must be whole seconds from 1s to 1h, or 0s for 30s"});
+  }
+  CHECK(good({"--ipvs-sync-period=0s"}).sync_period == std::chrono::seconds(30));
   CHECK(faults({"--ipvs-min-sync-period=-5s"}) ==
         Lines{"--ipvs-min-sync-period: must not be negative"});
   CHECK(faults({"--ipvs-min-sync-period=61m"}) ==
