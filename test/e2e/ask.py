@@ -5,8 +5,8 @@
 #
 #   ask.py ADDRESS PORT [SOURCE-PORT]
 #
-# Each line of standard input is sent, all from one socket, so that they are one flow; the answer, or "nothing" after two
-# seconds, is a line of standard output.
+# Each line of standard input is sent, all from one socket, so that they are one flow; the answer, or "nothing" after
+# two seconds, is a line of standard output.
 import socket
 import sys
 
