@@ -30,12 +30,6 @@ std::vector<ipvs::TableRules::Network> to_networks(const std::vector<k8s::Cidr>&
   return networks;
 }
 
-std::vector<k8s::Cidr> to_cidrs(const std::vector<config::Network>& networks) {
-  std::vector<k8s::Cidr> cidrs;
-  for (const auto& network : networks) cidrs.push_back({network.address, network.prefix_length});
-  return cidrs;
-}
-
 // "Service default/web: TCP 10.96.1.2:80, node port 30080": what was given out, for those who have
 // no kubectl to ask.
 std::string summary(const k8s::Service& service, const std::string& proxy_name) {
@@ -149,12 +143,8 @@ SyncInputs App::sync_inputs() {
 }
 
 ipvs::TableRules App::table_rules() const {
-  std::vector<k8s::Cidr> cluster_cidrs;
-  for (const config::Network& network : config_.cluster_cidrs) {
-    cluster_cidrs.push_back({network.address, network.prefix_length});
-  }
   return {.masquerade_all = config_.masquerade_all,
-          .cluster_cidrs = to_networks(cluster_cidrs),
+          .cluster_cidrs = to_networks(to_cidrs(config_.cluster_cidrs)),
           .pod_sources = to_networks(cluster_.pod_sources()),
           .masquerade_bit = config_.masquerade_mark};
 }

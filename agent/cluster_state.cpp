@@ -16,12 +16,11 @@ bool depends_on(const k8s::Service& service, bool node_ports_moved,
                 const std::set<ipvs::Address>& moved) {
   const auto has_moved = [&](const ipvs::Address& address) { return moved.contains(address); };
   const auto& ports = service.ports;
+  const auto external = external_addresses(service);
   return (node_ports_moved && std::any_of(ports.begin(), ports.end(),
                                           [](const auto& port) { return port.node_port != 0; })) ||
          std::any_of(service.cluster_ips.begin(), service.cluster_ips.end(), has_moved) ||
-         std::any_of(service.external_ips.begin(), service.external_ips.end(), has_moved) ||
-         std::any_of(service.load_balancer_ingress.begin(), service.load_balancer_ingress.end(),
-                     [&](const auto& ingress) { return has_moved(ingress.ip); });
+         std::any_of(external.begin(), external.end(), has_moved);
 }
 
 bool has_weights(const ServiceEndpoints& endpoints) {
@@ -43,12 +42,17 @@ k8s::ObjectKey service_key(const ipvs::Owner& owner) {
   return {.ns = owner.substr(0, slash), .name = owner.substr(slash + 1)};
 }
 
+std::vector<k8s::Cidr> to_cidrs(const std::vector<config::Network>& networks) {
+  std::vector<k8s::Cidr> cidrs;
+  for (const auto& network : networks) cidrs.push_back({network.address, network.prefix_length});
+  return cidrs;
+}
+
 ClusterState::ClusterState(const config::Config& config, Events events)
     : config_(config),
       events_(std::move(events)),
-      services_(
-          {.changed = [this](const k8s::Service& s) { service_changed(s); },
-           .removed = [this](const k8s::Service& last) { service_removed(last.meta.key, last); }}),
+      services_({.changed = [this](const k8s::Service& s) { service_changed(s); },
+                 .removed = [this](const k8s::Service& last) { service_removed(last); }}),
       endpoints_(
           config.endpoint_source, config.node_name,
           [this](const k8s::ObjectKey& key) {
@@ -94,7 +98,8 @@ void ClusterState::service_changed(const k8s::Service& service) {
   events_.service_dirty(service.meta.key.text());
 }
 
-void ClusterState::service_removed(const k8s::ObjectKey& key, const k8s::Service& last) {
+void ClusterState::service_removed(const k8s::Service& last) {
+  const k8s::ObjectKey& key = last.meta.key;
   const std::uint32_t linger = options_for(last, 0).service.linger_seconds;
   if (linger != 0 && is_served(last, config_.service_proxy_name)) {
     lingering_[key.text()] = {.service = last, .since_now = 0, .seconds = linger};
@@ -151,6 +156,7 @@ const k8s::Service* ClusterState::service(const ipvs::Owner& owner) const {
 }
 
 void ClusterState::set_gateways(std::vector<ipvs::Address> gateways) {
+  if (gateways == gateways_) return;
   gateways_ = std::move(gateways);
   refresh_node_view();
 }
@@ -166,19 +172,9 @@ std::string ClusterState::whose(const ipvs::Address& address) const {
   return text;
 }
 
-namespace {
-
-std::vector<ipvs::Address> exposed_addresses(const k8s::Service& service) {
-  std::vector<ipvs::Address> addresses = service.external_ips;
-  for (const auto& ingress : service.load_balancer_ingress) addresses.push_back(ingress.ip);
-  return addresses;
-}
-
-}  // namespace
-
 // The Service is planned anew in any case: only what it asks for is looked up.
 void ClusterState::note_others_addresses(const k8s::Service& service) {
-  const std::vector<ipvs::Address> addresses = exposed_addresses(service);
+  const std::vector<ipvs::Address> addresses = external_addresses(service);
   if (addresses.empty()) {
     exposed_.erase(service.meta.key);
     return;
@@ -195,7 +191,7 @@ std::map<ipvs::Address, std::string> ClusterState::others_addresses() const {
   for (const k8s::ObjectKey& key : exposed_) {
     const k8s::Service* exposed = services_.find(key);
     if (!exposed) continue;
-    for (const ipvs::Address& address : exposed_addresses(*exposed)) {
+    for (const ipvs::Address& address : external_addresses(*exposed)) {
       std::string owner = whose(address);
       if (!owner.empty()) others.insert_or_assign(address, std::move(owner));
     }
@@ -204,10 +200,7 @@ std::map<ipvs::Address, std::string> ClusterState::others_addresses() const {
 }
 
 std::vector<k8s::Cidr> ClusterState::pod_sources() const {
-  std::vector<k8s::Cidr> sources;
-  for (const auto& network : config_.cluster_cidrs) {
-    sources.push_back({network.address, network.prefix_length});
-  }
+  std::vector<k8s::Cidr> sources = to_cidrs(config_.cluster_cidrs);
   if (sources.empty() && nodes_.own()) sources = nodes_.own()->pod_cidrs;
   return sources;
 }

@@ -28,6 +28,7 @@ namespace agent {
 
 // Owner names are ObjectKey::text() of Services, which always have a namespace.
 k8s::ObjectKey service_key(const ipvs::Owner& owner);
+std::vector<k8s::Cidr> to_cidrs(const std::vector<config::Network>& networks);
 
 class ClusterState {
  public:
@@ -83,7 +84,7 @@ class ClusterState {
 
  private:
   void service_changed(const k8s::Service& service);
-  void service_removed(const k8s::ObjectKey& key, const k8s::Service& last);
+  void service_removed(const k8s::Service& last);
   void zones_changed(bool own);
   std::string whose(const ipvs::Address& address) const;
   void note_others_addresses(const k8s::Service& service);

@@ -3,26 +3,13 @@
 
 #include <algorithm>
 
+#include "ipvs/networks.hpp"
+
 namespace agent {
 namespace {
 
 using ipvs::Address;
 using ipvs::Family;
-
-bool in_network(const Address& address, const config::Network& network) {
-  if (address.is_v4() != network.address.is_v4()) return false;
-  const auto matches = [&](const auto& a, const auto& b) {
-    for (std::size_t bit = 0; bit < network.prefix_length; ++bit) {
-      const auto mask = static_cast<unsigned char>(0x80u >> (bit % 8));
-      if ((a[bit / 8] & mask) != (b[bit / 8] & mask)) return false;
-    }
-    return true;
-  };
-  if (address.is_v4()) {
-    return matches(address.to_v4().to_bytes(), network.address.to_v4().to_bytes());
-  }
-  return matches(address.to_v6().to_bytes(), network.address.to_v6().to_bytes());
-}
 
 std::optional<Address> node_ip(Family family, const k8s::Node& node) {
   for (const auto type : {k8s::NodeAddressType::kInternalIp, k8s::NodeAddressType::kExternalIp}) {
@@ -46,7 +33,7 @@ bool serves_node_ports(const Address& address, const config::Config& config, con
     return network.address.is_v4() == address.is_v4();
   });
   return !restricted || std::any_of(networks.begin(), networks.end(), [&](const auto& network) {
-    return in_network(address, network);
+    return ipvs::is_in(address, network.address, network.prefix_length);
   });
 }
 

@@ -78,14 +78,6 @@ std::vector<Address> load_balancer_addresses(const k8s::Service& service) {
   return addresses;
 }
 
-std::vector<Address> external_addresses(const k8s::Service& service) {
-  std::vector<Address> addresses = load_balancer_addresses(service);
-  addresses.insert(addresses.end(), service.external_ips.begin(), service.external_ips.end());
-  std::sort(addresses.begin(), addresses.end());
-  addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
-  return addresses;
-}
-
 // The source ranges of one family; empty where everybody is allowed: no range is given for it, or
 // all of it.
 std::vector<k8s::Cidr> source_ranges(const k8s::Service& service, Family family) {
@@ -235,9 +227,7 @@ class Plan {
   // node port, which is on all of the node's addresses of a family.
   Element element_of(const k8s::ServicePort& port, const Entrance& entrance, ElementKind for_ip,
                      ElementKind for_node_port) const {
-    const bool v4 = entrance.address.is_v4();
-    const Address any =
-        v4 ? Address(boost::asio::ip::address_v4()) : Address(boost::asio::ip::address_v6());
+    const Address any = ipvs::unspecified(ipvs::family_of(entrance.address));
     return {.kind = entrance.is_node_port ? for_node_port : for_ip,
             .address = entrance.is_node_port ? any : entrance.address,
             .protocol = to_ipvs(port.protocol),
@@ -354,6 +344,14 @@ bool is_ramping(const ServiceEndpoints& endpoints, const PlanOptions& options) {
     return std::any_of(of_port.begin(), of_port.end(),
                        [&](const ServiceEndpoint& e) { return is_ramping(e, options); });
   });
+}
+
+std::vector<Address> external_addresses(const k8s::Service& service) {
+  std::vector<Address> addresses = load_balancer_addresses(service);
+  addresses.insert(addresses.end(), service.external_ips.begin(), service.external_ips.end());
+  std::sort(addresses.begin(), addresses.end());
+  addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
+  return addresses;
 }
 
 std::vector<RefusedAddress> refused_addresses(const k8s::Service& service, const NodeView& node) {

@@ -31,6 +31,11 @@ std::uint8_t mask_at(std::size_t index, std::uint16_t prefix_length) {
 
 }  // namespace
 
+Address unspecified(Family family) {
+  if (family == Family::kIpv6) return boost::asio::ip::address_v6();
+  return boost::asio::ip::address_v4();
+}
+
 Address last_address(const Address& first, std::uint16_t prefix_length) {
   Bits bits = bits_of(first);
   for (std::size_t i = 0; i < width(first) / 8u; ++i) {

@@ -10,6 +10,8 @@
 
 namespace ipvs {
 
+// The address that stands for a family where there is none.
+Address unspecified(Family family);
 // The last address of the network that begins at `first` (its host bits are 0).
 Address last_address(const Address& first, std::uint16_t prefix_length);
 // The prefix length of the network from `first` to `last`; nullopt where that range is no network.

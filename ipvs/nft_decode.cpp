@@ -60,12 +60,6 @@ bool is_known(std::uint8_t protocol) {
          protocol == static_cast<std::uint8_t>(Protocol::kSctp);
 }
 
-// The address that stands for a family in elements that have none.
-Address unspecified(Family family) {
-  if (family == Family::kIpv6) return boost::asio::ip::address_v6();
-  return boost::asio::ip::address_v4();
-}
-
 std::optional<Element> element_of(Bytes key, const TableSet& set) {
   if (key.size() != set.key_length) return std::nullopt;
   KeyReader reader(key);

@@ -11,8 +11,14 @@
 #include <array>
 #include <iterator>
 
+#include "ipvs/networks.hpp"
+#include "ipvs/nft_table.hpp"
+
 namespace ipvs {
 namespace {
+
+using enum ElementKind;
+using enum TrafficClass;
 
 // ICMP_PORT_UNREACH of linux/icmp.h and ICMPV6_PORT_UNREACH of linux/icmpv6.h.
 constexpr std::uint8_t kIcmpPortUnreachable = 3;
@@ -52,12 +58,15 @@ struct FamilyFacts {
   std::uint8_t protocol_family;
   std::uint32_t source, destination, length;
   std::uint32_t second, third;  // registers of the next components of a concatenation
-  std::uint32_t fourth;  // register behind address . protocol . port
-  std::string_view cluster_ips, external_ips, external_local_ips, node_addresses, virtual_ips,
-      hairpin, refused_ips, refused_node_ports, elsewhere_ips, elsewhere_node_ports, short_cuts,
-      short_cut_node_ports, limited_ips, allowed_sources;
+  std::uint32_t fourth;         // register behind address . protocol . port
   std::uint8_t icmp;
   std::uint8_t port_unreachable;
+
+  // The family's set of such elements.
+  std::string_view set(ElementKind kind, TrafficClass traffic_class = {}) const {
+    return set_of({.kind = kind, .address = unspecified(family), .traffic_class = traffic_class})
+        ->name;
+  }
 };
 
 constexpr std::array kFamilies{
@@ -69,20 +78,6 @@ constexpr std::array kFamilies{
                 .second = NFT_REG32_01,
                 .third = NFT_REG32_02,
                 .fourth = NFT_REG32_03,
-                .cluster_ips = "cluster-ips-4",
-                .external_ips = "external-ips-4",
-                .external_local_ips = "external-local-ips-4",
-                .node_addresses = "node-addresses-4",
-                .virtual_ips = "virtual-ips-4",
-                .hairpin = "hairpin-4",
-                .refused_ips = "refused-ips-4",
-                .refused_node_ports = "refused-node-ports-4",
-                .elsewhere_ips = "elsewhere-ips-4",
-                .elsewhere_node_ports = "elsewhere-node-ports-4",
-                .short_cuts = "short-cuts-4",
-                .short_cut_node_ports = "short-cut-node-ports-4",
-                .limited_ips = "limited-ips-4",
-                .allowed_sources = "allowed-sources-4",
                 .icmp = IPPROTO_ICMP,
                 .port_unreachable = kIcmpPortUnreachable},
     FamilyFacts{.family = Family::kIpv6,
@@ -93,20 +88,6 @@ constexpr std::array kFamilies{
                 .second = NFT_REG_2,
                 .third = NFT_REG32_05,
                 .fourth = NFT_REG32_06,
-                .cluster_ips = "cluster-ips-6",
-                .external_ips = "external-ips-6",
-                .external_local_ips = "external-local-ips-6",
-                .node_addresses = "node-addresses-6",
-                .virtual_ips = "virtual-ips-6",
-                .hairpin = "hairpin-6",
-                .refused_ips = "refused-ips-6",
-                .refused_node_ports = "refused-node-ports-6",
-                .elsewhere_ips = "elsewhere-ips-6",
-                .elsewhere_node_ports = "elsewhere-node-ports-6",
-                .short_cuts = "short-cuts-6",
-                .short_cut_node_ports = "short-cut-node-ports-6",
-                .limited_ips = "limited-ips-6",
-                .allowed_sources = "allowed-sources-6",
                 .icmp = IPPROTO_ICMPV6,
                 .port_unreachable = kIcmp6PortUnreachable},
 };
@@ -153,7 +134,7 @@ Expressions destination_service_in(const FamilyFacts& f, std::string_view set) {
 
 // A node port, whichever of the node's addresses it is asked for on.
 Expressions node_port_in(const FamilyFacts& f, std::string_view set) {
-  return address_in(f, f.destination, f.node_addresses) +
+  return address_in(f, f.destination, f.set(kNodeAddress)) +
          load_protocol_port(NFT_REG_1, NFT_REG32_01) +
          Expressions{expression::Lookup{NFT_REG_1, set}};
 }
@@ -217,7 +198,7 @@ void add_cluster_ip(const TableRules& rules, std::vector<Rule>& out) {
       outside = outside + compare_network(f, f.source, NFT_CMP_NEQ, network);
     }
     if (outside.empty() || everything_is_inside) {
-      out.push_back({"cluster-ip", address_in(f, f.source, f.virtual_ips) + mark});
+      out.push_back({"cluster-ip", address_in(f, f.source, f.set(kVirtualIp)) + mark});
     } else {
       out.push_back({"cluster-ip", is_family(f) + outside + mark});
     }
@@ -228,7 +209,7 @@ void add_external(const TableRules& rules, std::vector<Rule>& out) {
   const Expressions mark = set_mark(rules.masquerade_bit);
   out.push_back({"external", mark});
   for (const FamilyFacts& f : kFamilies) {
-    out.push_back({"external-local", address_in(f, f.source, f.virtual_ips) + mark});
+    out.push_back({"external-local", address_in(f, f.source, f.set(kVirtualIp)) + mark});
   }
   const Expressions protocol_port = load_protocol_port(NFT_REG_1, NFT_REG32_01);
   const auto in = [](std::string_view set) {
@@ -255,10 +236,10 @@ void add_services(std::vector<Rule>& out) {
     const auto dispatch = [&](std::string_view set, std::string_view chain) {
       out.push_back({"services", destination_service_in(f, set) + verdict(NFT_GOTO, chain)});
     };
-    dispatch(f.cluster_ips, "cluster-ip");
-    dispatch(f.external_ips, "external");
-    dispatch(f.external_local_ips, "external-local");
-    out.push_back({"services", address_in(f, f.destination, f.node_addresses) +
+    dispatch(f.set(kServiceIp, kClusterIp), "cluster-ip");
+    dispatch(f.set(kServiceIp, kExternal), "external");
+    dispatch(f.set(kServiceIp, kExternalLocal), "external-local");
+    out.push_back({"services", address_in(f, f.destination, f.set(kNodeAddress)) +
                                    verdict(NFT_GOTO, "node-port")});
   }
 }
@@ -271,20 +252,19 @@ void add_short_cuts(std::vector<Rule>& out) {
     const auto lead = [&](std::string_view map) {
       return Expressions{
           expression::Lookup{.from = NFT_REG_1, .set = map, .to = NFT_REG_1},
-          expression::DestinationNat{
-              .family = f.family, .from = NFT_REG_1, .port_from = f.second}};
+          expression::DestinationNat{.family = f.family, .from = NFT_REG_1, .port_from = f.second}};
     };
     out.push_back(
-        {"short-cuts", is_family(f) + load_destination_service(f) + lead(f.short_cuts)});
-    out.push_back({"short-cuts", address_in(f, f.destination, f.node_addresses) +
+        {"short-cuts", is_family(f) + load_destination_service(f) + lead(f.set(kShortCutIp))});
+    out.push_back({"short-cuts", address_in(f, f.destination, f.set(kNodeAddress)) +
                                      load_protocol_port(NFT_REG_1, NFT_REG32_01) +
-                                     lead(f.short_cut_node_ports)});
+                                     lead(f.set(kShortCutNodePort))});
   }
 }
 
 void add_settled(std::string_view chain, std::vector<Rule>& out) {
   for (const FamilyFacts& f : kFamilies) {
-    out.push_back({chain, address_in(f, f.destination, f.virtual_ips) +
+    out.push_back({chain, address_in(f, f.destination, f.set(kVirtualIp)) +
                               Expressions{network_header(f.destination, f.length, NFT_REG_1),
                                           expression::DestinationNat{f.family, NFT_REG_1}}});
   }
@@ -294,15 +274,14 @@ void add_destination_hooks(const TableRules& rules, std::vector<Rule>& out) {
   out.push_back({"prerouting", verdict(NFT_JUMP, "services")});
   for (const TableRules::Network& network : rules.pod_sources) {
     const FamilyFacts& f = kFamilies[family_of(network.address) == Family::kIpv4 ? 0 : 1];
-    out.push_back({"prerouting", is_family(f) +
-                                     compare_network(f, f.source, NFT_CMP_EQ, network) +
+    out.push_back({"prerouting", is_family(f) + compare_network(f, f.source, NFT_CMP_EQ, network) +
                                      verdict(NFT_JUMP, "short-cuts")});
   }
   add_settled("prerouting", out);
 
   // The host's own flows that take a short cut may end on another node, which has to answer to us.
   for (const FamilyFacts& f : kFamilies) {
-    out.push_back({"output", destination_service_in(f, f.external_local_ips) +
+    out.push_back({"output", destination_service_in(f, f.set(kServiceIp, kExternalLocal)) +
                                  verdict(NFT_JUMP, "external")});
     out.push_back({"output", node_port_in(f, "node-ports-local") + verdict(NFT_JUMP, "external")});
   }
@@ -315,35 +294,38 @@ void add_destination_hooks(const TableRules& rules, std::vector<Rule>& out) {
 void add_limits(std::vector<Rule>& out) {
   for (const FamilyFacts& f : kFamilies) {
     out.push_back(
-        {"limits", destination_service_in(f, f.limited_ips) + load_destination_service(f) +
-                       Expressions{network_header(f.source, f.length, f.fourth),
-                                   expression::Lookup{.from = NFT_REG_1,
-                                                      .set = f.allowed_sources,
-                                                      .to = {},
-                                                      .inverted = true}} +
-                       verdict(NF_DROP)});
+        {"limits",
+         destination_service_in(f, f.set(kLimitedIp)) + load_destination_service(f) +
+             Expressions{
+                 network_header(f.source, f.length, f.fourth),
+                 expression::Lookup{
+                     .from = NFT_REG_1, .set = f.set(kAllowedSource), .to = {}, .inverted = true}} +
+             verdict(NF_DROP)});
   }
   out.push_back({"guard-prerouting", is_new() + verdict(NFT_JUMP, "limits")});
   out.push_back({"guard-output", is_new() + verdict(NFT_JUMP, "limits")});
   out.push_back({"guard-output", is_new() + verdict(NFT_JUMP, "refusals")});
 }
 
-// What nobody serves is refused here and not by IPVS, whose ICMP the kernel limits to a few a second.
+// What nobody serves is refused here and not by IPVS, whose ICMP the kernel limits to a few a
+// second.
 void add_guards(std::vector<Rule>& out) {
   out.push_back({"refuse", compare_protocol(NFT_CMP_EQ, IPPROTO_TCP) +
                                Expressions{expression::Reject{NFT_REJECT_TCP_RST, 0}}});
-  out.push_back({"refuse", {expression::Reject{NFT_REJECT_ICMPX_UNREACH,
-                                               NFT_REJECT_ICMPX_PORT_UNREACH}}});
+  out.push_back(
+      {"refuse", {expression::Reject{NFT_REJECT_ICMPX_UNREACH, NFT_REJECT_ICMPX_PORT_UNREACH}}});
   for (const FamilyFacts& f : kFamilies) {
     const Expressions refuse = verdict(NFT_GOTO, "refuse");
-    out.push_back({"refusals", destination_service_in(f, f.refused_ips) + refuse});
-    out.push_back({"refusals", node_port_in(f, f.refused_node_ports) + refuse});
+    out.push_back({"refusals", destination_service_in(f, f.set(kGuardedIp, kRefused)) + refuse});
+    out.push_back({"refusals", node_port_in(f, f.set(kGuardedNodePort, kRefused)) + refuse});
   }
   out.push_back({"guard-input", is_new() + verdict(NFT_JUMP, "refusals")});
   for (const FamilyFacts& f : kFamilies) {
     const Expressions drop = verdict(NF_DROP);
-    out.push_back({"guard-input", is_new() + destination_service_in(f, f.elsewhere_ips) + drop});
-    out.push_back({"guard-input", is_new() + node_port_in(f, f.elsewhere_node_ports) + drop});
+    out.push_back({"guard-input",
+                   is_new() + destination_service_in(f, f.set(kGuardedIp, kElsewhere)) + drop});
+    out.push_back(
+        {"guard-input", is_new() + node_port_in(f, f.set(kGuardedNodePort, kElsewhere)) + drop});
   }
 }
 
@@ -351,7 +333,7 @@ void add_guards(std::vector<Rule>& out) {
 // requests are let through: people ping their Services.
 void add_input(std::vector<Rule>& out) {
   for (const FamilyFacts& f : kFamilies) {
-    const Expressions new_to_vip = is_new() + address_in(f, f.destination, f.virtual_ips);
+    const Expressions new_to_vip = is_new() + address_in(f, f.destination, f.set(kVirtualIp));
     out.push_back({"input", new_to_vip + compare_protocol(NFT_CMP_EQ, IPPROTO_TCP) +
                                 Expressions{expression::Reject{NFT_REJECT_TCP_RST, 0}}});
     out.push_back({"input", new_to_vip + compare_protocol(NFT_CMP_NEQ, f.icmp) +
@@ -366,7 +348,7 @@ void add_postrouting(const TableRules& rules, std::vector<Rule>& out) {
     out.push_back({"postrouting", is_family(f) +
                                       Expressions{network_header(f.source, f.length, NFT_REG_1),
                                                   network_header(f.destination, f.length, f.second),
-                                                  expression::Lookup{NFT_REG_1, f.hairpin}} +
+                                                  expression::Lookup{NFT_REG_1, f.set(kHairpin)}} +
                                       masquerade()});
   }
 }
