@@ -46,17 +46,6 @@ std::string summary(const k8s::Service& service, const std::string& proxy_name) 
   return text + (where.empty() ? "has no port" : where.substr(2));
 }
 
-// Calls `changed` each time `drain` says so, for as long as the descriptor lives. The descriptor is
-// a duplicate: the monitor closes its own.
-template <typename Drain, typename Changed>
-asio::awaitable<void> watch(int fd, Drain drain, Changed changed) {
-  asio::posix::stream_descriptor readable(co_await asio::this_coro::executor, ::dup(fd));
-  while (true) {
-    co_await readable.async_wait(asio::posix::descriptor_base::wait_read, asio::use_awaitable);
-    if (drain()) changed();
-  }
-}
-
 }  // namespace
 
 App::App(asio::io_context& context, const config::Config& config, ipvs::LinuxKernel& kernel,
@@ -105,6 +94,10 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::LinuxKer
                           },
                       .warn = [](const std::string& line) { spdlog::warn("{}", line); },
                       .tell = [](const std::string& line) { spdlog::info("{}", line); }}),
+      forwarding_(context.get_executor(), thread_, forward_chains(),
+                  {.warn = [this](const std::string& line) { tell_forwarding(line); },
+                   .note = [](const std::string& line) { spdlog::info("{}", line); }},
+                  {.accept = config.forward_accept, .period = config.sync_period}),
       tasks_(context.get_executor(),
              [this](std::exception_ptr error) {
                try {
@@ -203,7 +196,8 @@ asio::awaitable<void> App::supervise() {
   tasks_.spawn(health_checks_.run());
   tasks_.spawn(sync_.run());
   tasks_.spawn(watch_addresses());
-  tasks_.spawn(watch_table());
+  tasks_.spawn(watch_tables());
+  tasks_.spawn(forwarding_.run());
   co_await stop_.async_wait(asio::as_tuple(asio::use_awaitable));
   tasks_.stop();
   co_await tasks_.wait();
@@ -271,7 +265,7 @@ asio::awaitable<void> App::watch_addresses() {
   }
 }
 
-asio::awaitable<void> App::watch_table() {
+asio::awaitable<void> App::watch_tables() {
   auto port = kernel_.table_port();
   if (!port) {
     fail(port.error().text());
@@ -282,8 +276,19 @@ asio::awaitable<void> App::watch_table() {
     fail(monitor.error().text());
     co_return;
   }
-  co_await watch(
-      monitor->fd(), [&] { return monitor->drain(); }, [this] { sync_.table_lost(); });
+  asio::posix::stream_descriptor readable(context_, ::dup(monitor->fd()));
+  while (true) {
+    co_await readable.async_wait(asio::posix::descriptor_base::wait_read, asio::use_awaitable);
+    const auto heard = monitor->drain();
+    if (heard.our_table) sync_.table_lost();
+    if (heard.forwarding) forwarding_.look_again();
+  }
+}
+
+ForwardGuard::Chains App::forward_chains() {
+  return {.read = [this] { return kernel_.read_forward_chains(); },
+          .accept_replies = [this](const auto& chain) { return kernel_.accept_replies(chain); },
+          .withdraw = [this](const auto& chain) { return kernel_.withdraw(chain); }};
 }
 
 void App::on_pass(const PassReport& report) {

@@ -19,6 +19,7 @@
 
 #include "agent/cluster_state.hpp"
 #include "agent/event_recorder.hpp"
+#include "agent/forward_guard.hpp"
 #include "agent/health.hpp"
 #include "agent/health_check_ports.hpp"
 #include "agent/http_server.hpp"
@@ -56,7 +57,9 @@ class App : private SyncObserver {
   boost::asio::awaitable<void> supervise();
   boost::asio::awaitable<void> learn_api_addresses();
   boost::asio::awaitable<void> watch_addresses();
-  boost::asio::awaitable<void> watch_table();
+  boost::asio::awaitable<void> watch_tables();
+  ForwardGuard::Chains forward_chains();
+  void tell_forwarding(const std::string& line);
   boost::asio::awaitable<void> read_addresses();
   void make_source();
   void add_server(const std::string& name, const std::optional<config::HostPort>& bind,
@@ -97,6 +100,7 @@ class App : private SyncObserver {
   SyncLoop sync_;
   HealthCheckPorts health_checks_;
   HealthCheckPorts::Changes planned_health_checks_;  // until what was planned is in the kernel
+  ForwardGuard forwarding_;
   TrafficHistory traffic_history_;
   TaskGroup tasks_;
   boost::asio::steady_timer stop_;

@@ -47,6 +47,11 @@ void App::tell_notices(const ipvs::Owner& owner,
   }
 }
 
+void App::tell_forwarding(const std::string& line) {
+  spdlog::warn("{}", line);
+  recorder_.warn(subject_of_node(config_.node_name), "ForwardingDropped", "Check", line);
+}
+
 // The same conflict comes up at every change of the Service.
 void App::on_conflict(const Reconciler::Conflict& conflict) {
   const std::string holder =

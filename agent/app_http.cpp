@@ -93,6 +93,7 @@ Metrics::Gauges App::gauges() const {
           .draining_servers = reconciler.ledger().servers_with_resting().size(),
           .foreign_servers = reconciler.foreign_count(),
           .failing_keys = reconciler.failed_count(),
+          .forward_dropping = forwarding_.unattended(),
           .services = cluster_.services().size(),
           .pods = cluster_.endpoints().pod_count(),
           .slices = cluster_.endpoints().slice_count()};

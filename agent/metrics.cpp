@@ -112,6 +112,8 @@ struct Metrics::Impl {
       "Virtual servers that are not ours, when last looked at.");
   prometheus::Gauge& failing = gauge("kube_ipvs_failing_keys",
       "Kernel objects that are not as wanted after the last attempt.");
+  prometheus::Gauge& forward_dropping = gauge("kube_ipvs_forward_dropping_chains",
+      "FORWARD chains of others that drop by their policy and have no rule of ours that accepts replies.");
   prometheus::Gauge& services = gauge("kube_ipvs_services", "Services known.");
   prometheus::Gauge& pods = gauge("kube_ipvs_pods", "Pods known.");
   prometheus::Gauge& slices = gauge("kube_ipvs_endpointslices", "EndpointSlices known.");
@@ -184,6 +186,7 @@ void Metrics::set(const Gauges& gauges) {
   put(impl_->draining, gauges.draining_servers);
   put(impl_->foreign, gauges.foreign_servers);
   put(impl_->failing, gauges.failing_keys);
+  put(impl_->forward_dropping, gauges.forward_dropping);
   put(impl_->services, gauges.services);
   put(impl_->pods, gauges.pods);
   put(impl_->slices, gauges.slices);

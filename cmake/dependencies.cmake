@@ -10,7 +10,7 @@ find_package(spdlog 1.10 REQUIRED)
 find_package(prometheus-cpp CONFIG REQUIRED)  # Debian packages 1.0.1, without a version file
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(libnl REQUIRED IMPORTED_TARGET
-  libnl-3.0>=3.7 libnl-genl-3.0 libnl-route-3.0 libnl-nf-3.0)
+  libnl-3.0>=3.7 libnl-genl-3.0)
 
 # Asio and Beast compiled once, instead of in every file that uses them.
 add_library(beast STATIC cmake/beast.cpp)

@@ -63,6 +63,7 @@ struct Config {
   std::vector<Network> cluster_cidrs;       // --cluster-cidr A[,B]: at most one per family
   std::vector<Network> nodeport_addresses;  // --nodeport-addresses CIDR,...; empty: all addresses
   bool nodeport_addresses_primary = false;  // --nodeport-addresses primary
+  bool forward_accept = false;  // --forward-accept: a rule in FORWARD chains of others that drop
   // --bind-address. A concrete one overrides the node's primary address; an unspecified one does
   // not.
   Address bind_address = boost::asio::ip::address_v4::any();

@@ -154,7 +154,8 @@ class Kernel {
   };
   virtual Result<std::size_t> delete_flows(std::span<const StaleFlow> flows) = 0;
 
-  // Removes everything: our table, kube-ipvs0 and the virtual servers they name.
+  // Removes everything: our table, kube-ipvs0, the virtual servers they name, and our rules in
+  // chains of others.
   virtual Result<void> cleanup() = 0;
 };
 

@@ -166,6 +166,32 @@ Result<NftClient::Port> LinuxKernel::table_port() {
   return (*table)->own_port();
 }
 
+Result<std::vector<ForwardChain>> LinuxKernel::read_forward_chains() {
+  const auto chains = ready(forward_chains_);
+  if (!chains) return chains.error();
+  return (*chains)->read();
+}
+
+int LinuxKernel::accept_replies(const ForwardChain& chain) {
+  const auto chains = ready(forward_chains_);
+  return chains ? (*chains)->accept_replies(chain) : chains.error().error_number;
+}
+
+int LinuxKernel::withdraw(const ForwardChain& chain) {
+  const auto chains = ready(forward_chains_);
+  return chains ? (*chains)->withdraw(chain) : chains.error().error_number;
+}
+
+Result<void> LinuxKernel::withdraw_everywhere() {
+  const auto chains = read_forward_chains();
+  if (!chains) return chains.error();
+  for (const ForwardChain& chain : *chains) {
+    const int error = withdraw(chain);
+    if (error != 0) return KernelError{error, "removing our rule from " + chain.text()};
+  }
+  return {};
+}
+
 // In the order of every removal: addresses, virtual servers, table.
 Result<void> LinuxKernel::cleanup() {
   const auto device = ready(device_);
@@ -182,7 +208,7 @@ Result<void> LinuxKernel::cleanup() {
   const int error = table_->delete_table();
   if (error != 0 && error != ENOENT)
     return table_error(error, "deleting our nftables table", *table_);
-  return {};
+  return withdraw_everywhere();
 }
 
 Result<void> LinuxKernel::remove_servers(std::span<const Element> elements,

@@ -14,6 +14,7 @@
 
 #include "ipvs/device.hpp"
 #include "ipvs/flows.hpp"
+#include "ipvs/forward_chains.hpp"
 #include "ipvs/ipvs_client.hpp"
 #include "ipvs/kernel.hpp"
 #include "ipvs/nft_client.hpp"
@@ -41,18 +42,25 @@ class LinuxKernel : public Kernel {
   Result<std::size_t> delete_flows(std::span<const StaleFlow> flows) override;
   Result<void> cleanup() override;
 
+  // Chains of others, beside the Kernel's interface: the sync loop has no part in them.
+  Result<std::vector<ForwardChain>> read_forward_chains();
+  int accept_replies(const ForwardChain& chain);
+  int withdraw(const ForwardChain& chain);
+
   // For NftMonitor.
   Result<NftClient::Port> table_port();
 
  private:
   Result<void> remove_servers(std::span<const Element> elements,
                               std::span<const Address> addresses);
+  Result<void> withdraw_everywhere();
 
   Sysctls sysctls_;
   std::optional<IpvsClient> ipvs_;
   std::optional<Device> device_;
   std::optional<NftClient> table_;
   std::optional<FlowCleaner> flows_;
+  std::optional<ForwardChains> forward_chains_;
 };
 
 }  // namespace ipvs

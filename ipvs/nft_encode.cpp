@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ipvs/nft_encode.hpp"
 
-#include <arpa/inet.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -11,6 +10,7 @@
 #include <cstring>
 
 #include "ipvs/networks.hpp"
+#include "ipvs/nft_message.hpp"
 #include "ipvs/nft_rules.hpp"
 #include "ipvs/nft_table.hpp"
 
@@ -24,15 +24,7 @@ constexpr std::uint32_t kByteOrderUnspecified = 0;  // of a concatenation
 constexpr std::uint32_t kByteOrderBigEndian = 2;
 
 void begin(MessageBatch& batch, int command, int flags) {
-  batch.begin_message(static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | command),
-                      static_cast<std::uint16_t>(flags));
-  batch.put_header(nfgenmsg{.nfgen_family = NFPROTO_INET, .version = NFNETLINK_V0, .res_id = 0});
-}
-
-void put_boundary(MessageBatch& batch, int type) {
-  batch.begin_message(static_cast<std::uint16_t>(type));
-  batch.put_header(nfgenmsg{
-      .nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0, .res_id = htons(NFNL_SUBSYS_NFTABLES)});
+  begin_nft_message(batch, NFPROTO_INET, command, flags);
 }
 
 void put_table(MessageBatch& batch, int command, int flags) {
@@ -137,7 +129,8 @@ class Registers {
   std::size_t size_ = 0;
 };
 
-// `network`: the last component of an interval set's key, the first address of the range or its last.
+// `network`: the last component of an interval set's key, the first address of the range or its
+// last.
 Registers key_of(const Element& element, const TableSet& set, const Address& network) {
   Registers key;
   if (set.has_address) key.append(element.address);
@@ -232,7 +225,7 @@ Transaction encode_install(const TableRules& rules, std::span<const Element> ele
   if (transaction.misplaced) return transaction;
 
   MessageBatch& batch = transaction.batch;
-  put_boundary(batch, NFNL_MSG_BATCH_BEGIN);
+  put_nft_boundary(batch, NFNL_MSG_BATCH_BEGIN);
   // "Delete it if it is there": NFT_MSG_DESTROYTABLE is as young as Linux 6.3; creating it first
   // always worked.
   put_table(batch, NFT_MSG_NEWTABLE, NLM_F_CREATE);
@@ -249,7 +242,7 @@ Transaction encode_install(const TableRules& rules, std::span<const Element> ele
     }
   }
   writer.finish();
-  put_boundary(batch, NFNL_MSG_BATCH_END);
+  put_nft_boundary(batch, NFNL_MSG_BATCH_END);
   transaction.ranges.resize(batch.size());
   return transaction;
 }
@@ -257,7 +250,7 @@ Transaction encode_install(const TableRules& rules, std::span<const Element> ele
 Transaction encode_changes(std::span<const ElementOp> ops) {
   Transaction transaction;
   MessageBatch& batch = transaction.batch;
-  put_boundary(batch, NFNL_MSG_BATCH_BEGIN);
+  put_nft_boundary(batch, NFNL_MSG_BATCH_BEGIN);
   transaction.ranges.emplace_back();
   ElementWriter writer(batch);
   for (std::size_t i = 0; i < ops.size(); ++i) {
@@ -273,16 +266,16 @@ Transaction encode_changes(std::span<const ElementOp> ops) {
     transaction.ranges.back().last = i + 1;
   }
   writer.finish();
-  put_boundary(batch, NFNL_MSG_BATCH_END);
+  put_nft_boundary(batch, NFNL_MSG_BATCH_END);
   transaction.ranges.emplace_back();
   return transaction;
 }
 
 Transaction encode_delete_table() {
   Transaction transaction;
-  put_boundary(transaction.batch, NFNL_MSG_BATCH_BEGIN);
+  put_nft_boundary(transaction.batch, NFNL_MSG_BATCH_BEGIN);
   put_table(transaction.batch, NFT_MSG_DELTABLE, 0);
-  put_boundary(transaction.batch, NFNL_MSG_BATCH_END);
+  put_nft_boundary(transaction.batch, NFNL_MSG_BATCH_END);
   transaction.ranges.resize(transaction.batch.size());
   return transaction;
 }

@@ -4,6 +4,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nf_tables_compat.h>
 #include <linux/netlink.h>
 
 #include <algorithm>
@@ -104,6 +105,13 @@ const char* name_of(const expression::Reject&) { return "reject"; }
 void put(MessageBatch& batch, const expression::Reject& reject) {
   batch.put_be32(NFTA_REJECT_TYPE, reject.type);
   batch.put_u8(NFTA_REJECT_ICMP_CODE, reject.code);
+}
+
+const char* name_of(const expression::ExtensionMatch&) { return "match"; }
+void put(MessageBatch& batch, const expression::ExtensionMatch& match) {
+  batch.put_string(NFTA_MATCH_NAME, match.name);
+  batch.put_be32(NFTA_MATCH_REV, match.revision);
+  batch.put_bytes(NFTA_MATCH_INFO, match.info);
 }
 
 template <typename T>

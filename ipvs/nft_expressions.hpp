@@ -113,13 +113,22 @@ struct Reject {
   bool operator==(const Reject&) const = default;
 };
 
+// A match of iptables, as `iptables-nft` itself puts it into a table: it lists no rule whose
+// conditions it does not know in this form.
+struct ExtensionMatch {
+  std::string_view name;  // "conntrack"
+  std::uint32_t revision;
+  std::vector<std::byte> info;  // struct xt_*_mtinfo of that revision
+  bool operator==(const ExtensionMatch&) const = default;
+};
+
 }  // namespace expression
 
 using Expression =
     std::variant<expression::LoadMeta, expression::LoadPayload, expression::LoadConntrack,
                  expression::StoreConntrack, expression::Bitwise, expression::Compare,
                  expression::Lookup, expression::Verdict, expression::DestinationNat,
-                 expression::Masquerade, expression::Reject>;
+                 expression::Masquerade, expression::Reject, expression::ExtensionMatch>;
 using Expressions = std::vector<Expression>;
 
 // Appends NFTA_RULE_EXPRESSIONS to the message begun last.

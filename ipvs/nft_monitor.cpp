@@ -6,6 +6,7 @@
 
 #include <utility>
 
+#include "ipvs/forward_codec.hpp"
 #include "ipvs/nft_decode.hpp"
 
 namespace ipvs {
@@ -19,13 +20,16 @@ Result<NftMonitor> NftMonitor::open(NftClient::Port own) {
   return NftMonitor(std::move(*socket), std::move(own));
 }
 
-bool NftMonitor::drain() {
+NftMonitor::Heard NftMonitor::drain() {
   const std::uint32_t own = own_->load(std::memory_order_relaxed);
-  bool changed = false;
+  Heard heard;
   const bool complete = socket_.read_events([&](const NetlinkMessage& message) {
-    changed = changed || (message.port != own && concerns_our_table(message.type, message.payload));
+    heard.our_table = heard.our_table ||
+                      (message.port != own && concerns_our_table(message.type, message.payload));
+    heard.forwarding = heard.forwarding || concerns_forwarding(message.type, message.payload);
   });
-  return changed || !complete;
+  if (!complete) heard = {.our_table = true, .forwarding = true};
+  return heard;
 }
 
 }  // namespace ipvs

@@ -331,6 +331,7 @@ TEST_CASE("a Config written as a file and read back is the same Config") {
     config.service_proxy_name = *rc::gen::element<std::string>("", "edge", "a b");
     config.log_format = *rc::gen::element(LogFormat::kText, LogFormat::kJson);
     config.masquerade_all = *rc::gen::arbitrary<bool>();
+    config.forward_accept = *rc::gen::arbitrary<bool>();
     config.masquerade_mark = 1u << *rc::gen::inRange(0, 32);
     if (*rc::gen::arbitrary<bool>()) config.cluster_cidrs.push_back(network(true, 0, 32));
     if (*rc::gen::arbitrary<bool>()) config.cluster_cidrs.push_back(network(false, 0, 128));

@@ -118,9 +118,11 @@ TEST_CASE("every value of our own and of kube-proxy's reaches the Config") {
                               "--log-format=json",
                               "--proxy-mode=ipvs",
                               "--compat=kube-proxy",
+                              "--forward-accept",
                               "--service-proxy-name=edge",
                               "--ipvs-sync-period=10s"});
   CHECK(config.compat == Compat::kKubeProxy);
+  CHECK(config.forward_accept);
   CHECK(config.service_proxy_name == "edge");
   CHECK(config.sync_period == std::chrono::seconds(10));
   CHECK(config.kubeconfig == "k");

@@ -250,20 +250,20 @@ TEST_CASE("the monitor hears others change our table, and not us", "[kernel][nft
 
   REQUIRE(client.install_table(kPlainRules, one_of_each()) == 0);
   REQUIRE(client.install_table(kPlainRules, one_of_each()) == 0);
-  CHECK_FALSE(monitor->drain());
+  CHECK_FALSE(monitor->drain().our_table);
 
   must("nft add table inet foreign");
   must("nft add table ip kube-ipvs");
-  CHECK_FALSE(monitor->drain());
+  CHECK_FALSE(monitor->drain().our_table);
 
   must("nft add element inet kube-ipvs virtual-ips-4 '{ 10.96.0.77 }'");
-  CHECK(monitor->drain());
+  CHECK(monitor->drain().our_table);
   must("nft add rule inet kube-ipvs services accept");
-  CHECK(monitor->drain());
+  CHECK(monitor->drain().our_table);
   must("nft flush ruleset");
-  CHECK(monitor->drain());
-  CHECK_FALSE(monitor->drain());
+  CHECK(monitor->drain().our_table);
+  CHECK_FALSE(monitor->drain().our_table);
 
   REQUIRE(client.install_table(kPlainRules, one_of_each()) == 0);
-  CHECK_FALSE(monitor->drain());
+  CHECK_FALSE(monitor->drain().our_table);
 }
