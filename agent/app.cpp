@@ -319,7 +319,7 @@ void App::on_failure(const ipvs::Failure& failure) {
   metrics_.kernel_error(failure.command, failure.error_number);
   // As the kernel answers when the module of a scheduler is not there (ip_vs_ctl.c).
   if (failure.error_number == ENOENT && failure.command.ends_with("_SERVICE") &&
-      cluster_.scheduler_is_missing(failure.owner)) {
+      cluster_.scheduler_is_missing(failure.scheduler)) {
     return;
   }
   const std::string why = failure.error_number > 0 ? ::strerror(failure.error_number) : "no answer";

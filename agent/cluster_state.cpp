@@ -35,6 +35,16 @@ std::string port_label(const k8s::ServicePort& port) {
   return port.name.empty() ? std::to_string(port.port) : port.name;
 }
 
+std::set<std::string> pods_with_bad_weights(const ServiceEndpoints& endpoints) {
+  std::set<std::string> pods;
+  for (const auto& of_port : endpoints) {
+    for (const ServiceEndpoint& e : of_port) {
+      if (e.bad_weight) pods.insert(e.pod);
+    }
+  }
+  return pods;
+}
+
 }  // namespace
 
 k8s::ObjectKey service_key(const ipvs::Owner& owner) {
@@ -232,6 +242,13 @@ std::optional<SyncInputs::Plan> ClusterState::plan(const ipvs::Owner& owner, k8s
         {.reason = "AddressRefused",
          .note = refused.address.to_string() + " is " + refused.reason + ": not served"});
   }
+  for (const std::string& pod : pods_with_bad_weights(endpoints)) {
+    plan.notices.push_back({.reason = "BadAnnotation",
+                            .note = "Pod " + pod +
+                                    ": the annotation kube-ipvs.io/weight is not a "
+                                    "number from 0 to 65535: " +
+                                    std::to_string(kDefaultWeight) + " is taken"});
+  }
   if (!uses_weights(options.service.scheduler) && has_weights(endpoints)) {
     plan.notices.push_back({.reason = "WeightsIgnored",
                             .note = "the scheduler " + options.service.scheduler +
@@ -259,13 +276,9 @@ std::optional<SyncInputs::Plan> ClusterState::plan_lingering(const ipvs::Owner& 
                           .is_lingering = true};
 }
 
-bool ClusterState::scheduler_is_missing(const ipvs::Owner& owner) {
-  const k8s::Service* service = this->service(owner);
-  if (!service) return false;
-  const PlanOptions options = options_for(*service, 0);
-  const std::string_view scheduler = options.service.scheduler;
-  if (scheduler == schedulers_.scheduler) return false;
-  if (!schedulers_.unavailable.emplace(scheduler).second) return false;
+bool ClusterState::scheduler_is_missing(const std::string& scheduler) {
+  if (scheduler.empty() || scheduler == schedulers_.scheduler) return false;
+  if (!schedulers_.unavailable.insert(scheduler).second) return false;
   services_.for_each([&](const k8s::Service& other) {
     if (!other.meta.annotations.empty()) events_.service_dirty(other.meta.key.text());
   });

@@ -53,9 +53,9 @@ class ClusterState {
                  k8s::UnixSeconds now) const;
   // A deleted Service has no connections left, or its time is up.
   void forget_lingering(const ipvs::Owner& service) { lingering_.erase(service); }
-  // The kernel refused the scheduler of this Service, as one it has not got: it is done without
-  // from now on. False: that was the default one, or known already.
-  bool scheduler_is_missing(const ipvs::Owner& service);
+  // The kernel refused a scheduler, as one it has not got: it is done without from now on. False:
+  // that was the default one, or known already.
+  bool scheduler_is_missing(const std::string& scheduler);
   // nullptr where there is no such Service.
   const k8s::Service* service(const ipvs::Owner& owner) const;
   const NodeView& node_view() const { return node_view_; }

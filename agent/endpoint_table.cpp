@@ -24,13 +24,14 @@ struct EndpointTable::PodRecord {
   std::size_t labels_hash = 0;
   std::uint32_t mark = 0;
   bool ready = false;
+  bool bad_weight = false;
   bool finished = false;  // Failed or Succeeded: never an endpoint again
 
   bool same_endpoint_as(const PodRecord& o) const {
     return node == o.node && addresses == o.addresses && ports == o.ports &&
            deletion == o.deletion && deletion_grace == o.deletion_grace && weight == o.weight &&
-           ready_since == o.ready_since && labels_hash == o.labels_hash && ready == o.ready &&
-           finished == o.finished;
+           bad_weight == o.bad_weight && ready_since == o.ready_since &&
+           labels_hash == o.labels_hash && ready == o.ready && finished == o.finished;
   }
 };
 
@@ -150,9 +151,7 @@ void EndpointTable::upsert_pod(k8s::Pod pod) {
   next->deletion = pod.meta.deletion_timestamp;
   next->deletion_grace = pod.meta.deletion_grace_seconds;
   next->ready_since = pod.ready_since;
-  std::string fault;
-  next->weight = read_weight(pod.meta.annotations, &fault).value_or(kDefaultWeight);
-  if (!fault.empty() && bad_pod_) bad_pod_(pod.meta.key, fault);
+  next->weight = read_weight(pod.meta.annotations, &next->bad_weight).value_or(kDefaultWeight);
   next->labels_hash = hash_of(pod.meta.labels);
   next->mark = pod_sink_->mark();
   next->ready = pod.ready;
@@ -295,6 +294,7 @@ void EndpointTable::collect_pods(const k8s::Service& service, ServiceEndpoints& 
     endpoint.serving = pod.ready;
     endpoint.terminating = pod.deletion.has_value();
     endpoint.weight = pod.weight;
+    endpoint.bad_weight = pod.bad_weight;
     endpoint.ready_since = pod.ready ? pod.ready_since : 0;
     endpoint.ready = service.publish_not_ready_addresses || (pod.ready && !endpoint.terminating);
     // With no node named, as manifests allow, a Pod may be anywhere, here included.

@@ -66,10 +66,6 @@ class EndpointTable {
   // slice says neither.
   bool may_drain(const ipvs::Address& address, k8s::UnixSeconds now,
                  std::optional<std::uint32_t> timeout = {}) const;
-  // Told of a Pod whose annotations cannot be honoured.
-  void on_bad_pod(std::function<void(const k8s::ObjectKey&, const std::string&)> told) {
-    bad_pod_ = std::move(told);
-  }
   // The Pod that has this address, for labels of metrics; "" where none is known.
   std::string_view pod_at(const ipvs::Address& address) const;
 
@@ -101,7 +97,6 @@ class EndpointTable {
   const EndpointSource source_;
   const std::string node_name_;
   const Dirty dirty_;
-  std::function<void(const k8s::ObjectKey&, const std::string&)> bad_pod_;
   const ZoneOf zone_of_;
 
   LabelIndex index_;

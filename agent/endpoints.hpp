@@ -26,6 +26,7 @@ struct ServiceEndpoint {
   bool terminating = false;
   // On this node, so that traffic to it never leaves and a pod may meet itself (hairpin).
   bool local = false;
+  bool bad_weight = false;  // the annotation is there, and is not a weight
   Hint node_hint = Hint::kNone;
   Hint zone_hint = Hint::kNone;
   std::uint32_t weight = 1;

@@ -154,11 +154,11 @@ ServiceOptionsReading read_service_options(const k8s::Labels& annotations,
   return Reader(annotations, defaults).read();
 }
 
-std::optional<std::uint32_t> read_weight(const k8s::Labels& annotations, std::string* fault) {
+std::optional<std::uint32_t> read_weight(const k8s::Labels& annotations, bool* is_bad) {
   const auto value = value_of(annotations, kWeight);
   if (!value) return std::nullopt;
   const auto weight = number_in(*value, 0, 65535);
-  if (!weight && fault) *fault = fault_of(kWeight, *value, range_text(0, 65535));
+  if (is_bad) *is_bad = !weight;
   return weight;
 }
 

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a Service or a Pod asks of us by annotation. Pure. A value that cannot be is as if it were not
-// there, and is named, so that its owner can be told.
+// What a Service or a Pod asks of us by annotation. Pure. A value that cannot be is as if it were
+// not there, and is named, so that its owner can be told.
 //
 //   on a Service
 //     kube-ipvs.io/scheduler             one of config::known_schedulers()
 //     kube-router.io/service.scheduler   the same, read where the one above is not there
-//     kube-ipvs.io/scheduler-flags       comma-separated, for sh: fallback, port; for mh: fallback, port;
+//     kube-ipvs.io/scheduler-flags       comma-separated, for sh: fallback, port; for mh: fallback,
+//     port;
 //                                        "none" for none of them
-//     kube-ipvs.io/slow-start            seconds (1-3600) in which a new endpoint's weight grows to its full
-//     kube-ipvs.io/drain-timeout         seconds (0-86400) an endpoint that goes may keep its connections,
+//     kube-ipvs.io/slow-start            seconds (1-3600) in which a new endpoint's weight grows to
+//     its full kube-ipvs.io/drain-timeout         seconds (0-86400) an endpoint that goes may keep
+//     its connections,
 //                                        in place of the Pod's grace period
-//     kube-ipvs.io/linger                seconds (1-86400) a deleted Service keeps its addresses for the
+//     kube-ipvs.io/linger                seconds (1-86400) a deleted Service keeps its addresses
+//     for the
 //                                        connections that are open
 //   on a Pod
 //     kube-ipvs.io/weight                0-65535; 0: no new connections
@@ -54,8 +57,8 @@ ServiceOptionsReading read_service_options(const k8s::Labels& annotations,
                                            const SchedulerDefaults& defaults);
 
 inline constexpr std::uint32_t kDefaultWeight = 1;
-// The weight a Pod asks for; nullopt: none, or (with `fault` set) one that cannot be.
-std::optional<std::uint32_t> read_weight(const k8s::Labels& annotations, std::string* fault = nullptr);
+// The weight a Pod asks for; nullopt: none, or (then `is_bad`) one that cannot be.
+std::optional<std::uint32_t> read_weight(const k8s::Labels& annotations, bool* is_bad = nullptr);
 
 // Whether a scheduler looks at weights other than 0 at all (ip_vs_rr.c, _lc.c, _dh.c do not; _sh.c
 // does, but only as the number of its table's places).

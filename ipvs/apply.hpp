@@ -48,6 +48,7 @@ struct Failure {
   int error_number = 0;
   std::string what;  // "NEW_DEST TCP 10.96.0.1:80 -> 10.244.0.7:8080"
   Owner owner;
+  std::string scheduler = {};  // that a virtual server was to have
 };
 
 struct Entered {

@@ -182,7 +182,8 @@ class Entry {
     result_.failures.push_back({.command = name_of(op.command),
                                 .error_number = error,
                                 .what = describe(op),
-                                .owner = owner ? *owner : Owner{}});
+                                .owner = owner ? *owner : Owner{},
+                                .scheduler = op.server.scheduler});
   }
 
   Ledger& ledger_;

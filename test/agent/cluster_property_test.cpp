@@ -219,7 +219,7 @@ class Agent {
     for (const ipvs::Failure& failure : entered.failures) {
       // App::on_failure().
       if (failure.error_number == ENOENT && failure.command.ends_with("_SERVICE")) {
-        state_->scheduler_is_missing(failure.owner);
+        state_->scheduler_is_missing(failure.scheduler);
         reconciler_.retry_failed();
       }
     }

@@ -284,6 +284,22 @@ TEST_CASE(
         "WeightsIgnored: the scheduler rr ignores the weights of Pods (kube-ipvs.io/weight)\n");
 }
 
+TEST_CASE("a Pod whose weight is none counts one, which its Services are told") {
+  Fixture f;
+  f.state.sinks().services->upsert(annotated({{"kube-ipvs.io/scheduler", "wrr"}}));
+  auto pod = make_pod("web-1", {"10.244.0.1"});
+  pod.meta.annotations["kube-ipvs.io/weight"] = "heavy";
+  f.state.sinks().pods->upsert(pod);
+  CHECK(notes(*f.state.plan("default/web", 0)) ==
+        "BadAnnotation: Pod web-1: the annotation kube-ipvs.io/weight is not a number from 0 to "
+        "65535: 1 is taken\n");
+  f.take_dirty();
+  pod.meta.annotations["kube-ipvs.io/weight"] = "1";
+  f.state.sinks().pods->upsert(pod);
+  CHECK(f.take_dirty() == Names{"default/web"});
+  CHECK(f.state.plan("default/web", 0)->notices.empty());
+}
+
 TEST_CASE("a Service whose annotations cannot be is served as if it had none, and told so") {
   Fixture f;
   f.state.sinks().services->upsert(annotated({{"kube-ipvs.io/slow-start", "-3"}}));
@@ -298,10 +314,11 @@ TEST_CASE("a scheduler the kernel has not got is done without, in every Service 
   Fixture f;
   f.state.sinks().services->upsert(annotated({{"kube-ipvs.io/scheduler", "mh"}}));
   f.take_dirty();
-  CHECK(f.state.scheduler_is_missing("default/web"));
+  CHECK(f.state.scheduler_is_missing("mh"));
   CHECK(f.take_dirty() == Names{"default/web"});
   CHECK(f.state.plan("default/web", 0)->plan.servers[0].settings.scheduler == "rr");
-  CHECK_FALSE(f.state.scheduler_is_missing("default/web"));
+  CHECK_FALSE(f.state.scheduler_is_missing("mh"));
+  CHECK_FALSE(f.state.scheduler_is_missing("rr"));  // --ipvs-scheduler: there is no other
 }
 
 TEST_CASE("a slow start plans the Service again each second until the weight is full") {

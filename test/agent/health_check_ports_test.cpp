@@ -5,20 +5,18 @@
 // as behaviour; the servers are asked over the loopback interface.
 #include "agent/health_check_ports.hpp"
 
-#include <array>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
 #include <catch2/catch_test_macros.hpp>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "test/agent/http_talk.hpp"
 #include "test/agent/objects.hpp"
 
 namespace {
@@ -34,8 +32,6 @@ using agent::ServiceEndpoints;
 using asio::ip::tcp;
 using Lines = std::vector<std::string>;
 
-constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
-
 k8s::Service load_balancer(const std::string& name = "web") {
   k8s::Service service = make_service(name, {"10.96.0.1"});
   service.type = k8s::ServiceType::kLoadBalancer;
@@ -49,21 +45,6 @@ ServiceEndpoint local(const std::string& address, std::uint16_t port = 8080) {
 }
 
 // --- over the wire ---
-
-// "": nobody listens.
-asio::awaitable<void> get(tcp::endpoint server, std::string path, std::string& answer) {
-  tcp::socket socket(co_await asio::this_coro::executor);
-  const auto [refused] = co_await socket.async_connect(server, kTuple);
-  if (refused) co_return;
-  const std::string request = "GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-  co_await asio::async_write(socket, asio::buffer(request), kTuple);
-  std::array<char, 4096> piece{};
-  while (true) {
-    const auto [error, n] = co_await socket.async_read_some(asio::buffer(piece), kTuple);
-    answer.append(piece.data(), n);
-    if (error) co_return;
-  }
-}
 
 class Fixture {
  public:
@@ -99,7 +80,7 @@ class Fixture {
     turn();
     std::string text;
     bool done = false;
-    asio::co_spawn(context, get({ip(address), port}, path, text),
+    asio::co_spawn(context, talk({ip(address), port}, "GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", text),
                    [&](std::exception_ptr) { done = true; });
     until([&] { return done; });
     return text;

@@ -4,14 +4,11 @@
 // what is on the wire.
 #include "agent/http_server.hpp"
 
-#include <array>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
 #include <boost/system/system_error.hpp>
 #include <catch2/catch_test_macros.hpp>
 #include <chrono>
@@ -20,6 +17,8 @@
 #include <string>
 #include <vector>
 
+#include "test/agent/http_talk.hpp"
+
 namespace {
 
 namespace asio = boost::asio;
@@ -27,9 +26,8 @@ using namespace std::chrono_literals;
 using agent::BodyWriter;
 using agent::HttpAnswer;
 using agent::HttpServer;
+using agent::test::talk;
 using asio::ip::tcp;
-
-constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 
 tcp::endpoint loopback(std::uint16_t port) { return {asio::ip::address_v4::loopback(), port}; }
 
@@ -49,20 +47,6 @@ asio::awaitable<void> write_pieces(BodyWriter write) {
 
 asio::awaitable<HttpAnswer> streamed(std::string_view) {
   co_return HttpAnswer{.stream = write_pieces};
-}
-
-// Sends, and reads until the server closes.
-asio::awaitable<void> talk(std::uint16_t port, std::string request, std::string& answer) {
-  tcp::socket socket(co_await asio::this_coro::executor);
-  const tcp::endpoint server = loopback(port);
-  co_await socket.async_connect(server, asio::use_awaitable);
-  co_await asio::async_write(socket, asio::buffer(request), kTuple);
-  std::array<char, 4096> piece{};
-  while (true) {
-    const auto [error, n] = co_await socket.async_read_some(asio::buffer(piece), kTuple);
-    answer.append(piece.data(), n);
-    if (error) co_return;
-  }
 }
 
 class Fixture {
@@ -94,7 +78,7 @@ class Fixture {
     until([this] { return server->port() != 0; });
     std::string answer;
     bool done = false;
-    asio::co_spawn(context, talk(server->port(), request, answer),
+    asio::co_spawn(context, talk(loopback(server->port()), request, answer),
                    [&](std::exception_ptr) { done = true; });
     until([&] { return done; });
     return answer;
@@ -254,7 +238,7 @@ TEST_CASE("cancelled, the server ends its connections before it returns") {
   bool closed = false;
   std::string answer;
   // A client that never sends a request.
-  asio::co_spawn(f.context, talk(f.server->port(), "", answer),
+  asio::co_spawn(f.context, talk(loopback(f.server->port()), "", answer),
                  [&](std::exception_ptr) { closed = true; });
   CHECK(f.get("/hello").starts_with("HTTP/1.1 200 OK\r\n"));
   f.stop();

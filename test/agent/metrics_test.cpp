@@ -63,6 +63,7 @@ TEST_CASE("the names and types are these; dashboards depend on them") {
             "kube_ipvs_events_total counter",
             "kube_ipvs_failing_keys gauge",
             "kube_ipvs_foreign_virtual_servers gauge",
+            "kube_ipvs_forward_dropping_chains gauge",
             "kube_ipvs_kernel_errors_total counter",
             "kube_ipvs_kernel_operations_total counter",
             "kube_ipvs_pods gauge",
@@ -135,6 +136,7 @@ TEST_CASE("gauges show what they were set to last") {
                .draining_servers = 10,
                .foreign_servers = 11,
                .failing_keys = 12,
+               .forward_dropping = 16,
                .services = 13,
                .pods = 14,
                .slices = 15});
@@ -146,7 +148,7 @@ TEST_CASE("gauges show what they were set to last") {
         "kube_ipvs_desired_addresses 6", "kube_ipvs_programmed_virtual_servers 7",
         "kube_ipvs_programmed_destinations 8", "kube_ipvs_programmed_addresses 9",
         "kube_ipvs_draining_virtual_servers 10", "kube_ipvs_foreign_virtual_servers 11",
-        "kube_ipvs_failing_keys 12", "kube_ipvs_services 13", "kube_ipvs_pods 14",
+        "kube_ipvs_failing_keys 12", "kube_ipvs_forward_dropping_chains 16", "kube_ipvs_services 13", "kube_ipvs_pods 14",
         "kube_ipvs_endpointslices 15"}) {
     INFO(line);
     CHECK(has_line(text, line));
