@@ -11,9 +11,17 @@ namespace ipvs {
 namespace {
 
 // CTA_FILTER_F_CTA_*, net/netfilter/nf_internals.h: part of the interface, but in no uapi header.
-constexpr std::uint32_t kFilterDestination = 1U << 1;
 constexpr std::uint32_t kFilterProtocol = 1U << 3;
-constexpr std::uint32_t kFilterDestinationPort = 1U << 5;
+
+// How one end of a direction is named, and the flag of each name.
+struct FilterEnd {
+  std::uint16_t address_v4;
+  std::uint16_t port;
+  std::uint32_t address_flag;
+  std::uint32_t port_flag;
+};
+constexpr FilterEnd kSourceEnd{CTA_IP_V4_SRC, CTA_PROTO_SRC_PORT, 1U << 0, 1U << 4};
+constexpr FilterEnd kDestinationEnd{CTA_IP_V4_DST, CTA_PROTO_DST_PORT, 1U << 1, 1U << 5};
 
 void begin(MessageBatch& batch, int message, Family family, int flags) {
   batch.begin_message(static_cast<std::uint16_t>((NFNL_SUBSYS_CTNETLINK << 8) | message),
@@ -76,38 +84,46 @@ Tuple decode_tuple(Bytes nest) {
   return tuple;
 }
 
-// What a dump shall match: UDP, and where given the destination. An IPv6 address is left to us: the
-// kernel takes the comparison the wrong way round (ctnetlink_filter_match_tuple(), seen in 6.1) and
-// would send all others.
-void put_filter(MessageBatch& batch, const std::optional<Endpoint>& destination) {
+// One direction of what a dump shall match: UDP, and where given one end of it. An IPv6 address is
+// left to us: the kernel takes the comparison the wrong way round (ctnetlink_filter_match_tuple(),
+// seen in 6.1) and would send all others. Returns the flags that name it.
+std::uint32_t put_direction(MessageBatch& batch, std::uint16_t direction,
+                            const std::optional<Endpoint>& end, const FilterEnd& names) {
   std::uint32_t flags = kFilterProtocol;
-  const std::size_t tuple = batch.begin_nest(CTA_TUPLE_ORIG);
-  if (destination && destination->address.is_v4()) {
-    flags |= kFilterDestination;
+  const std::size_t tuple = batch.begin_nest(direction);
+  if (end && end->address.is_v4()) {
+    flags |= names.address_flag;
     const std::size_t ip = batch.begin_nest(CTA_TUPLE_IP);
-    batch.put_address(CTA_IP_V4_DST, destination->address);
+    batch.put_address(names.address_v4, end->address);
     batch.end_nest(ip);
   }
   const std::size_t proto = batch.begin_nest(CTA_TUPLE_PROTO);
   batch.put_u8(CTA_PROTO_NUM, IPPROTO_UDP);
-  if (destination) {
-    flags |= kFilterDestinationPort;
-    batch.put_be16(CTA_PROTO_DST_PORT, destination->port);
+  if (end) {
+    flags |= names.port_flag;
+    batch.put_be16(names.port, end->port);
   }
   batch.end_nest(proto);
   batch.end_nest(tuple);
+  return flags;
+}
+
+void put_filter(MessageBatch& batch, const FlowFilter& only) {
+  const std::uint32_t there =
+      put_direction(batch, CTA_TUPLE_ORIG, only.destination, kDestinationEnd);
+  const std::uint32_t back =
+      only.reply_source ? put_direction(batch, CTA_TUPLE_REPLY, only.reply_source, kSourceEnd) : 0;
   const std::size_t filter = batch.begin_nest(CTA_FILTER);
-  batch.put_u32(CTA_FILTER_ORIG_FLAGS, flags);
+  batch.put_u32(CTA_FILTER_ORIG_FLAGS, there);
+  if (only.reply_source) batch.put_u32(CTA_FILTER_REPLY_FLAGS, back);
   batch.end_nest(filter);
 }
 
 }  // namespace
 
-void encode_dump_flows(MessageBatch& batch, Family family,
-                       const std::optional<Endpoint>& destination, bool filtered) {
+void encode_dump_flows(MessageBatch& batch, Family family, const std::optional<FlowFilter>& only) {
   begin(batch, IPCTNL_MSG_CT_GET, family, NLM_F_DUMP);
-  if (!filtered) return;
-  put_filter(batch, destination);
+  if (only) put_filter(batch, *only);
 }
 
 void encode_delete_flow(MessageBatch& batch, const Flow& flow) {

@@ -10,8 +10,8 @@
 //     CTA_TUPLE_PROTO nest  PROTO_NUM u8, SRC_PORT be16, DST_PORT be16
 //     CTA_TUPLE_ZONE be16
 //   CTA_ZONE be16, CTA_ID be32 (differs when an entry was made anew for the same addresses)
-//   CTA_FILTER nest         ORIG_FLAGS u32: which parts of CTA_TUPLE_ORIG a dump must match;
-//   Linux 5.8
+//   CTA_FILTER nest         ORIG_FLAGS, REPLY_FLAGS u32: which parts of CTA_TUPLE_ORIG and _REPLY
+//                           a dump must match; Linux 5.8
 //
 // IPVS rewrites the reply tuple of a connection to come from the destination it chose.
 #pragma once
@@ -34,11 +34,16 @@ struct Flow {
   std::optional<std::uint16_t> zone;
 };
 
-// All UDP entries of a family; with `destination`, those whose original destination that is. The
-// answer may hold others too (kernels before 5.8 send all entries, any kernel those to the same
-// port for IPv6). Without `filtered` the kernel is not asked to choose at all.
-void encode_dump_flows(MessageBatch& batch, Family family,
-                       const std::optional<Endpoint>& destination, bool filtered);
+// What the kernel is asked to choose by, besides UDP. Both nullopt: nothing more.
+struct FlowFilter {
+  std::optional<Endpoint> destination;   // original destination
+  std::optional<Endpoint> reply_source;  // where answers come from
+};
+
+// All UDP entries of a family, or those that match. The answer may hold others too (kernels before
+// 5.8 send all entries, any kernel those to the same ports for IPv6). Without a filter the kernel
+// is not asked to choose at all.
+void encode_dump_flows(MessageBatch& batch, Family family, const std::optional<FlowFilter>& only);
 void encode_delete_flow(MessageBatch& batch, const Flow& flow);
 
 // Nullopt for what is no UDP entry.

@@ -14,7 +14,9 @@ namespace {
 
 constexpr std::size_t kBatchBytes = 60 * 1024;
 
+// Dumps that one batch may cost, and that one destination may.
 constexpr std::size_t kFewDestinations = 8;
+constexpr std::size_t kFewEndpoints = 4;
 
 auto wanted_of(Family family, std::span<const Kernel::StaleFlow> flows) {
   std::unordered_map<Endpoint, std::vector<std::optional<Endpoint>>> wanted;
@@ -27,13 +29,16 @@ auto wanted_of(Family family, std::span<const Kernel::StaleFlow> flows) {
   return wanted;
 }
 
+bool leads_to(const std::vector<std::optional<Endpoint>>& endpoints, const Flow& flow) {
+  return std::any_of(endpoints.begin(), endpoints.end(), [&](const auto& endpoint) {
+    return !endpoint || *endpoint == flow.reply_source;
+  });
+}
+
 template <typename Wanted>
 bool matches(const Wanted& wanted, const Flow& flow) {
   const auto found = wanted.find(flow.original_destination);
-  if (found == wanted.end()) return false;
-  return std::any_of(found->second.begin(), found->second.end(), [&](const auto& endpoint) {
-    return !endpoint || *endpoint == flow.reply_source;
-  });
+  return found != wanted.end() && leads_to(found->second, flow);
 }
 
 }  // namespace
@@ -62,39 +67,74 @@ Result<std::size_t> FlowCleaner::remove(std::span<const Kernel::StaleFlow> flows
 // little; sending is what costs.
 Result<std::vector<Flow>> FlowCleaner::find(Family family, const Wanted& wanted) {
   std::vector<Flow> found;
-  int error = filtered_ && wanted.size() <= kFewDestinations
-                  ? dump_each(family, wanted, found)
-                  : dump(family, std::nullopt, wanted, found);
-  if (filtered_ && (error == EINVAL || error == EOPNOTSUPP)) {
-    filtered_ = false;  // a kernel before 5.8
+  int error = filters_ && wanted.size() <= kFewDestinations ? dump_each(family, wanted, found)
+                                                            : dump_all(family, wanted, found);
+  if (filters_ && (error == EINVAL || error == EOPNOTSUPP)) {
+    filters_ = false;  // a kernel before 5.8
     found.clear();
-    error = dump(family, std::nullopt, wanted, found);
+    error = dump_all(family, wanted, found);
   }
   if (error != 0) return KernelError{error, "reading connection tracking (CT_GET)"};
   return found;
 }
 
+int FlowCleaner::dump_all(Family family, const Wanted& wanted, std::vector<Flow>& found) {
+  std::optional<FlowFilter> udp;
+  if (filters_) udp.emplace();
+  return dump(
+      family, udp, [&](const Flow& flow) { return matches(wanted, flow); }, found);
+}
+
 int FlowCleaner::dump_each(Family family, const Wanted& wanted, std::vector<Flow>& found) {
   for (const auto& [destination, endpoints] : wanted) {
-    if (const int error = dump(family, destination, wanted, found)) return error;
+    const int error = dump_destination(family, destination, endpoints, found);
+    if (error != 0) return error;
   }
   return 0;
 }
 
-// Appends what matches. An errno.
-int FlowCleaner::dump(Family family, const std::optional<Endpoint>& only, const Wanted& wanted,
-                      std::vector<Flow>& found) {
+// A name server has flows by the thousands, and the endpoint that is gone a few of them: the kernel
+// is asked for these alone. One that does not understand this sends none; until it is known that
+// it does, none means to ask for all of the destination's.
+int FlowCleaner::dump_destination(Family family, const Endpoint& destination,
+                                  const std::vector<std::optional<Endpoint>>& endpoints,
+                                  std::vector<Flow>& found) {
+  const bool named = endpoints.size() <= kFewEndpoints &&
+                     std::none_of(endpoints.begin(), endpoints.end(),
+                                  [](const auto& endpoint) { return !endpoint; });
+  const std::size_t before = found.size();
+  const auto dump_only = [&](const std::optional<Endpoint>& source) {
+    const auto is_wanted = [&](const Flow& flow) {
+      return flow.original_destination == destination &&
+             (source ? flow.reply_source == *source : leads_to(endpoints, flow));
+    };
+    return dump(family, FlowFilter{.destination = destination, .reply_source = source}, is_wanted,
+                found);
+  };
+  if (named && reply_filter_ != Trust::kBroken) {
+    for (const auto& endpoint : endpoints) {
+      const int error = dump_only(endpoint);
+      if (error != 0) return error;
+    }
+    if (found.size() > before) reply_filter_ = Trust::kProven;
+    if (reply_filter_ == Trust::kProven) return 0;
+  }
+  const int error = dump_only(std::nullopt);
+  if (named && found.size() > before) reply_filter_ = Trust::kBroken;
+  return error;
+}
+
+// Appends what is wanted. An errno.
+int FlowCleaner::dump(Family family, const std::optional<FlowFilter>& only,
+                      const std::function<bool(const Flow&)>& is_wanted, std::vector<Flow>& found) {
   const std::size_t before = found.size();
   MessageBatch request;
-  encode_dump_flows(request, family, only, filtered_);
+  encode_dump_flows(request, family, only);
   const auto result = socket_.dump(
       request, [&] { found.resize(before); },
       [&](const NetlinkMessage& message) {
         auto flow = decode_flow(message.payload);
-        // An answer may hold others' flows, too, and those of a wanted destination are asked for by
-        // themselves.
-        if (!flow || (only && flow->original_destination != *only)) return;
-        if (matches(wanted, *flow)) found.push_back(std::move(*flow));
+        if (flow && is_wanted(*flow)) found.push_back(std::move(*flow));
       });
   return result ? 0 : result.error().error_number;
 }

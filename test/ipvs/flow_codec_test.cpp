@@ -79,7 +79,9 @@ TEST_CASE("An entry is deleted by the names it was read with") {
 
 TEST_CASE("The kernel is not trusted to choose by IPv6 address") {
   MessageBatch batch;
-  ipvs::encode_dump_flows(batch, ipvs::Family::kIpv6, endpoint("fd00:1::1", 53), true);
+  ipvs::encode_dump_flows(
+      batch, ipvs::Family::kIpv6,
+      ipvs::FlowFilter{.destination = endpoint("fd00:1::1", 53), .reply_source = {}});
   ipvs::AttributeReader reader(batch.message_bytes(0).subspan(sizeof(nlmsghdr)), sizeof(nfgenmsg));
   reader.next();  // the tuple
   const auto filter = reader.next();
