@@ -14,9 +14,9 @@ namespace agent {
 struct EndpointTable::PodRecord {
   const k8s::ObjectKey* key = nullptr;
   LabelIndex::Member member{};
-  const std::string* node = nullptr;
+  Pool<std::string>::Handle node{};
   std::vector<ipvs::Address> addresses{};
-  std::vector<k8s::ContainerPort> ports{};
+  Pool<std::vector<k8s::ContainerPort>>::Handle ports{};
   std::optional<k8s::UnixSeconds> deletion{};
   k8s::UnixSeconds ready_since = 0;
   std::uint32_t deletion_grace = 0;
@@ -145,9 +145,9 @@ std::size_t hash_of(const k8s::Labels& labels) {
 
 void EndpointTable::upsert_pod(k8s::Pod pod) {
   auto next = std::make_unique<PodRecord>();
-  next->node = &*node_names_.insert(std::move(pod.node_name)).first;
+  next->node = node_names_.hold(std::move(pod.node_name));
   next->addresses = std::move(pod.pod_ips);
-  next->ports = std::move(pod.ports);
+  next->ports = port_lists_.hold(std::move(pod.ports));
   next->deletion = pod.meta.deletion_timestamp;
   next->deletion_grace = pod.meta.deletion_grace_seconds;
   next->ready_since = pod.ready_since;
@@ -304,7 +304,7 @@ void EndpointTable::collect_pods(const k8s::Service& service, ServiceEndpoints& 
     if (by_node) endpoint.node_hint = hint_of(*pod.node, node_name_);
     if (by_zone) endpoint.zone_hint = hint_of(zone_of_(*pod.node), own_zone);
     for (std::size_t i = 0; i < service.ports.size(); ++i) {
-      endpoint.endpoint.port = target_port(service.ports[i], pod.ports);
+      endpoint.endpoint.port = target_port(service.ports[i], *pod.ports);
       if (endpoint.endpoint.port == 0) continue;
       for (const ipvs::Address& address : pod.addresses) {
         endpoint.endpoint.address = address;

@@ -32,6 +32,7 @@
 
 #include "agent/endpoints.hpp"
 #include "agent/label_index.hpp"
+#include "agent/pool.hpp"
 #include "config/config.hpp"
 #include "k8s/sink.hpp"
 
@@ -100,6 +101,9 @@ class EndpointTable {
   const ZoneOf zone_of_;
 
   LabelIndex index_;
+  // Before the Pods that hold them.
+  Pool<std::string> node_names_;
+  Pool<std::vector<k8s::ContainerPort>> port_lists_;
   std::map<k8s::ObjectKey, std::unique_ptr<PodRecord>> pods_;
   std::unordered_multimap<ipvs::Address, const PodRecord*> by_address_;
   std::map<k8s::ObjectKey, std::unique_ptr<ServiceRecord>> services_;
@@ -107,8 +111,6 @@ class EndpointTable {
   // Slices of each Service, by the Service's key.
   std::map<k8s::ObjectKey, std::set<k8s::ObjectKey>> slices_of_;
   std::unordered_multimap<ipvs::Address, k8s::ObjectKey> slices_by_address_;
-  // Node names are shared by many Pods.
-  std::set<std::string> node_names_;
 
   std::unique_ptr<PodSink> pod_sink_;
   std::unique_ptr<SliceSink> slice_sink_;

@@ -8,7 +8,9 @@ namespace agent {
 namespace {
 
 // Order among pointers of different objects needs std::less.
-constexpr std::less<LabelIndex::Entry*> kByAddress;
+constexpr auto kByAddress = [](const LabelIndex::Label& a, const LabelIndex::Label& b) {
+  return std::less<LabelIndex::Entry*>()(a.entry, b.entry);
+};
 
 template <typename T>
 void erase_unordered(std::vector<T*>& items, const T* item) {
@@ -40,56 +42,54 @@ LabelIndex::Set LabelIndex::acquire(const std::string& ns, const k8s::Labels& la
       place->second->name = &place->first;
     }
     ++place->second->users;
-    set.push_back(place->second.get());
+    set.push_back({.entry = place->second.get()});
   }
   std::sort(set.begin(), set.end(), kByAddress);
   return set;
 }
 
 void LabelIndex::release(Set& labels) {
-  for (Entry* entry : labels) {
-    if (--entry->users == 0) entries_.erase(entries_.find(*entry->name));
+  for (const Label& label : labels) {
+    if (--label.entry->users == 0) entries_.erase(entries_.find(*label.entry->name));
   }
   labels.clear();
 }
 
 void LabelIndex::add_pod(Member& pod, const std::string& ns, const k8s::Labels& labels) {
   pod.labels = acquire(ns, labels);
-  pod.places.reserve(pod.labels.size());
-  for (Entry* entry : pod.labels) {
-    pod.places.push_back(static_cast<std::uint32_t>(entry->pods.size()));
-    entry->pods.push_back(&pod);
+  for (Label& label : pod.labels) {
+    label.place = static_cast<std::uint32_t>(label.entry->pods.size());
+    label.entry->pods.push_back(&pod);
   }
 }
 
 void LabelIndex::remove_pod(Member& pod) {
-  for (std::size_t i = 0; i < pod.labels.size(); ++i) {
-    Entry* entry = pod.labels[i];
+  for (const Label& label : pod.labels) {
+    std::vector<Member*>& pods = label.entry->pods;
     // The last one takes the place of the one that leaves.
-    Member* moved = entry->pods.back();
-    const auto at = std::lower_bound(moved->labels.begin(), moved->labels.end(), entry, kByAddress);
-    moved->places[static_cast<std::size_t>(at - moved->labels.begin())] = pod.places[i];
-    entry->pods[pod.places[i]] = moved;
-    entry->pods.pop_back();
+    Member* moved = pods.back();
+    std::lower_bound(moved->labels.begin(), moved->labels.end(), label, kByAddress)->place =
+        label.place;
+    pods[label.place] = moved;
+    pods.pop_back();
   }
-  pod.places.clear();
   release(pod.labels);
 }
 
 void LabelIndex::add_service(Member& service, const std::string& ns, const k8s::Labels& selector) {
   service.labels = acquire(ns, selector);
   if (service.labels.empty()) return;
-  const auto crowd = [](const Entry* entry) {
-    return std::pair(entry->anchored.size(), entry->pods.size());
+  const auto crowd = [](const Label& label) {
+    return std::pair(label.entry->anchored.size(), label.entry->pods.size());
   };
-  Entry* anchor =
+  const Label& anchor =
       *std::min_element(service.labels.begin(), service.labels.end(),
-                        [&](const Entry* a, const Entry* b) { return crowd(a) < crowd(b); });
-  anchor->anchored.push_back(&service);
+                        [&](const Label& a, const Label& b) { return crowd(a) < crowd(b); });
+  anchor.entry->anchored.push_back(&service);
 }
 
 void LabelIndex::remove_service(Member& service) {
-  for (Entry* entry : service.labels) erase_unordered(entry->anchored, &service);
+  for (const Label& label : service.labels) erase_unordered(label.entry->anchored, &service);
   release(service.labels);
 }
 

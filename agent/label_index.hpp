@@ -31,15 +31,17 @@ namespace agent {
 class LabelIndex {
  public:
   struct Entry;
-  // Entries by address, ordered: the labels of a Pod or the selector of a Service.
-  using Set = std::vector<Entry*>;
+  struct Label {
+    Entry* entry = nullptr;
+    std::uint32_t place = 0;  // of a Pod, in the entry's `pods`: it leaves in constant time
+  };
+  // The labels of a Pod or the selector of a Service, ordered by the entries' addresses.
+  using Set = std::vector<Label>;
 
   // A Pod or Service as the index sees it; `id` is the caller's, stable while it is in the index.
   struct Member {
     const void* id = nullptr;
     Set labels{};
-    // For a Pod: where it stands in each entry's `pods`, so that it leaves in constant time.
-    std::vector<std::uint32_t> places{};
   };
 
   LabelIndex();
@@ -78,8 +80,8 @@ bool selects(const LabelIndex::Set& selector, const LabelIndex::Set& labels);
 
 template <typename Visit>
 void LabelIndex::services_of(const Member& pod, Visit visit) const {
-  for (const Entry* entry : pod.labels) {
-    for (const Member* service : entry->anchored) {
+  for (const Label& label : pod.labels) {
+    for (const Member* service : label.entry->anchored) {
       if (selects(service->labels, pod.labels)) visit(*service);
     }
   }
@@ -88,8 +90,8 @@ void LabelIndex::services_of(const Member& pod, Visit visit) const {
 template <typename Visit>
 void LabelIndex::pods_of(const Member& service, Visit visit) const {
   const Entry* rarest = nullptr;
-  for (const Entry* entry : service.labels) {
-    if (!rarest || entry->pods.size() < rarest->pods.size()) rarest = entry;
+  for (const Label& label : service.labels) {
+    if (!rarest || label.entry->pods.size() < rarest->pods.size()) rarest = label.entry;
   }
   if (!rarest) return;
   for (const Member* pod : rarest->pods) {

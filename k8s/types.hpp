@@ -114,7 +114,7 @@ struct ContainerPort {
   std::string name;
   Protocol protocol = Protocol::kTcp;
   std::uint16_t container_port = 0;
-  bool operator==(const ContainerPort&) const = default;
+  auto operator<=>(const ContainerPort&) const = default;
 };
 
 enum class PodPhase : std::uint8_t { kPending, kRunning, kSucceeded, kFailed, kUnknown };

@@ -88,7 +88,7 @@ std::unique_ptr<Item> arbitrary_item() {
 // How many Services a Pod event looks at: those anchored at the Pod's labels.
 std::size_t looked_at(const LabelIndex::Member& pod) {
   std::size_t count = 0;
-  for (const LabelIndex::Entry* entry : pod.labels) count += entry->anchored.size();
+  for (const auto& label : pod.labels) count += label.entry->anchored.size();
   return count;
 }
 
