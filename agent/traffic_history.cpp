@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <boost/functional/hash.hpp>
+#include <iterator>
 #include <set>
 #include <string_view>
 
@@ -34,21 +35,25 @@ void TrafficHistory::carry_on(Look look, PortTraffic& port,
   Port& known = ports_[id_of(port)];
   known.look = std::max(known.look, look);
   see(port, readings);
-  compare(known, now_);
-  known.seen.assign(now_.begin(), now_.end());
-  if (!known.base.empty()) add_bases(known, port, listed);
+  compare(known);
+  known.seen.clear();
+  std::copy_if(now_.begin(), now_.end(), std::back_inserter(known.seen),
+               [](const Seen& seen) { return seen.counters != ipvs::Counters{}; });
+  known.seen.shrink_to_fit();
+  if (!known.base.empty() || !known.gone.empty()) add_bases(known, port, listed);
 }
 
-// Fills now_.
+// Fills now_ and servers_.
 void TrafficHistory::see(const PortTraffic& port,
                          const std::vector<const ipvs::ServerReading*>& readings) {
   now_.clear();
+  servers_.clear();
   const auto note = [this](Series series, std::uint64_t server, const ipvs::Counters& counters) {
-    if (counters == ipvs::Counters{}) return;
     now_.push_back({.series = series, .server = server, .counters = counters});
   };
   for (const ipvs::ServerReading* reading : readings) {
     const std::uint64_t server = ipvs::hash_value(reading->settings.key);
+    servers_.push_back(server);
     note(kPortItself, server, reading->counters);
     for (const ipvs::DestinationReading& d : reading->destinations) {
       const auto endpoint = find_endpoint(port, d.destination.endpoint);
@@ -58,32 +63,47 @@ void TrafficHistory::see(const PortTraffic& port,
   std::sort(now_.begin(), now_.end(), [](const Seen& a, const Seen& b) { return a.before(b); });
 }
 
-// Both lists are ordered: one walk finds what ended since.
-void TrafficHistory::compare(Port& port, const std::vector<Seen>& now) {
-  auto current = now.begin();
-  for (const Seen& last : port.seen) {
-    while (current != now.end() && current->before(last)) ++current;
-    const bool there = current != now.end() && !last.before(*current);
-    if (!there || went_back(last.counters, current->counters)) {
+// What counters have ended since the last look.
+void TrafficHistory::compare(Port& port) const {
+  const auto now = [&](const Seen& last) -> const Seen* {
+    const auto found = std::lower_bound(now_.begin(), now_.end(), last,
+                                        [](const Seen& a, const Seen& b) { return a.before(b); });
+    return found == now_.end() || last.before(*found) ? nullptr : &*found;
+  };
+  const auto may_come_back = [&](const Seen& last) {
+    return std::find(servers_.begin(), servers_.end(), last.server) != servers_.end();
+  };
+  const auto settle = [&](const Seen& last) {
+    const Seen* current = now(last);
+    if (!current && may_come_back(last)) return false;
+    if (!current || went_back(last.counters, current->counters)) {
       add_counters(port.base[last.series], last.counters);
     }
+    return true;
+  };
+  std::erase_if(port.gone, settle);
+  for (const Seen& last : port.seen) {
+    if (!settle(last)) port.gone.push_back(last);
   }
 }
 
 void TrafficHistory::add_bases(Port& known, PortTraffic& port, const Listed& listed) {
+  std::map<Series, ipvs::Counters> before = known.base;
+  for (const Seen& gone : known.gone) add_counters(before[gone.series], gone.counters);
   std::set<Series> used{kPortItself};
-  const auto own = known.base.find(kPortItself);
-  if (own != known.base.end()) add_counters(port.counters, own->second);
+  const auto own = before.find(kPortItself);
+  if (own != before.end()) add_counters(port.counters, own->second);
   for (EndpointTraffic& endpoint : port.endpoints) {
-    const auto base = known.base.find(series_of(endpoint));
-    if (base == known.base.end()) continue;
-    add_counters(endpoint.counters, base->second);
-    used.insert(base->first);
+    const auto found = before.find(series_of(endpoint));
+    if (found == before.end()) continue;
+    add_counters(endpoint.counters, found->second);
+    used.insert(found->first);
   }
-  const auto is_unused = [&](const auto& base) { return !used.contains(base.first); };
-  if (std::none_of(known.base.begin(), known.base.end(), is_unused)) return;
+  const auto is_unused = [&](const auto& series) { return !used.contains(series.first); };
+  if (std::none_of(before.begin(), before.end(), is_unused)) return;
   for (const EndpointTraffic& endpoint : listed()) used.insert(series_of(endpoint));
   std::erase_if(known.base, is_unused);
+  std::erase_if(known.gone, [&](const Seen& gone) { return !used.contains(gone.series); });
 }
 
 void TrafficHistory::keep(Look look, const PortTraffic& port) {

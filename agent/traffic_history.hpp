@@ -10,6 +10,12 @@
 // little, what was counted between the last look and the end of a counter; never too much, and
 // never less than before.
 //
+// A destination that is added again while connections to it are still known gets its old counters
+// back (ip_vs_trash_get_dest in ip_vs_ctl.c; not when its virtual server is another). So what a
+// destination has counted is kept aside while it is gone, and goes into the base only when it comes
+// back with less. One that begins anew and has counted more than it had before, all between two
+// looks, shows too little.
+//
 // A series is a Service port, or an endpoint of it with the Pod that has it: another Pod at the
 // same address starts anew. An endpoint's base is kept while the Service has the endpoint, ready or
 // not; everything is dropped with the Service port.
@@ -64,16 +70,19 @@ class TrafficHistory {
   struct Port {
     Look look = 0;
     std::vector<Seen> seen{};                 // ordered
+    std::vector<Seen> gone{};                 // destinations of virtual servers that are there
     std::map<Series, ipvs::Counters> base{};  // most have none
   };
 
   static Series series_of(const EndpointTraffic& endpoint);
   void see(const PortTraffic& port, const std::vector<const ipvs::ServerReading*>& readings);
-  static void compare(Port& port, const std::vector<Seen>& now);
+  void compare(Port& port) const;
   static void add_bases(Port& known, PortTraffic& port, const Listed& listed);
 
   std::map<std::string, Port> ports_;
-  std::vector<Seen> now_;  // of the port in hand
+  // Of the port in hand: all that is there, counters of 0 included; and its virtual servers.
+  std::vector<Seen> now_;
+  std::vector<std::uint64_t> servers_;
   Look looks_ = 0;
 };
 

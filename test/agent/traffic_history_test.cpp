@@ -30,9 +30,26 @@ class Kernel {
     count(servers_[server].counters, connections);
     count(servers_[server].destinations[endpoint], connections);
   }
+  // While connections to a destination live, it gets its counters back when it is made again.
+  void remove_in_use(const std::string& server, const std::string& endpoint) {
+    auto& destinations = servers_[server].destinations;
+    if (!destinations.contains(endpoint)) return;
+    servers_[server].trash.insert(destinations.extract(endpoint));
+  }
+  void add(const std::string& server, const std::string& endpoint) {
+    Server& there = servers_[server];
+    if (there.destinations.contains(endpoint)) return;
+    auto back = there.trash.extract(endpoint);
+    if (back) {
+      there.destinations.insert(std::move(back));
+    } else {
+      there.destinations[endpoint];
+    }
+  }
   void remove(const std::string& server) { servers_.erase(server); }
   void remove(const std::string& server, const std::string& endpoint) {
     servers_[server].destinations.erase(endpoint);
+    servers_[server].trash.erase(endpoint);
   }
 
   std::vector<ipvs::ServerReading> read() const {
@@ -53,6 +70,7 @@ class Kernel {
   struct Server {
     ipvs::Counters counters;
     std::map<std::string, ipvs::Counters> destinations;
+    std::map<std::string, ipvs::Counters> trash;
   };
   static void count(ipvs::Counters& counters, std::uint64_t connections) {
     agent::add_counters(counters, {connections, 6 * connections, 4 * connections,
@@ -179,6 +197,29 @@ TEST_CASE("an endpoint that is not ready for a while is not shown, and goes on w
   CHECK(f.scrape() == Page{{"", 11}, {kOne, 10}, {kTwo, 1}});
 }
 
+TEST_CASE("an endpoint whose destination comes back with its counters is not counted twice") {
+  Fixture f;
+  f.kernel.send(kVip, kOne, 10);
+  f.kernel.send(kNodeAddress, kOne, 5);
+  f.scrape();
+  f.kernel.remove_in_use(kVip, kOne);
+  CHECK(f.scrape() == Page{{"", 15}, {kOne, 15}});
+  f.kernel.add(kVip, kOne);
+  CHECK(f.scrape() == Page{{"", 15}, {kOne, 15}});
+  f.kernel.send(kVip, kOne, 2);
+  CHECK(f.scrape() == Page{{"", 17}, {kOne, 17}});
+}
+
+TEST_CASE("an endpoint whose destination comes back anew, but has counted since, loses nothing") {
+  Fixture f;
+  f.kernel.send(kVip, kOne, 10);
+  f.scrape();
+  f.kernel.remove(kVip, kOne);
+  f.scrape();
+  f.kernel.send(kVip, kOne, 4);
+  CHECK(f.scrape() == Page{{"", 14}, {kOne, 14}});
+}
+
 TEST_CASE("an endpoint that the Service has no more is forgotten") {
   Fixture f;
   f.kernel.send(kVip, kOne, 10);
@@ -238,21 +279,27 @@ TEST_CASE("whatever is made again, nothing shown goes back or beyond what there 
     const auto endpoint = [&] { return any(2) == 0 ? kOne : kTwo; };
     Page truth{{"", 0}, {kOne, 0}, {kTwo, 0}};
     Page before;
-    // With a look before every end of a counter nothing at all is missing.
+    // With a look before every end of a counter, and one at every begin, nothing at all is missing.
     const bool attentive = any(2) == 0;
     for (int event = any(40); event > 0; --event) {
       if (attentive) before = f.scrape();
-      switch (any(5)) {
+      switch (any(6)) {
         case 0:
           f.kernel.remove(server());
           break;
         case 1:
           f.kernel.remove(server(), endpoint());
           break;
+        case 2:
+          f.kernel.remove_in_use(server(), endpoint());
+          break;
         default: {
+          const std::string by = server();
           const std::string to = endpoint();
           const auto n = static_cast<std::uint64_t>(any(10));
-          f.kernel.send(server(), to, n);
+          f.kernel.add(by, to);
+          if (attentive) before = f.scrape();
+          f.kernel.send(by, to, n);
           truth[""] += n;
           truth[to] += n;
         }
