@@ -151,8 +151,9 @@ asio::awaitable<TrafficPage> App::read_traffic() {
 
 void App::add_traffic(TrafficHistory::Look look, ClusterState::PortToRead& port,
                       const std::vector<ipvs::ServerReading>& readings, TrafficPage& page) {
-  const PodName pod_name = [this](const ipvs::Address& address) {
-    return cluster_.pod_at(address);
+  const k8s::ObjectKey service{.ns = port.port.ns, .name = port.port.service};
+  const PodName pod_name = [&](const ipvs::Address& address) {
+    return cluster_.pod_at(address, service);
   };
   std::vector<const ipvs::ServerReading*> own;
   for (const ipvs::ServerReading& reading : readings) {

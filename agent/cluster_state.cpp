@@ -300,7 +300,7 @@ bool ClusterState::may_drain(const ipvs::Owner& owner, const ipvs::Endpoint& end
   const k8s::Service* service = this->service(owner);
   const auto timeout =
       service ? options_for(*service, now).service.drain_seconds : std::optional<std::uint32_t>();
-  return endpoints_.may_drain(endpoint.address, now, timeout);
+  return endpoints_.may_drain(endpoint.address, now, timeout, service_key(owner));
 }
 
 std::vector<ClusterState::PortToRead> ClusterState::ports_to_read() const {
@@ -325,12 +325,13 @@ std::vector<ClusterState::PortToRead> ClusterState::ports_to_read() const {
 }
 
 std::vector<EndpointTraffic> ClusterState::endpoints_of(const PortToRead& port) const {
-  const k8s::Service* service = services_.find({.ns = port.port.ns, .name = port.port.service});
+  const k8s::ObjectKey key{.ns = port.port.ns, .name = port.port.service};
+  const k8s::Service* service = services_.find(key);
   if (!service || port.index >= service->ports.size()) return {};
   const ServiceEndpoints all = endpoints_.endpoints_of(*service);
   std::vector<EndpointTraffic> found;
   for (const ServiceEndpoint& e : all[port.index]) {
-    found.push_back({.endpoint = e.endpoint, .pod = pod_at(e.endpoint.address)});
+    found.push_back({.endpoint = e.endpoint, .pod = pod_at(e.endpoint.address, key)});
   }
   return found;
 }

@@ -76,7 +76,9 @@ class ClusterState {
   // The endpoints such a port has now, whether traffic goes to them or not, with their Pods;
   // without counters.
   std::vector<EndpointTraffic> endpoints_of(const PortToRead& port) const;
-  std::string_view pod_at(const ipvs::Address& address) const { return endpoints_.pod_at(address); }
+  std::string_view pod_at(const ipvs::Address& address, const k8s::ObjectKey& service) const {
+    return endpoints_.pod_at(address, service);
+  }
 
   const ServiceTable& services() const { return services_; }
   const EndpointTable& endpoints() const { return endpoints_; }

@@ -25,13 +25,15 @@ struct EndpointTable::PodRecord {
   std::uint32_t mark = 0;
   bool ready = false;
   bool bad_weight = false;
+  bool host_network = false;
   bool finished = false;  // Failed or Succeeded: never an endpoint again
 
   bool same_endpoint_as(const PodRecord& o) const {
     return node == o.node && addresses == o.addresses && ports == o.ports &&
            deletion == o.deletion && deletion_grace == o.deletion_grace && weight == o.weight &&
            bad_weight == o.bad_weight && ready_since == o.ready_since &&
-           labels_hash == o.labels_hash && ready == o.ready && finished == o.finished;
+           labels_hash == o.labels_hash && ready == o.ready &&
+           host_network == o.host_network && finished == o.finished;
   }
 };
 
@@ -155,6 +157,7 @@ void EndpointTable::upsert_pod(k8s::Pod pod) {
   next->labels_hash = hash_of(pod.meta.labels);
   next->mark = pod_sink_->mark();
   next->ready = pod.ready;
+  next->host_network = pod.host_network;
   next->finished = pod.phase == k8s::PodPhase::kFailed || pod.phase == k8s::PodPhase::kSucceeded;
   next->member.id = next.get();
 
@@ -342,8 +345,24 @@ void EndpointTable::collect_slices(const k8s::Service& service, ServiceEndpoints
   }
 }
 
+template <typename Visit>
+bool EndpointTable::any_pod_at(const ipvs::Address& address, const k8s::ObjectKey& service,
+                               Visit visit) const {
+  const auto is_strange = [&](const PodRecord& pod) {
+    if (!pod.host_network) return false;
+    const auto known = services_.find(service);
+    return known != services_.end() && !known->second->selector.empty() &&
+           !selects(known->second->member.labels, pod.member.labels);
+  };
+  const auto [first, last] = by_address_.equal_range(address);
+  return std::any_of(first, last, [&](const auto& entry) {
+    return !is_strange(*entry.second) && visit(*entry.second);
+  });
+}
+
 bool EndpointTable::may_drain(const ipvs::Address& address, k8s::UnixSeconds now,
-                              std::optional<std::uint32_t> timeout) const {
+                              std::optional<std::uint32_t> timeout,
+                              const k8s::ObjectKey& service) const {
   const auto may = [&](const PodRecord& pod) {
     if (pod.deletion) {
       if (!timeout) return *pod.deletion > now;
@@ -352,8 +371,7 @@ bool EndpointTable::may_drain(const ipvs::Address& address, k8s::UnixSeconds now
     // It lives and is only not wanted: not ready as a rule, since when it is known.
     return !timeout || pod.ready || pod.ready_since == 0 || pod.ready_since + *timeout > now;
   };
-  const auto [first, last] = by_address_.equal_range(address);
-  if (std::any_of(first, last, [&](const auto& entry) { return may(*entry.second); })) return true;
+  if (any_pod_at(address, service, may)) return true;
   return timeout != 0u && slices_by_address_.contains(address);
 }
 
@@ -369,12 +387,21 @@ std::set<k8s::ObjectKey> EndpointTable::services_with_zone_hints() const {
   return services;
 }
 
-std::string_view EndpointTable::pod_at(const ipvs::Address& address) const {
-  const auto pod = by_address_.find(address);
-  if (pod != by_address_.end()) return pod->second->key->name;
-  const auto slice = slices_by_address_.find(address);
-  if (slice == slices_by_address_.end()) return {};
-  for (const auto& endpoint : slices_.at(slice->second).slice.endpoints) {
+std::string_view EndpointTable::pod_at(const ipvs::Address& address,
+                                       const k8s::ObjectKey& service) const {
+  std::string_view name;
+  const auto take_name = [&](const PodRecord& pod) {
+    name = pod.key->name;
+    return true;
+  };
+  if (any_pod_at(address, service, take_name)) return name;
+  const auto [first, last] = slices_by_address_.equal_range(address);
+  if (first == last) return {};
+  const auto own = std::find_if(first, last, [&](const auto& entry) {
+    return entry.second.ns == service.ns &&
+           slices_.at(entry.second).slice.service_name == service.name;
+  });
+  for (const auto& endpoint : slices_.at((own == last ? first : own)->second).slice.endpoints) {
     if (endpoint.address == address) return endpoint.pod_name;
   }
   return {};

@@ -64,11 +64,14 @@ class EndpointTable {
   // Whether connections to this address may be left to finish: a Pod that has it still exists, or a
   // slice still lists it, and its deletion time has not passed. With a `timeout` in seconds, so
   // long from the moment its deletion was asked for, or it ceased to be ready, in place of that; a
-  // slice says neither.
+  // slice says neither. Pods on the host's network share its address: of those only the ones count
+  // that `service`, if it is known, selects.
   bool may_drain(const ipvs::Address& address, k8s::UnixSeconds now,
-                 std::optional<std::uint32_t> timeout = {}) const;
-  // The Pod that has this address, for labels of metrics; "" where none is known.
-  std::string_view pod_at(const ipvs::Address& address) const;
+                 std::optional<std::uint32_t> timeout = {},
+                 const k8s::ObjectKey& service = {}) const;
+  // The Pod that has this address, for labels of metrics; "" where none is known. Of several the
+  // one that is an endpoint of `service`.
+  std::string_view pod_at(const ipvs::Address& address, const k8s::ObjectKey& service = {}) const;
 
   // Services with an EndpointSlice that has hints for zones: what this node's own zone decides.
   std::set<k8s::ObjectKey> services_with_zone_hints() const;
@@ -87,6 +90,9 @@ class EndpointTable {
   void remove_pod(const k8s::ObjectKey& key);
   void index_addresses(const PodRecord& record, bool present);
   void mark_services_of(const PodRecord& record);
+  // The Pods at an address that count for a Service: visit(const PodRecord&) until it returns true.
+  template <typename Visit>
+  bool any_pod_at(const ipvs::Address& address, const k8s::ObjectKey& service, Visit visit) const;
   void upsert_slice(k8s::EndpointSlice slice);
   void remove_slice(const k8s::ObjectKey& key);
   k8s::ObjectKey forget_slice(const k8s::ObjectKey& key);

@@ -364,6 +364,30 @@ TEST_CASE("a living Pod that is only not ready drains without end, or for the Se
   CHECK_FALSE(f.state.may_drain("default/web", kPod, 1060));
 }
 
+TEST_CASE(
+    "other Pods on the host's network neither keep an endpoint alive nor give it their name") {
+  Fixture f;
+  const auto on_host = [](const char* name, const k8s::Labels& labels) {
+    auto pod = make_pod(name, {"10.244.0.1"}, labels);
+    pod.host_network = true;
+    return pod;
+  };
+  f.state.sinks().services->upsert(annotated({{"kube-ipvs.io/drain-timeout", "60"}}));
+  auto pod = on_host("web-1", {{"app", "web"}});
+  pod.ready = false;
+  pod.ready_since = 1000;
+  f.state.sinks().pods->upsert(pod);
+  for (const char* name : {"agent-1", "agent-2", "zz-1", "zz-2"}) {
+    f.state.sinks().pods->upsert(on_host(name, {{"app", "agent"}}));
+  }
+  CHECK(f.state.pod_at(kPod.address, key_of("web")) == "web-1");
+  CHECK(f.state.may_drain("default/web", kPod, 1059));
+  CHECK_FALSE(f.state.may_drain("default/web", kPod, 1060));
+  f.state.sinks().pods->remove(key_of("web-1"));
+  CHECK(f.state.pod_at(kPod.address, key_of("web")).empty());
+  CHECK_FALSE(f.state.may_drain("default/web", kPod, 1059));
+}
+
 TEST_CASE("a deleted Service that lingers keeps its addresses, without endpoints, for its time") {
   Fixture f;
   f.state.sinks().services->upsert(annotated({{"kube-ipvs.io/linger", "60"}}));
