@@ -6,7 +6,7 @@
 #   ask.py ADDRESS PORT [SOURCE-PORT]
 #
 # Each line of standard input is sent, all from one socket, so that they are one flow; the answer, or "nothing" after
-# two seconds, is a line of standard output.
+# five seconds, is a line of standard output.
 import socket
 import sys
 
@@ -15,7 +15,7 @@ client = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, so
 if len(sys.argv) > 3:
     client.bind(("", int(sys.argv[3])))
 client.connect((address, port))
-client.settimeout(2)
+client.settimeout(5)
 while question := sys.stdin.readline():
     try:
         client.send(question.encode())
