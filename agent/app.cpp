@@ -110,7 +110,8 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::LinuxKer
       client_(access_ ? std::make_unique<k8s::ApiClient>(context.get_executor(), *access_)
                       : nullptr),
       recorder_(context.get_executor(), client_.get(), event_options()),
-      started_(std::chrono::steady_clock::now()) {
+      started_(std::chrono::steady_clock::now()),
+      started_at_(unix_now()) {
   stop_.expires_at(asio::steady_timer::time_point::max());
 }
 
@@ -123,6 +124,7 @@ SyncInputs App::sync_inputs() {
                 if (!plan) told_.forget(owner);
                 note_endpoints(owner, plan);
                 note_health_check(owner);
+                note_triggers(owner);
                 if (plan) tell_notices(owner, plan->notices);
                 return plan;
               },
@@ -161,6 +163,14 @@ void App::note_health_check(const ipvs::Owner& owner) {
   const auto check = cluster_.health_check(key);
   if (check || health_checks_.has(key) || planned_health_checks_.contains(key)) {
     planned_health_checks_[key] = check;
+  }
+}
+
+// For kubeproxy_network_programming_duration_seconds. What happened before this process was there
+// says nothing about it.
+void App::note_triggers(const ipvs::Owner& owner) {
+  for (const k8s::UnixSeconds trigger : cluster_.take_triggers(owner)) {
+    if (trigger >= started_at_) planned_triggers_.push_back(trigger);
   }
 }
 
@@ -296,6 +306,10 @@ void App::on_pass(const PassReport& report) {
   service_changes_pending_ = 0;
   endpoint_changes_pending_ = 0;
   health_checks_.update(std::exchange(planned_health_checks_, {}));
+  for (const k8s::UnixSeconds trigger : std::exchange(planned_triggers_, {})) {
+    const auto took = last_sync_ - std::chrono::system_clock::from_time_t(trigger);
+    metrics_.programming_latency(std::max(0.0, std::chrono::duration<double>(took).count()));
+  }
   metrics_.pass(report.total_seconds, report.planning_seconds, report.kernel_seconds,
                 report.operations,
                 std::chrono::duration<double>(last_sync_.time_since_epoch()).count());

@@ -68,6 +68,7 @@ class App : private SyncObserver {
   void fail(const std::string& why);
   SyncInputs sync_inputs();
   void note_health_check(const ipvs::Owner& owner);
+  void note_triggers(const ipvs::Owner& owner);
   EventRecorder::Options event_options();
   ipvs::TableRules table_rules() const;
   void tell_notices(const ipvs::Owner& owner, const std::vector<SyncInputs::Plan::Notice>& notices);
@@ -101,6 +102,7 @@ class App : private SyncObserver {
   HealthCheckPorts health_checks_;
   HealthCheckPorts::Changes planned_health_checks_;  // until what was planned is in the kernel
   ForwardGuard forwarding_;
+  std::vector<k8s::UnixSeconds> planned_triggers_;  // until then, too
   TrafficHistory traffic_history_;
   TaskGroup tasks_;
   boost::asio::steady_timer stop_;
@@ -118,6 +120,7 @@ class App : private SyncObserver {
   std::size_t endpoint_changes_pending_ = 0;
   std::chrono::system_clock::time_point last_sync_{};
   std::chrono::steady_clock::time_point started_;
+  const k8s::UnixSeconds started_at_;
 };
 
 }  // namespace agent

@@ -47,6 +47,10 @@ class ClusterState {
 
   // `now`: for weights that grow and Services that linger.
   std::optional<SyncInputs::Plan> plan(const ipvs::Owner& service, k8s::UnixSeconds now);
+  // See EndpointTable.
+  std::vector<k8s::UnixSeconds> take_triggers(const ipvs::Owner& service) {
+    return endpoints_.take_triggers(service_key(service));
+  }
   // nullopt: the Service is gone, or needs none.
   std::optional<HealthCheck> health_check(const k8s::ObjectKey& service) const;
   bool may_drain(const ipvs::Owner& service, const ipvs::Endpoint& endpoint,

@@ -7,6 +7,7 @@
 #include "agent/mark_and_sweep.hpp"
 #include "agent/service_options.hpp"
 #include "agent/topology.hpp"
+#include "k8s/values.hpp"
 
 namespace agent {
 
@@ -211,6 +212,17 @@ void EndpointTable::mark_services_of(const PodRecord& record) {
   });
 }
 
+namespace {
+
+std::optional<k8s::UnixSeconds> trigger_of(const k8s::EndpointSlice& slice) {
+  const auto found = slice.meta.annotations.find("endpoints.kubernetes.io/last-change-trigger-time");
+  if (found == slice.meta.annotations.end()) return std::nullopt;
+  const auto time = k8s::parse_time(found->second);
+  return time ? std::optional(*time) : std::nullopt;
+}
+
+}  // namespace
+
 void EndpointTable::upsert_slice(k8s::EndpointSlice slice) {
   const k8s::ObjectKey key = slice.meta.key;
   const k8s::ObjectKey service{key.ns, slice.service_name};
@@ -226,10 +238,17 @@ void EndpointTable::upsert_slice(k8s::EndpointSlice slice) {
     if (before != service) dirty_(before);
   }
   if (slice.service_name.empty()) return;
+  if (const auto trigger = trigger_of(slice)) triggers_[service].push_back(*trigger);
+  slice.meta.annotations.clear();
   for (const auto& endpoint : slice.endpoints) slices_by_address_.emplace(endpoint.address, key);
   slices_of_[service].insert(key);
   slices_.insert_or_assign(key, SliceRecord{std::move(slice), slice_sink_->mark()});
   dirty_(service);
+}
+
+std::vector<k8s::UnixSeconds> EndpointTable::take_triggers(const k8s::ObjectKey& service) {
+  auto taken = triggers_.extract(service);
+  return taken ? std::move(taken.mapped()) : std::vector<k8s::UnixSeconds>();
 }
 
 void EndpointTable::remove_slice(const k8s::ObjectKey& key) {

@@ -73,6 +73,10 @@ class EndpointTable {
   // one that is an endpoint of `service`.
   std::string_view pod_at(const ipvs::Address& address, const k8s::ObjectKey& service = {}) const;
 
+  // When what made this Service's EndpointSlices change happened, as their controller says
+  // (annotation endpoints.kubernetes.io/last-change-trigger-time): each change is given once.
+  std::vector<k8s::UnixSeconds> take_triggers(const k8s::ObjectKey& service);
+
   // Services with an EndpointSlice that has hints for zones: what this node's own zone decides.
   std::set<k8s::ObjectKey> services_with_zone_hints() const;
 
@@ -117,6 +121,7 @@ class EndpointTable {
   // Slices of each Service, by the Service's key.
   std::map<k8s::ObjectKey, std::set<k8s::ObjectKey>> slices_of_;
   std::unordered_multimap<ipvs::Address, k8s::ObjectKey> slices_by_address_;
+  std::map<k8s::ObjectKey, std::vector<k8s::UnixSeconds>> triggers_;  // not taken yet
 
   std::unique_ptr<PodSink> pod_sink_;
   std::unique_ptr<SliceSink> slice_sink_;

@@ -310,6 +310,26 @@ TEST_CASE("a slice that changes hands names the Service it leaves and the one it
   CHECK_FALSE(f.table.may_drain(ip("10.244.0.1"), 0));
 }
 
+TEST_CASE("when a change of slices was caused is given once, for the Service") {
+  Fixture f(EndpointSource::kEndpointSlice);
+  auto slice = make_slice("web-1", "web", {make_slice_endpoint("10.244.0.1")});
+  std::string& trigger = slice.meta.annotations["endpoints.kubernetes.io/last-change-trigger-time"];
+  trigger = "1970-01-01T00:01:40Z";
+  f.upsert(slice);
+  f.upsert(slice);  // nothing has changed
+  trigger = "1970-01-01T00:01:50.25Z";
+  slice.endpoints.clear();
+  f.upsert(slice);
+  CHECK(f.table.take_triggers(key_of("api")).empty());
+  CHECK(f.table.take_triggers(key_of("web")) == std::vector<k8s::UnixSeconds>{100, 110});
+  CHECK(f.table.take_triggers(key_of("web")).empty());
+
+  trigger = "yesterday";
+  slice.endpoints = {make_slice_endpoint("10.244.0.2")};
+  f.upsert(slice);
+  CHECK(f.table.take_triggers(key_of("web")).empty());
+}
+
 TEST_CASE("the endpoints of several slices come together") {
   Fixture f(EndpointSource::kEndpointSlice);
   const auto service = make_service("web", {"10.96.0.1"});
