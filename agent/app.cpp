@@ -125,6 +125,7 @@ SyncInputs App::sync_inputs() {
                 note_endpoints(owner, plan);
                 note_health_check(owner);
                 note_triggers(owner);
+                note_local(owner, plan ? plan->lacks_local : LacksLocal{});
                 if (plan) tell_notices(owner, plan->notices);
                 return plan;
               },
@@ -164,6 +165,18 @@ void App::note_health_check(const ipvs::Owner& owner) {
   if (check || health_checks_.has(key) || planned_health_checks_.contains(key)) {
     planned_health_checks_[key] = check;
   }
+}
+
+void App::note_local(const ipvs::Owner& owner, LacksLocal lacks) {
+  const auto note = [&](std::set<ipvs::Owner>& services, bool is_one) {
+    if (is_one) {
+      services.insert(owner);
+    } else {
+      services.erase(owner);
+    }
+  };
+  note(without_local_internal_, lacks.internal);
+  note(without_local_external_, lacks.external);
 }
 
 // For kubeproxy_network_programming_duration_seconds. What happened before this process was there

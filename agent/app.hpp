@@ -69,6 +69,7 @@ class App : private SyncObserver {
   SyncInputs sync_inputs();
   void note_health_check(const ipvs::Owner& owner);
   void note_triggers(const ipvs::Owner& owner);
+  void note_local(const ipvs::Owner& owner, LacksLocal lacks);
   EventRecorder::Options event_options();
   ipvs::TableRules table_rules() const;
   void tell_notices(const ipvs::Owner& owner, const std::vector<SyncInputs::Plan::Notice>& notices);
@@ -116,6 +117,7 @@ class App : private SyncObserver {
   std::map<std::string, std::string> bind_faults_;  // by server
   Told told_;
   std::set<ipvs::Owner> without_endpoints_;
+  std::set<ipvs::Owner> without_local_internal_, without_local_external_;
   std::size_t service_changes_pending_ = 0;
   std::size_t endpoint_changes_pending_ = 0;
   std::chrono::system_clock::time_point last_sync_{};

@@ -94,6 +94,8 @@ Metrics::Gauges App::gauges() const {
           .foreign_servers = reconciler.foreign_count(),
           .failing_keys = reconciler.failed_count(),
           .forward_dropping = forwarding_.unattended(),
+          .lacking_local_internal = without_local_internal_.size(),
+          .lacking_local_external = without_local_external_.size(),
           .services = cluster_.services().size(),
           .pods = cluster_.endpoints().pod_count(),
           .slices = cluster_.endpoints().slice_count()};

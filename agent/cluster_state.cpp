@@ -237,6 +237,7 @@ std::optional<SyncInputs::Plan> ClusterState::plan(const ipvs::Owner& owner, k8s
   const ServiceEndpoints endpoints = endpoints_.endpoints_of(*service);
   plan.plan = plan_service(*service, endpoints, node_view_, options);
   plan.again_in_a_second = is_ramping(endpoints, options);
+  plan.lacks_local = lacks_local(*service, endpoints);
   for (const RefusedAddress& refused : refused_addresses(*service, node_view_)) {
     plan.notices.push_back(
         {.reason = "AddressRefused",

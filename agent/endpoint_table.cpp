@@ -33,8 +33,8 @@ struct EndpointTable::PodRecord {
     return node == o.node && addresses == o.addresses && ports == o.ports &&
            deletion == o.deletion && deletion_grace == o.deletion_grace && weight == o.weight &&
            bad_weight == o.bad_weight && ready_since == o.ready_since &&
-           labels_hash == o.labels_hash && ready == o.ready &&
-           host_network == o.host_network && finished == o.finished;
+           labels_hash == o.labels_hash && ready == o.ready && host_network == o.host_network &&
+           finished == o.finished;
   }
 };
 
@@ -215,7 +215,8 @@ void EndpointTable::mark_services_of(const PodRecord& record) {
 namespace {
 
 std::optional<k8s::UnixSeconds> trigger_of(const k8s::EndpointSlice& slice) {
-  const auto found = slice.meta.annotations.find("endpoints.kubernetes.io/last-change-trigger-time");
+  const auto found =
+      slice.meta.annotations.find("endpoints.kubernetes.io/last-change-trigger-time");
   if (found == slice.meta.annotations.end()) return std::nullopt;
   const auto time = k8s::parse_time(found->second);
   return time ? std::optional(*time) : std::nullopt;

@@ -37,6 +37,16 @@ std::string errno_name(int error_number) {
   return name ? name : "UNKNOWN";
 }
 
+// A gauge whose name ends as a counter's, which promtool objects to: kube-proxy calls it so. It goes
+// out without a type.
+std::string no_local_text(std::size_t internal, std::size_t external) {
+  const std::string name = "kubeproxy_sync_proxy_rules_no_local_endpoints_total";
+  return "# HELP " + name +
+         " Services with a traffic policy of Local and endpoints on other nodes only.\n" + name +
+         "{traffic_policy=\"internal\"} " + std::to_string(internal) + "\n" + name +
+         "{traffic_policy=\"external\"} " + std::to_string(external) + "\n";
+}
+
 }  // namespace
 
 struct Metrics::Impl {
@@ -118,6 +128,8 @@ struct Metrics::Impl {
   prometheus::Gauge& pods = gauge("kube_ipvs_pods", "Pods known.");
   prometheus::Gauge& slices = gauge("kube_ipvs_endpointslices", "EndpointSlices known.");
 
+  std::size_t no_local_internal = 0, no_local_external = 0;
+
   prometheus::Counter& cpu = counter("process_cpu_seconds_total", "User and system CPU time in seconds.");
   prometheus::Gauge& resident = gauge("process_resident_memory_bytes", "Resident memory size in bytes.");
   prometheus::Gauge& fds = gauge("process_open_fds", "Number of open file descriptors.");
@@ -187,6 +199,8 @@ void Metrics::set(const Gauges& gauges) {
   put(impl_->foreign, gauges.foreign_servers);
   put(impl_->failing, gauges.failing_keys);
   put(impl_->forward_dropping, gauges.forward_dropping);
+  impl_->no_local_internal = gauges.lacking_local_internal;
+  impl_->no_local_external = gauges.lacking_local_external;
   put(impl_->services, gauges.services);
   put(impl_->pods, gauges.pods);
   put(impl_->slices, gauges.slices);
@@ -199,7 +213,8 @@ std::string Metrics::text() const {
   impl_->resident.Set(stats.resident_bytes);
   impl_->fds.Set(stats.open_fds);
   impl_->started.Set(stats.start_time_seconds);
-  return prometheus::TextSerializer().Serialize(impl_->registry.Collect());
+  return prometheus::TextSerializer().Serialize(impl_->registry.Collect()) +
+         no_local_text(impl_->no_local_internal, impl_->no_local_external);
 }
 
 }  // namespace agent

@@ -12,6 +12,7 @@
 //   kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds gauge
 //   kubeproxy_sync_proxy_rules_endpoint_changes_total, _service_changes_total      counter
 //   kubeproxy_sync_proxy_rules_endpoint_changes_pending, _service_changes_pending  gauge
+//   kubeproxy_sync_proxy_rules_no_local_endpoints_total      {traffic_policy}: Services
 //   kubeproxy_network_programming_duration_seconds           histogram (endpointslice mode)
 //   kubeproxy_proxy_healthz_total, kubeproxy_proxy_livez_total   counter{code}
 //   kube_ipvs_sync_queue_depth                  gauge: Services waiting to be planned
@@ -69,6 +70,7 @@ class Metrics {
     std::size_t programmed_servers = 0, programmed_destinations = 0, programmed_addresses = 0;
     std::size_t draining_servers = 0, foreign_servers = 0, failing_keys = 0;
     std::size_t forward_dropping = 0;  // chains
+    std::size_t lacking_local_internal = 0, lacking_local_external = 0;  // Services
     std::size_t services = 0, pods = 0, slices = 0;
   };
   void set(const Gauges& gauges);

@@ -346,6 +346,21 @@ bool is_ramping(const ServiceEndpoints& endpoints, const PlanOptions& options) {
   });
 }
 
+LacksLocal lacks_local(const k8s::Service& service, const ServiceEndpoints& endpoints) {
+  const auto lacks = [](const std::vector<ServiceEndpoint>& of_port) {
+    constexpr std::array kFamilies{Family::kIpv4, Family::kIpv6};
+    return std::any_of(kFamilies.begin(), kFamilies.end(), [&](Family family) {
+      return !choose_endpoints(of_port, family, false).empty() &&
+             choose_endpoints(of_port, family, true).empty();
+    });
+  };
+  const bool internal = is_local(service.internal_traffic_policy);
+  const bool external = is_local(service.external_traffic_policy);
+  if (!internal && !external) return {};
+  const bool some = std::any_of(endpoints.begin(), endpoints.end(), lacks);
+  return {.internal = internal && some, .external = external && some};
+}
+
 std::vector<Address> external_addresses(const k8s::Service& service) {
   std::vector<Address> addresses = load_balancer_addresses(service);
   addresses.insert(addresses.end(), service.external_ips.begin(), service.external_ips.end());

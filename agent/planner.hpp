@@ -60,6 +60,14 @@ bool is_served(const k8s::Service& service, const std::string& proxy_name = {});
 std::vector<ServiceEndpoint> choose_endpoints(const std::vector<ServiceEndpoint>& candidates,
                                               ipvs::Family family, bool local_only);
 
+// Whether a policy of Local, which the Service has, finds no endpoint here though there are some.
+struct LacksLocal {
+  bool internal = false;
+  bool external = false;
+  bool operator==(const LacksLocal&) const = default;
+};
+LacksLocal lacks_local(const k8s::Service& service, const ServiceEndpoints& endpoints);
+
 // The weight of an endpoint by now: what its Pod asks for; with a slow start, a hundred times that,
 // reached from a tenth on in equal steps from the second it got ready.
 std::uint32_t weight_of(const ServiceEndpoint& endpoint, const PlanOptions& options);

@@ -31,6 +31,7 @@
 #include <string>
 
 #include "agent/kernel_thread.hpp"
+#include "agent/planner.hpp"
 #include "agent/reconciler.hpp"
 #include "k8s/types.hpp"
 
@@ -43,6 +44,7 @@ struct SyncInputs {
     ipvs::ServicePlan plan;
     bool again_in_a_second = false;  // weights grow, or
     bool is_lingering = false;       // the Service is gone, and stays while it has connections
+    LacksLocal lacks_local{};  // for metrics
     // What of the Service is not honoured, for its owner.
     struct Notice {
       std::string reason;  // of a Kubernetes Event: "BadAnnotation"

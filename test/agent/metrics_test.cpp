@@ -137,6 +137,8 @@ TEST_CASE("gauges show what they were set to last") {
                .foreign_servers = 11,
                .failing_keys = 12,
                .forward_dropping = 16,
+               .lacking_local_internal = 17,
+               .lacking_local_external = 18,
                .services = 13,
                .pods = 14,
                .slices = 15});
@@ -148,6 +150,8 @@ TEST_CASE("gauges show what they were set to last") {
         "kube_ipvs_desired_addresses 6", "kube_ipvs_programmed_virtual_servers 7",
         "kube_ipvs_programmed_destinations 8", "kube_ipvs_programmed_addresses 9",
         "kube_ipvs_draining_virtual_servers 10", "kube_ipvs_foreign_virtual_servers 11",
+        "kubeproxy_sync_proxy_rules_no_local_endpoints_total{traffic_policy=\"internal\"} 17",
+        "kubeproxy_sync_proxy_rules_no_local_endpoints_total{traffic_policy=\"external\"} 18",
         "kube_ipvs_failing_keys 12", "kube_ipvs_forward_dropping_chains 16", "kube_ipvs_services 13", "kube_ipvs_pods 14",
         "kube_ipvs_endpointslices 15"}) {
     INFO(line);

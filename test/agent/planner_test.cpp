@@ -217,7 +217,9 @@ short-cut-node-ports-4 tcp . 30080 : 10.96.0.1 . 80
 )");
 }
 
-TEST_CASE("externalTrafficPolicy Local with endpoints only elsewhere: dropped from outside, all of them from inside") {
+TEST_CASE(
+    "externalTrafficPolicy Local with endpoints only elsewhere: dropped from outside, all of them "
+    "from inside") {
   auto service = node_port_service();
   service.external_traffic_policy = k8s::TrafficPolicy::kLocal;
   service.external_ips = ips({"192.0.2.7"});
@@ -258,7 +260,9 @@ short-cut-node-ports-4 tcp . 30080 : 10.96.0.1 . 80
 )");
 }
 
-TEST_CASE("internalTrafficPolicy Local refuses where this node has no endpoint, also when the Service is exposed") {
+TEST_CASE(
+    "internalTrafficPolicy Local refuses where this node has no endpoint, also when the Service is "
+    "exposed") {
   auto service = node_port_service();
   service.internal_traffic_policy = k8s::TrafficPolicy::kLocal;
   const NodeView node{.node_port_addresses = ips({"192.168.1.1"}), .own_addresses = {}};
@@ -291,7 +295,8 @@ elsewhere-node-ports-4 tcp . 30080
 )");
 }
 
-TEST_CASE("with --compat=kube-proxy a Local policy without local endpoints falls back to all of them") {
+TEST_CASE(
+    "with --compat=kube-proxy a Local policy without local endpoints falls back to all of them") {
   auto service = node_port_service();
   service.internal_traffic_policy = k8s::TrafficPolicy::kLocal;
   service.external_traffic_policy = k8s::TrafficPolicy::kLocal;
@@ -317,7 +322,9 @@ refused-ips-4 10.96.0.1 . tcp . 80
 )");
 }
 
-TEST_CASE("loadBalancerSourceRanges limit the load balancer's addresses only, each family by its own, none twice") {
+TEST_CASE(
+    "loadBalancerSourceRanges limit the load balancer's addresses only, each family by its own, "
+    "none twice") {
   auto service = make_service("web", {"10.96.0.1", "fd00:96::1"});
   service.load_balancer_ingress = {{.ip = ip("192.0.2.1")}, {.ip = ip("2001:db8::1")}};
   service.external_ips = ips({"192.0.2.9"});
@@ -358,13 +365,15 @@ allowed-sources-4 192.0.2.1 . tcp . 80 . 203.0.112.0/23
 )");
 }
 
-TEST_CASE("a source range with this node in it lets the host in, and one of everything limits nobody") {
+TEST_CASE(
+    "a source range with this node in it lets the host in, and one of everything limits nobody") {
   auto service = make_service("web", {"10.96.0.1"});
   service.load_balancer_ingress = {{.ip = ip("192.0.2.1")}};
   service.load_balancer_source_ranges = {{ip("10.0.0.0"), 8}};
   const NodeView node{.node_port_addresses = {}, .own_addresses = {ip("10.0.0.1")}};
-  CHECK(planned(service, {}, node).find(
-            "allowed-sources-4 192.0.2.1 . tcp . 80 . 192.0.2.1/32\n") != std::string::npos);
+  CHECK(
+      planned(service, {}, node).find("allowed-sources-4 192.0.2.1 . tcp . 80 . 192.0.2.1/32\n") !=
+      std::string::npos);
   service.load_balancer_source_ranges.push_back({ip("0.0.0.0"), 0});
   CHECK(planned(service, {}, node).find("limited") == std::string::npos);
 }
@@ -382,7 +391,8 @@ TEST_CASE("an external IP that is another Node's, or a gateway, is served by nob
   CHECK(refused[1].reason == "a gateway of this node");
 }
 
-TEST_CASE("a Service that names another proxy is that proxy's, and with --service-proxy-name ours") {
+TEST_CASE(
+    "a Service that names another proxy is that proxy's, and with --service-proxy-name ours") {
   auto service = make_service("web", {"10.96.0.1"});
   CHECK(agent::is_served(service));
   CHECK_FALSE(agent::is_served(service, "edge"));
@@ -391,7 +401,8 @@ TEST_CASE("a Service that names another proxy is that proxy's, and with --servic
   CHECK(agent::is_served(service, "edge"));
 }
 
-TEST_CASE("with a slow start a new endpoint's weight grows from a tenth to its full in even steps") {
+TEST_CASE(
+    "with a slow start a new endpoint's weight grows from a tenth to its full in even steps") {
   ServiceEndpoint fresh = endpoint("10.244.0.1");
   fresh.ready_since = 1000;
   fresh.weight = 2;
@@ -550,6 +561,22 @@ TEST_CASE("headless, ExternalName, unallocated and otherwise proxied Services ar
     labelled.meta.labels = {{label, ""}};
     CHECK_FALSE(agent::is_served(labelled));
   }
+}
+
+TEST_CASE(
+    "policies of Local without an endpoint here are counted, where there are some elsewhere") {
+  auto service = node_port_service();
+  const agent::ServiceEndpoints none{{}};
+  const agent::ServiceEndpoints elsewhere{{endpoint("10.244.0.1")}};
+  const agent::ServiceEndpoints here{{endpoint("10.244.0.1"), local(endpoint("10.244.0.2"))}};
+  CHECK(agent::lacks_local(service, elsewhere) == agent::LacksLocal{});
+  service.external_traffic_policy = k8s::TrafficPolicy::kLocal;
+  CHECK(agent::lacks_local(service, elsewhere) == agent::LacksLocal{.external = true});
+  CHECK(agent::lacks_local(service, here) == agent::LacksLocal{});
+  CHECK(agent::lacks_local(service, none) == agent::LacksLocal{});
+  service.internal_traffic_policy = k8s::TrafficPolicy::kLocal;
+  CHECK(agent::lacks_local(service, elsewhere) ==
+        agent::LacksLocal{.internal = true, .external = true});
 }
 
 TEST_CASE("servers_of names the virtual servers that the plan makes, each with its port") {
