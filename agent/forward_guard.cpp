@@ -2,9 +2,7 @@
 #include "agent/forward_guard.hpp"
 
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/system/system_error.hpp>
 #include <cstring>
 #include <utility>
 
@@ -45,12 +43,8 @@ asio::awaitable<void> ForwardGuard::run() {
     co_await look();
     if (again_) continue;
     wake_.expires_after(options_.period);
+    // look_again() ends the wait; so does being cancelled, after which the next co_await throws.
     co_await wake_.async_wait(asio::as_tuple(asio::use_awaitable));
-    // look_again() and a cancelled coroutine end the wait alike.
-    const auto state = co_await asio::this_coro::cancellation_state;
-    if (state.cancelled() != asio::cancellation_type::none) {
-      throw boost::system::system_error(asio::error::operation_aborted);
-    }
   }
 }
 

@@ -29,6 +29,20 @@ void erase_overlapping(std::set<Element, ipvs::ElementKeyLess>& elements, const 
   }
 }
 
+// Whether something that is to be made or bound must not be so without this element.
+bool protects_any(const Element& element, const ipvs::DirtyKeys& keys) {
+  if (element.kind == ElementKind::kVirtualIp && keys.addresses.contains(element.address))
+    return true;
+  const bool of_every_address = element.kind == ElementKind::kNodePort;
+  const auto first = of_every_address ? keys.servers.begin()
+                                      : keys.servers.lower_bound({.address = element.address});
+  for (auto key = first; key != keys.servers.end(); ++key) {
+    if (!of_every_address && key->address != element.address) return false;
+    if (ipvs::depends_on(*key, element)) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 std::set<ServerKey> foreign_servers(const ipvs::Observed& observed) {
@@ -97,6 +111,7 @@ void Reconciler::set_node_addresses(const std::vector<Address>& addresses) {
 
 ipvs::Changes Reconciler::next_changes(const ipvs::MayDrain& may_drain) {
   dirty_.merge(desired_.take_dirty());
+  hasten_protection();
   const ipvs::DirtyKeys keys = std::exchange(dirty_, {});
   return ipvs::diff(desired_, ledger_, keys, may_drain);
 }
@@ -106,6 +121,14 @@ ipvs::Entered Reconciler::enter(const ipvs::Changes& changes, const ipvs::Outcom
   for (const ServerKey& key : entered.foreign) foreign_.insert(key);
   failed_.merge(entered.retry);
   return entered;
+}
+
+void Reconciler::hasten_protection() {
+  std::erase_if(failed_.elements, [this](const Element& element) {
+    const bool needed = protects_any(element, dirty_);
+    if (needed) dirty_.elements.insert(element);
+    return needed;
+  });
 }
 
 void Reconciler::retry_failed() { dirty_.merge(std::exchange(failed_, {})); }

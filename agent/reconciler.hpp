@@ -70,6 +70,9 @@ class Reconciler {
   std::size_t foreign_count() const { return foreign_.size(); }
 
  private:
+  // Elements that failed wait for retry_failed(), but not while what they protect is being made.
+  void hasten_protection();
+
   ipvs::Desired desired_;
   ipvs::Ledger ledger_;
   Claims claims_;

@@ -6,16 +6,12 @@
 //   on a Service
 //     kube-ipvs.io/scheduler             one of config::known_schedulers()
 //     kube-router.io/service.scheduler   the same, read where the one above is not there
-//     kube-ipvs.io/scheduler-flags       comma-separated, for sh: fallback, port; for mh: fallback,
-//     port;
-//                                        "none" for none of them
-//     kube-ipvs.io/slow-start            seconds (1-3600) in which a new endpoint's weight grows to
-//     its full kube-ipvs.io/drain-timeout         seconds (0-86400) an endpoint that goes may keep
-//     its connections,
-//                                        in place of the Pod's grace period
+//     kube-ipvs.io/scheduler-flags       of sh and mh, with commas: fallback, port; "none"
+//     kube-ipvs.io/slow-start            seconds (1-3600) until a new endpoint has its full weight
+//     kube-ipvs.io/drain-timeout         seconds (0-86400) an endpoint that goes may keep its
+//                                        connections, in place of the Pod's grace period
 //     kube-ipvs.io/linger                seconds (1-86400) a deleted Service keeps its addresses
-//     for the
-//                                        connections that are open
+//                                        for the connections that are open
 //   on a Pod
 //     kube-ipvs.io/weight                0-65535; 0: no new connections
 #pragma once

@@ -4,11 +4,8 @@
 // Whatever happens in whatever order:
 //
 //   - the kernel ends up as if it had been planned from scratch;
-//   - no address is bound, and no virtual server made, before the sets name all that protects it,
-//   source ranges
-//     included;
-//   - after each batch that succeeded every virtual server is as it is planned, with every
-//   endpoint;
+//   - no address is bound, and no virtual server made, before the sets name all that protects it;
+//   - after each batch that succeeded every virtual server is as planned, with every endpoint;
 //   - what is not ours stays as it was;
 //   - no virtual server has two owners.
 //

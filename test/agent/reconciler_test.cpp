@@ -335,6 +335,19 @@ TEST_CASE("one refused set element holds back only what it protects") {
   CHECK(node.kernel.addresses.size() == 2);
 }
 
+TEST_CASE("a refused set element is tried again at once when what it protects is to be made") {
+  Node node = running({});
+  // The transaction, once more without what is there, and its first half.
+  for (const std::size_t n : {1u, 2u, 3u}) node.kernel.fail_at(n, ENOMEM);
+  node.reconciler.set_plan("a/web", 0, plan("10.96.0.1", 80, {"10.244.0.1"}));
+  node.step();
+  REQUIRE(node.kernel.servers.empty());
+  node.reconciler.set_plan("a/web", 0, plan("10.96.0.1", 80, {"10.244.0.2"}));
+  node.step();
+  CHECK(node.kernel.violations.empty());
+  CHECK(node.kernel.servers.size() == 1);
+}
+
 namespace {
 
 // The plan of a load balancer IP that only some may use.

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <vector>
 
+#include "ipvs/forward_codec.hpp"
 #include "ipvs/nft_decode.hpp"
 #include "ipvs/nft_encode.hpp"
 #include "ipvs/nft_table.hpp"
@@ -23,6 +24,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto payload = std::as_bytes(std::span(data, size)).subspan(sizeof(type));
 
   (void)ipvs::concerns_our_table(type, payload);
+  (void)ipvs::concerns_forwarding(type, payload);
+  (void)ipvs::decode_forward_chain(payload);
+  (void)ipvs::decode_our_rule(payload);
   std::vector<ipvs::Element> elements;
   ipvs::decode_elements(payload, elements);
 
