@@ -14,6 +14,8 @@
 #include <random>
 #include <string_view>
 
+#include "k8s/cancellation.hpp"
+
 namespace agent {
 namespace {
 
@@ -63,11 +65,6 @@ bool is_about_namespace(const std::string& body) {
   return body.find(R"(namespaces \")") != std::string::npos ||
          body.find("NamespaceTerminating") != std::string::npos ||
          body.find("is being terminated") != std::string::npos;
-}
-
-asio::awaitable<bool> is_cancelled() {
-  const auto state = co_await asio::this_coro::cancellation_state;
-  co_return state.cancelled() != asio::cancellation_type::none;
 }
 
 }  // namespace
@@ -202,7 +199,7 @@ asio::awaitable<void> EventRecorder::run() {
     } else {
       co_await post_first();
     }
-    cancelled = co_await is_cancelled();
+    cancelled = co_await k8s::is_cancelled();
   }
   co_await asio::this_coro::throw_if_cancelled(threw_before);
 }
@@ -215,7 +212,7 @@ asio::awaitable<void> EventRecorder::post_first() {
     std::string path = "/apis/events.k8s.io/v1/namespaces/" + event.ns + "/events";
     std::string json = json_of(event);
     const k8s::Response response = co_await client_->post(std::move(path), std::move(json));
-    bool cancelled = co_await is_cancelled();
+    bool cancelled = co_await k8s::is_cancelled();
     if (cancelled) co_return;
     const Verdict verdict = judge(event, response);
     const bool last = tries == kMaxTries;
@@ -229,7 +226,7 @@ asio::awaitable<void> EventRecorder::post_first() {
     }
     const milliseconds asked = response.retry_after.value_or(std::chrono::seconds(0));
     co_await pause(std::max(delay, asked));
-    cancelled = co_await is_cancelled();
+    cancelled = co_await k8s::is_cancelled();
     if (cancelled) co_return;
     delay *= 2;
   }

@@ -136,12 +136,8 @@ asio::awaitable<void> SyncLoop::wait_for_work() {
 // Until then, or until wake().
 asio::awaitable<void> SyncLoop::sleep_until(Clock::time_point when) {
   wake_.expires_at(when);
+  // wake() ends the wait; so does being cancelled, after which the next co_await throws.
   co_await wake_.async_wait(kQuietly);
-  // wake() and a cancelled coroutine end the wait alike; only the latter may not go on.
-  const auto state = co_await asio::this_coro::cancellation_state;
-  if (state.cancelled() != asio::cancellation_type::none) {
-    throw boost::system::system_error(asio::error::operation_aborted);
-  }
 }
 
 asio::awaitable<void> SyncLoop::pass() {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Cancellation of coroutines that do socket I/O, without a gap. Internal to the API client.
+// Cancellation of coroutines that do socket I/O, without a gap.
 //
 // Asio cancels the operation that is pending at that moment. Composed operations (Beast's reads,
 // Asio's TLS ones) are made of several, and a signal that falls between two of them is lost: the
 // operation then waits for the peer as if nothing had been said. So here a cancellation does not go
 // to the operation at all: it closes the socket, which ends the operation at whatever point it is.
 //
-// Between operations, a coroutine asks is_cancelled() before it starts the next one.
+// Between operations, a coroutine asks is_cancelled() before it starts the next one, and keeps the
+// answer in a variable: GCC 12 miscompiles a co_await in the condition of an if.
 #pragma once
 
 #include <boost/asio/associated_cancellation_slot.hpp>

@@ -10,6 +10,7 @@
 #include <exception>
 #include <utility>
 
+#include "k8s/cancellation.hpp"
 #include "k8s/manifest_json.hpp"
 #include "k8s/manifest_parse.hpp"
 
@@ -57,8 +58,8 @@ ManifestSource::ManifestSource(asio::any_io_executor executor, Sinks sinks, Mani
 asio::awaitable<void> ManifestSource::run() {
   co_await asio::this_coro::throw_if_cancelled(false);
   while (true) {
-    const auto state = co_await asio::this_coro::cancellation_state;
-    if (state.cancelled() != asio::cancellation_type::none) co_return;
+    const bool cancelled = co_await is_cancelled();
+    if (cancelled) co_return;
     if (directory_.is_open() || reopen()) read_changes();
     deliver();
     co_await wait_for_change();
@@ -161,8 +162,8 @@ asio::awaitable<void> ManifestSource::wait_for_change() {
 
 asio::awaitable<void> ManifestSource::wait_for_quiet() {
   for (int i = 0; directory_.drain() && i < kMostSettles; ++i) {
-    const auto state = co_await asio::this_coro::cancellation_state;
-    if (state.cancelled() != asio::cancellation_type::none) co_return;
+    const bool cancelled = co_await is_cancelled();
+    if (cancelled) co_return;
     co_await options_.wait(options_.settle);
   }
 }
