@@ -142,6 +142,7 @@ ipvs::TableRules App::table_rules() const {
   return {.masquerade_all = config_.masquerade_all,
           .cluster_cidrs = to_networks(to_cidrs(config_.cluster_cidrs)),
           .pod_sources = to_networks(cluster_.pod_sources()),
+          .own_pods = to_networks(cluster_.own_pods()),
           .masquerade_bit = config_.masquerade_mark};
 }
 

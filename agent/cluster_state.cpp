@@ -210,9 +210,12 @@ std::map<ipvs::Address, std::string> ClusterState::others_addresses() const {
 }
 
 std::vector<k8s::Cidr> ClusterState::pod_sources() const {
-  std::vector<k8s::Cidr> sources = to_cidrs(config_.cluster_cidrs);
-  if (sources.empty() && nodes_.own()) sources = nodes_.own()->pod_cidrs;
-  return sources;
+  const std::vector<k8s::Cidr> sources = to_cidrs(config_.cluster_cidrs);
+  return sources.empty() ? own_pods() : sources;
+}
+
+std::vector<k8s::Cidr> ClusterState::own_pods() const {
+  return nodes_.own() ? nodes_.own()->pod_cidrs : std::vector<k8s::Cidr>{};
 }
 
 PlanOptions ClusterState::options_for(const k8s::Service& service, k8s::UnixSeconds now,

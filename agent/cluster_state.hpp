@@ -69,6 +69,8 @@ class ClusterState {
   // The networks whose traffic is the cluster's own: --cluster-cidr, or else the Pod networks of
   // this Node.
   std::vector<k8s::Cidr> pod_sources() const;
+  // Those of the Pods here (Node.spec.podCIDRs); empty where nobody says.
+  std::vector<k8s::Cidr> own_pods() const;
 
   // One entry per served Service port, with the virtual servers to read for it.
   struct PortToRead {

@@ -5,10 +5,10 @@
 //
 // Threading: not thread-safe; the agent calls it on its one kernel thread only. Calls block.
 //
-// Errors: raw errno values, 0 for done, kept as the kernel gave them (EEXIST, ESRCH, ENOENT, ...). What they
-// mean for us is decided above (ipvs/apply.hpp), not here. kUnknownOutcome stands for a reply that was lost
-// (ENOBUFS on the socket, time-out): the request may or may not have been carried out, and the caller must
-// read back.
+// Errors: raw errno values, 0 for done, kept as the kernel gave them (EEXIST, ESRCH, ENOENT, ...).
+// What they mean for us is decided above (ipvs/apply.hpp), not here. kUnknownOutcome stands for a
+// reply that was lost (ENOBUFS on the socket, time-out): the request may or may not have been
+// carried out, and the caller must read back.
 #pragma once
 
 #include <boost/system/error_code.hpp>
@@ -33,10 +33,11 @@ enum class ServerCommand : std::uint8_t {
   kSetDest,
   kDelDest,
 };
-const char* name_of(ServerCommand command);  // "NEW_SERVICE", as in enum ip_vs_genl_cmd without the prefix
+// "NEW_SERVICE", as in enum ip_vs_genl_cmd without the prefix.
+const char* name_of(ServerCommand command);
 
-// One IPVS command. `server` is complete for NEW/SET_SERVICE, else only its key is used; `destination` is
-// complete for NEW/SET_DEST, only its endpoint counts for DEL_DEST.
+// One IPVS command. `server` is complete for NEW/SET_SERVICE, else only its key is used;
+// `destination` is complete for NEW/SET_DEST, only its endpoint counts for DEL_DEST.
 struct ServerOp {
   ServerCommand command = ServerCommand::kNewService;
   VirtualServer server;
@@ -62,17 +63,21 @@ enum class VipBinding : std::uint8_t { kAddress, kRoute };
 // The constant part of our nftables table: what rules say, as opposed to what sets hold.
 struct TableRules {
   bool masquerade_all = false;
-  // Pod networks, per family; traffic to cluster IPs from outside them is masqueraded. Both empty: only
-  // traffic whose source is itself a VIP is.
+  // Pod networks, per family; traffic to cluster IPs from outside them is masqueraded. Both empty:
+  // only traffic whose source is itself a VIP is.
   struct Network {
     Address address;
     std::uint8_t prefix_length = 0;
     bool operator==(const Network&) const = default;
   };
   std::vector<Network> cluster_cidrs;
-  // Whose traffic counts as the cluster's own where a Service has a short cut for it (ElementKind::kShortCutIp);
-  // this host's always does.
+  // Whose traffic counts as the cluster's own where a Service has a short cut for it
+  // (ElementKind::kShortCutIp); this host's always does.
   std::vector<Network> pod_sources;
+  // Those of them that are on this node. Whoever else of the cluster asks here, for a Service whose
+  // endpoints may be anywhere, has to be answered through here and is masqueraded. Unknown for a
+  // family: nobody is.
+  std::vector<Network> own_pods;
   std::uint32_t masquerade_bit = 0x4000;  // of the conntrack mark: one bit
   bool operator==(const TableRules&) const = default;
 };
@@ -93,23 +98,24 @@ struct HostSettings {
 // A fault that stops the caller from going on: what was being done, and errno.
 struct KernelError {
   int error_number = 0;
-  std::string what;  // "reading virtual servers (GET_SERVICE)"; may end in a remedy
+  std::string what;          // "reading virtual servers (GET_SERVICE)"; may end in a remedy
   std::string text() const;  // "what: strerror"
 };
 
 // Exceptions are for bugs: asking an error for its value is one.
-[[noreturn]] void throw_exception_from_error(const KernelError& error, const boost::source_location&);
+[[noreturn]] void throw_exception_from_error(const KernelError& error,
+                                             const boost::source_location&);
 
 template <typename T>
 using Result = boost::system::result<T, KernelError>;
 
 struct HostFacts {
-  std::uint32_t ipvs_version = 0;        // IPVS_INFO_ATTR_VERSION, 0x010201 = 1.2.1
+  std::uint32_t ipvs_version = 0;  // IPVS_INFO_ATTR_VERSION, 0x010201 = 1.2.1
   std::uint32_t connection_table_size = 0;
   int kernel_major = 0;
   int kernel_minor = 0;
-  std::vector<std::string> warnings;     // one line each: what is not as it should be, and the remedy
-  std::vector<std::string> changes;      // sysctls set, "net.ipv4.vs.conntrack: 0 -> 1"
+  std::vector<std::string> warnings;  // one line each: what is not as it should be, and the remedy
+  std::vector<std::string> changes;   // sysctls set, "net.ipv4.vs.conntrack: 0 -> 1"
 };
 
 // Everything of ours found in the kernel.
@@ -130,7 +136,8 @@ class Kernel {
   virtual Result<void> probe_scheduler(const std::string& scheduler) = 0;
   virtual Result<Observed> observe() = 0;
 
-  // One errno (or kUnknownOutcome) per op, in order. An op is tried whatever became of those before it.
+  // One errno (or kUnknownOutcome) per op, in order. An op is tried whatever became of those before
+  // it.
   virtual std::vector<int> change_servers(std::span<const ServerOp> ops) = 0;
   virtual std::vector<int> change_addresses(std::span<const AddressOp> ops) = 0;
   // One transaction: all or nothing; the errno of the first refused element.
@@ -144,9 +151,9 @@ class Kernel {
   virtual Result<std::vector<Address>> read_addresses() = 0;
   virtual Result<std::vector<Element>> read_elements() = 0;
 
-  // Deletes UDP conntrack entries whose original destination is `server` (for a node port: of that port on
-  // `server.address`) and whose reply source is `endpoint`; without an endpoint, all to that server.
-  // Returns how many went.
+  // Deletes UDP conntrack entries whose original destination is `server` (for a node port: of that
+  // port on `server.address`) and whose reply source is `endpoint`; without an endpoint, all to
+  // that server. Returns how many went.
   struct StaleFlow {
     ServerKey server;
     std::optional<Endpoint> endpoint;

@@ -32,6 +32,7 @@ constexpr std::array kChains{
     Chain{"external-local", {}},
     Chain{"node-port", {}},
     Chain{"services", {}},
+    Chain{"short-cut-marks", {}},
     Chain{"short-cuts", {}},
     Chain{"limits", {}},
     Chain{"refuse", {}},
@@ -270,21 +271,42 @@ void add_settled(std::string_view chain, std::vector<Rule>& out) {
   }
 }
 
+// A flow that takes a short cut may end on another node. Where its client is not a Pod of this
+// node, that one would answer past us, or to an address of ours it has no reason to know: it has to
+// answer to us.
+void add_short_cut_marks(std::vector<Rule>& out) {
+  const Expressions mark = verdict(NFT_JUMP, "external");
+  for (const FamilyFacts& f : kFamilies) {
+    out.push_back(
+        {"short-cut-marks", destination_service_in(f, f.set(kServiceIp, kExternalLocal)) + mark});
+    out.push_back({"short-cut-marks", node_port_in(f, "node-ports-local") + mark});
+  }
+}
+
+// A client of the cluster that is on none of this node's Pod networks; nothing, where these are not
+// known.
+Expressions is_elsewhere(const TableRules& rules, const FamilyFacts& f) {
+  Expressions result;
+  for (const TableRules::Network& own : rules.own_pods) {
+    if (family_of(own.address) == f.family)
+      result = result + compare_network(f, f.source, NFT_CMP_NEQ, own);
+  }
+  return result;
+}
+
 void add_destination_hooks(const TableRules& rules, std::vector<Rule>& out) {
   out.push_back({"prerouting", verdict(NFT_JUMP, "services")});
   for (const TableRules::Network& network : rules.pod_sources) {
     const FamilyFacts& f = kFamilies[family_of(network.address) == Family::kIpv4 ? 0 : 1];
-    out.push_back({"prerouting", is_family(f) + compare_network(f, f.source, NFT_CMP_EQ, network) +
-                                     verdict(NFT_JUMP, "short-cuts")});
+    const Expressions is_pod = is_family(f) + compare_network(f, f.source, NFT_CMP_EQ, network);
+    const Expressions elsewhere = is_elsewhere(rules, f);
+    if (!elsewhere.empty())
+      out.push_back({"prerouting", is_pod + elsewhere + verdict(NFT_JUMP, "short-cut-marks")});
+    out.push_back({"prerouting", is_pod + verdict(NFT_JUMP, "short-cuts")});
   }
   add_settled("prerouting", out);
 
-  // The host's own flows that take a short cut may end on another node, which has to answer to us.
-  for (const FamilyFacts& f : kFamilies) {
-    out.push_back({"output", destination_service_in(f, f.set(kServiceIp, kExternalLocal)) +
-                                 verdict(NFT_JUMP, "external")});
-    out.push_back({"output", node_port_in(f, "node-ports-local") + verdict(NFT_JUMP, "external")});
-  }
+  out.push_back({"output", verdict(NFT_JUMP, "short-cut-marks")});
   out.push_back({"output", verdict(NFT_JUMP, "services")});
   out.push_back({"output", verdict(NFT_JUMP, "short-cuts")});
   add_settled("output", out);
@@ -362,6 +384,7 @@ std::vector<Rule> table_rules(const TableRules& rules) {
   add_cluster_ip(rules, out);
   add_external(rules, out);
   add_services(out);
+  add_short_cut_marks(out);
   add_short_cuts(out);
   add_destination_hooks(rules, out);
   add_limits(out);

@@ -466,9 +466,11 @@ TEST_CASE("with a proxy name only the Services labelled for it are planned") {
 TEST_CASE("pods are told by the cluster's networks, or else by those of this Node") {
   Fixture f;
   CHECK(f.state.pod_sources().empty());
+  CHECK(f.state.own_pods().empty());
   k8s::Node own;
   own.meta.key = {.ns = "", .name = kThisNode};
   own.pod_cidrs = {{ip("10.244.3.0"), 24}};
   f.state.sinks().nodes->upsert(own);
   CHECK(f.state.pod_sources() == std::vector<k8s::Cidr>{{ip("10.244.3.0"), 24}});
+  CHECK(f.state.own_pods() == f.state.pod_sources());
 }

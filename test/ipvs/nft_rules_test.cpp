@@ -42,7 +42,10 @@ std::vector<TableRules> variants() {
   return {{},
           {.masquerade_all = true, .cluster_cidrs = {}},
           {.cluster_cidrs = {{.address = address("10.244.0.0"), .prefix_length = 16},
-                             {.address = address("fd00:244::"), .prefix_length = 56}}}};
+                             {.address = address("fd00:244::"), .prefix_length = 56}}},
+          {.pod_sources = {{.address = address("10.244.0.0"), .prefix_length = 16},
+                           {.address = address("fd00:244::"), .prefix_length = 56}},
+           .own_pods = {{.address = address("10.244.1.0"), .prefix_length = 24}}}};
 }
 
 }  // namespace
@@ -112,6 +115,31 @@ TEST_CASE("several pod networks of a family are one rule: outside of all of them
   CHECK(comparisons[1].value == RegisterValue::of(address("10.244.0.0")));
   CHECK(comparisons[2].operation == NFT_CMP_NEQ);
   CHECK(comparisons[2].value == RegisterValue::of(address("10.1.2.3")));
+}
+
+TEST_CASE(
+    "of the cluster's clients those that are known to be elsewhere are masqueraded on a short "
+    "cut") {
+  const std::vector<Rule> rules = rules_in(
+      table_rules({.pod_sources = {{.address = address("10.244.0.0"), .prefix_length = 16},
+                                   {.address = address("fd00:244::"), .prefix_length = 56}},
+                   .own_pods = {{.address = address("10.244.1.0"), .prefix_length = 24},
+                                {.address = address("10.244.9.0"), .prefix_length = 24}}}),
+      "prerouting");
+  std::vector<const Rule*> marking;
+  for (const Rule& rule : rules) {
+    for (const auto& verdict : all_of<expression::Verdict>(rule)) {
+      if (verdict.chain == "short-cut-marks") marking.push_back(&rule);
+    }
+  }
+  REQUIRE(marking.size() == 1);  // nobody says which IPv6 Pods are here
+  const auto comparisons = all_of<expression::Compare>(*marking.front());
+  REQUIRE(comparisons.size() == 4);  // the family, the cluster's network, and the two of this node
+  CHECK(comparisons[1].operation == NFT_CMP_EQ);
+  CHECK(comparisons[2].operation == NFT_CMP_NEQ);
+  CHECK(comparisons[2].value == RegisterValue::of(address("10.244.1.0")));
+  CHECK(comparisons[3].operation == NFT_CMP_NEQ);
+  CHECK(comparisons[3].value == RegisterValue::of(address("10.244.9.0")));
 }
 
 TEST_CASE("a prefix is as many one bits from the front") {
