@@ -106,6 +106,24 @@ TEST_CASE("the masquerade rules for cluster IPs follow the settings", "[kernel][
         "\t\tip6 saddr @virtual-ips-6 ct mark set ct mark | 0x00004000\n");
 }
 
+TEST_CASE("who is a client of the cluster, and who of these is elsewhere", "[kernel][nft]") {
+  enter_new_network();
+  NftClient client = open_client();
+  const TableRules rules{
+      .pod_sources = {{.address = address("10.244.0.0"), .prefix_length = 16},
+                      {.address = address("fd00:244::"), .prefix_length = 56}},
+      .own_pods = {{.address = address("10.244.1.0"), .prefix_length = 24}}};
+  REQUIRE(client.install_table(rules, {}) == 0);
+  CHECK(chain_body("prerouting") ==
+        "\t\ttype nat hook prerouting priority dstnat - 10; policy accept;\n"
+        "\t\tjump services\n"
+        "\t\tip saddr 10.244.0.0/16 ip saddr != 10.244.1.0/24 jump short-cut-marks\n"
+        "\t\tip saddr 10.244.0.0/16 jump short-cuts\n"
+        "\t\tip6 saddr fd00:244::/56 jump short-cuts\n"
+        "\t\tip daddr @virtual-ips-4 dnat ip to ip daddr\n"
+        "\t\tip6 daddr @virtual-ips-6 dnat ip6 to ip6 daddr\n");
+}
+
 TEST_CASE("elements of every kind are read back as they were written", "[kernel][nft]") {
   enter_new_network();
   NftClient client = open_client();

@@ -159,6 +159,13 @@ inline constexpr const char* kDrawnTable = R"(table inet kube-ipvs {
 		ip6 daddr @node-addresses-6 goto node-port
 	}
 
+	chain short-cut-marks {
+		ip daddr . meta l4proto . th dport @external-local-ips-4 jump external
+		ip daddr @node-addresses-4 meta l4proto . th dport @node-ports-local jump external
+		ip6 daddr . meta l4proto . th dport @external-local-ips-6 jump external
+		ip6 daddr @node-addresses-6 meta l4proto . th dport @node-ports-local jump external
+	}
+
 	chain short-cuts {
 		dnat ip to ip daddr . meta l4proto . th dport map @short-cuts-4
 		ip daddr @node-addresses-4 dnat ip to meta l4proto . th dport map @short-cut-node-ports-4
@@ -192,10 +199,7 @@ inline constexpr const char* kDrawnTable = R"(table inet kube-ipvs {
 
 	chain output {
 		type nat hook output priority -110; policy accept;
-		ip daddr . meta l4proto . th dport @external-local-ips-4 jump external
-		ip daddr @node-addresses-4 meta l4proto . th dport @node-ports-local jump external
-		ip6 daddr . meta l4proto . th dport @external-local-ips-6 jump external
-		ip6 daddr @node-addresses-6 meta l4proto . th dport @node-ports-local jump external
+		jump short-cut-marks
 		jump services
 		jump short-cuts
 		ip daddr @virtual-ips-4 dnat ip to ip daddr
