@@ -3,12 +3,13 @@
 // The HTTP client of the end-to-end tests. They ask a thousand times, in a kernel whose processor
 // is emulated; there curl takes a third of a second to start, this (linked statically) a twentieth.
 //
-//   http_get [--timeout SECONDS] [--interface ADDRESS] [--header LINE] URL
+//   http_get [--timeout SECONDS] [--interface ADDRESS] [--header LINE] [--tally yes] URL
 //
 // URL is http://ADDRESS[:PORT][/PATH], the address an IPv4 one or an [IPv6] one; PATH may end in
-// [1-N] for N requests on connections of their own. Prints the bodies. Exit codes as curl's: 7 the
-// connection was refused, 22 the status is 400 or higher, 28 nothing was heard for that time, 52
-// and 56 the connection ended without an answer, 2 for other arguments.
+// [1-N] for N requests on connections of their own. Prints the bodies; with --tally each different
+// one once, behind how often it came: "3 pod-1". Exit codes as curl's: 7 the connection was
+// refused, 22 the status is 400 or higher, 28 nothing was heard for that time, 52 and 56 the
+// connection ended without an answer, 2 for other arguments.
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -20,8 +21,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace {
 
@@ -43,7 +46,10 @@ struct Request {
   std::string host;
   std::string header;
   int timeout_ms = 10'000;
+  bool tally = false;
 };
+
+using Bodies = std::vector<std::string>;
 
 [[noreturn]] void give_up(const std::string& why) {
   std::fprintf(stderr, "http_get: %s\n", why.c_str());
@@ -129,7 +135,7 @@ int receive_all(int fd, std::string& answer, int timeout_ms) {
   }
 }
 
-int get(const Request& request, const std::string& path) {
+int get(const Request& request, const std::string& path, Bodies& bodies) {
   const int fd = ::socket(request.server.ss_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
   if (fd < 0) give_up(std::strerror(errno));
   std::string answer;
@@ -146,20 +152,30 @@ int get(const Request& request, const std::string& path) {
   const std::size_t body = answer.find("\r\n\r\n");
   if (space == answer.npos || body == answer.npos) return kReset;
   if (std::atoi(answer.c_str() + space) >= 400) return kStatus;
-  std::fwrite(answer.data() + body + 4, 1, answer.size() - body - 4, stdout);
+  bodies.push_back(answer.substr(body + 4));
   return kDone;
 }
 
 // "/x?[1-6]": 6 times "/x?1" ... ; a path without brackets once.
-int get_each(const Request& request, std::string path) {
+int get_each(const Request& request, std::string path, Bodies& bodies) {
   const std::size_t bracket = path.rfind("[1-");
-  if (bracket == path.npos) return get(request, path);
+  if (bracket == path.npos) return get(request, path, bodies);
   const int times = std::atoi(path.c_str() + bracket + 3);
   path.resize(bracket);
   for (int i = 1; i <= times; ++i) {
-    if (const int code = get(request, path + std::to_string(i))) return code;
+    if (const int code = get(request, path + std::to_string(i), bodies)) return code;
   }
   return kDone;
+}
+
+void print(const Request& request, const Bodies& bodies) {
+  if (!request.tally) {
+    for (const std::string& body : bodies) std::fwrite(body.data(), 1, body.size(), stdout);
+    return;
+  }
+  std::map<std::string, int> count;
+  for (const std::string& body : bodies) ++count[body];
+  for (const auto& [body, times] : count) std::printf("%d %s", times, body.c_str());
 }
 
 }  // namespace
@@ -175,13 +191,17 @@ int main(int argc, char** argv) {
       request.source_size = parse_address(value, 0, request.source);
     } else if (option == "--header") {
       request.header = std::string(value) + "\r\n";
+    } else if (option == "--tally") {
+      request.tally = true;
     } else {
       give_up(std::string(option) + " is no option");
     }
   }
   if (argc % 2 != 0) give_up("no URL");
   const std::string path = parse_url(argv[argc - 1], request);
-  const int code = get_each(request, path);
+  Bodies bodies;
+  const int code = get_each(request, path, bodies);
+  print(request, bodies);
   if (code != kDone) std::fprintf(stderr, "http_get: %s: code %d\n", argv[argc - 1], code);
   return code;
 }
