@@ -4,7 +4,7 @@
 # Loads an address until SIGTERM, then says in one line of JSON how it went.
 #
 #   load.py requests ADDRESS PORT [WORKERS]      short HTTP requests, a connection each, one after the other per worker
-#   load.py connections ADDRESS PORT [COUNT]     long-lived connections to an echo server, a byte every 50 ms on each
+#   load.py connections ADDRESS PORT [COUNT]     long-lived connections to an echo server, a byte every 200 ms on each
 #
 #   {"total": 1208, "failed": 0, "slowest_ms": 18, "names": {"my-nginx-1": 403, ...}, "errors": {}}
 #
@@ -19,7 +19,8 @@ import threading
 import time
 
 kPatience = 20  # seconds until an answer is a failure
-kPause = 0.02  # between two requests of a worker
+kPause = 0.05  # seconds between two requests of a worker
+kBytePause = 0.2  # seconds between two bytes of a connection
 
 mode, address, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
 workers = int(sys.argv[4]) if len(sys.argv) > 4 else 4
@@ -103,7 +104,7 @@ def hold_connection():
                 names[name] = names.get(name, 0) + 1
             while not ending.is_set():
                 exchange_byte(connection)
-                ending.wait(0.05)
+                ending.wait(kBytePause)
     except OSError as error:
         count_failure(error)
 
