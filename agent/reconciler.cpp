@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "ipvs/networks.hpp"
+#include "ipvs/own_servers.hpp"
 
 namespace agent {
 namespace {
@@ -46,22 +47,10 @@ bool protects_any(const Element& element, const ipvs::DirtyKeys& keys) {
 }  // namespace
 
 std::set<ServerKey> foreign_servers(const ipvs::Observed& observed) {
-  const std::set<Element, ipvs::ElementKeyLess> elements(observed.elements.begin(),
-                                                         observed.elements.end());
-  const std::set<Address> bound(observed.addresses.begin(), observed.addresses.end());
+  const ipvs::OwnServers own(observed.elements, observed.addresses);
   std::set<ServerKey> foreign;
   for (const ipvs::Server& server : observed.servers) {
-    const ServerKey& key = server.settings.key;
-    const bool named =
-        elements.contains({.kind = ElementKind::kServiceIp,
-                           .address = key.address,
-                           .protocol = key.protocol,
-                           .port = key.port}) ||
-        (elements.contains(
-             {.kind = ElementKind::kNodePort, .protocol = key.protocol, .port = key.port}) &&
-         elements.contains({.kind = ElementKind::kNodeAddress, .address = key.address}));
-    const bool ours = key.fwmark == 0 && (named || bound.contains(key.address));
-    if (!ours) foreign.insert(key);
+    if (!own.contains(server.settings.key)) foreign.insert(server.settings.key);
   }
   return foreign;
 }

@@ -9,11 +9,8 @@
 //   changes = next_changes(may_drain)    what to do now
 //   entered = enter(changes, outcome)    what became of it
 //
-// Ownership: IPVS has no mark of its own for who made a virtual server. Our nftables sets name
-// every VIP and node port before its virtual server exists and until after it is gone; so a virtual
-// server is ours exactly if they name it, or its address is bound to kube-ipvs0. All others are
-// foreign: never changed, and a Service that wants the same address and port is told so and goes
-// without.
+// Ownership: what ipvs/own_servers.hpp knows for ours is. All other virtual servers are foreign:
+// never changed, and a Service that wants the same address and port is told so and goes without.
 #pragma once
 
 #include <set>
@@ -83,7 +80,7 @@ class Reconciler {
   std::map<ipvs::ServerKey, std::set<ipvs::Owner>> waiting_;
 };
 
-// Splits what was observed into ours and the rest, by the rule above.
+// Splits what was observed into ours and the rest, by ipvs/own_servers.hpp.
 std::set<ipvs::ServerKey> foreign_servers(const ipvs::Observed& observed);
 
 }  // namespace agent
