@@ -284,9 +284,10 @@ void add_short_cut_marks(std::vector<Rule>& out) {
 }
 
 // A client of the cluster that is on none of this node's Pod networks; nothing, where these are not
-// known.
+// known, or no others are the cluster's.
 Expressions is_elsewhere(const TableRules& rules, const FamilyFacts& f) {
   Expressions result;
+  if (rules.own_pods == rules.pod_sources) return result;
   for (const TableRules::Network& own : rules.own_pods) {
     if (family_of(own.address) == f.family)
       result = result + compare_network(f, f.source, NFT_CMP_NEQ, own);

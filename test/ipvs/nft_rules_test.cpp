@@ -142,6 +142,12 @@ TEST_CASE(
   CHECK(comparisons[3].value == RegisterValue::of(address("10.244.9.0")));
 }
 
+TEST_CASE("where only this node's Pods are clients of the cluster nobody of these is elsewhere") {
+  const std::vector<TableRules::Network> own{
+      {.address = address("10.244.1.0"), .prefix_length = 24}};
+  CHECK(table_rules({.pod_sources = own, .own_pods = own}) == table_rules({.pod_sources = own}));
+}
+
 TEST_CASE("a prefix is as many one bits from the front") {
   const auto mask = [](Family family, std::uint8_t length) {
     std::string text;
