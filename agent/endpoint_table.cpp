@@ -146,39 +146,46 @@ std::size_t hash_of(const k8s::Labels& labels) {
 
 }  // namespace
 
-void EndpointTable::upsert_pod(k8s::Pod pod) {
-  auto next = std::make_unique<PodRecord>();
-  next->node = node_names_.hold(std::move(pod.node_name));
-  next->addresses = std::move(pod.pod_ips);
-  next->ports = port_lists_.hold(std::move(pod.ports));
-  next->deletion = pod.meta.deletion_timestamp;
-  next->deletion_grace = pod.meta.deletion_grace_seconds;
-  next->ready_since = pod.ready_since;
-  next->weight = read_weight(pod.meta.annotations, &next->bad_weight).value_or(kDefaultWeight);
-  next->labels_hash = hash_of(pod.meta.labels);
-  next->mark = pod_sink_->mark();
-  next->ready = pod.ready;
-  next->host_network = pod.host_network;
-  next->finished = pod.phase == k8s::PodPhase::kFailed || pod.phase == k8s::PodPhase::kSucceeded;
-  next->member.id = next.get();
+EndpointTable::PodRecord EndpointTable::record_of(k8s::Pod& pod) {
+  PodRecord record;
+  record.node = node_names_.hold(std::move(pod.node_name));
+  record.addresses = std::move(pod.pod_ips);
+  record.ports = port_lists_.hold(std::move(pod.ports));
+  record.deletion = pod.meta.deletion_timestamp;
+  record.deletion_grace = pod.meta.deletion_grace_seconds;
+  record.ready_since = pod.ready_since;
+  record.weight = read_weight(pod.meta.annotations, &record.bad_weight).value_or(kDefaultWeight);
+  record.labels_hash = hash_of(pod.meta.labels);
+  record.mark = pod_sink_->mark();
+  record.ready = pod.ready;
+  record.host_network = pod.host_network;
+  record.finished = pod.phase == k8s::PodPhase::kFailed || pod.phase == k8s::PodPhase::kSucceeded;
+  return record;
+}
 
+void EndpointTable::upsert_pod(k8s::Pod pod) {
+  PodRecord next = record_of(pod);
   auto [place, added] = pods_.try_emplace(pod.meta.key);
-  next->key = &place->first;
-  if (!added) {
-    PodRecord& old = *place->second;
-    if (old.same_endpoint_as(*next)) {
-      old.mark = next->mark;
-      return;
-    }
-    // With the same labels they are the Services named below.
-    if (old.labels_hash != next->labels_hash) mark_services_of(old);
-    index_addresses(old, false);
-    index_.remove_pod(old.member);
-  }
-  place->second = std::move(next);
+  if (added) place->second = std::make_unique<PodRecord>();
   PodRecord& record = *place->second;
-  index_.add_pod(record.member, place->first.ns, pod.meta.labels);
-  index_addresses(record, true);
+  if (!added && record.same_endpoint_as(next)) {
+    record.mark = next.mark;
+    return;
+  }
+  // Most changes are of readiness alone: the indices stay as they are.
+  const bool keeps_labels = !added && record.labels_hash == next.labels_hash;
+  const bool keeps_addresses =
+      !added && record.addresses == next.addresses && record.finished == next.finished;
+  // With the same labels they are the Services named below.
+  if (!keeps_labels) mark_services_of(record);
+  if (!keeps_addresses) index_addresses(record, false);
+  if (!keeps_labels) index_.remove_pod(record.member);
+  next.key = &place->first;
+  next.member = std::move(record.member);
+  next.member.id = &record;
+  record = std::move(next);
+  if (!keeps_labels) index_.add_pod(record.member, place->first.ns, pod.meta.labels);
+  if (!keeps_addresses) index_addresses(record, true);
   mark_services_of(record);
 }
 

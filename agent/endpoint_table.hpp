@@ -90,6 +90,7 @@ class EndpointTable {
   class PodSink;
   class SliceSink;
 
+  PodRecord record_of(k8s::Pod& pod);  // takes what it can
   void upsert_pod(k8s::Pod pod);
   void remove_pod(const k8s::ObjectKey& key);
   void index_addresses(const PodRecord& record, bool present);

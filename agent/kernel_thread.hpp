@@ -6,9 +6,12 @@
 //
 //   auto outcome = co_await kernel.run([&] { return ipvs::apply(k, changes); });
 //
-// Threading: run() may be called from the io_context thread only; the function runs on the kernel
-// thread. What it refers to must stay alive and untouched until the result is there: a cancelled
-// coroutine ends when it has its result, not before.
+// A short job need not go there: run_short() does it at once on the calling thread, as long as the
+// kernel thread has nothing to do. Going over and back costs more than a message to the kernel.
+//
+// Threading: both may be called from the io_context thread only; the functions run one at a time,
+// and each sees what those before it did. What it refers to must stay alive and untouched until the
+// result is there: a cancelled coroutine ends when it has its result, not before.
 #pragma once
 
 #include <boost/asio/async_result.hpp>
@@ -31,11 +34,27 @@ class KernelThread {
 
   template <typename F>
   boost::asio::awaitable<std::invoke_result_t<F>> run(F function) {
+    const UnderWay job(under_way_);
     auto result = co_await call(co_await boost::asio::this_coro::executor, std::move(function));
     co_return std::move(*result);
   }
 
+  // `is_short`: it blocks for no longer than reading an event may be put off, 1 ms or so.
+  template <typename F>
+  boost::asio::awaitable<std::invoke_result_t<F>> run_short(bool is_short, F function) {
+    if (is_short && under_way_ == 0) co_return function();
+    co_return co_await run(std::move(function));
+  }
+
  private:
+  struct UnderWay {
+    explicit UnderWay(int& jobs_in) : jobs(jobs_in) { ++jobs; }
+    ~UnderWay() { --jobs; }
+    UnderWay(const UnderWay&) = delete;
+    UnderWay& operator=(const UnderWay&) = delete;
+    int& jobs;
+  };
+
   template <typename F>
   using Outcome = std::optional<std::invoke_result_t<F>>;
 
@@ -65,6 +84,7 @@ class KernelThread {
   }
 
   boost::asio::thread_pool pool_;
+  int under_way_ = 0;  // handed over, and not back yet
 };
 
 }  // namespace agent

@@ -31,6 +31,24 @@ bool rests_something(const ipvs::Changes& changes) {
   });
 }
 
+// What the kernel does in some tens of microseconds: changes of destinations only. Elements are a
+// transaction with a grace period, and a new virtual server may load a module.
+constexpr std::size_t kShortOperations = 16;
+
+bool is_short(const ipvs::Changes& changes) {
+  const std::size_t destinations = changes.fill.size() + changes.release.size();
+  return destinations == changes.size() && destinations <= kShortOperations;
+}
+
+bool is_short(const std::vector<ipvs::ServerKey>& keys, const ipvs::Ledger& ledger) {
+  std::size_t destinations = 0;
+  for (const ipvs::ServerKey& key : keys) {
+    if (const ipvs::Server* server = ledger.server(key))
+      destinations += server->destinations.size();
+  }
+  return destinations <= kShortOperations;
+}
+
 }  // namespace
 
 SyncLoop::SyncLoop(asio::any_io_executor executor, ipvs::Kernel& kernel, KernelThread& thread,
@@ -248,7 +266,8 @@ ipvs::MayDrain SyncLoop::may_drain() const {
 asio::awaitable<void> SyncLoop::carry_out(ipvs::Changes changes, PassReport& report) {
   const auto begin = Clock::now();
   const auto flows = stale_flows(changes, reconciler_.desired(), reconciler_.ledger());
-  const ipvs::Outcome outcome = co_await thread_.run([&] { return ipvs::apply(kernel_, changes); });
+  const ipvs::Outcome outcome =
+      co_await thread_.run_short(is_short(changes), [&] { return ipvs::apply(kernel_, changes); });
   report.kernel_seconds += seconds(Clock::now() - begin);
   const ipvs::Entered entered = reconciler_.enter(changes, outcome);
   report.operations += entered.done;
@@ -305,7 +324,8 @@ asio::awaitable<void> SyncLoop::look_at_drains() {
   const auto& resting = reconciler_.ledger().servers_with_resting();
   const std::vector<ipvs::ServerKey> keys(resting.begin(), resting.end());
   if (keys.empty()) co_return;
-  const auto readings = co_await thread_.run([&] { return kernel_.read_servers(keys); });
+  const auto readings = co_await thread_.run_short(is_short(keys, reconciler_.ledger()),
+                                                   [&] { return kernel_.read_destinations(keys); });
   if (!readings) co_return;
   ipvs::Changes finished = reconciler_.finish_drains(*readings, may_drain());
   PassReport ignored;

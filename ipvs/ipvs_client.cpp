@@ -53,7 +53,7 @@ IpvsClient::IpvsClient(NetlinkSocket socket, std::uint16_t family)
     : socket_(std::move(socket)), family_(family) {}
 
 Result<IpvsClient> IpvsClient::open() {
-  auto socket = NetlinkSocket::open(NETLINK_GENERIC);
+  auto socket = NetlinkSocket::open(NETLINK_GENERIC, {}, NetlinkSocket::kReceiveLittle);
   if (!socket) return socket.error();
   auto family = socket->resolve_family(IPVS_GENL_NAME);
   // A module that is just being loaded may answer the second time only.

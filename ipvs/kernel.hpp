@@ -148,6 +148,9 @@ class Kernel {
   virtual Result<std::optional<ServerReading>> read_server(const ServerKey& key) = 0;
   // Every virtual server with its destinations and counters.
   virtual Result<std::vector<ServerReading>> read_servers(std::span<const ServerKey> keys) = 0;
+  // The destinations alone, for each of `keys`; of the virtual server itself the key only. None of
+  // one that does not exist.
+  virtual Result<std::vector<ServerReading>> read_destinations(std::span<const ServerKey> keys) = 0;
   virtual Result<std::vector<Address>> read_addresses() = 0;
   virtual Result<std::vector<Element>> read_elements() = 0;
 

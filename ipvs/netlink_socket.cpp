@@ -19,8 +19,6 @@ namespace {
 
 constexpr int kBufferBytes = 8 * 1024 * 1024;
 constexpr std::size_t kSendBytes = 64 * 1024;
-// The kernel sizes the datagrams of a dump by the largest buffer it was ever offered, up to 32 KiB.
-constexpr std::size_t kReceiveBytes = 64 * 1024;
 // What one waiting reply costs of SO_RCVBUF (skb->truesize), rounded up: a bare error, and a
 // message for which the kernel allocates NLMSG_GOODSIZE.
 constexpr std::size_t kErrorCost = 2048;
@@ -64,6 +62,7 @@ enum class Received { kData, kNothing, kLost, kFailed };
 struct NetlinkSocket::State {
   int protocol;
   std::vector<unsigned> groups;
+  std::size_t receive_bytes;
   std::unique_ptr<nl_sock, FreeSocket> socket;
   int fd = -1;
   std::uint32_t next_sequence = 1;  // 0 is what multicast messages carry
@@ -103,6 +102,7 @@ int NetlinkSocket::State::connect() {
     return error != 0 ? error : EIO;
   }
   fd = opened;
+  nl_socket_set_msg_buf_size(socket.get(), receive_bytes);
   set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, kBufferBytes);
   set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, kBufferBytes);
   enable(fd, NETLINK_CAP_ACK);
@@ -155,7 +155,7 @@ int NetlinkSocket::State::send(const std::byte* data, std::size_t size) {
 
 // Waits for one datagram, at most for `limit`; leaves it in `received`. errno is that of kFailed.
 Received NetlinkSocket::State::receive(std::chrono::milliseconds limit) {
-  if (buffer.empty()) buffer.resize(kReceiveBytes);
+  if (buffer.empty()) buffer.resize(receive_bytes);
   while (true) {
     sockaddr_nl sender{};
     iovec part{buffer.data(), buffer.size()};
@@ -255,10 +255,12 @@ NetlinkSocket::NetlinkSocket(NetlinkSocket&&) noexcept = default;
 NetlinkSocket& NetlinkSocket::operator=(NetlinkSocket&&) noexcept = default;
 NetlinkSocket::~NetlinkSocket() = default;
 
-Result<NetlinkSocket> NetlinkSocket::open(int protocol, std::vector<unsigned> groups) {
+Result<NetlinkSocket> NetlinkSocket::open(int protocol, std::vector<unsigned> groups,
+                                          std::size_t receive_bytes) {
   auto state = std::make_unique<State>();
   state->protocol = protocol;
   state->groups = std::move(groups);
+  state->receive_bytes = receive_bytes;
   if (const int error = state->connect()) {
     return KernelError{error,
                        "opening a netlink socket (protocol " + std::to_string(protocol) + ")"};

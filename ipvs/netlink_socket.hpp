@@ -32,10 +32,19 @@ class NetlinkSocket {
   using OnMessage = std::function<void(const NetlinkMessage&)>;
   using OnReply = std::function<void(std::size_t index, const NetlinkMessage&)>;
 
+  // What is offered to the kernel for one datagram. It makes those of a dump as large as the
+  // largest offer so far, up to 32 KiB, and clears that memory for each, however little there is to
+  // say (netlink_dump(), af_netlink.c).
+  static constexpr std::size_t kReceiveMuch = 64 * 1024;
+  // The least that is safe: NLMSG_GOODSIZE with pages of 8 KiB or more. For sockets with many small
+  // dumps.
+  static constexpr std::size_t kReceiveLittle = 7872;
+
   // `protocol` is NETLINK_GENERIC, NETLINK_ROUTE or NETLINK_NETFILTER; `groups` are multicast
   // groups by number. The port is the kernel's choice. Buffers are 8 MiB where we may (a limit, not
   // an allocation).
-  static Result<NetlinkSocket> open(int protocol, std::vector<unsigned> groups = {});
+  static Result<NetlinkSocket> open(int protocol, std::vector<unsigned> groups = {},
+                                    std::size_t receive_bytes = kReceiveMuch);
   NetlinkSocket(NetlinkSocket&&) noexcept;
   NetlinkSocket& operator=(NetlinkSocket&&) noexcept;
   ~NetlinkSocket();

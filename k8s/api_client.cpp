@@ -19,6 +19,7 @@
 #include "k8s/cancellation.hpp"
 #include "k8s/credentials.hpp"
 #include "k8s/dial.hpp"
+#include "k8s/read_deadline.hpp"
 #include "k8s/response_body.hpp"
 
 namespace k8s {
@@ -32,9 +33,10 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
-// Beast reads as much as the buffer has room for, and at least 512 bytes: with no reserve, lists
-// crawl.
+using Token = ClosesWhenCancelled<TcpStream, std::remove_const_t<decltype(kAwait)>>;
+using ResponseParser = http::response_parser<http::buffer_body>;
 constexpr std::size_t kReadBuffer = 64 * 1024;
+constexpr std::size_t kLeastRead = 512;
 constexpr std::uint32_t kMaxHead = 64 * 1024;
 constexpr std::chrono::seconds kMaxRetryAfter{300};
 
@@ -139,9 +141,11 @@ struct ApiConnection::Impl {
   asio::awaitable<Response> exchange(Stream& stream, std::shared_ptr<TcpStream> tcp,
                                      const Call& call, const Identity& identity);
   template <typename Stream>
+  asio::awaitable<error_code> read_more(Stream& stream, Token token, ReadDeadline& deadline,
+                                        ResponseParser& parser);
+  template <typename Stream>
   asio::awaitable<void> read_body(Stream& stream, std::shared_ptr<TcpStream> tcp, const Call& call,
-                                  http::response_parser<http::buffer_body>& parser,
-                                  Response& response);
+                                  ResponseParser& parser, Response& response);
   http::request<http::string_body> request_for(const Call& call, const Identity& identity) const;
 
   bool is_open() const { return plain || tls; }
@@ -290,7 +294,7 @@ asio::awaitable<Response> ApiConnection::Impl::exchange(Stream& stream,
     co_return response;
   }
 
-  http::response_parser<http::buffer_body> parser;
+  ResponseParser parser;
   parser.header_limit(kMaxHead);
   // Beast counts a body's bytes over its whole life, and a watch lives for minutes: no limit here,
   // the decoders have one per event.
@@ -311,41 +315,60 @@ asio::awaitable<Response> ApiConnection::Impl::exchange(Stream& stream,
   co_return response;
 }
 
+// Reads what comes next into the buffer, by `deadline`. An orderly end is told to the parser.
 template <typename Stream>
-asio::awaitable<void> ApiConnection::Impl::read_body(
-    Stream& stream, std::shared_ptr<TcpStream> tcp, const Call& call,
-    http::response_parser<http::buffer_body>& parser, Response& response) {
+asio::awaitable<error_code> ApiConnection::Impl::read_more(Stream& stream, Token token,
+                                                           ReadDeadline& deadline,
+                                                           ResponseParser& parser) {
+  // What the parser leaves is the beginning of a chunk's head.
+  if (buffer.size() > kMaxHead) co_return http::error::buffer_overflow;
+  const auto space = buffer.prepare(std::max(buffer.capacity() - buffer.size(), kLeastRead));
+  auto [error, size] = co_await stream.async_read_some(space, token);
+  buffer.commit(size);
+  if (deadline.passed()) co_return beast::error::timeout;
+  if (error == asio::error::eof) {
+    error = {};
+    parser.put_eof(error);
+  }
+  co_return error;
+}
+
+// A loop of reading and parsing, rather than Beast's read operation: that takes three rounds of the
+// scheduler for the one chunk that is an event.
+template <typename Stream>
+asio::awaitable<void> ApiConnection::Impl::read_body(Stream& stream, std::shared_ptr<TcpStream> tcp,
+                                                     const Call& call, ResponseParser& parser,
+                                                     Response& response) {
   const std::string doing = "reading from " + client.access.url();
   ResponseBody receiver(response, call.on_chunk, doing);
   const bool readable = receiver.open(parser.get()[http::field::content_encoding], call.gzip);
   if (!readable) co_return;
-  const auto token = closes_when_cancelled(tcp, kAwait);
-  const auto deadline =
-      call.total.count() > 0 ? Clock::now() + call.total : Clock::time_point::max();
-  // Not eager: an eager parser that meets the CRLF behind a chunk asks for more before it hands out
-  // what the chunk held, and an event would lie there until the next one comes.
-  parser.eager(false);
+  const Token token = closes_when_cancelled(tcp, kAwait);
+  const auto last = call.total.count() > 0 ? Clock::now() + call.total : Clock::time_point::max();
+  ReadDeadline deadline(tcp);
+  parser.eager(true);  // as far as what is there goes
   if (receiver.wanted() && call.on_head) call.on_head();
   while (!parser.is_done()) {
-    auto& body = parser.get().body();
-    body.data = chunk.get();
-    body.size = kReadBuffer;
-    const auto now = Clock::now();
-    const milliseconds idle = receiver.wanted() && call.idle_now ? call.idle_now() : call.idle;
-    const bool last_wait = idle.count() == 0 || deadline - now < idle;
-    if (!last_wait) {
-      tcp->expires_after(idle);
-    } else if (deadline != Clock::time_point::max()) {
-      tcp->expires_at(deadline);
-    } else {
-      tcp->expires_never();
+    error_code error = http::error::need_more;
+    if (buffer.size() > 0) {
+      auto& body = parser.get().body();
+      body.data = chunk.get();
+      body.size = kReadBuffer;
+      buffer.consume(parser.put(buffer.data(), error));
+      const bool going = receiver.take({chunk.get(), kReadBuffer - body.size});
+      if (!going) co_return;
     }
-    const auto [error, parsed] = co_await http::async_read_some(stream, buffer, parser, token);
-    const bool cancelled = co_await is_cancelled();
-    if (cancelled) co_return;
-    const std::string_view piece(chunk.get(), kReadBuffer - body.size);
-    const bool going = receiver.take(piece);
-    if (!going) co_return;
+    bool last_wait = false;
+    milliseconds idle{0};
+    if (error == http::error::need_more) {
+      idle = receiver.wanted() && call.idle_now ? call.idle_now() : call.idle;
+      const auto now = Clock::now();
+      last_wait = idle.count() == 0 || last - now < idle;
+      deadline.set(last_wait ? last : now + idle);
+      error = co_await read_more(stream, token, deadline, parser);
+      const bool cancelled = co_await is_cancelled();
+      if (cancelled) co_return;
+    }
     if (error && error != http::error::need_buffer) {
       const auto limit = seconds_text(last_wait ? call.total : idle);
       conclude(response, error, doing,

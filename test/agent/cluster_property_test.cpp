@@ -100,7 +100,7 @@ class Agent {
   void look_at_drains() {
     const auto& resting = reconciler_.ledger().servers_with_resting();
     const std::vector<ServerKey> keys(resting.begin(), resting.end());
-    carry_out(reconciler_.finish_drains(*kernel_.read_servers(keys), may_drain()));
+    carry_out(reconciler_.finish_drains(*kernel_.read_destinations(keys), may_drain()));
   }
   void look_at_contested() {
     for (const ServerKey& key : reconciler_.contested()) {

@@ -3,6 +3,7 @@
 
 #include <linux/netfilter.h>
 
+#include <atomic>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -28,7 +29,7 @@ ForwardChain docker(bool drops = true) {
 struct Firewall {
   std::vector<ForwardChain> chains;
   int refusal = 0;
-  int reads = 0;
+  std::atomic<int> reads = 0;  // waited for while a look is under way
   std::uint64_t handles = 0;
   Lines warnings, notes;
 
@@ -70,7 +71,7 @@ class Guarded {
     while (!ended_) context_.run_one_for(1s);
   }
   void look() {
-    const int seen = firewall_.reads;
+    const int seen = firewall_.reads.load();
     guard_.look_again();
     run_until_looked(seen + 1);
   }

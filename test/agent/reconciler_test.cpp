@@ -111,7 +111,7 @@ TEST_CASE("an endpoint whose pod still lives is rested, and deleted when it has 
   };
   const auto look = [&] {
     const std::vector<ServerKey> keys{key};
-    return node.reconciler.finish_drains(*node.kernel.read_servers(keys), may_drain);
+    return node.reconciler.finish_drains(*node.kernel.read_destinations(keys), may_drain);
   };
   CHECK(look().empty());
   SECTION("when its connections have ended") { node.kernel.active_connections.clear(); }

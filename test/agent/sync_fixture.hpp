@@ -55,6 +55,11 @@ struct CountingKernel : fake::FakeKernel {
     ++reads;
     return FakeKernel::read_servers(keys);
   }
+  ipvs::Result<std::vector<ipvs::ServerReading>> read_destinations(
+      std::span<const ServerKey> keys) override {
+    ++reads;
+    return FakeKernel::read_destinations(keys);
+  }
 };
 
 struct RecordingObserver : SyncObserver {

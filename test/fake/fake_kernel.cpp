@@ -222,6 +222,19 @@ Result<std::vector<ServerReading>> FakeKernel::read_servers(std::span<const Serv
   return readings;
 }
 
+Result<std::vector<ServerReading>> FakeKernel::read_destinations(std::span<const ServerKey> keys) {
+  std::vector<ServerReading> readings;
+  for (const ServerKey& key : keys) {
+    ServerReading reading{.settings = {.key = key}};
+    const auto found = servers.find(key);
+    if (found != servers.end()) {
+      reading.destinations = reading_of(found->second, active_connections).destinations;
+    }
+    readings.push_back(std::move(reading));
+  }
+  return readings;
+}
+
 Result<std::vector<Address>> FakeKernel::read_addresses() {
   return std::vector<Address>(addresses.begin(), addresses.end());
 }
