@@ -11,7 +11,10 @@
 # `total` counts requests, or bytes that came back; `failed` the requests that did not get an answer, or the connections
 # that broke; `names` the answers, or connections, by the server's name. A connection that breaks is not opened again.
 #
+# When each worker has had an answer, or none, it makes the empty file that LOAD_GOING names.
+#
 # Nothing but what Debian's python3-minimal has.
+import os
 import signal
 import socket
 import sys
@@ -118,8 +121,11 @@ work = {"requests": request_again_and_again, "connections": hold_connection}[mod
 threads = [threading.Thread(target=work) for _ in range(workers)]
 for thread in threads:
     thread.start()
+going = os.environ.get("LOAD_GOING")
 while not ending.wait(0.2):  # a signal is only seen between two waits
-    pass
+    if going and total + failed >= workers:
+        open(going, "w").close()
+        going = None
 for thread in threads:
     thread.join()
 print('{"total": %d, "failed": %d, "slowest_ms": %d, "names": {%s}, "errors": {%s}}' % (
