@@ -146,6 +146,17 @@ Result<std::vector<ServerReading>> IpvsClient::read_servers(std::span<const Serv
     }
     done += outcomes.size();
   }
+  return with_destinations(std::move(readings));
+}
+
+Result<std::vector<ServerReading>> IpvsClient::read_destinations(std::span<const ServerKey> keys) {
+  std::vector<ServerReading> readings;
+  for (const ServerKey& key : keys) readings.push_back({.settings = {.key = key}});
+  return with_destinations(std::move(readings));
+}
+
+Result<std::vector<ServerReading>> IpvsClient::with_destinations(
+    std::vector<ServerReading> readings) {
   for (ServerReading& reading : readings) {
     auto destinations = dump_destinations(reading.settings.key);
     if (!destinations) return destinations.error();

@@ -34,6 +34,8 @@ class IpvsClient {
   Result<std::optional<ServerReading>> read_server(const ServerKey& key);
   // Those of `keys` that exist, in their order.
   Result<std::vector<ServerReading>> read_servers(std::span<const ServerKey> keys);
+  // Of each of `keys`, whether it exists or not, the destinations only.
+  Result<std::vector<ServerReading>> read_destinations(std::span<const ServerKey> keys);
   // Every virtual server with its destinations but no counters, mostly from /proc/net/ip_vs.
   Result<std::vector<Server>> read_configuration();
 
@@ -45,6 +47,8 @@ class IpvsClient {
   const std::string& extended() const { return socket_.extended(); }
 
  private:
+  // Fills in the destinations of each.
+  Result<std::vector<ServerReading>> with_destinations(std::vector<ServerReading> readings);
   IpvsClient(NetlinkSocket socket, std::uint16_t family);
 
   NetlinkSocket socket_;

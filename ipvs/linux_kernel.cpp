@@ -144,13 +144,7 @@ Result<std::vector<ServerReading>> LinuxKernel::read_servers(std::span<const Ser
 Result<std::vector<ServerReading>> LinuxKernel::read_destinations(std::span<const ServerKey> keys) {
   const auto ipvs = ready(ipvs_);
   if (!ipvs) return ipvs.error();
-  std::vector<ServerReading> readings;
-  for (const ServerKey& key : keys) {
-    auto destinations = (*ipvs)->dump_destinations(key);
-    if (!destinations) return destinations.error();
-    readings.push_back({.settings = {.key = key}, .destinations = std::move(*destinations)});
-  }
-  return readings;
+  return (*ipvs)->read_destinations(keys);
 }
 
 Result<std::vector<Address>> LinuxKernel::read_addresses() {

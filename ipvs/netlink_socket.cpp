@@ -102,6 +102,7 @@ int NetlinkSocket::State::connect() {
     return error != 0 ? error : EIO;
   }
   fd = opened;
+  // libnl's own reads, of resolve_family(), count as offers too.
   nl_socket_set_msg_buf_size(socket.get(), receive_bytes);
   set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, kBufferBytes);
   set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, kBufferBytes);

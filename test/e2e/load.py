@@ -11,7 +11,7 @@
 # `total` counts requests, or bytes that came back; `failed` the requests that did not get an answer, or the connections
 # that broke; `names` the answers, or connections, by the server's name. A connection that breaks is not opened again.
 #
-# When each worker has had an answer, or none, it makes the empty file that LOAD_GOING names.
+# When there were as many answers or failures as there are workers, it makes the empty file that LOAD_GOING names.
 #
 # Nothing but what Debian's python3-minimal has.
 import os

@@ -133,6 +133,22 @@ TEST_CASE("A virtual server that is not there reads as nothing") {
   CHECK(read[0].settings.key == kDns);
 }
 
+TEST_CASE("Destinations are read without their virtual server, and none of one that is not there") {
+  enter_own_namespace();
+  auto client = IpvsClient::open().value();
+  const ServerOp ops[] = {service(ServerCommand::kNewService, kDns),
+                          destination(ServerCommand::kNewDest, kDns, "10.244.0.7", 53)};
+  REQUIRE(client.change_servers(ops) == std::vector<int>{0, 0});
+  const ServerKey keys[] = {kWeb6, kDns};
+  const auto read = client.read_destinations(keys).value();
+  REQUIRE(read.size() == 2);
+  CHECK(read[0].settings.key == kWeb6);
+  CHECK(read[0].destinations.empty());
+  CHECK(read[1].settings.key == kDns);
+  REQUIRE(read[1].destinations.size() == 1);
+  CHECK(read[1].destinations[0].destination.endpoint.port == 53);
+}
+
 TEST_CASE("Timeouts are set, and the version is known") {
   enter_own_namespace();
   auto client = IpvsClient::open().value();
