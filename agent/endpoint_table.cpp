@@ -165,7 +165,10 @@ EndpointTable::PodRecord EndpointTable::record_of(k8s::Pod& pod) {
 
 void EndpointTable::upsert_pod(k8s::Pod pod) {
   PodRecord next = record_of(pod);
-  auto [place, added] = pods_.try_emplace(pod.meta.key);
+  // A list comes in the order of the keys: each next one belongs at the end.
+  const std::size_t known = pods_.size();
+  const auto place = pods_.try_emplace(pods_.end(), pod.meta.key);
+  const bool added = pods_.size() != known;
   if (added) place->second = std::make_unique<PodRecord>();
   PodRecord& record = *place->second;
   if (!added && record.same_endpoint_as(next)) {

@@ -12,6 +12,11 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(libnl REQUIRED IMPORTED_TARGET
   libnl-3.0>=3.7 libnl-genl-3.0)
 
+# Header-only, and packaged without a file for CMake.
+find_path(PROTOZERO_INCLUDE protozero/version.hpp REQUIRED)
+add_library(protozero INTERFACE)
+target_include_directories(protozero SYSTEM INTERFACE ${PROTOZERO_INCLUDE})
+
 # Asio and Beast compiled once, instead of in every file that uses them.
 add_library(beast STATIC cmake/beast.cpp)
 target_compile_definitions(beast PUBLIC

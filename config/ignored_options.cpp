@@ -15,7 +15,8 @@ constexpr std::string_view kConntrack =
 constexpr std::string_view kLocal = "local traffic is told by --cluster-cidr alone";
 constexpr std::string_view kLogging = "logs go to standard error: see --log-format and --v";
 constexpr std::string_view kOtherMode = "it belongs to another proxy mode";
-constexpr std::string_view kApiClient = "the client has no rate limit and asks for JSON";
+constexpr std::string_view kApiClient =
+    "the client has no rate limit and asks for protobuf where it is served";
 constexpr std::string_view kNoResync =
     "there is no periodic resync: a change is programmed when it comes";
 

@@ -45,11 +45,12 @@ struct Call {
   std::string path;
   std::string json;
   bool gzip = false;
+  bool protobuf = false;
   milliseconds head{0};
   milliseconds idle{0};
   milliseconds total{0};
   OnChunk on_chunk;
-  std::function<void()> on_head;
+  std::function<void(MediaType)> on_head;
   std::function<milliseconds()> idle_now;
 };
 
@@ -208,13 +209,15 @@ http::request<http::string_body> ApiConnection::Impl::request_for(const Call& ca
   request.set(http::field::host,
               (v6 ? "[" + access.host + "]" : access.host) + ":" + std::to_string(access.port));
   request.set(http::field::user_agent, client.options.user_agent);
-  request.set(http::field::accept, "application/json");
+  request.set(http::field::accept, call.protobuf
+                                       ? std::string(kProtobufType) + ", " + std::string(kJsonType)
+                                       : std::string(kJsonType));
   if (call.gzip) request.set(http::field::accept_encoding, "gzip");
   if (!identity.token.empty()) {
     request.set(http::field::authorization, "Bearer " + identity.token);
   }
   if (call.verb != http::verb::get) {
-    request.set(http::field::content_type, "application/json");
+    request.set(http::field::content_type, kJsonType);
     request.body() = call.json;
     request.prepare_payload();
   }
@@ -309,6 +312,7 @@ asio::awaitable<Response> ApiConnection::Impl::exchange(Stream& stream,
   }
   response.status = parser.get().result_int();
   response.reason = std::string(parser.get().reason());
+  response.type = media_type(parser.get()[http::field::content_type]);
   response.retry_after = retry_after(parser.get()[http::field::retry_after]);
   response.end = Response::End::kComplete;
   co_await read_body(stream, tcp, call, parser, response);
@@ -341,13 +345,16 @@ asio::awaitable<void> ApiConnection::Impl::read_body(Stream& stream, std::shared
                                                      Response& response) {
   const std::string doing = "reading from " + client.access.url();
   ResponseBody receiver(response, call.on_chunk, doing);
-  const bool readable = receiver.open(parser.get()[http::field::content_encoding], call.gzip);
+  const auto checksum =
+      client.access.tls ? GzipStream::Checksum::kIgnore : GzipStream::Checksum::kVerify;
+  const bool readable =
+      receiver.open(parser.get()[http::field::content_encoding], call.gzip, checksum);
   if (!readable) co_return;
   const Token token = closes_when_cancelled(tcp, kAwait);
   const auto last = call.total.count() > 0 ? Clock::now() + call.total : Clock::time_point::max();
   ReadDeadline deadline(tcp);
   parser.eager(true);  // as far as what is there goes
-  if (receiver.wanted() && call.on_head) call.on_head();
+  if (receiver.wanted() && call.on_head) call.on_head(response.type);
   while (!parser.is_done()) {
     error_code error = http::error::need_more;
     if (buffer.size() > 0) {
@@ -417,6 +424,7 @@ asio::awaitable<Response> ApiConnection::get(GetRequest request, OnChunk on_chun
                   .path = std::move(request.path),
                   .json = {},
                   .gzip = request.gzip,
+                  .protobuf = request.protobuf,
                   .head = request.head,
                   .idle = request.idle,
                   .total = request.total,
@@ -431,6 +439,7 @@ asio::awaitable<Response> ApiConnection::post(std::string path, std::string json
                   .path = std::move(path),
                   .json = std::move(json),
                   .gzip = false,
+                  .protobuf = false,
                   .head = milliseconds(30'000),
                   .idle = milliseconds(30'000),
                   .total = milliseconds(60'000),

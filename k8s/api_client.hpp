@@ -28,6 +28,7 @@
 #include <vector>
 
 #include "k8s/kubeconfig.hpp"
+#include "k8s/media_type.hpp"
 #include "k8s/types.hpp"
 
 namespace k8s {
@@ -48,6 +49,7 @@ struct Response {
   std::string what;     // the same in words: "connect to 10.0.0.1:6443: Connection refused"
   unsigned status = 0;  // 0: no head arrived
   std::string reason;   // of the status line
+  MediaType type = MediaType::kJson;  // of the body
   std::optional<std::chrono::seconds> retry_after;
   std::string body;  // of any status but 2xx, at most 64 KiB of it: a metav1.Status as a rule
 
@@ -65,11 +67,14 @@ struct GetRequest {
   // Accept a body compressed with gzip, and inflate it. Not for a watch: its events would lie in
   // the server's compressor until there are enough of them.
   bool gzip = false;
+  // Accept a body in protobuf before one in JSON; the answer says which it is.
+  bool protobuf = false;
   std::chrono::milliseconds head{60'000};  // from sending the request to the response's head
   std::chrono::milliseconds idle{30'000};  // between two pieces of the body; 0: no limit
   std::chrono::milliseconds total{0};      // for the whole body; 0: no limit
-  // Where set: told of a 2xx head; and asked before each wait for the body, in place of `idle`.
-  std::function<void()> on_head = {};
+  // Where set: told of a 2xx head, before the body; and asked before each wait for the body, in
+  // place of `idle`.
+  std::function<void(MediaType)> on_head = {};
   std::function<std::chrono::milliseconds()> idle_now = {};
 };
 

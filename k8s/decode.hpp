@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From Kubernetes JSON to the types of k8s/types.hpp, in one streaming pass (Boost.JSON
-// basic_parser): fields we do not use are skipped as they arrive, a list is never held as a
-// document, and input may be cut at any byte.
+// From Kubernetes JSON or protobuf to the types of k8s/types.hpp, in one streaming pass: fields we
+// do not use are skipped as they arrive, a list is never held as a document, and input may be cut
+// at any byte. Both encodings are read by the same tables and judged by the same rules
+// (k8s/adr-json.md, k8s/adr-protobuf.md).
 //
 // Of an object's labels, Pods keep all, Services, Nodes and EndpointSlices those the agent reads.
 // The uid of an EndpointSlice is not kept.
 //
 // Limits: depth 64, 64 KiB for a string that is kept, 16,384 elements in a list that is kept,
-// 1,000,000 items in a list response; what is skipped is not stored and has no limit of its own.
+// 1,000,000 items in a list response; what is skipped is not stored and has no limit of its own. An
+// item of a protobuf list is held until it is whole: at most 16 MiB.
 //
 // Threading: none. A callback must not destroy or feed the decoder that calls it.
 //
 // Errors: an object with an impossible field is refused as a whole, by a DecodeFault that names the
-// object and the field; the rest of the list or stream goes on. Broken JSON ends the stream.
+// object and the field; the rest of the list or stream goes on. Broken JSON or protobuf ends the
+// stream.
 // Source of the defaults: k8s.io/api core/v1 and discovery/v1 field documentation.
 #pragma once
 
@@ -24,6 +27,7 @@
 #include <string>
 #include <string_view>
 
+#include "k8s/media_type.hpp"
 #include "k8s/types.hpp"
 
 namespace k8s {
@@ -31,7 +35,7 @@ namespace k8s {
 // Why an object (or a stream) could not be taken.
 struct DecodeFault {
   std::string object;  // "Service default/web", "Service" without a name, or "" for a broken stream
-  std::string field;   // "spec.ports[1].port", or "" for broken JSON
+  std::string field;   // "spec.ports[1].port", or "" for a broken stream
   std::string reason;  // "70000 is not a port number (1-65535)"
   std::string text() const;
 };
@@ -70,11 +74,11 @@ class ListDecoder {
     // That item was skipped; its key is set as far as it was read.
     std::function<void(const Meta&, const DecodeFault&)> on_fault;
   };
-  explicit ListDecoder(Events events);
+  explicit ListDecoder(Events events, MediaType type = MediaType::kJson);
   ~ListDecoder();
   ListDecoder(ListDecoder&&) noexcept;
 
-  // Takes the next piece; false when the text is not JSON or passes a limit (see fault()).
+  // Takes the next piece; false when it is not of that type or passes a limit (see fault()).
   [[nodiscard]] bool feed(std::string_view bytes);
   // Ends the input; false when it ended inside the document.
   [[nodiscard]] bool finish();
@@ -91,7 +95,8 @@ class ListDecoder {
 
 enum class WatchVerb : std::uint8_t { kAdded, kModified, kDeleted, kBookmark };
 
-// A watch response: JSON documents one after another, cut anywhere.
+// A watch response: JSON documents one after another, or protobuf messages each with its length
+// before it; cut anywhere.
 template <typename T>
 class WatchDecoder {
  public:
@@ -105,12 +110,15 @@ class WatchDecoder {
     std::function<void(WatchVerb, const Meta&, const DecodeFault&)> on_fault;
   };
   // max_event_bytes: a longer event ends the stream (client-go's limit is 16 MiB).
-  explicit WatchDecoder(Events events, std::size_t max_event_bytes = 16u << 20);
+  explicit WatchDecoder(Events events, std::size_t max_event_bytes = 16u << 20,
+                        MediaType type = MediaType::kJson);
   ~WatchDecoder();
   WatchDecoder(WatchDecoder&&) noexcept;
 
   [[nodiscard]] bool feed(std::string_view bytes);
   const DecodeFault& fault() const;
+  // Whether the fault is an event longer than max_event_bytes.
+  bool is_too_long() const;
 
  private:
   struct Impl;

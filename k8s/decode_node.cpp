@@ -9,11 +9,11 @@
 namespace k8s {
 namespace {
 
-using json::Field;
-using json::Place;
-using json::Scalar;
-using json::Schema;
-using json::Shape;
+using doc::Field;
+using doc::Place;
+using doc::Scalar;
+using doc::Schema;
+using doc::Shape;
 
 enum NodePlace : Place {
   kSpec = kFirstOwn,
@@ -28,15 +28,15 @@ enum NodePlace : Place {
 };
 
 constexpr auto kFields = object_fields(std::array{
-    Field{json::kRoot, "spec", Shape::kObject, kSpec},
-    Field{kSpec, "podCIDR", Shape::kString, kPodCidr},
-    Field{kSpec, "podCIDRs", Shape::kStrings, kPodCidrs},
-    Field{kSpec, "taints", Shape::kObjects, kTaint},
-    Field{kTaint, "key", Shape::kString, kTaintKey},
-    Field{json::kRoot, "status", Shape::kObject, kStatus},
-    Field{kStatus, "addresses", Shape::kObjects, kAddress},
-    Field{kAddress, "type", Shape::kString, kAddressType},
-    Field{kAddress, "address", Shape::kString, kAddressText},
+    Field{doc::kRoot, {"spec", 2}, Shape::kObject, kSpec},
+    Field{kSpec, {"podCIDR", 1}, Shape::kString, kPodCidr},
+    Field{kSpec, {"podCIDRs", 7}, Shape::kStrings, kPodCidrs},
+    Field{kSpec, {"taints", 5}, Shape::kObjects, kTaint},
+    Field{kTaint, {"key", 1}, Shape::kString, kTaintKey},
+    Field{doc::kRoot, {"status", 3}, Shape::kObject, kStatus},
+    Field{kStatus, {"addresses", 5}, Shape::kObjects, kAddress},
+    Field{kAddress, {"type", 1}, Shape::kString, kAddressType},
+    Field{kAddress, {"address", 2}, Shape::kString, kAddressText},
 });
 constexpr Schema kSchema(kFields);
 

@@ -12,11 +12,11 @@
 namespace k8s {
 namespace {
 
-using json::Field;
-using json::Place;
-using json::Scalar;
-using json::Schema;
-using json::Shape;
+using doc::Field;
+using doc::Place;
+using doc::Scalar;
+using doc::Schema;
+using doc::Shape;
 
 enum PodPlace : Place {
   kSpec = kFirstOwn,
@@ -41,26 +41,26 @@ enum PodPlace : Place {
 };
 
 constexpr auto kFields = object_fields(std::array{
-    Field{json::kRoot, "spec", Shape::kObject, kSpec},
-    Field{kSpec, "nodeName", Shape::kString, kNodeName},
-    Field{kSpec, "hostNetwork", Shape::kBoolean, kHostNetwork},
-    Field{kSpec, "containers", Shape::kObjects, kContainer},
-    Field{kContainer, "ports", Shape::kObjects, kPort},
-    Field{kSpec, "initContainers", Shape::kObjects, kInitContainer},
-    Field{kInitContainer, "restartPolicy", Shape::kString, kRestartPolicy},
-    Field{kInitContainer, "ports", Shape::kObjects, kPort},
-    Field{kPort, "name", Shape::kString, kPortName},
-    Field{kPort, "protocol", Shape::kString, kPortProtocol},
-    Field{kPort, "containerPort", Shape::kInteger, kPortNumber},
-    Field{json::kRoot, "status", Shape::kObject, kStatus},
-    Field{kStatus, "phase", Shape::kString, kPhase},
-    Field{kStatus, "podIP", Shape::kString, kPodIp},
-    Field{kStatus, "podIPs", Shape::kObjects, kPodIps},
-    Field{kPodIps, "ip", Shape::kString, kPodIpsIp},
-    Field{kStatus, "conditions", Shape::kObjects, kCondition},
-    Field{kCondition, "type", Shape::kString, kConditionType},
-    Field{kCondition, "status", Shape::kString, kConditionStatus},
-    Field{kCondition, "lastTransitionTime", Shape::kString, kConditionTime},
+    Field{doc::kRoot, {"spec", 2}, Shape::kObject, kSpec},
+    Field{kSpec, {"nodeName", 10}, Shape::kString, kNodeName},
+    Field{kSpec, {"hostNetwork", 11}, Shape::kBoolean, kHostNetwork},
+    Field{kSpec, {"containers", 2}, Shape::kObjects, kContainer},
+    Field{kContainer, {"ports", 6}, Shape::kObjects, kPort},
+    Field{kSpec, {"initContainers", 20}, Shape::kObjects, kInitContainer},
+    Field{kInitContainer, {"restartPolicy", 24}, Shape::kString, kRestartPolicy},
+    Field{kInitContainer, {"ports", 6}, Shape::kObjects, kPort},
+    Field{kPort, {"name", 1}, Shape::kString, kPortName},
+    Field{kPort, {"protocol", 4}, Shape::kString, kPortProtocol},
+    Field{kPort, {"containerPort", 3}, Shape::kInteger, kPortNumber},
+    Field{doc::kRoot, {"status", 3}, Shape::kObject, kStatus},
+    Field{kStatus, {"phase", 1}, Shape::kString, kPhase},
+    Field{kStatus, {"podIP", 6}, Shape::kString, kPodIp},
+    Field{kStatus, {"podIPs", 12}, Shape::kObjects, kPodIps},
+    Field{kPodIps, {"ip", 1}, Shape::kString, kPodIpsIp},
+    Field{kStatus, {"conditions", 2}, Shape::kObjects, kCondition},
+    Field{kCondition, {"type", 1}, Shape::kString, kConditionType},
+    Field{kCondition, {"status", 2}, Shape::kString, kConditionStatus},
+    Field{kCondition, {"lastTransitionTime", 4}, Shape::kTime, kConditionTime},
 });
 constexpr Schema kSchema(kFields);
 
@@ -102,7 +102,7 @@ class PodReader final : public ObjectReader<Pod> {
         return;
       case kCondition:
         is_ready_condition_ = condition_is_true_ = false;
-        condition_time_.clear();
+        condition_time_ = 0;
         return;
       default:
         return;
@@ -164,7 +164,7 @@ class PodReader final : public ObjectReader<Pod> {
         condition_is_true_ = value.text == "True";
         return;
       case kConditionTime:
-        condition_time_ = value.text;
+        take_condition_time(value);
         return;
       default:
         return;
@@ -179,10 +179,14 @@ class PodReader final : public ObjectReader<Pod> {
 
   // A time that is none is no reason to go without the Pod: it only says when a weight began to
   // grow.
+  void take_condition_time(const Scalar& value) {
+    const auto time = time_of(value);
+    condition_time_ = time ? *time : 0;
+  }
+
   void close_ready_condition() {
     object.ready = condition_is_true_;
-    const auto since = parse_time(condition_time_);
-    object.ready_since = since ? *since : 0;
+    object.ready_since = condition_time_;
   }
 
   void close_port() {
@@ -220,7 +224,7 @@ class PodReader final : public ObjectReader<Pod> {
   bool pod_ip_is_set_ = false;
   bool is_ready_condition_ = false;
   bool condition_is_true_ = false;
-  std::string condition_time_;
+  UnixSeconds condition_time_ = 0;
 };
 
 }  // namespace

@@ -12,11 +12,11 @@
 namespace k8s {
 namespace {
 
-using json::Field;
-using json::Place;
-using json::Scalar;
-using json::Schema;
-using json::Shape;
+using doc::Field;
+using doc::Place;
+using doc::Scalar;
+using doc::Schema;
+using doc::Shape;
 
 enum ServicePlace : Place {
   kSpec = kFirstOwn,
@@ -49,33 +49,33 @@ enum ServicePlace : Place {
 };
 
 constexpr auto kFields = object_fields(std::array{
-    Field{json::kRoot, "spec", Shape::kObject, kSpec},
-    Field{kSpec, "type", Shape::kString, kType},
-    Field{kSpec, "clusterIP", Shape::kString, kClusterIp},
-    Field{kSpec, "clusterIPs", Shape::kStrings, kClusterIps},
-    Field{kSpec, "externalIPs", Shape::kStrings, kExternalIps},
-    Field{kSpec, "selector", Shape::kMap, kSelector},
-    Field{kSpec, "sessionAffinity", Shape::kString, kSessionAffinity},
-    Field{kSpec, "sessionAffinityConfig", Shape::kObject, kAffinityConfig},
-    Field{kAffinityConfig, "clientIP", Shape::kObject, kClientIp},
-    Field{kClientIp, "timeoutSeconds", Shape::kInteger, kTimeoutSeconds},
-    Field{kSpec, "internalTrafficPolicy", Shape::kString, kInternalPolicy},
-    Field{kSpec, "externalTrafficPolicy", Shape::kString, kExternalPolicy},
-    Field{kSpec, "loadBalancerSourceRanges", Shape::kStrings, kSourceRanges},
-    Field{kSpec, "healthCheckNodePort", Shape::kInteger, kHealthCheckNodePort},
-    Field{kSpec, "publishNotReadyAddresses", Shape::kBoolean, kPublishNotReady},
-    Field{kSpec, "trafficDistribution", Shape::kString, kDistribution},
-    Field{kSpec, "ports", Shape::kObjects, kPort},
-    Field{kPort, "name", Shape::kString, kPortName},
-    Field{kPort, "protocol", Shape::kString, kPortProtocol},
-    Field{kPort, "port", Shape::kInteger, kPortNumber},
-    Field{kPort, "nodePort", Shape::kInteger, kPortNodePort},
-    Field{kPort, "targetPort", Shape::kIntOrString, kPortTarget},
-    Field{json::kRoot, "status", Shape::kObject, kStatus},
-    Field{kStatus, "loadBalancer", Shape::kObject, kLoadBalancer},
-    Field{kLoadBalancer, "ingress", Shape::kObjects, kIngress},
-    Field{kIngress, "ip", Shape::kString, kIngressIp},
-    Field{kIngress, "ipMode", Shape::kString, kIngressMode},
+    Field{doc::kRoot, {"spec", 2}, Shape::kObject, kSpec},
+    Field{kSpec, {"type", 4}, Shape::kString, kType},
+    Field{kSpec, {"clusterIP", 3}, Shape::kString, kClusterIp},
+    Field{kSpec, {"clusterIPs", 18}, Shape::kStrings, kClusterIps},
+    Field{kSpec, {"externalIPs", 5}, Shape::kStrings, kExternalIps},
+    Field{kSpec, {"selector", 2}, Shape::kMap, kSelector},
+    Field{kSpec, {"sessionAffinity", 7}, Shape::kString, kSessionAffinity},
+    Field{kSpec, {"sessionAffinityConfig", 14}, Shape::kObject, kAffinityConfig},
+    Field{kAffinityConfig, {"clientIP", 1}, Shape::kObject, kClientIp},
+    Field{kClientIp, {"timeoutSeconds", 1}, Shape::kInteger, kTimeoutSeconds},
+    Field{kSpec, {"internalTrafficPolicy", 22}, Shape::kString, kInternalPolicy},
+    Field{kSpec, {"externalTrafficPolicy", 11}, Shape::kString, kExternalPolicy},
+    Field{kSpec, {"loadBalancerSourceRanges", 9}, Shape::kStrings, kSourceRanges},
+    Field{kSpec, {"healthCheckNodePort", 12}, Shape::kInteger, kHealthCheckNodePort},
+    Field{kSpec, {"publishNotReadyAddresses", 13}, Shape::kBoolean, kPublishNotReady},
+    Field{kSpec, {"trafficDistribution", 23}, Shape::kString, kDistribution},
+    Field{kSpec, {"ports", 1}, Shape::kObjects, kPort},
+    Field{kPort, {"name", 1}, Shape::kString, kPortName},
+    Field{kPort, {"protocol", 2}, Shape::kString, kPortProtocol},
+    Field{kPort, {"port", 3}, Shape::kInteger, kPortNumber},
+    Field{kPort, {"nodePort", 5}, Shape::kInteger, kPortNodePort},
+    Field{kPort, {"targetPort", 4}, Shape::kIntOrString, kPortTarget},
+    Field{doc::kRoot, {"status", 3}, Shape::kObject, kStatus},
+    Field{kStatus, {"loadBalancer", 1}, Shape::kObject, kLoadBalancer},
+    Field{kLoadBalancer, {"ingress", 1}, Shape::kObjects, kIngress},
+    Field{kIngress, {"ip", 1}, Shape::kString, kIngressIp},
+    Field{kIngress, {"ipMode", 3}, Shape::kString, kIngressMode},
 });
 constexpr Schema kSchema(kFields);
 

@@ -12,11 +12,11 @@
 namespace k8s {
 namespace {
 
-using json::Field;
-using json::Place;
-using json::Scalar;
-using json::Schema;
-using json::Shape;
+using doc::Field;
+using doc::Place;
+using doc::Scalar;
+using doc::Schema;
+using doc::Shape;
 
 enum SlicePlace : Place {
   kAddressType = kFirstOwn,
@@ -44,28 +44,28 @@ enum SlicePlace : Place {
 };
 
 constexpr auto kFields = object_fields(std::array{
-    Field{json::kRoot, "addressType", Shape::kString, kAddressType},
-    Field{json::kRoot, "endpoints", Shape::kObjects, kEndpoint},
-    Field{kEndpoint, "addresses", Shape::kStrings, kAddresses},
-    Field{kEndpoint, "conditions", Shape::kObject, kConditions},
-    Field{kConditions, "ready", Shape::kBoolean, kReady},
-    Field{kConditions, "serving", Shape::kBoolean, kServing},
-    Field{kConditions, "terminating", Shape::kBoolean, kTerminating},
-    Field{kEndpoint, "nodeName", Shape::kString, kNodeName},
-    Field{kEndpoint, "zone", Shape::kString, kZone},
-    Field{kEndpoint, "topology", Shape::kMap, kTopology},
-    Field{kEndpoint, "targetRef", Shape::kObject, kTargetRef},
-    Field{kTargetRef, "kind", Shape::kString, kTargetKind},
-    Field{kTargetRef, "name", Shape::kString, kTargetName},
-    Field{kEndpoint, "hints", Shape::kObject, kHints},
-    Field{kHints, "forZones", Shape::kObjects, kZoneHint},
-    Field{kZoneHint, "name", Shape::kString, kZoneHintName},
-    Field{kHints, "forNodes", Shape::kObjects, kNodeHint},
-    Field{kNodeHint, "name", Shape::kString, kNodeHintName},
-    Field{json::kRoot, "ports", Shape::kObjects, kPort},
-    Field{kPort, "name", Shape::kString, kPortName},
-    Field{kPort, "protocol", Shape::kString, kPortProtocol},
-    Field{kPort, "port", Shape::kInteger, kPortNumber},
+    Field{doc::kRoot, {"addressType", 4}, Shape::kString, kAddressType},
+    Field{doc::kRoot, {"endpoints", 2}, Shape::kObjects, kEndpoint},
+    Field{kEndpoint, {"addresses", 1}, Shape::kStrings, kAddresses},
+    Field{kEndpoint, {"conditions", 2}, Shape::kObject, kConditions},
+    Field{kConditions, {"ready", 1}, Shape::kBoolean, kReady},
+    Field{kConditions, {"serving", 2}, Shape::kBoolean, kServing},
+    Field{kConditions, {"terminating", 3}, Shape::kBoolean, kTerminating},
+    Field{kEndpoint, {"nodeName", 6}, Shape::kString, kNodeName},
+    Field{kEndpoint, {"zone", 7}, Shape::kString, kZone},
+    Field{kEndpoint, {"topology"}, Shape::kMap, kTopology},
+    Field{kEndpoint, {"targetRef", 4}, Shape::kObject, kTargetRef},
+    Field{kTargetRef, {"kind", 1}, Shape::kString, kTargetKind},
+    Field{kTargetRef, {"name", 3}, Shape::kString, kTargetName},
+    Field{kEndpoint, {"hints", 8}, Shape::kObject, kHints},
+    Field{kHints, {"forZones", 1}, Shape::kObjects, kZoneHint},
+    Field{kZoneHint, {"name", 1}, Shape::kString, kZoneHintName},
+    Field{kHints, {"forNodes", 2}, Shape::kObjects, kNodeHint},
+    Field{kNodeHint, {"name", 1}, Shape::kString, kNodeHintName},
+    Field{doc::kRoot, {"ports", 3}, Shape::kObjects, kPort},
+    Field{kPort, {"name", 1}, Shape::kString, kPortName},
+    Field{kPort, {"protocol", 2}, Shape::kString, kPortProtocol},
+    Field{kPort, {"port", 3}, Shape::kInteger, kPortNumber},
 });
 constexpr Schema kSchema(kFields);
 

@@ -20,9 +20,11 @@ void GzipStream::End::operator()(z_stream_s* stream) const {
   delete stream;
 }
 
-GzipStream::GzipStream() : out_(std::make_unique_for_overwrite<char[]>(kMaxPiece)) {
+GzipStream::GzipStream(Checksum checksum)
+    : out_(std::make_unique_for_overwrite<char[]>(kMaxPiece)) {
   auto stream = std::make_unique<z_stream>();
   if (::inflateInit2(stream.get(), kGzipWindow) != Z_OK) throw std::bad_alloc();
+  if (checksum == Checksum::kIgnore) ::inflateValidate(stream.get(), 0);
   stream_.reset(stream.release());
 }
 

@@ -3,7 +3,8 @@
 // Inflates gzip data as it arrives: fed with pieces (of less than 4 GiB), hands out pieces of at
 // most kMaxPiece bytes. Pure; zlib does the work (k8s/adr-zlib.md).
 //
-// One member (RFC 1952), its checksum and length checked at its end. Members behind it are allowed
+// One member (RFC 1952), its checksum and length checked at its end, unless TLS has seen to it that
+// nothing was changed on the way. Members behind it are allowed
 // by the RFC, sent by no API server, and a fault here.
 //
 // Invariants: what was handed out is what the data says up to there, however it was cut. Memory is
@@ -32,7 +33,9 @@ class GzipStream {
     kFault,
   };
 
-  GzipStream();
+  enum class Checksum : std::uint8_t { kVerify, kIgnore };
+
+  explicit GzipStream(Checksum checksum = Checksum::kVerify);
   ~GzipStream();
   GzipStream(const GzipStream&) = delete;
   GzipStream& operator=(const GzipStream&) = delete;

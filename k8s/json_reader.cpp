@@ -4,9 +4,9 @@
 #include <boost/json/basic_parser_impl.hpp>
 #include <boost/system/error_code.hpp>
 
-#include "k8s/json_path.hpp"
+#include "k8s/document_path.hpp"
 
-namespace k8s::json {
+namespace k8s::doc {
 namespace {
 
 using ErrorCode = boost::system::error_code;
@@ -150,14 +150,14 @@ boost::json::parse_options options() {
 
 }  // namespace
 
-struct Parser::Engine : boost::json::basic_parser<Handler> {
+struct JsonParser::Engine : boost::json::basic_parser<Handler> {
   explicit Engine(Visitor& root) : basic_parser(options(), root) {}
 };
 
-Parser::Parser(Visitor& root) : engine_(std::make_unique<Engine>(root)), root_(root) {}
-Parser::~Parser() = default;
+JsonParser::JsonParser(Visitor& root) : engine_(std::make_unique<Engine>(root)), root_(root) {}
+JsonParser::~JsonParser() = default;
 
-std::size_t Parser::write(std::string_view bytes) {
+std::size_t JsonParser::write(std::string_view bytes) {
   if (failed() || done() || bytes.empty()) return 0;
   ErrorCode ec;
   const std::size_t taken = engine_->write_some(true, bytes.data(), bytes.size(), ec);
@@ -171,13 +171,13 @@ std::size_t Parser::write(std::string_view bytes) {
   return taken;
 }
 
-bool Parser::done() const { return engine_->done(); }
+bool JsonParser::done() const { return engine_->done(); }
 
-void Parser::reset() {
+void JsonParser::reset() {
   engine_->reset();
   engine_->handler().reset();
   bytes_ = 0;
   refusal_ = {};
 }
 
-}  // namespace k8s::json
+}  // namespace k8s::doc

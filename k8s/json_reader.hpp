@@ -1,165 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads the parts of a JSON document that a table names, as the bytes stream by (private to k8s/).
-//
-// A Schema is the path automaton: each row says which key at which place leads where, and what
-// shape belongs there. A Visitor receives what was found at its places; everything else costs one
-// counter in the parser's callback and is never copied. The row also checks the shape, so a visitor
-// never sees a string where a number belongs: that is refused, with the path, before it gets there.
-//
-// JSON null is the same as an absent field, as in Go. A key given twice is refused.
-//
-// Limits: depth 64; kept strings 64 KiB; 16,384 elements in an array or map; 1,000,000 in an array
-// of children (the items of a list).
+// Reads JSON by the tables of k8s/document.hpp, as the bytes stream by (private to k8s/).
 #pragma once
 
-#include <algorithm>
-#include <array>
 #include <cstddef>
-#include <cstdint>
 #include <memory>
-#include <span>
-#include <stdexcept>
-#include <string>
 #include <string_view>
 
-namespace k8s::json {
+#include "k8s/document.hpp"
 
-inline constexpr std::size_t kMaxDepth = 64;
-inline constexpr std::size_t kMaxKeyBytes = 512;
-inline constexpr std::size_t kMaxStringBytes = 64u << 10;
-inline constexpr std::size_t kMaxElements = 16u << 10;
-inline constexpr std::size_t kMaxChildren = 1'000'000;
-
-// A node of the automaton, numbered by the schema's author. 0 is the document (or the child)
-// itself.
-using Place = std::uint8_t;
-inline constexpr Place kRoot = 0;
-inline constexpr std::size_t kMaxPlaces = 64;
-
-enum class Shape : std::uint8_t {
-  kObject,
-  kObjects,  // an array of objects: `to` is the place of each element
-  kString,
-  kStrings,  // an array of strings
-  kInteger,
-  kBoolean,
-  kIntOrString,
-  kMap,       // an object whose keys are data and whose values are strings
-  kChild,     // an object that another visitor reads: Visitor::child()
-  kChildren,  // an array of those
-};
-
-struct Field {
-  Place at = kRoot;
-  std::string_view key;
-  Shape shape = Shape::kString;
-  Place to = kRoot;
-};
-
-// The rows of one kind of document, grouped by place so that a key is compared only with the few
-// that can stand where it does. Built at compile time; a table that breaks the limits does not
-// compile.
-class Schema {
- public:
-  template <std::size_t N>
-  explicit constexpr Schema(const std::array<Field, N>& sorted) : rows_(sorted) {
-    for (std::size_t i = 0; i < N; ++i) {
-      if (sorted[i].at >= kMaxPlaces || (i > 0 && sorted[i].at < sorted[i - 1].at)) {
-        throw std::logic_error("rows must be sorted by place");
-      }
-      ++first_[sorted[i].at + 1];
-    }
-    for (std::size_t p = 0; p < kMaxPlaces; ++p) {
-      if (first_[p + 1] > 32) throw std::logic_error("a place has at most 32 fields");
-      first_[p + 1] = static_cast<std::uint8_t>(first_[p + 1] + first_[p]);
-    }
-  }
-  std::span<const Field> at(Place place) const {
-    return rows_.subspan(first_[place],
-                         static_cast<std::size_t>(first_[place + 1] - first_[place]));
-  }
-
- private:
-  std::span<const Field> rows_;
-  std::array<std::uint8_t, kMaxPlaces + 1> first_{};
-};
-
-// Joins two tables and sorts the rows by place, as Schema wants them.
-template <std::size_t N, std::size_t M>
-constexpr std::array<Field, N + M> join(const std::array<Field, N>& a,
-                                        const std::array<Field, M>& b) {
-  std::array<Field, N + M> rows{};
-  std::copy(a.begin(), a.end(), rows.begin());
-  std::copy(b.begin(), b.end(), rows.begin() + N);
-  std::sort(rows.begin(), rows.end(), [](const Field& x, const Field& y) { return x.at < y.at; });
-  return rows;
-}
-
-// A string, integer or boolean value, of the shape its row asks for.
-struct Scalar {
-  std::string_view text{};  // valid during the call only
-  std::int64_t integer = 0;
-  bool boolean = false;
-  bool is_text = false;  // tells the two apart for kIntOrString
-};
-
-// Why a visitor's document was refused; empty `reason`: it was not.
-struct Refusal {
-  std::string field;  // "spec.ports[1].port"
-  std::string reason;
-};
-
-class PathReader;
-
-// What reads one document, or one child inside another's.
-class Visitor {
- public:
-  Visitor() = default;
-  virtual ~Visitor() = default;
-  Visitor(const Visitor&) = delete;
-  Visitor& operator=(const Visitor&) = delete;
-
-  virtual const Schema& schema() const = 0;
-
-  // The object at `place` (kRoot first, or one element of an array) begins, and is complete.
-  virtual void open(Place) {}
-  virtual void close(Place) {}
-  virtual void scalar(Place, const Scalar&) {}
-  // For kMap: whether the entry with this key is to be kept; if so its value follows.
-  virtual bool wants(Place, std::string_view /*key*/) { return true; }
-  virtual void entry(Place, std::string_view /*key*/, std::string_view /*value*/) {}
-  // For kChild and kChildren: who reads the object that begins at `place`. When it is complete,
-  // close() of the child's root and then close(place) here are called.
-  virtual Visitor* child(Place) { return nullptr; }
-  // True for the frame around objects: what it refuses ends the parsing. An object reader says
-  // false.
-  virtual bool is_frame() const { return false; }
-
-  const Refusal& refusal() const { return refusal_; }
-
- protected:
-  // Refuses the document because of the value being read; `below` is appended to its path
-  // (".port"). The first refusal stands. Reading goes on, so that the object's name is learned in
-  // any key order.
-  void refuse(std::string reason, std::string_view below = {});
-  // The same for a field named from the visitor's root.
-  void refuse_field(std::string field, std::string reason);
-  void clear_refusal() { refusal_ = {}; }
-
- private:
-  friend class PathReader;
-  const PathReader* path_ = nullptr;
-  Refusal refusal_;
-};
+namespace k8s::doc {
 
 // The incremental parser: one document after another into the same root visitor.
-class Parser {
+class JsonParser {
  public:
-  explicit Parser(Visitor& root);
-  ~Parser();
-  Parser(const Parser&) = delete;
-  Parser& operator=(const Parser&) = delete;
+  explicit JsonParser(Visitor& root);
+  ~JsonParser();
+  JsonParser(const JsonParser&) = delete;
+  JsonParser& operator=(const JsonParser&) = delete;
 
   // Takes bytes up to the end of the document (and the white space after it); returns how many it
   // took. Takes fewer than given only when done() or failed().
@@ -180,4 +38,4 @@ class Parser {
   Refusal refusal_;
 };
 
-}  // namespace k8s::json
+}  // namespace k8s::doc

@@ -41,7 +41,7 @@ bool is_known_annotation(std::string_view key) {
          key == "service.kubernetes.io/topology-aware-hints";
 }
 
-bool take_status_field(ApiStatus& status, json::Place place, const json::Scalar& value) {
+bool take_status_field(ApiStatus& status, doc::Place place, const doc::Scalar& value) {
   switch (place) {
     case kStatusCode:
       status.code = clamped(value.integer);
@@ -60,9 +60,13 @@ bool take_status_field(ApiStatus& status, json::Place place, const json::Scalar&
   }
 }
 
-void MetaReader::open(json::Place place) {
+Parsed<UnixSeconds> time_of(const doc::Scalar& value) {
+  return value.is_text ? parse_time(value.text) : Parsed<UnixSeconds>(value.integer);
+}
+
+void MetaReader::open(doc::Place place) {
   if (place >= kFirstOwn) return open_own(place);
-  if (place != json::kRoot) return;
+  if (place != doc::kRoot) return;
   clear_refusal();
   kind_.clear();
   api_version_.clear();
@@ -70,14 +74,14 @@ void MetaReader::open(json::Place place) {
   start();
 }
 
-void MetaReader::close(json::Place place) {
+void MetaReader::close(doc::Place place) {
   if (place >= kFirstOwn) return close_own(place);
-  if (place != json::kRoot) return;
+  if (place != doc::kRoot) return;
   check_identity();
   complete();
 }
 
-void MetaReader::scalar(json::Place place, const json::Scalar& value) {
+void MetaReader::scalar(doc::Place place, const doc::Scalar& value) {
   if (place >= kFirstOwn) return scalar_own(place, value);
   Meta& m = meta();
   switch (place) {
@@ -100,10 +104,10 @@ void MetaReader::scalar(json::Place place, const json::Scalar& value) {
       m.resource_version = value.text;
       return;
     case kCreationTimestamp:
-      accept(parse_time(value.text), m.creation_timestamp);
+      accept(time_of(value), m.creation_timestamp);
       return;
     case kDeletionTimestamp:
-      accept(parse_time(value.text), m.deletion_timestamp);
+      accept(time_of(value), m.deletion_timestamp);
       return;
     case kDeletionGraceSeconds:
       m.deletion_grace_seconds =
@@ -115,13 +119,13 @@ void MetaReader::scalar(json::Place place, const json::Scalar& value) {
   }
 }
 
-bool MetaReader::wants(json::Place place, std::string_view key) {
+bool MetaReader::wants(doc::Place place, std::string_view key) {
   if (place == kLabels) return wants_label(key);
   if (place == kAnnotations) return is_known_annotation(key);
   return wants_own(place, key);
 }
 
-void MetaReader::entry(json::Place place, std::string_view key, std::string_view value) {
+void MetaReader::entry(doc::Place place, std::string_view key, std::string_view value) {
   if (place >= kFirstOwn) return entry_own(place, key, value);
   Labels& map = place == kLabels ? meta().labels : meta().annotations;
   map.insert_or_assign(std::string(key), std::string(value));

@@ -10,12 +10,13 @@
 #include <string_view>
 
 #include "k8s/decode.hpp"
-#include "k8s/json_reader.hpp"
+#include "k8s/document.hpp"
+#include "k8s/values.hpp"
 
 namespace k8s {
 
 // Places of the shared part; a kind numbers its own from kFirstOwn.
-enum CommonPlace : json::Place {
+enum CommonPlace : doc::Place {
   kKind = 1,
   kApiVersion,
   kMetadata,
@@ -39,47 +40,51 @@ enum CommonPlace : json::Place {
 
 // metav1.Status. Its "status" ("Failure") is left out: `status` is an object in every other kind.
 inline constexpr std::array kStatusFields{
-    json::Field{json::kRoot, "code", json::Shape::kInteger, kStatusCode},
-    json::Field{json::kRoot, "reason", json::Shape::kString, kStatusReason},
-    json::Field{json::kRoot, "message", json::Shape::kString, kStatusMessage},
-    json::Field{json::kRoot, "details", json::Shape::kObject, kStatusDetails},
-    json::Field{kStatusDetails, "retryAfterSeconds", json::Shape::kInteger, kRetryAfterSeconds},
+    doc::Field{doc::kRoot, {"code"}, doc::Shape::kInteger, kStatusCode},
+    doc::Field{doc::kRoot, {"reason"}, doc::Shape::kString, kStatusReason},
+    doc::Field{doc::kRoot, {"message"}, doc::Shape::kString, kStatusMessage},
+    doc::Field{doc::kRoot, {"details"}, doc::Shape::kObject, kStatusDetails},
+    doc::Field{kStatusDetails, {"retryAfterSeconds"}, doc::Shape::kInteger, kRetryAfterSeconds},
 };
 
 inline constexpr std::array kObjectFields{
-    json::Field{json::kRoot, "kind", json::Shape::kString, kKind},
-    json::Field{json::kRoot, "apiVersion", json::Shape::kString, kApiVersion},
-    json::Field{json::kRoot, "metadata", json::Shape::kObject, kMetadata},
-    json::Field{kMetadata, "name", json::Shape::kString, kName},
-    json::Field{kMetadata, "namespace", json::Shape::kString, kNamespace},
-    json::Field{kMetadata, "uid", json::Shape::kString, kUid},
-    json::Field{kMetadata, "resourceVersion", json::Shape::kString, kResourceVersion},
-    json::Field{kMetadata, "creationTimestamp", json::Shape::kString, kCreationTimestamp},
-    json::Field{kMetadata, "deletionTimestamp", json::Shape::kString, kDeletionTimestamp},
-    json::Field{kMetadata, "deletionGracePeriodSeconds", json::Shape::kInteger,
-                kDeletionGraceSeconds},
-    json::Field{kMetadata, "labels", json::Shape::kMap, kLabels},
-    json::Field{kMetadata, "annotations", json::Shape::kMap, kAnnotations},
+    doc::Field{doc::kRoot, {"kind"}, doc::Shape::kString, kKind},
+    doc::Field{doc::kRoot, {"apiVersion"}, doc::Shape::kString, kApiVersion},
+    doc::Field{doc::kRoot, {"metadata", 1}, doc::Shape::kObject, kMetadata},
+    doc::Field{kMetadata, {"name", 1}, doc::Shape::kString, kName},
+    doc::Field{kMetadata, {"namespace", 3}, doc::Shape::kString, kNamespace},
+    doc::Field{kMetadata, {"uid", 5}, doc::Shape::kString, kUid},
+    doc::Field{kMetadata, {"resourceVersion", 6}, doc::Shape::kString, kResourceVersion},
+    doc::Field{kMetadata, {"creationTimestamp", 8}, doc::Shape::kTime, kCreationTimestamp},
+    doc::Field{kMetadata, {"deletionTimestamp", 9}, doc::Shape::kTime, kDeletionTimestamp},
+    doc::Field{
+        kMetadata, {"deletionGracePeriodSeconds", 10}, doc::Shape::kInteger, kDeletionGraceSeconds},
+    doc::Field{kMetadata, {"labels", 11}, doc::Shape::kMap, kLabels},
+    doc::Field{kMetadata, {"annotations", 12}, doc::Shape::kMap, kAnnotations},
 };
 
 // The table of a kind: the shared rows and its own.
 template <std::size_t N>
-constexpr auto object_fields(const std::array<json::Field, N>& own) {
-  return json::join(json::join(kObjectFields, kStatusFields), own);
+constexpr auto object_fields(const std::array<doc::Field, N>& own) {
+  return doc::join(doc::join(kObjectFields, kStatusFields), own);
 }
 
 // Takes a scalar at one of the Status places; false when `place` is none of them.
-bool take_status_field(ApiStatus& status, json::Place place, const json::Scalar& value);
+bool take_status_field(ApiStatus& status, doc::Place place, const doc::Scalar& value);
+
+// Seconds since the Unix epoch, of a scalar that a row of shape kTime gave.
+Parsed<UnixSeconds> time_of(const doc::Scalar& value);
 
 // Reads one object: kind, metadata, and through the derived class the rest.
-class MetaReader : public json::Visitor {
+class MetaReader : public doc::Visitor {
  public:
-  void open(json::Place place) final;
-  void close(json::Place place) final;
-  void scalar(json::Place place, const json::Scalar& value) final;
-  bool wants(json::Place place, std::string_view key) final;
-  void entry(json::Place place, std::string_view key, std::string_view value) final;
+  void open(doc::Place place) final;
+  void close(doc::Place place) final;
+  void scalar(doc::Place place, const doc::Scalar& value) final;
+  bool wants(doc::Place place, std::string_view key) final;
+  void entry(doc::Place place, std::string_view key, std::string_view value) final;
 
+  std::string_view expected_kind() const { return expected_kind_; }
   const std::string& kind() const { return kind_; }
   const ApiStatus& status() const { return status_; }
   // Why the object that was just read is refused; `reason` is empty when it is good.
@@ -97,12 +102,12 @@ class MetaReader : public json::Visitor {
   // All of it has been read: defaults and the rules that concern several fields.
   virtual void complete() = 0;
   // The kind's own places.
-  virtual void open_own(json::Place) {}
-  virtual void close_own(json::Place) {}
-  virtual void scalar_own(json::Place, const json::Scalar&) {}
-  virtual void entry_own(json::Place, std::string_view /*key*/, std::string_view /*value*/) {}
+  virtual void open_own(doc::Place) {}
+  virtual void close_own(doc::Place) {}
+  virtual void scalar_own(doc::Place, const doc::Scalar&) {}
+  virtual void entry_own(doc::Place, std::string_view /*key*/, std::string_view /*value*/) {}
   virtual bool wants_label(std::string_view /*key*/) const { return true; }
-  virtual bool wants_own(json::Place, std::string_view /*key*/) const { return true; }
+  virtual bool wants_own(doc::Place, std::string_view /*key*/) const { return true; }
 
   // `parsed` into `to`, or a refusal of the field being read.
   template <typename Result, typename To>

@@ -34,7 +34,7 @@ std::string seconds_text(milliseconds time) {
 ApiStatus read_status(const Response& response) {
   ApiStatus status;
   ListDecoder<Node> decoder(
-      {.on_item = [](Node) {}, .on_fault = [](const Meta&, const DecodeFault&) {}});
+      {.on_item = [](Node) {}, .on_fault = [](const Meta&, const DecodeFault&) {}}, response.type);
   if (decoder.feed(response.body) && decoder.finish() && decoder.status())
     status = *decoder.status();
   // The status line is what the server, or a proxy before it, meant; the body may say anything.
@@ -194,8 +194,11 @@ asio::awaitable<ReflectorCore::Ended> ReflectorCore::list_page(std::string token
   path += "limit=" + (whole ? "0" : std::to_string(options_.page_limit));
   path += selectors();
   if (!token.empty()) path += "&continue=" + percent_encode(token);
-  open_page();
-  GetRequest request{.path = std::move(path), .gzip = true, .idle = options_.list_idle};
+  GetRequest request{.path = std::move(path),
+                     .gzip = true,
+                     .protobuf = takes_protobuf(),
+                     .idle = options_.list_idle,
+                     .on_head = [this](MediaType type) { open_page(type); }};
   OnChunk on_chunk = [this](std::string_view bytes) { return take_list(bytes); };
   const Response response = co_await connection_->get(std::move(request), std::move(on_chunk));
   Ended ended = judge_page(response);
@@ -232,7 +235,6 @@ void ReflectorCore::finish_list(const std::string& resource_version) {
 
 asio::awaitable<ReflectorCore::Ended> ReflectorCore::watch() {
   ++counters_.watches;
-  bytes_since_event_ = 0;
   watch_error_.reset();
   has_bookmarks_ = false;
   const auto spread = options_.watch_longest - options_.watch_shortest;
@@ -243,11 +245,13 @@ asio::awaitable<ReflectorCore::Ended> ReflectorCore::watch() {
       options_.paths[version_] +
       "?watch=true&allowWatchBookmarks=true&resourceVersion=" + percent_encode(resource_version_) +
       "&timeoutSeconds=" + std::to_string(timeout.count()) + selectors();
-  open_watch(options_.max_event_bytes);
   if (!connection_) connection_ = client_.connection();
   const auto begun = options_.now();
-  GetRequest request{.path = std::move(path), .total = total};
-  request.on_head = [this] { watching_ = true; };
+  GetRequest request{.path = std::move(path), .protobuf = takes_protobuf(), .total = total};
+  request.on_head = [this](MediaType type) {
+    watching_ = true;
+    open_watch(options_.max_event_bytes, type);
+  };
   request.idle_now = [this] { return has_bookmarks_ ? options_.watch_idle : milliseconds(0); };
   OnChunk on_chunk = [this](std::string_view bytes) { return take_watch(bytes); };
   const Response response = co_await connection_->get(std::move(request), std::move(on_chunk));
@@ -260,7 +264,6 @@ asio::awaitable<ReflectorCore::Ended> ReflectorCore::watch() {
 bool ReflectorCore::take_watch(std::string_view bytes) {
   saw_contact();
   counters_.bytes += bytes.size();
-  bytes_since_event_ += bytes.size();
   return feed_watch(bytes) && !watch_error_;
 }
 
@@ -269,13 +272,11 @@ void ReflectorCore::saw_event(WatchVerb verb, const std::string& resource_versio
   ++(bookmark ? counters_.bookmarks : counters_.events);
   if (bookmark) has_bookmarks_ = true;
   if (!resource_version.empty()) resource_version_ = resource_version;
-  bytes_since_event_ = 0;
   stuck_ = 0;
 }
 
 void ReflectorCore::saw_bad_object(const DecodeFault& fault, const std::string& resource_version) {
   if (!resource_version.empty()) resource_version_ = resource_version;
-  bytes_since_event_ = 0;
   report("decode", fault.text() + "; it is skipped, and its last good state stays");
 }
 
@@ -331,8 +332,7 @@ ReflectorCore::Ended ReflectorCore::judge_watch(const Response& response, millis
     attempt.status = *watch_error_;
     ended.what = "ERROR event: " + status_text(*watch_error_, {});
   } else if (response.end == End::kStopped) {
-    const bool too_long = bytes_since_event_ >= options_.max_event_bytes;
-    attempt.outcome = too_long ? Outcome::kTooLong : Outcome::kGarbage;
+    attempt.outcome = watch_too_long() ? Outcome::kTooLong : Outcome::kGarbage;
     ended.what = "the stream is not usable: " + stream_fault().text();
     ++stuck_;
   } else if (response.end == End::kComplete || response.end == End::kClosed || outlived) {
@@ -345,6 +345,12 @@ ReflectorCore::Ended ReflectorCore::judge_watch(const Response& response, millis
   attempt.since_list = duration_cast<milliseconds>(options_.now() - list_begun_);
   attempt.stuck = stuck_;
   return ended;
+}
+
+// The fields of v1beta1 have other numbers: 7 of an EndpointSlice's endpoint is its hints there,
+// and its zone in v1.
+bool ReflectorCore::takes_protobuf() const {
+  return options_.protobuf && options_.paths[version_].find("/v1beta1/") == std::string::npos;
 }
 
 std::string ReflectorCore::selectors() const {

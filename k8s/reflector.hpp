@@ -45,6 +45,9 @@ struct ReflectorOptions {
   // whose absence would take things down: a 404 from a confused proxy looks the same.
   bool optional_resource = false;
 
+  // Ask for protobuf, where the resource has it in the version that is read; JSON is understood
+  // whatever was asked for.
+  bool protobuf = true;
   unsigned page_limit = 500;
   std::size_t max_event_bytes = 16u << 20;
   std::chrono::seconds watch_shortest{300};  // timeoutSeconds is random in [shortest, longest]
@@ -106,12 +109,13 @@ class ReflectorCore {
  private:
   virtual void list_started() = 0;
   virtual void list_finished() = 0;
-  virtual void open_page() = 0;
+  virtual void open_page(MediaType type) = 0;
   virtual bool feed_page(std::string_view bytes) = 0;
   virtual bool finish_page() = 0;
   virtual PageEnd page_end() const = 0;
-  virtual void open_watch(std::size_t max_event_bytes) = 0;
+  virtual void open_watch(std::size_t max_event_bytes, MediaType type) = 0;
   virtual bool feed_watch(std::string_view bytes) = 0;
+  virtual bool watch_too_long() const = 0;
   virtual DecodeFault stream_fault() const = 0;
   virtual void close_decoders() = 0;
 
@@ -133,6 +137,7 @@ class ReflectorCore {
   std::chrono::milliseconds pause_for(const Step& step, const ApiStatus& status);
   void finish_list(const std::string& resource_version);
   void settle_unserved();
+  bool takes_protobuf() const;
   std::string selectors() const;
   void report(const char* fault_kind, std::string what);
   void saw_contact() { last_contact_ = options_.now(); }
@@ -155,7 +160,6 @@ class ReflectorCore {
   unsigned stuck_ = 0;
   bool watching_ = false;       // the head of a watch has come, and not its end
   bool has_bookmarks_ = false;  // the open watch has had one
-  std::size_t bytes_since_event_ = 0;
   std::optional<ApiStatus> watch_error_;
   std::chrono::steady_clock::time_point list_begun_;
   std::chrono::steady_clock::time_point last_contact_;
@@ -173,7 +177,7 @@ class Reflector final : public ReflectorCore {
   void list_started() override { sink_.list_started(); }
   void list_finished() override { sink_.list_finished(); }
 
-  void open_page() override {
+  void open_page(MediaType type) override {
     list_.emplace(
         typename ListDecoder<T>::Events{.on_item =
                                             [this](T object) {
@@ -184,7 +188,8 @@ class Reflector final : public ReflectorCore {
                                             [this](const Meta& meta, const DecodeFault& fault) {
                                               saw_bad_object(fault, {});
                                               if (!meta.key.name.empty()) sink_.keep(meta.key);
-                                            }});
+                                            }},
+        type);
   }
   bool feed_page(std::string_view bytes) override { return list_->feed(bytes); }
   bool finish_page() override { return list_->finish(); }
@@ -196,16 +201,17 @@ class Reflector final : public ReflectorCore {
     return end;
   }
 
-  void open_watch(std::size_t max_event_bytes) override {
+  void open_watch(std::size_t max_event_bytes, MediaType type) override {
     watch_.emplace(
         typename WatchDecoder<T>::Events{
             .on_event = [this](WatchVerb verb, T object) { take(verb, std::move(object)); },
             .on_error = [this](const ApiStatus& status) { saw_error(status); },
             .on_fault = [this](WatchVerb verb, const Meta& meta,
                                const DecodeFault& fault) { take_bad(verb, meta, fault); }},
-        max_event_bytes);
+        max_event_bytes, type);
   }
   bool feed_watch(std::string_view bytes) override { return watch_->feed(bytes); }
+  bool watch_too_long() const override { return watch_ && watch_->is_too_long(); }
   DecodeFault stream_fault() const override { return watch_ ? watch_->fault() : list_->fault(); }
   void close_decoders() override {
     list_.reset();

@@ -17,10 +17,10 @@ ResponseBody::ResponseBody(Response& response, const OnChunk& on_chunk, std::str
       doing_(std::move(doing)),
       wanted_(response.status >= 200 && response.status < 300 && on_chunk) {}
 
-bool ResponseBody::open(std::string_view encoding, bool gzip_asked) {
+bool ResponseBody::open(std::string_view encoding, bool gzip_asked, GzipStream::Checksum checksum) {
   if (encoding.empty() || boost::beast::iequals(encoding, "identity")) return true;
   if (gzip_asked && boost::beast::iequals(encoding, "gzip")) {
-    gzip_.emplace();
+    gzip_.emplace(checksum);
     return true;
   }
   std::string name;

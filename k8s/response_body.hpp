@@ -22,8 +22,9 @@ class ResponseBody {
   ResponseBody(Response& response, const OnChunk& on_chunk, std::string doing);
 
   // `encoding`: of the Content-Encoding header, "" without. `gzip_asked`: whether the request took
-  // it.
-  bool open(std::string_view encoding, bool gzip_asked);
+  // it; `checksum`: whether the data's own is to be verified.
+  bool open(std::string_view encoding, bool gzip_asked,
+            GzipStream::Checksum checksum = GzipStream::Checksum::kVerify);
   bool take(std::string_view piece);
   // The body is whole, as far as HTTP can tell.
   bool finish();

@@ -140,6 +140,37 @@ std::string quoted(std::string_view text) {
   return out += text.size() > kShown ? "...\"" : "\"";
 }
 
+bool is_utf8(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  for (std::size_t i = 0; i < text.size();) {
+    // ASCII, eight bytes at a time: it is what nearly all text is.
+    if (std::uint64_t eight = 0; text.size() - i >= sizeof eight) {
+      std::memcpy(&eight, text.data() + i, sizeof eight);
+      if ((eight & 0x8080808080808080u) == 0) {
+        i += sizeof eight;
+        continue;
+      }
+    }
+    const unsigned first = byte(i);
+    if (first < 0x80) {
+      ++i;
+      continue;
+    }
+    // RFC 3629, section 4: how many bytes follow, and what the first of them may be.
+    if (first < 0xc2 || first > 0xf4) return false;
+    const std::size_t more = first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3;
+    if (text.size() - i <= more) return false;
+    const unsigned lowest = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+    const unsigned highest = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+    if (byte(i + 1) < lowest || byte(i + 1) > highest) return false;
+    for (std::size_t k = 2; k <= more; ++k) {
+      if ((byte(i + k) & 0xc0) != 0x80) return false;
+    }
+    i += more + 1;
+  }
+  return true;
+}
+
 Parsed<Address> parse_address(std::string_view text) {
   std::array<char, 64> terminated;  // longer than any address; inet_pton wants the terminator
   if (text.empty() || text.size() >= terminated.size() || text.find('\0') != text.npos) {

@@ -36,6 +36,9 @@ class Parsed {
 // The text in double quotes for a message: control characters and quotes escaped, cut at 80 bytes.
 std::string quoted(std::string_view text);
 
+// Well-formed UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing above U+10FFFF.
+bool is_utf8(std::string_view text);
+
 // An IPv4 or IPv6 address. Refused, unlike in Kubernetes' historical ParseIPSloppy: leading zeros
 // in IPv4, which readers disagree about; IPv4-mapped IPv6 (::ffff:a.b.c.d), which would be two
 // names for one address; and scope ids.

@@ -15,7 +15,9 @@
 #include <boost/asio/write.hpp>
 #include <list>
 
+#include "k8s/media_type.hpp"
 #include "test/fake/http_text.hpp"
+#include "test/k8s/encode_proto.hpp"
 
 namespace fake {
 namespace {
@@ -83,6 +85,7 @@ struct Session {
   // Of a watch.
   std::string path;  // "": not watching
   bool bookmarks = false;
+  bool protobuf = false;
   std::string raw;  // to be sent next
   bool ending = false;
 
@@ -98,6 +101,11 @@ using SessionPtr = std::shared_ptr<Session>;
 bool accepts_gzip(const SeenRequest& request) {
   const auto header = request.headers.find("accept-encoding");
   return header != request.headers.end() && header->second == "gzip";
+}
+
+bool accepts_protobuf(const SeenRequest& request) {
+  const auto header = request.headers.find("accept");
+  return header != request.headers.end() && header->second.starts_with(k8s::kProtobufType);
 }
 
 std::string compressed(const std::string& body, const Misbehaviour& wrong) {
@@ -254,6 +262,7 @@ asio::awaitable<bool> ApiServer::State::answer(SessionPtr session, const SeenReq
   const Misbehaviour& wrong = session->wrong;
   const bool watching = query.contains("watch");
   Answer result{.status = 404, .body = "404 page not found\n"};
+  std::string type(k8s::kJsonType);
   if (!authorized(request)) {
     result = {.status = 401, .body = status_body(401, "Unauthorized", "Unauthorized")};
   } else if (wrong.status != 0 && !(watching && wrong.status == 200)) {
@@ -267,25 +276,31 @@ asio::awaitable<bool> ApiServer::State::answer(SessionPtr session, const SeenReq
     session->path = path;
     session->bookmarks = query.contains("allowWatchBookmarks");
     session->raw = wrong.body;
+    session->protobuf = options.protobuf && accepts_protobuf(request);
     session->ending = false;
     co_return co_await watch(session, query);
   } else if (store.serves(path)) {
     result = store.list(path, query);
+    if (options.protobuf && accepts_protobuf(request)) {
+      result.body = k8s::test::to_proto(result.body);
+      type = k8s::kProtobufType;
+    }
     if (wrong.gzip || (options.gzip && accepts_gzip(request))) {
       result.body = compressed(result.body, wrong);
-      co_return co_await send(*session,
-                              response_text(result.status, "Content-Encoding: gzip", result.body));
+      co_return co_await send(
+          *session, response_text(result.status, "Content-Encoding: gzip", result.body, type));
     }
   }
-  co_return co_await send(*session, response_text(result.status, wrong.header, result.body));
+  co_return co_await send(*session, response_text(result.status, wrong.header, result.body, type));
 }
 
 asio::awaitable<bool> ApiServer::State::watch(SessionPtr session, const Query& query) {
   asio::co_spawn(executor, notice_end(session), asio::detached);
   std::uint64_t version = std::stoull(query.at("resourceVersion"));
-  bool going = co_await send(*session,
-                             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-                             "Transfer-Encoding: chunked\r\n\r\n");
+  bool going = co_await send(
+      *session, "HTTP/1.1 200 OK\r\nContent-Type: " +
+                    std::string(session->protobuf ? k8s::kProtobufType : k8s::kJsonType) +
+                    ";stream=watch\r\nTransfer-Encoding: chunked\r\n\r\n");
   while (going && !session->closed) {
     std::string bytes = std::move(session->raw);
     session->raw.clear();
@@ -296,6 +311,10 @@ asio::awaitable<bool> ApiServer::State::watch(SessionPtr session, const Query& q
       expired = true;
       bytes += "{\"type\":\"ERROR\",\"object\":" +
                status_body(410, "Expired", "too old resource version") + "}\n";
+    }
+    // What a test sends by itself goes out as it is, unless it is events.
+    if (session->protobuf && bytes.starts_with("{\"type\"")) {
+      bytes = k8s::test::events_to_proto(bytes);
     }
     if (!bytes.empty()) going = co_await send(*session, chunk_of(bytes));
     if (!going) break;

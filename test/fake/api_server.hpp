@@ -54,6 +54,7 @@ class ApiServer {
     std::string token = {};                       // requests without it get 401
     std::size_t piece = 0;                        // write so many bytes at a time; 0: as they come
     bool gzip = false;                            // compress lists for those who accept it
+    bool protobuf = false;                        // speak it to those who accept it
   };
   explicit ApiServer(boost::asio::any_io_executor executor) : ApiServer(executor, Options{}) {}
   ApiServer(boost::asio::any_io_executor executor, Options options);

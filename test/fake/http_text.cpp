@@ -83,9 +83,10 @@ std::string gzip(std::string_view bytes) {
   return out;
 }
 
-std::string response_text(unsigned status, const std::string& header, const std::string& body) {
+std::string response_text(unsigned status, const std::string& header, const std::string& body,
+                          const std::string& type) {
   return "HTTP/1.1 " + std::to_string(status) + (status < 400 ? " OK" : " Failure") +
-         "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
+         "\r\nContent-Type: " + type + "\r\nContent-Length: " + std::to_string(body.size()) +
          "\r\n" + (header.empty() ? "" : header + "\r\n") + "\r\n" + body;
 }
 

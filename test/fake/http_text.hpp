@@ -26,6 +26,7 @@ std::string chunk_of(std::string_view bytes);
 // As one member of gzip data.
 std::string gzip(std::string_view bytes);
 // `header`: one more header line, or "".
-std::string response_text(unsigned status, const std::string& header, const std::string& body);
+std::string response_text(unsigned status, const std::string& header, const std::string& body,
+                          const std::string& type = "application/json");
 
 }  // namespace fake

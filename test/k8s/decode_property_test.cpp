@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // decode(to_json(x)) = x for any object of the four kinds, also in a list and in a watch that are
-// cut at random places.
+// cut at random places, and in protobuf as in JSON.
 #include <rapidcheck.h>
 
 #include <catch2/catch_test_macros.hpp>
 
 #include "k8s/decode.hpp"
 #include "test/k8s/encode.hpp"
+#include "test/k8s/encode_proto.hpp"
 
 namespace {
 
@@ -176,6 +177,29 @@ bool feed_in_pieces(std::string_view json, Feed feed) {
 }
 
 template <typename T>
+std::vector<T> listed(std::string_view body, MediaType type) {
+  std::vector<T> found;
+  ListDecoder<T> list({.on_item = [&](T item) { found.push_back(std::move(item)); },
+                       .on_fault = [](const Meta&, const DecodeFault&) { RC_FAIL("a fault"); }},
+                      type);
+  RC_ASSERT(feed_in_pieces(body, [&](auto piece) { return list.feed(piece); }));
+  RC_ASSERT(list.finish());
+  return found;
+}
+
+template <typename T>
+std::vector<T> watched(std::string_view body, MediaType type) {
+  std::vector<T> found;
+  WatchDecoder<T> decoder(
+      {.on_event = [&](WatchVerb, T item) { found.push_back(std::move(item)); },
+       .on_error = [](const ApiStatus&) { RC_FAIL("an error"); },
+       .on_fault = [](WatchVerb, const Meta&, const DecodeFault&) { RC_FAIL("a fault"); }},
+      4096, type);
+  RC_ASSERT(feed_in_pieces(body, [&](auto piece) { return decoder.feed(piece); }));
+  return found;
+}
+
+template <typename T>
 void round_trips(const char* kind, const std::vector<T>& objects) {
   std::vector<std::string> texts;
   std::string watch;
@@ -187,21 +211,11 @@ void round_trips(const char* kind, const std::vector<T>& objects) {
     RC_ASSERT(decoded.fault.reason.empty());
     RC_ASSERT((decoded.object == object));
   }
-  std::vector<T> listed;
-  ListDecoder<T> list({.on_item = [&](T item) { listed.push_back(std::move(item)); },
-                       .on_fault = [](const Meta&, const DecodeFault&) { RC_FAIL("a fault"); }});
-  RC_ASSERT(feed_in_pieces(test::list_json(kind, texts, "1"),
-                           [&](auto piece) { return list.feed(piece); }));
-  RC_ASSERT(list.finish());
-  RC_ASSERT((listed == objects));
-
-  std::vector<T> watched;
-  WatchDecoder<T> decoder(
-      {.on_event = [&](WatchVerb, T item) { watched.push_back(std::move(item)); },
-       .on_error = [](const ApiStatus&) { RC_FAIL("an error"); },
-       .on_fault = [](WatchVerb, const Meta&, const DecodeFault&) { RC_FAIL("a fault"); }});
-  RC_ASSERT(feed_in_pieces(watch, [&](auto piece) { return decoder.feed(piece); }));
-  RC_ASSERT((watched == objects));
+  const std::string list = test::list_json(kind, texts, "1");
+  RC_ASSERT((listed<T>(list, MediaType::kJson) == objects));
+  RC_ASSERT((listed<T>(test::to_proto(list), MediaType::kProtobuf) == objects));
+  RC_ASSERT((watched<T>(watch, MediaType::kJson) == objects));
+  RC_ASSERT((watched<T>(test::events_to_proto(watch), MediaType::kProtobuf) == objects));
 }
 
 }  // namespace

@@ -115,6 +115,63 @@ TEST_CASE("however the bytes are split, the end state is the same", "[reflector]
   CHECK(bench.faults.empty());
 }
 
+TEST_CASE("protobuf is spoken where the server does, and the end state is the same",
+          "[reflector]") {
+  const bool tls = GENERATE(false, true);
+  const bool gzip = GENERATE(false, true);
+  const std::size_t piece = GENERATE(0u, 1u, 13u, 500u);
+  Bench bench({.tls = tls, .piece = piece, .gzip = gzip, .protobuf = true});
+  fill(bench.server, 7);
+  bench.start();
+  play(bench);
+  CHECK(bench.faults.empty());
+  CHECK(bench.sink.versions == bench.server.store_versions(kServices));
+  for (const fake::SeenRequest& request : bench.server.requests()) {
+    CHECK(request.headers.at("accept") == "application/vnd.kubernetes.protobuf, application/json");
+  }
+}
+
+TEST_CASE("wherever a connection that speaks protobuf is cut, the end state is the same",
+          "[reflector]") {
+  std::size_t total = 0;
+  {
+    Bench clean({.protobuf = true});
+    fill(clean.server, 7);
+    clean.start();
+    play(clean);
+    total = clean.server.bytes_sent();
+  }
+  for (std::size_t at = 1; at < total; at += 23) {
+    CAPTURE(at, total);
+    Bench bench({.protobuf = true});
+    fill(bench.server, 7);
+    bench.server.cut_once_after(at);
+    bench.start();
+    play(bench);
+    CHECK(bench.sink.versions == bench.server.store_versions(kServices));
+  }
+}
+
+TEST_CASE("an expired watch, rubbish and an event over the limit in protobuf list anew",
+          "[reflector]") {
+  Bench bench({.protobuf = true}, 4096);
+  fill(bench.server, 2);
+  bench.start();
+  bench.run_until_watching();
+  bench.server.bookmark(kServices);
+  bench.run_until([&] { return bench.reflector->counters().bookmarks == 1; });
+  bench.server.send_error(kServices, 410, "Expired");
+  bench.run_until([&] { return bench.sink.lists == 2; });
+  bench.run_until_watching();
+  bench.server.send_raw(kServices, std::string("\0\0\x20\0", 4));  // announces 8 KiB
+  bench.run_until([&] { return bench.sink.lists == 3; });
+  bench.run_until_watching();
+  bench.server.send_raw(kServices, std::string("\0\0\0\2\xff\xff", 6));
+  bench.run_until([&] { return bench.faults.size() >= 3; });
+  CHECK(bench.faults.back().what.find("not protobuf") != std::string::npos);
+  bench.run_until_watching();
+}
+
 TEST_CASE("lists come compressed where the server does that, and watches never ask for it",
           "[reflector]") {
   const std::size_t piece = GENERATE(0u, 1u, 13u, 500u);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "k8s/json_path.hpp"
+#include "k8s/document_path.hpp"
 
 #include <utility>
 
 #include "k8s/values.hpp"
 
-namespace k8s::json {
+namespace k8s::doc {
 namespace {
 
 constexpr std::string_view kObjectWord = "an object";
@@ -25,6 +25,7 @@ std::string_view wanted(Shape shape, bool element) {
   switch (shape) {
     case Shape::kString:
     case Shape::kStrings:
+    case Shape::kTime:
       return kStringWord;
     case Shape::kInteger:
       return "an integer";
@@ -63,7 +64,7 @@ void PathReader::reset() {
 }
 
 void PathReader::push(const Frame& frame) {
-  if (depth_ == frames_.size()) throw std::logic_error("json schema deeper than kMaxFrames");
+  if (depth_ == frames_.size()) throw std::logic_error("schema deeper than kMaxFrames");
   frame.visitor->path_ = this;
   frames_[depth_++] = frame;
   pending_ = nullptr;
@@ -115,7 +116,9 @@ Next PathReader::key(std::string_view key) {
   if (frame.is_map) return key_in_map(key);
   for (const Field& row : frame.rows) {
     // Most keys differ in length or in the first byte, which is cheaper to see than by memcmp.
-    if (row.key.size() != key.size() || row.key.front() != key.front() || row.key != key) continue;
+    if (row.key.name.size() != key.size() || row.key.name.front() != key.front() ||
+        row.key.name != key)
+      continue;
     const std::uint32_t bit = 1u << (&row - frame.rows.data());
     pending_ = &row;
     if ((frame.seen & bit) != 0) {
@@ -128,6 +131,39 @@ Next PathReader::key(std::string_view key) {
   pending_ = nullptr;
   return Next::kSkip;
 }
+
+const Field* PathReader::field(std::uint32_t number) {
+  if ((top().is_array || top().is_map) && top().field->key.number == number) return top().field;
+  end_fields();
+  Frame& frame = top();
+  pending_ = nullptr;
+  if (number > kMaxNumber || (*frame.numbers)[number] == 0) return nullptr;
+  const std::size_t index = (*frame.numbers)[number] - 1u;
+  const Field& row = frame.rows[index];
+  const std::uint32_t bit = 1u << index;
+  const bool is_array = is_array_shape(row.shape);
+  const bool is_map = row.shape == Shape::kMap;
+  pending_ = &row;
+  if ((frame.seen & bit) != 0 && !is_array && !is_map) {
+    refuse("given twice");
+    return nullptr;
+  }
+  frame.seen |= bit;
+  if (is_array || is_map) {
+    push({.visitor = frame.visitor,
+          .field = &row,
+          .place = row.to,
+          .is_array = is_array,
+          .is_map = is_map});
+  }
+  return &row;
+}
+
+void PathReader::end_fields() {
+  if (top().is_array || top().is_map) pop();
+}
+
+void PathReader::absent() { pending_ = nullptr; }
 
 Next PathReader::key_in_map(std::string_view key) {
   Frame& frame = top();
@@ -149,8 +185,12 @@ Next PathReader::key_too_long() {
 }
 
 Next PathReader::enter(Visitor& visitor, const Field* field, Place place) {
-  const auto rows = visitor.schema().at(place);
-  push({.visitor = &visitor, .field = field, .rows = rows, .place = place});
+  const Schema& schema = visitor.schema();
+  push({.visitor = &visitor,
+        .field = field,
+        .rows = schema.at(place),
+        .numbers = &schema.numbers_at(place),
+        .place = place});
   visitor.open(place);
   return go_on();
 }
@@ -230,7 +270,7 @@ Next PathReader::string(std::string_view text) {
   const Field* field = value_begins(kStringWord);
   const bool fits =
       field != nullptr && (field->shape == Shape::kString || field->shape == Shape::kStrings ||
-                           field->shape == Shape::kIntOrString);
+                           field->shape == Shape::kIntOrString || field->shape == Shape::kTime);
   return scalar(fits, field, {.text = text, .is_text = true}, kStringWord);
 }
 
@@ -239,6 +279,16 @@ Next PathReader::integer(std::int64_t value) {
   const bool fits =
       field != nullptr && (field->shape == Shape::kInteger || field->shape == Shape::kIntOrString);
   return scalar(fits, field, {.integer = value}, kNumberWord);
+}
+
+Next PathReader::time(std::int64_t seconds) {
+  const Field* field = value_begins(kNumberWord);
+  const bool fits = field != nullptr && field->shape == Shape::kTime;
+  return scalar(fits, field, {.integer = seconds}, kNumberWord);
+}
+
+Next PathReader::mismatch(std::string_view what) {
+  return scalar(false, value_begins(what), {}, what);
 }
 
 Next PathReader::boolean(bool value) {
@@ -255,10 +305,7 @@ Next PathReader::null() {
   return go_on();
 }
 
-Next PathReader::other_number() {
-  const Field* field = value_begins(kNumberWord);
-  return scalar(false, field, {}, "a fraction or a number out of range");
-}
+Next PathReader::other_number() { return mismatch("a fraction or a number out of range"); }
 
 Next PathReader::string_too_long() {
   const Field* field = value_begins(kStringWord);
@@ -283,14 +330,14 @@ std::string PathReader::text() const {
     if (frames_[i - 1].is_array) {
       add_index(frames_[i - 1]);
     } else {
-      add_key(frames_[i].field->key);
+      add_key(frames_[i].field->key.name);
     }
   }
   if (depth_ == 0) return path;
-  if (pending_ != nullptr) add_key(pending_->key);
+  if (pending_ != nullptr) add_key(pending_->key.name);
   if (top().is_array && top().count > 0) add_index(top());
   if (top().is_map && !map_key_.empty()) path += '[' + quoted(map_key_) + ']';
   return path;
 }
 
-}  // namespace k8s::json
+}  // namespace k8s::doc

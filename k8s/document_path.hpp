@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The path automaton behind k8s/json_reader.hpp (private to k8s/): it is told the events of the
-// parts of a document that are not being skipped, keeps the stack of places, and calls the
-// visitors.
+// The path automaton behind k8s/json_reader.hpp and k8s/proto_reader.hpp (private to k8s/): it is
+// told the events of the parts of a document that are not being skipped, keeps the stack of places,
+// and calls the visitors.
 #pragma once
 
 #include <array>
@@ -11,9 +11,9 @@
 #include <string>
 #include <string_view>
 
-#include "k8s/json_reader.hpp"
+#include "k8s/document.hpp"
 
-namespace k8s::json {
+namespace k8s::doc {
 
 // What the parser's handler does with what follows.
 enum class Next : std::uint8_t {
@@ -36,8 +36,18 @@ class PathReader {
   Next boolean(bool value);
   Next null();
   Next other_number();  // not an integer, or out of int64's range
+  Next time(std::int64_t seconds);
+  Next mismatch(std::string_view what);  // a value of a shape that belongs nowhere
   Next string_too_long();
   Next key_too_long();
+
+  // For protobuf, where fields have numbers, and elements and entries come one by one instead of
+  // between begin_array() and end_array(). field() is told the number of each; it begins the array
+  // or map that is the field's, goes on with the one that is open, or ends it. Null: of no
+  // interest.
+  const Field* field(std::uint32_t number);
+  void end_fields();  // of a message: what is open ends
+  void absent();      // the field had the value that stands for none
 
   void reset();
 
@@ -50,10 +60,11 @@ class PathReader {
 
   struct Frame {
     Visitor* visitor = nullptr;
-    const Field* field = nullptr;   // the row that led here; null for a root
-    std::span<const Field> rows{};  // what can follow, for an object
-    std::uint32_t seen = 0;         // bit n: rows[n] was given
-    std::uint32_t count = 0;        // elements or entries begun
+    const Field* field = nullptr;              // the row that led here; null for a root
+    std::span<const Field> rows{};             // what can follow, for an object
+    const Schema::Numbers* numbers = nullptr;  // and by their numbers
+    std::uint32_t seen = 0;                    // bit n: rows[n] was given
+    std::uint32_t count = 0;                   // elements or entries begun
     Place place = kRoot;
     bool is_array = false;
     bool is_map = false;
@@ -83,4 +94,4 @@ class PathReader {
   std::string map_key_;
 };
 
-}  // namespace k8s::json
+}  // namespace k8s::doc

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Reads Kubernetes' protobuf messages by the tables of k8s/document.hpp (private to k8s/).
+// protozero knows the wire format: k8s/adr-protobuf.md.
+//
+// Every object that stands alone has an envelope (k8s.io/apimachinery, runtime/generated.proto):
+//
+//   6b 38 73 00 ("k8s\0")  Unknown { typeMeta = 1 { apiVersion = 1, kind = 2 }
+//                                    raw = 2: the object    contentEncoding = 3    contentType = 4
+//                                    }
+//
+// Errors: in words. A message that breaks the wire format ends the stream it came in, as broken
+// JSON does; what its fields say is the visitor's to judge.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "k8s/decode.hpp"
+#include "k8s/document_path.hpp"
+
+namespace k8s::doc {
+
+inline constexpr std::string_view kProtoMagic{"k8s\0", 4};
+
+// The views are into what was opened.
+struct Envelope {
+  std::string_view api_version;
+  std::string_view kind;
+  std::string_view raw;
+};
+
+// `why` is set when the result is empty.
+std::optional<Envelope> open_envelope(std::string_view bytes, std::string& why);
+
+// apiVersion and kind; false, with `why`, where the message is broken.
+bool read_type_meta(std::string_view message, Envelope& to, std::string& why);
+
+// A metav1.Status.
+bool read_status(std::string_view message, ApiStatus& to, std::string& why);
+
+// metav1.ListMeta.
+struct ListMeta {
+  std::string resource_version;
+  std::string continue_token;
+};
+bool read_list_meta(std::string_view message, ListMeta& to, std::string& why);
+
+// One object after another into the same visitor.
+class ProtoReader {
+ public:
+  explicit ProtoReader(Visitor& root) : path_(root) {}
+
+  // The object in `envelope`; its kind and version are told to the visitor where they are given, as
+  // they are not for the items of a list.
+  bool read(const Envelope& envelope, std::string& why);
+
+ private:
+  PathReader path_;
+};
+
+}  // namespace k8s::doc

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What is protobuf's own about lists and watches; that it means the same as JSON is a property
+// (decode_property_test.cpp).
+#include <catch2/catch_test_macros.hpp>
+#include <functional>
+#include <optional>
+#include <protozero/pbf_writer.hpp>
+
+#include "k8s/decode.hpp"
+#include "k8s/proto_reader.hpp"
+#include "k8s/values.hpp"
+#include "test/k8s/encode.hpp"
+#include "test/k8s/encode_proto.hpp"
+
+namespace {
+
+using namespace k8s;
+using k8s::test::event_json;
+using k8s::test::event_proto;
+using k8s::test::events_to_proto;
+using k8s::test::list_json;
+using k8s::test::status_json;
+using k8s::test::to_proto;
+
+struct Result {
+  std::vector<std::string> seen;  // objects, faults, errors
+  bool good = true;
+  std::string fault;
+  std::string ends;  // of a list: resource version, continue token, status
+  bool operator==(const Result&) const = default;
+};
+
+std::string text_of(const Pod& pod) {
+  std::string text = pod.meta.key.text() + "@" + pod.meta.resource_version;
+  for (const Address& ip : pod.pod_ips) text += " " + ip.to_string();
+  return text + (pod.ready ? " ready" : "");
+}
+
+template <typename Decoder>
+void feed(Decoder& decoder, std::string_view bytes, std::size_t piece, Result& result) {
+  for (; !bytes.empty() && result.good; bytes.remove_prefix(std::min(piece, bytes.size()))) {
+    result.good = decoder.feed(bytes.substr(0, piece));
+  }
+}
+
+Result read_list(std::string_view bytes, std::size_t piece = 1 << 20) {
+  Result result;
+  ListDecoder<Pod> decoder(
+      {.on_item = [&](Pod pod) { result.seen.push_back(text_of(pod)); },
+       .on_fault = [&](const Meta&,
+                       const DecodeFault& fault) { result.seen.push_back(fault.text()); }},
+      MediaType::kProtobuf);
+  feed(decoder, bytes, piece, result);
+  result.good = result.good && decoder.finish();
+  result.fault = decoder.fault().text();
+  result.ends = decoder.resource_version() + "," + decoder.continue_token();
+  if (const ApiStatus* status = decoder.status()) {
+    result.ends = std::to_string(status->code) + " " + status->reason + ": " + status->message +
+                  ", " + std::to_string(status->retry_after_seconds) + " s";
+  }
+  return result;
+}
+
+Result read_watch(std::string_view bytes, std::size_t piece = 1 << 20,
+                  std::size_t max_event_bytes = 16u << 20) {
+  Result result;
+  WatchDecoder<Pod> decoder(
+      {.on_event =
+           [&](WatchVerb verb, Pod pod) {
+             result.seen.push_back(std::to_string(int(verb)) + " " + text_of(pod));
+           },
+       .on_error =
+           [&](const ApiStatus& status) {
+             result.seen.push_back(std::to_string(status.code) + " " + status.reason);
+           },
+       .on_fault = [&](WatchVerb, const Meta&,
+                       const DecodeFault& fault) { result.seen.push_back(fault.text()); }},
+      max_event_bytes, MediaType::kProtobuf);
+  feed(decoder, bytes, piece, result);
+  result.fault = decoder.fault().text();
+  CHECK(decoder.is_too_long() == result.fault.starts_with("an event of more than"));
+  return result;
+}
+
+// The json of a Pod; `more` follows its metadata.
+std::string pod(const std::string& name, const std::string& more = "") {
+  return R"({"kind":"Pod","apiVersion":"v1","metadata":{"name":")" + name +
+         R"(","namespace":"shop","resourceVersion":"5"},"status":{"podIP":"10.0.0.1"})" + more +
+         "}";
+}
+const std::string kBroken = R"({"kind":"Pod","metadata":{"name":"bad","namespace":"shop"},)"
+                            R"("spec":{"hostNetwork":"no"}})";
+
+std::string list() {
+  return to_proto(list_json("Pod", {pod("a"), kBroken, pod("b")}, "100", "more"));
+}
+std::string watch() {
+  return events_to_proto(event_json("ADDED", pod("a")) + event_json("MODIFIED", kBroken) +
+                         event_json("DELETED", pod("b")) +
+                         event_json("BOOKMARK", test::bookmark_json("Pod", "777")) +
+                         event_json("ERROR", status_json(410, "Expired", "too old")));
+}
+
+// An object in its envelope, of fields written by hand.
+std::string enveloped(const char* kind, const std::string& raw) {
+  std::string type;
+  protozero::pbf_writer(type).add_string(2, kind);
+  std::string bytes(doc::kProtoMagic);
+  protozero::pbf_writer unknown(bytes);
+  unknown.add_message(1, type);
+  unknown.add_message(2, raw);
+  return bytes;
+}
+
+std::string message(const std::function<void(protozero::pbf_writer&)>& write) {
+  std::string bytes;
+  protozero::pbf_writer to(bytes);
+  write(to);
+  return bytes;
+}
+
+// A list of one Pod, called a, whose metadata and other fields `write` may add to.
+Result read_pod(const std::function<void(protozero::pbf_writer& pod)>& write) {
+  const std::string item = message([&](auto& to) {
+    to.add_message(1, message([](auto& meta) { meta.add_string(1, "a"); }));
+    write(to);
+  });
+  return read_list(enveloped("PodList", message([&](auto& to) { to.add_message(2, item); })));
+}
+
+}  // namespace
+
+TEST_CASE("a protobuf list hands out each item, its version and its continue token") {
+  const Result result = read_list(list());
+  CHECK(result.good);
+  CHECK(result.seen == std::vector<std::string>{
+                           "shop/a@5 10.0.0.1",
+                           "Pod shop/bad: spec.hostNetwork: a string or a message where a boolean "
+                           "belongs",
+                           "shop/b@5 10.0.0.1"});
+  CHECK(result.ends == "100,more");
+}
+
+TEST_CASE("protobuf means the same wherever its bytes are cut") {
+  const Result whole_list = read_list(list());
+  const Result whole_watch = read_watch(watch());
+  for (std::size_t piece = 1; piece < 80; ++piece) {
+    INFO("pieces of " << piece);
+    REQUIRE(read_list(list(), piece) == whole_list);
+    REQUIRE(read_watch(watch(), piece) == whole_watch);
+  }
+}
+
+TEST_CASE("a protobuf list that breaks off never ends well, wherever it breaks") {
+  // Behind the list itself come two empty strings of the envelope, two bytes each.
+  const std::string bytes = list();
+  for (std::size_t i = 0; i + 4 < bytes.size(); ++i) {
+    const Result result = read_list(std::string_view(bytes).substr(0, i));
+    REQUIRE_FALSE(result.good);
+    REQUIRE(result.fault == "not protobuf: it ends inside the message");
+  }
+}
+
+TEST_CASE("a protobuf Status in the place of a list is reported with its retry time") {
+  const Result result = read_list(to_proto(status_json(429, "TooManyRequests", "slow down", 7)));
+  CHECK(result.good);
+  CHECK(result.ends == "429 TooManyRequests: slow down, 7 s");
+  CHECK(result.seen.empty());
+}
+
+TEST_CASE("a protobuf watch hands out events, faults, bookmarks and errors in order") {
+  const Result result = read_watch(watch());
+  CHECK(result.good);
+  CHECK(result.seen == std::vector<std::string>{
+                           "0 shop/a@5 10.0.0.1",
+                           "Pod shop/bad: spec.hostNetwork: a string or a message where a boolean "
+                           "belongs",
+                           "2 shop/b@5 10.0.0.1", "3 @777", "410 Expired"});
+}
+
+TEST_CASE("a body that is no protobuf list of this kind ends in a fault") {
+  CHECK(read_list("<html>").fault == "not protobuf: it does not begin with \"k8s\"");
+  CHECK(read_list("").fault == "not protobuf: it ends inside the message");
+  CHECK(read_list(to_proto(list_json("Service", {}, "1"))).fault ==
+        "kind: \"ServiceList\" where PodList belongs");
+  const std::string magic(doc::kProtoMagic);
+  // The list before its kind; a field that is no message; one longer than what it is in.
+  CHECK(read_list(magic + "\x12\x02\x12\x00").fault == "kind: missing");
+  CHECK(read_list(magic + "\x08\x01").fault == "not protobuf: no field can begin so");
+  CHECK(read_list(enveloped("PodList", std::string("\x12\x05") + "abc")).fault ==
+        "not protobuf: a field passes the end of its message");
+  CHECK(read_list(enveloped("PodList", std::string("\x12\x02\x0a\x7f"))).fault ==
+        "items[0]: not protobuf: end of buffer exception");
+  CHECK(read_list(magic + "\x0a\xff\xff\xff\xff\x0f").fault ==
+        "a field of more than 16777216 bytes");
+}
+
+TEST_CASE("a protobuf watch that sends what is no event ends in a fault, after the events before") {
+  const auto fault = [](const std::string& bytes) {
+    const Result result = read_watch(events_to_proto(event_json("ADDED", pod("a"))) + bytes);
+    CHECK_FALSE(result.good);
+    CHECK(result.seen.size() == 1);
+    return result.fault;
+  };
+  CHECK(fault(event_proto("MOVED", to_proto(pod("b")))) == "type: \"MOVED\" is not an event type");
+  CHECK(fault(event_proto("", to_proto(pod("b")))) == "type: missing");
+  CHECK(fault(std::string("\0\0\0\0", 4)) == "type: missing");
+  CHECK(fault(event_proto("ADDED", pod("b"))) ==
+        "object: not protobuf: it does not begin with \"k8s\"");
+  CHECK(fault(std::string("\0\0\0\2\x0a\x05", 6)) == "not protobuf: end of buffer exception");
+  CHECK(fault(std::string("\0\0\0\7\x0a\5ADDED", 11)) == "object: missing");
+}
+
+TEST_CASE("a protobuf event larger than allowed ends the watch before it is read") {
+  const std::string event = events_to_proto(event_json("ADDED", pod("a")));
+  const std::size_t exact = event.size() - 4;
+  CHECK(read_watch(event + event, 1 << 20, exact).seen.size() == 2);
+  const Result result = read_watch(event, 1, exact - 1);
+  CHECK(result.fault == "an event of more than " + std::to_string(exact - 1) + " bytes");
+  CHECK(result.seen.empty());
+}
+
+TEST_CASE("repeated fields need not be neighbours in protobuf") {
+  const Result result = read_pod([](auto& to) {
+    to.add_message(3, message([](auto& status) {
+                     status.add_message(12,
+                                        message([](auto& ip) { ip.add_string(1, "10.0.0.1"); }));
+                     status.add_string(1, "Running");
+                     status.add_message(12, message([](auto& ip) { ip.add_string(1, "fd00::1"); }));
+                   }));
+  });
+  CHECK(result.seen == std::vector<std::string>{"a@ 10.0.0.1 fd00::1"});
+}
+
+TEST_CASE("impossible protobuf fields refuse the object, named, and not the list") {
+  const auto fault = [](const std::function<void(protozero::pbf_writer&)>& write) {
+    const Result result = read_pod(write);
+    CHECK(result.good);
+    REQUIRE(result.seen.size() == 1);
+    return result.seen.front();
+  };
+  const auto spec = [&](const std::function<void(protozero::pbf_writer&)>& write) {
+    return fault([&](auto& to) { to.add_message(2, message(write)); });
+  };
+  CHECK(spec([](auto& to) { to.add_string(10, "\xff"); }) ==
+        "Pod a: spec.nodeName: text that is not UTF-8 where a string belongs");
+  CHECK(spec([](auto& to) { to.add_string(10, std::string(70'000, 'x')); }) ==
+        "Pod a: spec.nodeName: a string of more than 65536 bytes");
+  CHECK(spec([](auto& to) { to.add_uint64(2, 5); }) ==
+        "Pod a: spec.containers[0]: a number where an object belongs");
+  CHECK(spec([](auto& to) {
+          to.add_string(10, "n");
+          to.add_string(10, "n");
+        }) == "Pod a: spec.nodeName: given twice");
+  CHECK(spec([](auto& to) {
+          for (int i = 0; i < 2; ++i) {
+            to.add_message(2, message([&](auto& container) {
+                             container.add_message(6, message([&](auto& port) {
+                                                     port.add_int32(3, i == 0 ? 80 : 70'000);
+                                                   }));
+                           }));
+          }
+        }) ==
+        "Pod a: spec.containers[1].ports[0].containerPort: 70000 is not a port number "
+        "(1-65535)");
+  CHECK(fault([](auto& to) { to.add_string(1, "again"); }) == "Pod a: metadata: given twice");
+}
+
+TEST_CASE("text is UTF-8 or it is not") {
+  for (const char* good :
+       {"", "plain text of some length", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80",
+        "12345678\xc3\xa9", "\xed\x9f\xbf", "\xf4\x8f\xbf\xbf"}) {
+    INFO(good);
+    CHECK(is_utf8(good));
+  }
+  for (const char* bad :
+       {"\x80", "\xc0\xaf", "\xc3", "\xe0\x9f\xbf", "\xe2\x82", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf",
+        "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "abcdefgh\xff"}) {
+    INFO(bad);
+    CHECK_FALSE(is_utf8(bad));
+  }
+}
