@@ -61,7 +61,12 @@ bool take_status_field(ApiStatus& status, doc::Place place, const doc::Scalar& v
 }
 
 Parsed<UnixSeconds> time_of(const doc::Scalar& value) {
-  return value.is_text ? parse_time(value.text) : Parsed<UnixSeconds>(value.integer);
+  if (value.is_text) return parse_time(value.text);
+  // The years 0000 to 9999, as in RFC 3339: sums with what is beyond could overflow.
+  constexpr std::int64_t kFirst = -62'167'219'200;
+  constexpr std::int64_t kLast = 253'402'300'799;
+  if (value.integer >= kFirst && value.integer <= kLast) return value.integer;
+  return Parsed<UnixSeconds>::failed(std::to_string(value.integer) + " s is not a time");
 }
 
 void MetaReader::open(doc::Place place) {

@@ -94,7 +94,8 @@ class Walk {
       case Shape::kInteger:
         return integer(message.get_int64());
       case Shape::kBoolean:
-        path_.boolean(message.get_bool());
+        // Not get_bool(), which reads its byte before it looks where the message ends.
+        path_.boolean(message.get_uint64() != 0);
         return;
       case Shape::kIntOrString:
         return int_or_string(message.get_message());

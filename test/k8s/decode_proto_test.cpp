@@ -3,6 +3,7 @@
 // What is protobuf's own about lists and watches; that it means the same as JSON is a property
 // (decode_property_test.cpp).
 #include <catch2/catch_test_macros.hpp>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <protozero/pbf_writer.hpp>
@@ -265,6 +266,41 @@ TEST_CASE("impossible protobuf fields refuse the object, named, and not the list
         "Pod a: spec.containers[1].ports[0].containerPort: 70000 is not a port number "
         "(1-65535)");
   CHECK(fault([](auto& to) { to.add_string(1, "again"); }) == "Pod a: metadata: given twice");
+}
+
+TEST_CASE("a protobuf boolean that is cut off is not read beyond the end of its message") {
+  const std::string body =
+      std::string(doc::kProtoMagic) + "\x0a\x09\x12\x07PodList" + "\x12\x05\x12\x03\x12\x01\x58";
+  const std::vector<char> exact(body.begin(), body.end());  // no zero behind it
+  const Result result = read_list({exact.data(), exact.size()});
+  CHECK(result.fault == "items[0]: not protobuf: end of buffer exception");
+}
+
+TEST_CASE("a protobuf time beyond the year 9999 refuses a deletion, and is none for a condition") {
+  const auto time = [](std::int64_t seconds) {
+    return message([&](auto& to) { to.add_int64(1, seconds); });
+  };
+  const std::string item = message([&](auto& to) {
+    to.add_message(1, message([&](auto& meta) {
+                     meta.add_string(1, "a");
+                     meta.add_message(9, time(INT64_MIN));
+                   }));
+  });
+  const Result result =
+      read_list(enveloped("PodList", message([&](auto& to) { to.add_message(2, item); })));
+  CHECK(result.seen ==
+        std::vector<std::string>{
+            "Pod a: metadata.deletionTimestamp: -9223372036854775808 s is not a time"});
+  const Result pod = read_pod([&](auto& to) {
+    to.add_message(3, message([&](auto& status) {
+                     status.add_message(2, message([&](auto& condition) {
+                                          condition.add_string(1, "Ready");
+                                          condition.add_string(2, "True");
+                                          condition.add_message(4, time(INT64_MAX));
+                                        }));
+                   }));
+  });
+  CHECK(pod.seen == std::vector<std::string>{"a@ ready"});
 }
 
 TEST_CASE("text is UTF-8 or it is not") {
