@@ -165,7 +165,7 @@ EndpointTable::PodRecord EndpointTable::record_of(k8s::Pod& pod) {
 
 void EndpointTable::upsert_pod(k8s::Pod pod) {
   PodRecord next = record_of(pod);
-  // A list comes in the order of the keys: each next one belongs at the end.
+  // A list comes nearly in the order of the keys: the next one belongs at the end as a rule.
   const std::size_t known = pods_.size();
   const auto place = pods_.try_emplace(pods_.end(), pod.meta.key);
   const bool added = pods_.size() != known;

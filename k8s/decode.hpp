@@ -10,7 +10,7 @@
 //
 // Limits: depth 64, 64 KiB for a string that is kept, 16,384 elements in a list that is kept,
 // 1,000,000 items in a list response; what is skipped is not stored and has no limit of its own. An
-// item of a protobuf list is held until it is whole: at most 16 MiB.
+// item of a protobuf list, with what is skipped in it, is held where it is cut: at most 16 MiB.
 //
 // Threading: none. A callback must not destroy or feed the decoder that calls it.
 //

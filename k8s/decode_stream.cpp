@@ -40,7 +40,7 @@ Decoded<T> decode_object(std::string_view json) {
         .object = {}, .field = parser.refusal().field, .reason = parser.refusal().reason};
   } else if (!parser.done()) {
     result.fault.reason = "not JSON: it ends inside the document";
-  } else if (json.substr(taken).find_first_not_of(" \t\r\n") != json.npos) {
+  } else if (!doc::is_blank(json.substr(taken))) {
     result.fault.reason = "not JSON: more text after the document at byte " + std::to_string(taken);
   } else {
     result.fault = reader->fault();

@@ -8,8 +8,8 @@
 // over and never copied. The row also checks the shape, so a visitor never sees a string where a
 // number belongs: that is refused, with the path, before it gets there.
 //
-// JSON null is the same as an absent field, as in Go, and so are "" and 0 in protobuf, which Go
-// writes for what is not set. A key given twice is refused.
+// JSON null is the same as an absent field, as in Go, and so are "" and 0 in protobuf alone, which
+// Go writes for what is not set. A key given twice is refused.
 //
 // Limits: depth 64; kept strings 64 KiB; 16,384 elements in an array or map; 1,000,000 in an array
 // of children (the items of a list).

@@ -43,7 +43,7 @@ class GzipStream {
   // Hands all that can be told from the data so far to `take`; false from it stops at once.
   Fed feed(std::string_view piece, const std::function<bool(std::string_view)>& take);
 
-  // The end was seen, and its checksum and length were right.
+  // The end was seen, and its checksum and length were right or, with kIgnore, not looked at.
   bool finished() const { return finished_; }
   // "the gzip data is corrupt: incorrect data check"; "" while all is well.
   const std::string& fault() const { return fault_; }

@@ -15,8 +15,6 @@ using doc::Scalar;
 using doc::Schema;
 using doc::Shape;
 
-bool is_blank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == text.npos; }
-
 // The list: {"kind": "PodList", "metadata": {...}, "items": [...]}, or a metav1.Status in its
 // place.
 
@@ -47,7 +45,7 @@ class JsonList final : public ListBody, private doc::Visitor {
   bool take(std::string_view bytes) override {
     bytes.remove_prefix(parser_.write(bytes));
     if (parser_.failed()) return fail(parser_.refusal().field, parser_.refusal().reason);
-    return is_blank(bytes) || fail("", "not JSON: more text after the document");
+    return doc::is_blank(bytes) || fail("", "not JSON: more text after the document");
   }
 
   const Schema& schema() const override { return kListSchema; }

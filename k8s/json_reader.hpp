@@ -11,6 +11,11 @@
 
 namespace k8s::doc {
 
+// Nothing but what may stand between two JSON documents.
+inline bool is_blank(std::string_view text) {
+  return text.find_first_not_of(" \t\r\n") == text.npos;
+}
+
 // The incremental parser: one document after another into the same root visitor.
 class JsonParser {
  public:

@@ -12,8 +12,6 @@
 //   repeat:  u32 big-endian length  WatchEvent { type = 1, object = 2 { raw = 1: "k8s\0" Unknown }
 //   }
 #include <limits>
-#include <protozero/exception.hpp>
-#include <protozero/pbf_reader.hpp>
 #include <utility>
 
 #include "k8s/proto_reader.hpp"
@@ -42,7 +40,6 @@ class Held {
     if (bytes_.size() < wanted_) return std::nullopt;
     return bytes_;
   }
-  bool empty() const { return bytes_.empty(); }
 
  private:
   static constexpr std::size_t kKept = 64u << 10;
@@ -254,41 +251,12 @@ class ProtoWatch final : public WatchBody {
     }
   }
 
-  struct Event {
-    std::string_view type;
-    std::optional<std::string_view> object;
-  };
-
-  bool read_event(std::string_view bytes, Event& event) {
-    try {
-      protozero::pbf_reader message(bytes.data(), bytes.size());
-      while (message.next()) {
-        if (message.wire_type() != protozero::pbf_wire_type::length_delimited ||
-            message.tag() > 2) {
-          message.skip();
-        } else if (message.tag() == 1) {
-          const auto view = message.get_view();
-          event.type = {view.data(), view.size()};
-        } else {
-          protozero::pbf_reader object = message.get_message();
-          while (object.next(1, protozero::pbf_wire_type::length_delimited)) {
-            const auto view = object.get_view();
-            event.object = std::string_view(view.data(), view.size());
-          }
-        }
-      }
-      return true;
-    } catch (const protozero::exception& error) {
-      return fail("", std::string("not protobuf: ") + error.what());
-    }
-  }
-
   bool take_event(std::string_view bytes) {
-    Event event;
-    if (!read_event(bytes, event)) return false;
+    doc::WatchEvent event;
+    std::string why;
+    if (!doc::read_event(bytes, event, why)) return fail("", std::move(why));
     if (event.type.empty()) return fail("type", "missing");
     if (!event.object) return fail("object", "missing");
-    std::string why;
     const auto type = parse_event_type(event.type, why);
     if (!type) return fail("type", std::move(why));
     const auto envelope = doc::open_envelope(*event.object, why);

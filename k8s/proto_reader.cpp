@@ -258,6 +258,18 @@ bool read_list_meta(std::string_view message, ListMeta& to, std::string& why) {
   });
 }
 
+bool read_event(std::string_view message, WatchEvent& to, std::string& why) {
+  return guarded(why, [&] {
+    each_text(reader_of(message), [&](unsigned tag, std::string_view text) {
+      if (tag == 1) to.type = text;
+      if (tag != 2) return;
+      each_text(reader_of(text), [&](unsigned inner, std::string_view raw) {
+        if (inner == 1) to.object = raw;
+      });
+    });
+  });
+}
+
 bool ProtoReader::read(const Envelope& envelope, std::string& why) {
   path_.reset();
   path_.begin_object();

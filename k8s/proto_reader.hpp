@@ -47,6 +47,14 @@ struct ListMeta {
 };
 bool read_list_meta(std::string_view message, ListMeta& to, std::string& why);
 
+// metav1.WatchEvent: type = 1, object = 2 (runtime.RawExtension: raw = 1, an envelope). The views
+// are into the message.
+struct WatchEvent {
+  std::string_view type;
+  std::optional<std::string_view> object;
+};
+bool read_event(std::string_view message, WatchEvent& to, std::string& why);
+
 // One object after another into the same visitor.
 class ProtoReader {
  public:

@@ -85,19 +85,20 @@ TEST_CASE("bookmarks move the place to resume from", "[reflector]") {
 }
 
 TEST_CASE("wherever the connection is cut, the end state is the same", "[reflector]") {
-  const bool tls = GENERATE(false, true);
+  const fake::ApiServer::Options options =
+      GENERATE(values<fake::ApiServer::Options>({{}, {.tls = true}, {.protobuf = true}}));
   std::size_t total = 0;
   {
-    Bench clean({.tls = tls});
+    Bench clean(options);
     fill(clean.server, 7);
     clean.start();
     play(clean);
     total = clean.server.bytes_sent();
   }
-  const std::size_t stride = tls ? 211 : 23;
+  const std::size_t stride = options.tls ? 211 : 23;
   for (std::size_t at = 1; at < total; at += stride) {
     CAPTURE(at, total);
-    Bench bench({.tls = tls});
+    Bench bench(options);
     fill(bench.server, 7);
     bench.server.cut_once_after(at);
     bench.start();
@@ -128,27 +129,6 @@ TEST_CASE("protobuf is spoken where the server does, and the end state is the sa
   CHECK(bench.sink.versions == bench.server.store_versions(kServices));
   for (const fake::SeenRequest& request : bench.server.requests()) {
     CHECK(request.headers.at("accept") == "application/vnd.kubernetes.protobuf, application/json");
-  }
-}
-
-TEST_CASE("wherever a connection that speaks protobuf is cut, the end state is the same",
-          "[reflector]") {
-  std::size_t total = 0;
-  {
-    Bench clean({.protobuf = true});
-    fill(clean.server, 7);
-    clean.start();
-    play(clean);
-    total = clean.server.bytes_sent();
-  }
-  for (std::size_t at = 1; at < total; at += 23) {
-    CAPTURE(at, total);
-    Bench bench({.protobuf = true});
-    fill(bench.server, 7);
-    bench.server.cut_once_after(at);
-    bench.start();
-    play(bench);
-    CHECK(bench.sink.versions == bench.server.store_versions(kServices));
   }
 }
 
