@@ -125,7 +125,7 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
         if (target_kind_ == "Pod") object.endpoints.back().pod_name = target_name_;
         return;
       case kPort:
-        // No number means "any port", which a proxy cannot serve; kube-proxy ignores it too.
+        // No number, or 0, means "any port", which a proxy cannot serve; kube-proxy ignores it too.
         if (object.ports.back().port == 0) object.ports.pop_back();
         return;
       default:
@@ -186,7 +186,7 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
         if (!value.text.empty()) accept(parse_protocol(value.text), port.protocol);
         return;
       case kPortNumber:
-        accept(parse_port(value.integer), port.port);
+        accept(parse_port(value.integer, 0), port.port);
         return;
       default:
         return;

@@ -73,6 +73,7 @@ struct Field {
 // compile.
 class Schema {
  public:
+  static constexpr std::size_t kMaxRows = 32;  // of a place
   template <std::size_t N>
   explicit constexpr Schema(const std::array<Field, N>& sorted) : rows_(sorted) {
     for (std::size_t i = 0; i < N; ++i) {
@@ -83,13 +84,15 @@ class Schema {
       if (sorted[i].key.number > kMaxNumber) throw std::logic_error("a field number too large");
     }
     for (std::size_t p = 0; p < kMaxPlaces; ++p) {
-      if (first_[p + 1] > 32) throw std::logic_error("a place has at most 32 fields");
+      if (first_[p + 1] > kMaxRows) throw std::logic_error("a place has at most 32 fields");
       first_[p + 1] = static_cast<std::uint8_t>(first_[p + 1] + first_[p]);
     }
     for (std::size_t i = 0; i < N; ++i) {
       const Field& row = sorted[i];
       if (row.key.number == 0) continue;
-      by_number_[row.at][row.key.number] = static_cast<std::uint8_t>(i - first_[row.at] + 1);
+      std::uint8_t& index = by_number_[row.at][row.key.number];
+      if (index != 0) throw std::logic_error("two fields of a place have one number");
+      index = static_cast<std::uint8_t>(i - first_[row.at] + 1);
     }
   }
   std::span<const Field> at(Place place) const {

@@ -144,7 +144,8 @@ const Field* PathReader::field(std::uint32_t number) {
   const bool is_array = is_array_shape(row.shape);
   const bool is_map = row.shape == Shape::kMap;
   pending_ = &row;
-  if ((frame.seen & bit) != 0 && !is_array && !is_map) {
+  const bool again = (frame.seen & bit) != 0;
+  if (again && !is_array && !is_map) {
     refuse("given twice");
     return nullptr;
   }
@@ -152,6 +153,7 @@ const Field* PathReader::field(std::uint32_t number) {
   if (is_array || is_map) {
     push({.visitor = frame.visitor,
           .field = &row,
+          .count = again ? counts_[depth_ - 1][index] : 0,
           .place = row.to,
           .is_array = is_array,
           .is_map = is_map});
@@ -159,8 +161,10 @@ const Field* PathReader::field(std::uint32_t number) {
   return &row;
 }
 
-void PathReader::end_fields() {
-  if (top().is_array || top().is_map) pop();
+void PathReader::end_repeated() {
+  const Frame& ended = top();
+  pop();
+  counts_[depth_ - 1][static_cast<std::size_t>(ended.field - top().rows.data())] = ended.count;
 }
 
 void PathReader::absent() { pending_ = nullptr; }
@@ -179,8 +183,12 @@ Next PathReader::key_in_map(std::string_view key) {
 
 Next PathReader::key_too_long() {
   if (!top().is_map) return Next::kSkip;
+  return refuse_key("a key of more than " + std::to_string(kMaxKeyBytes) + " bytes");
+}
+
+Next PathReader::refuse_key(std::string reason) {
   map_key_.clear();
-  refuse("a key of more than " + std::to_string(kMaxKeyBytes) + " bytes");
+  refuse(std::move(reason));
   return go_on(Next::kSkip);
 }
 

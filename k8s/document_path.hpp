@@ -40,14 +40,17 @@ class PathReader {
   Next mismatch(std::string_view what);  // a value of a shape that belongs nowhere
   Next string_too_long();
   Next key_too_long();
+  Next refuse_key(std::string reason);  // of a map
 
   // For protobuf, where fields have numbers, and elements and entries come one by one instead of
   // between begin_array() and end_array(). field() is told the number of each; it begins the array
-  // or map that is the field's, goes on with the one that is open, or ends it. Null: of no
-  // interest.
+  // or map that is the field's, goes on with it (also where others came between), or ends the one
+  // that is open. Null: of no interest.
   const Field* field(std::uint32_t number);
-  void end_fields();  // of a message: what is open ends
-  void absent();      // the field had the value that stands for none
+  void end_fields() {  // of a message: what is open ends
+    if (top().is_array || top().is_map) end_repeated();
+  }
+  void absent();  // the field had the value that stands for none
 
   void reset();
 
@@ -74,6 +77,7 @@ class PathReader {
   const Frame& top() const { return frames_[depth_ - 1]; }
   void push(const Frame& frame);
   void pop();
+  void end_repeated();
   // The row of the value that begins now; null when it is not to be read (refused, or one too
   // many).
   const Field* value_begins(std::string_view what);
@@ -89,6 +93,9 @@ class PathReader {
 
   Visitor& root_;
   std::array<Frame, kMaxFrames> frames_{};
+  // By frame and row, the count of the array or map that field() ended there: it may go on. Good
+  // only where the frame has seen the row.
+  std::array<std::array<std::uint32_t, Schema::kMaxRows>, kMaxFrames> counts_{};
   std::size_t depth_ = 0;
   const Field* pending_ = nullptr;  // the row of the key just read
   std::string map_key_;

@@ -16,6 +16,7 @@
 
 #include "k8s/proto_reader.hpp"
 #include "k8s/stream_body.hpp"
+#include "k8s/values.hpp"
 
 namespace k8s {
 namespace {
@@ -46,6 +47,13 @@ class Held {
   std::size_t wanted_ = 0;
   std::string bytes_;
 };
+
+// Why objects of this version are not read; empty: they are. The fields of v1beta1 have other
+// numbers (k8s/adr-protobuf.md): it is asked for in JSON, but a server may answer as it likes.
+std::string why_not_version(std::string_view api_version) {
+  if (!api_version.ends_with("/v1beta1")) return {};
+  return quoted(api_version) + " in protobuf, which is read by the field numbers of v1";
+}
 
 // Tag and length of a length-delimited field, a byte at a time.
 class FieldHead {
@@ -164,15 +172,23 @@ class ProtoList final : public ListBody {
   }
 
   void take_envelope_field(std::string_view bytes) {
-    std::string why;
     if (head_.tag == kTypeMeta) {
-      doc::Envelope type;
-      if (doc::read_type_meta(bytes, type, why)) why = take_kind(type.kind);
-      if (!why.empty()) fail("kind", std::move(why));
+      take_type(bytes);
     } else if (head_.tag == kRaw) {
       has_raw_ = true;
-      if (!doc::read_status(bytes, status_, why)) fail("", std::move(why));
+      doc::Refusal refusal = doc::read_status(bytes, status_);
+      check(std::move(refusal.field), std::move(refusal.reason));
     }
+  }
+
+  void take_type(std::string_view bytes) {
+    doc::Envelope type;
+    std::string why;
+    if (!doc::read_type_meta(bytes, type, why)) fail("kind", std::move(why));
+    check("kind", doc::why_no_text(type.kind));
+    if (good()) check("kind", take_kind(type.kind));
+    check("apiVersion", doc::why_no_text(type.api_version));
+    check("apiVersion", why_not_version(type.api_version));
   }
 
   void take_list_field(std::string_view bytes) {
@@ -180,8 +196,8 @@ class ProtoList final : public ListBody {
     if (head_.tag == kListMeta) {
       doc::ListMeta meta;
       if (!doc::read_list_meta(bytes, meta, why)) fail("metadata", std::move(why));
-      resource_version_ = std::move(meta.resource_version);
-      continue_token_ = std::move(meta.continue_token);
+      take_text("metadata.resourceVersion", meta.resource_version, resource_version_);
+      take_text("metadata.continue", meta.continue_token, continue_token_);
     } else if (head_.tag == kItems) {
       if (++items_ > doc::kMaxChildren) {
         fail("items", "more than " + std::to_string(doc::kMaxChildren) + " elements");
@@ -191,6 +207,16 @@ class ProtoList final : public ListBody {
         fail("items[" + std::to_string(items_ - 1) + "]", std::move(why));
       }
     }
+  }
+
+  void take_text(const char* field, std::string_view text, std::string& to) {
+    check(field, doc::why_no_text(text));
+    if (good()) to = text;
+  }
+
+  // The first that there is a reason for stands.
+  void check(std::string field, std::string why) {
+    if (good() && !why.empty()) fail(std::move(field), std::move(why));
   }
 
   void end_list_if_done() {
@@ -257,11 +283,15 @@ class ProtoWatch final : public WatchBody {
     if (!doc::read_event(bytes, event, why)) return fail("", std::move(why));
     if (event.type.empty()) return fail("type", "missing");
     if (!event.object) return fail("object", "missing");
+    why = doc::why_no_text(event.type);
+    if (!why.empty()) return fail("type", std::move(why));
     const auto type = parse_event_type(event.type, why);
     if (!type) return fail("type", std::move(why));
     const auto envelope = doc::open_envelope(*event.object, why);
     if (!envelope) return fail("object", std::move(why));
     if (type->is_error) return take_error(*envelope);
+    why = why_not_version(envelope->api_version);
+    if (!why.empty()) return fail("object.apiVersion", std::move(why));
     if (!proto_.read(*envelope, why)) return fail("object", std::move(why));
     events_.on_object(type->verb);
     return true;
@@ -269,9 +299,11 @@ class ProtoWatch final : public WatchBody {
 
   bool take_error(const doc::Envelope& envelope) {
     ApiStatus status;
-    std::string why;
-    if (envelope.kind == "Status" && !doc::read_status(envelope.raw, status, why)) {
-      return fail("object", std::move(why));
+    if (envelope.kind == "Status") {
+      // A text that cannot be does not count beside the code, as in JSON.
+      doc::Refusal refusal = doc::read_status(envelope.raw, status);
+      const bool is_broken = refusal.field.empty() && !refusal.reason.empty();
+      if (is_broken) return fail("object", std::move(refusal.reason));
     }
     events_.on_error(status);
     return true;

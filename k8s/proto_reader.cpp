@@ -71,6 +71,18 @@ class Walk {
     path_.end_fields();
   }
 
+  void string(std::string_view text, bool even_empty) {
+    if (text.empty() && !even_empty) {
+      path_.absent();
+    } else if (text.size() > kMaxStringBytes) {
+      path_.string_too_long();
+    } else if (!is_utf8(text)) {
+      path_.mismatch("text that is not UTF-8");
+    } else {
+      path_.string(text);
+    }
+  }
+
  private:
   void value(const Field& field, pbf_reader& message) {
     const bool wants_number = field.shape == Shape::kInteger || field.shape == Shape::kBoolean;
@@ -118,24 +130,12 @@ class Walk {
       if (tag == 1) key = bytes;
       if (tag == 2) text = bytes;
     });
-    const Next next = key.size() > kMaxKeyBytes ? path_.key_too_long() : path_.key(key);
-    if (next != Next::kRead) return;
-    if (!is_utf8(key)) {
-      path_.mismatch("a key that is not UTF-8");
-    } else {
+    if (key.size() > kMaxKeyBytes) {
+      path_.key_too_long();
+    } else if (!is_utf8(key)) {
+      path_.refuse_key("a key that is not UTF-8");
+    } else if (path_.key(key) == Next::kRead) {
       string(text, true);
-    }
-  }
-
-  void string(std::string_view text, bool even_empty) {
-    if (text.empty() && !even_empty) {
-      path_.absent();
-    } else if (text.size() > kMaxStringBytes) {
-      path_.string_too_long();
-    } else if (!is_utf8(text)) {
-      path_.mismatch("text that is not UTF-8");
-    } else {
-      path_.string(text);
     }
   }
 
@@ -192,6 +192,13 @@ class Walk {
 
 }  // namespace
 
+std::string why_no_text(std::string_view text) {
+  if (text.size() > kMaxStringBytes) {
+    return "a string of more than " + std::to_string(kMaxStringBytes) + " bytes";
+  }
+  return is_utf8(text) ? "" : "text that is not UTF-8 where a string belongs";
+}
+
 bool read_type_meta(std::string_view message, Envelope& to, std::string& why) {
   return guarded(why, [&] {
     each_text(reader_of(message), [&](unsigned tag, std::string_view text) {
@@ -219,17 +226,26 @@ std::optional<Envelope> open_envelope(std::string_view bytes, std::string& why) 
 }
 
 // { message = 3, reason = 4, details = 5 { retryAfterSeconds = 5 }, code = 6 }
-bool read_status(std::string_view message, ApiStatus& to, std::string& why) {
+Refusal read_status(std::string_view message, ApiStatus& to) {
+  Refusal refusal;
+  const auto take = [&](std::string_view text, const char* field, std::string& member) {
+    if (std::string why = why_no_text(text); why.empty()) {
+      member = text;
+    } else {
+      refusal = {field, std::move(why)};
+    }
+  };
   const auto number = [](pbf_reader& field) {
     return static_cast<int>(std::max<std::int32_t>(field.get_int32(), 0));
   };
-  return guarded(why, [&] {
+  std::string why;
+  const bool read = guarded(why, [&] {
     pbf_reader status = reader_of(message);
     while (status.next()) {
       if (status.tag() == 3 && is_bytes(status)) {
-        to.message = text_of(status);
+        take(text_of(status), "message", to.message);
       } else if (status.tag() == 4 && is_bytes(status)) {
-        to.reason = text_of(status);
+        take(text_of(status), "reason", to.reason);
       } else if (status.tag() == 5 && is_bytes(status)) {
         pbf_reader details = status.get_message();
         while (details.next()) {
@@ -246,6 +262,8 @@ bool read_status(std::string_view message, ApiStatus& to, std::string& why) {
       }
     }
   });
+  if (!read) refusal = {.field = {}, .reason = std::move(why)};
+  return refusal;
 }
 
 // { resourceVersion = 2, continue = 3 }
@@ -273,11 +291,12 @@ bool read_event(std::string_view message, WatchEvent& to, std::string& why) {
 bool ProtoReader::read(const Envelope& envelope, std::string& why) {
   path_.reset();
   path_.begin_object();
+  Walk walk(path_);
   for (const auto& [key, text] :
        {std::pair{"kind", envelope.kind}, std::pair{"apiVersion", envelope.api_version}}) {
-    if (!text.empty() && path_.key(key) == Next::kRead) path_.string(text);
+    if (!text.empty() && path_.key(key) == Next::kRead) walk.string(text, false);
   }
-  const bool read = guarded(why, [&] { Walk(path_).fields(reader_of(envelope.raw)); });
+  const bool read = guarded(why, [&] { walk.fields(reader_of(envelope.raw)); });
   if (read) path_.end_object();
   return read;
 }

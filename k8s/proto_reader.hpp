@@ -31,19 +31,24 @@ struct Envelope {
   std::string_view raw;
 };
 
+// Why such a view cannot be a text that is taken, in the words for those that rows name; empty: it
+// can.
+std::string why_no_text(std::string_view text);
+
 // `why` is set when the result is empty.
 std::optional<Envelope> open_envelope(std::string_view bytes, std::string& why);
 
 // apiVersion and kind; false, with `why`, where the message is broken.
 bool read_type_meta(std::string_view message, Envelope& to, std::string& why);
 
-// A metav1.Status.
-bool read_status(std::string_view message, ApiStatus& to, std::string& why);
+// A metav1.Status. What it has that cannot be: a text, which is left out, or, with no field,
+// broken bytes.
+Refusal read_status(std::string_view message, ApiStatus& to);
 
-// metav1.ListMeta.
+// metav1.ListMeta. The views are into the message.
 struct ListMeta {
-  std::string resource_version;
-  std::string continue_token;
+  std::string_view resource_version;
+  std::string_view continue_token;
 };
 bool read_list_meta(std::string_view message, ListMeta& to, std::string& why);
 

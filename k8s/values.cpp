@@ -15,6 +15,25 @@ namespace {
 bool is_lower_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
+// How many bytes the character has that `text`, which is not empty, begins with; 0: it is not UTF-8
+// (RFC 3629, section 4).
+std::size_t utf8_size(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned first = byte(0);
+  if (first < 0x80) return 1;
+  if (first < 0xc2 || first > 0xf4) return 0;
+  const std::size_t size = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+  if (text.size() < size) return 0;
+  // What the second may be; the others are as any that follow.
+  const unsigned lowest = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+  const unsigned highest = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+  if (byte(1) < lowest || byte(1) > highest) return 0;
+  for (std::size_t i = 2; i < size; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  }
+  return size;
+}
+
 std::string not_an_address(std::string_view text, std::string_view because = {}) {
   std::string reason = quoted(text) + " is not an IP address";
   if (!because.empty()) (reason += " (").append(because) += ')';
@@ -127,46 +146,36 @@ std::string quoted(std::string_view text) {
   constexpr std::size_t kShown = 80;
   constexpr std::string_view kHex = "0123456789abcdef";
   std::string out = "\"";
-  for (const char c : text.substr(0, kShown)) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      (out += '\\') += c;
-    } else if (byte < 0x20 || byte == 0x7f) {
+  std::size_t at = 0;
+  for (std::size_t size = 0; at < text.size(); at += size) {
+    const std::size_t character = utf8_size(text.substr(at));
+    size = std::max<std::size_t>(character, 1);
+    if (at + size > kShown) break;
+    const auto byte = static_cast<unsigned char>(text[at]);
+    if (character == 0 || byte < 0x20 || byte == 0x7f) {
       ((out += "\\x") += kHex[byte >> 4]) += kHex[byte & 15];
     } else {
-      out += c;
+      if (byte == '"' || byte == '\\') out += '\\';
+      out += text.substr(at, size);
     }
   }
-  return out += text.size() > kShown ? "...\"" : "\"";
+  return out += at < text.size() ? "...\"" : "\"";
 }
 
 bool is_utf8(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  for (std::size_t i = 0; i < text.size();) {
+  while (!text.empty()) {
     // ASCII, eight bytes at a time: it is what nearly all text is.
-    if (std::uint64_t eight = 0; text.size() - i >= sizeof eight) {
-      std::memcpy(&eight, text.data() + i, sizeof eight);
+    if (std::uint64_t eight = 0; text.size() >= sizeof eight) {
+      std::memcpy(&eight, text.data(), sizeof eight);
       if ((eight & 0x8080808080808080u) == 0) {
-        i += sizeof eight;
+        text.remove_prefix(sizeof eight);
         continue;
       }
     }
-    const unsigned first = byte(i);
-    if (first < 0x80) {
-      ++i;
-      continue;
-    }
-    // RFC 3629, section 4: how many bytes follow, and what the first of them may be.
-    if (first < 0xc2 || first > 0xf4) return false;
-    const std::size_t more = first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3;
-    if (text.size() - i <= more) return false;
-    const unsigned lowest = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
-    const unsigned highest = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
-    if (byte(i + 1) < lowest || byte(i + 1) > highest) return false;
-    for (std::size_t k = 2; k <= more; ++k) {
-      if ((byte(i + k) & 0xc0) != 0x80) return false;
-    }
-    i += more + 1;
+    const bool is_ascii = static_cast<unsigned char>(text.front()) < 0x80;
+    const std::size_t size = is_ascii ? 1 : utf8_size(text);
+    if (size == 0) return false;
+    text.remove_prefix(size);
   }
   return true;
 }

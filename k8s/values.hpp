@@ -33,7 +33,8 @@ class Parsed {
   std::string reason_;
 };
 
-// The text in double quotes for a message: control characters and quotes escaped, cut at 80 bytes.
+// The text in double quotes for a message: control characters, quotes and what is not UTF-8
+// escaped, cut at 80 bytes.
 std::string quoted(std::string_view text);
 
 // Well-formed UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing above U+10FFFF.

@@ -153,7 +153,9 @@ TEST_CASE("an impossible EndpointSlice is refused by a fault that names the fiel
           {R"("addressType":"IPv4","ports":[{"name":"a","port":1},{"name":"a","port":2}])", "ports",
            "two are named \"a\""},
           {R"("addressType":"IPv4","ports":[{"port":65536}])", "ports[0].port",
-           "65536 is not a port number (1-65535)"},
+           "65536 is not a port number (0-65535)"},
+          {R"("addressType":"IPv4","ports":[{"port":0},{"port":-1}])", "ports[1].port",
+           "-1 is not a port number (0-65535)"},
       });
 }
 

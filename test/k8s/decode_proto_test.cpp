@@ -104,9 +104,12 @@ std::string watch() {
 }
 
 // An object in its envelope, of fields written by hand.
-std::string enveloped(const char* kind, const std::string& raw) {
+std::string enveloped(const std::string& kind, const std::string& raw,
+                      const std::string& api_version = "v1") {
   std::string type;
-  protozero::pbf_writer(type).add_string(2, kind);
+  protozero::pbf_writer type_meta(type);
+  type_meta.add_string(1, api_version);
+  type_meta.add_string(2, kind);
   std::string bytes(doc::kProtoMagic);
   protozero::pbf_writer unknown(bytes);
   unknown.add_message(1, type);
@@ -114,20 +117,28 @@ std::string enveloped(const char* kind, const std::string& raw) {
   return bytes;
 }
 
-std::string message(const std::function<void(protozero::pbf_writer&)>& write) {
+using Write = std::function<void(protozero::pbf_writer&)>;
+
+std::string message(const Write& write) {
   std::string bytes;
   protozero::pbf_writer to(bytes);
   write(to);
   return bytes;
 }
 
-// A list of one Pod, called a, whose metadata and other fields `write` may add to.
-Result read_pod(const std::function<void(protozero::pbf_writer& pod)>& write) {
+// A list of one Pod, called a, whose metadata `meta` may add to, and `more` to what follows.
+Result read_pod(const Write& more, const Write& meta = {}) {
   const std::string item = message([&](auto& to) {
-    to.add_message(1, message([](auto& meta) { meta.add_string(1, "a"); }));
-    write(to);
+    to.add_message(1, message([&](auto& own) {
+                     own.add_string(1, "a");
+                     if (meta) meta(own);
+                   }));
+    more(to);
   });
   return read_list(enveloped("PodList", message([&](auto& to) { to.add_message(2, item); })));
+}
+Result read_meta(const Write& meta) {
+  return read_pod([](auto&) {}, meta);
 }
 
 }  // namespace
@@ -234,14 +245,110 @@ TEST_CASE("repeated fields need not be neighbours in protobuf") {
   CHECK(result.seen == std::vector<std::string>{"a@ 10.0.0.1 fd00::1"});
 }
 
+TEST_CASE("what goes on after another field in protobuf is counted on") {
+  const auto address = [](const char* text) {
+    return message([&](auto& ip) { ip.add_string(1, text); });
+  };
+  const Result named = read_pod([&](auto& to) {
+    to.add_message(3, message([&](auto& status) {
+                     status.add_message(12, address("10.0.0.1"));
+                     status.add_string(1, "Running");
+                     status.add_message(12, address("web"));
+                   }));
+  });
+  CHECK(named.seen ==
+        std::vector<std::string>{"Pod a: status.podIPs[1].ip: \"web\" is not an IP address"});
+
+  constexpr std::uint32_t kUnknown = 1000;
+  const Result elements = read_pod([](auto& to) {
+    to.add_message(2, message([](auto& spec) {
+                     for (std::size_t i = 0; i <= doc::kMaxElements; ++i) {
+                       spec.add_message(2, std::string());
+                       spec.add_bool(kUnknown, true);
+                     }
+                   }));
+  });
+  CHECK(elements.seen ==
+        std::vector<std::string>{"Pod a: spec.containers[16384]: more than 16384 elements"});
+
+  const Result entries = read_meta([](auto& meta) {
+    for (std::size_t i = 0; i <= doc::kMaxElements; ++i) {
+      meta.add_message(11, message([](auto& entry) { entry.add_string(1, "k"); }));
+      meta.add_bool(kUnknown, true);
+    }
+  });
+  CHECK(entries.seen ==
+        std::vector<std::string>{"Pod a: metadata.labels: more than 16384 entries"});
+}
+
+TEST_CASE("text of a protobuf list's or watch's frame is UTF-8 and of bounded length") {
+  const std::string long_text(70'000, 'x');
+  const std::string too_long = "a string of more than 65536 bytes";
+  const std::string not_utf8 = "text that is not UTF-8 where a string belongs";
+  for (const auto& [text, why] : {std::pair{long_text, too_long}, {"\xff", not_utf8}}) {
+    INFO(why);
+    const auto with = [&](std::uint32_t field) {
+      return message([&](auto& to) { to.add_string(field, text); });
+    };
+    const auto list_meta = [&](std::uint32_t field) {
+      return read_list(
+                 enveloped("PodList", message([&](auto& to) { to.add_message(1, with(field)); })))
+          .fault;
+    };
+    CHECK(list_meta(2) == "metadata.resourceVersion: " + why);
+    CHECK(list_meta(3) == "metadata.continue: " + why);
+    CHECK(read_list(enveloped("Status", with(3))).fault == "message: " + why);
+    CHECK(read_list(enveloped("Status", with(4))).fault == "reason: " + why);
+    CHECK(read_list(enveloped(text, "")).fault == "kind: " + why);
+    CHECK(read_list(enveloped("PodList", "", text)).fault == "apiVersion: " + why);
+
+    CHECK(read_watch(event_proto(text, enveloped("Pod", ""))).fault == "type: " + why);
+    // An object's kind and version are the object's, as in JSON.
+    CHECK(read_watch(event_proto("ADDED", enveloped(text, ""))).seen ==
+          std::vector<std::string>{"Pod: kind: " + why});
+    CHECK(read_watch(event_proto("ADDED", enveloped("Pod", "", text))).seen ==
+          std::vector<std::string>{"Pod: apiVersion: " + why});
+
+    // The code of an error is not lost with its text: it says what to do.
+    const std::string expired = message([&](auto& status) {
+      status.add_string(4, text);
+      status.add_int32(6, 410);
+    });
+    CHECK(read_watch(event_proto("ERROR", enveloped("Status", expired))).seen ==
+          std::vector<std::string>{"410 "});
+  }
+}
+
+TEST_CASE("a protobuf key that is not UTF-8 refuses the object, whether it is wanted or not") {
+  const auto fault = [](std::uint32_t map) {
+    return read_meta([&](auto& meta) {
+             meta.add_message(map, message([](auto& entry) { entry.add_string(1, "x\xff"); }));
+           })
+        .seen;
+  };
+  using Seen = std::vector<std::string>;
+  CHECK(fault(11) == Seen{"Pod a: metadata.labels: a key that is not UTF-8"});
+  CHECK(fault(12) == Seen{"Pod a: metadata.annotations: a key that is not UTF-8"});
+}
+
+TEST_CASE("v1beta1 in protobuf, which nobody asked for, is refused in a list and in a watch") {
+  const std::string refused =
+      ": \"discovery.k8s.io/v1beta1\" in protobuf, which is read by the field numbers of v1";
+  const std::string version = "discovery.k8s.io/v1beta1";
+  CHECK(read_list(enveloped("PodList", "", version)).fault == "apiVersion" + refused);
+  const Result watch = read_watch(event_proto("ADDED", enveloped("Pod", "", version)));
+  CHECK(watch.fault == "object.apiVersion" + refused);
+  CHECK(watch.seen.empty());
+}
+
 TEST_CASE("impossible protobuf fields refuse the object, named, and not the list") {
-  const auto fault = [](const std::function<void(protozero::pbf_writer&)>& write) {
+  const auto fault = [](const Write& write) {
     const Result result = read_pod(write);
     CHECK(result.good);
     REQUIRE(result.seen.size() == 1);
     return result.seen.front();
   };
-  const auto spec = [&](const std::function<void(protozero::pbf_writer&)>& write) {
+  const auto spec = [&](const Write& write) {
     return fault([&](auto& to) { to.add_message(2, message(write)); });
   };
   CHECK(spec([](auto& to) { to.add_string(10, "\xff"); }) ==
@@ -280,14 +387,7 @@ TEST_CASE("a protobuf time beyond the year 9999 refuses a deletion, and is none 
   const auto time = [](std::int64_t seconds) {
     return message([&](auto& to) { to.add_int64(1, seconds); });
   };
-  const std::string item = message([&](auto& to) {
-    to.add_message(1, message([&](auto& meta) {
-                     meta.add_string(1, "a");
-                     meta.add_message(9, time(INT64_MIN));
-                   }));
-  });
-  const Result result =
-      read_list(enveloped("PodList", message([&](auto& to) { to.add_message(2, item); })));
+  const Result result = read_meta([&](auto& meta) { meta.add_message(9, time(INT64_MIN)); });
   CHECK(result.seen ==
         std::vector<std::string>{
             "Pod a: metadata.deletionTimestamp: -9223372036854775808 s is not a time"});

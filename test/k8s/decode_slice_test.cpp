@@ -2,6 +2,8 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "k8s/decode.hpp"
+#include "test/k8s/encode.hpp"
+#include "test/k8s/encode_proto.hpp"
 
 namespace {
 
@@ -92,6 +94,23 @@ TEST_CASE("a slice of host names has no endpoints, whether its type comes first 
             .endpoints.empty());
   CHECK(with(R"("endpoints":[{"addresses":["a.example.org"]}],"addressType":"FQDN")")
             .endpoints.empty());
+}
+
+TEST_CASE("a port with the number 0 is dropped, and the slice stays, in JSON as in protobuf") {
+  const std::string json =
+      R"({"kind":"EndpointSlice","metadata":{"name":"web-abc"},"addressType":"IPv4",)"
+      R"("ports":[{"name":"any","port":0},{"name":"http","port":80}]})";
+  const std::vector<SlicePort> only_http{{"http", Protocol::kTcp, 80}};
+  CHECK(decoded(json).ports == only_http);
+
+  std::vector<EndpointSlice> slices;
+  ListDecoder<EndpointSlice> decoder(
+      {.on_item = [&](EndpointSlice slice) { slices.push_back(std::move(slice)); },
+       .on_fault = [](const Meta&, const DecodeFault& fault) { FAIL(fault.text()); }},
+      MediaType::kProtobuf);
+  CHECK(decoder.feed(test::to_proto(test::list_json("EndpointSlice", {json}, "1"))));
+  REQUIRE(slices.size() == 1);
+  CHECK(slices.front().ports == only_http);
 }
 
 TEST_CASE("a slice without endpoints and ports is good") {

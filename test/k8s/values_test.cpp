@@ -96,3 +96,13 @@ TEST_CASE("quoted text is one printable line of bounded length") {
   CHECK(quoted("a\"\\\n\x7f") == R"("a\"\\\x0a\x7f")");
   CHECK(quoted(std::string(81, 'x')) == "\"" + std::string(80, 'x') + "...\"");
 }
+
+TEST_CASE("quoted text is UTF-8, whatever it was before, and is not cut inside a character") {
+  CHECK(quoted("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80") ==
+        "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"");
+  CHECK(quoted("a\xff\xc3\xa9\x80z") == "\"a\\xff\xc3\xa9\\x80z\"");
+  CHECK(quoted("\xe2\x82") == R"("\xe2\x82")");
+  const std::string shown(79, 'x');
+  CHECK(quoted(shown + "\xc3\xa9") == "\"" + shown + "...\"");
+  CHECK(quoted(shown + "\xff") == "\"" + shown + "\\xff\"");
+}
