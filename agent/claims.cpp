@@ -116,6 +116,7 @@ Claims::Settled Claims::settle(const ipvs::Owner& owner, k8s::UnixSeconds since,
 bool Claims::claim(const Claimant& self, const ServerKey& key, Settled& settled) {
   const ipvs::Owner& owner = self.second;
   auto& claimants = claimants_[key];
+  if (claimants.size() == 1 && claimants.front() == self) return true;  // as before, nearly always
   const ipvs::Owner before = claimants.empty() ? owner : claimants.front().second;
   std::erase_if(claimants, [&](const Claimant& c) { return c.second == owner; });
   claimants.insert(std::upper_bound(claimants.begin(), claimants.end(), self), self);

@@ -39,7 +39,7 @@ std::set<std::string> pods_with_bad_weights(const ServiceEndpoints& endpoints) {
   std::set<std::string> pods;
   for (const auto& of_port : endpoints) {
     for (const ServiceEndpoint& e : of_port) {
-      if (e.bad_weight) pods.insert(e.pod);
+      if (e.bad_weight) pods.emplace(e.pod);
     }
   }
   return pods;

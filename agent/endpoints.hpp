@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The endpoints of a Service, whatever they were learnt from (Pods matched by selector, or
-// EndpointSlices). A value; the planner chooses among them.
+// EndpointSlices). Small values; the planner chooses among them at once.
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "ipvs/model.hpp"
@@ -31,8 +31,9 @@ struct ServiceEndpoint {
   Hint zone_hint = Hint::kNone;
   std::uint32_t weight = 1;
   k8s::UnixSeconds ready_since = 0;  // 0: unknown, long ago
-  std::string pod{};                 // name of the Pod, "" where it is not one
-  std::string node{};                // name of its node, "" where unknown
+  // Into the table it comes from: good until that changes.
+  std::string_view pod{};   // name of the Pod, "" where it is not one
+  std::string_view node{};  // name of its node, "" where unknown
   bool operator==(const ServiceEndpoint&) const = default;
 };
 

@@ -29,7 +29,9 @@ std::string fault_of(std::string_view annotation, std::string_view value, const 
 }
 
 std::optional<std::string_view> value_of(const k8s::Labels& annotations, std::string_view key) {
-  const auto found = annotations.find(std::string(key));
+  // There are few, and most Services have none: what is kept is what we know.
+  const auto found = std::find_if(annotations.begin(), annotations.end(),
+                                  [&](const auto& annotation) { return annotation.first == key; });
   if (found == annotations.end()) return std::nullopt;
   return found->second;
 }

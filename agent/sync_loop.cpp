@@ -179,9 +179,13 @@ asio::awaitable<void> SyncLoop::pass() {
   const auto planning = Clock::now();
   plan_dirty(report);
   ipvs::Changes changes = reconciler_.next_changes(may_drain());
-  report.planning_seconds = seconds(Clock::now() - planning);
+  const auto planned = Clock::now();
+  report.planning_seconds = seconds(planned - planning);
   const bool rests = rests_something(changes);
-  if (!changes.empty()) co_await carry_out(std::move(changes), report);
+  auto done = planned;
+  if (!changes.empty()) done = co_await carry_out(std::move(changes), planned, report);
+  // Most endpoints that are put to rest have no connections left: a first look at once.
+  if (rests) co_await look_at_drains();
 
   note_retry(reconciler_.failed_count() > 0);
   if (reconciler_.failed_count() > 0 || table_dirty_) {
@@ -189,16 +193,14 @@ asio::awaitable<void> SyncLoop::pass() {
     waiting_since_ = in_hand_since_.value_or(begin);
   }
   in_hand_since_.reset();
-  if (!reconciler_.ledger().servers_with_resting().empty()) {
-    // Most endpoints that are put to rest have no connections left: a first look at once.
-    const auto next_look = rests ? Clock::now() : Clock::now() + options_.drain_interval;
-    drain_at_ = std::min(drain_at_, next_look);
-  }
   report.failing_keys = reconciler_.failed_count();
-  report.total_seconds = seconds(Clock::now() - begin);
+  report.total_seconds = seconds(done - begin);
   complete_ = true;
   if (report.services > 0 || report.operations > 0 || report.failed > 0 || report.first) {
     observer_.on_pass(report);
+  }
+  if (!reconciler_.ledger().servers_with_resting().empty()) {
+    drain_at_ = std::min(drain_at_, done + options_.drain_interval);
   }
 }
 
@@ -263,12 +265,15 @@ ipvs::MayDrain SyncLoop::may_drain() const {
   };
 }
 
-asio::awaitable<void> SyncLoop::carry_out(ipvs::Changes changes, PassReport& report) {
-  const auto begin = Clock::now();
+// Gives the time when it was done. The clock is read seldom: it is a device, as often as not.
+asio::awaitable<SyncLoop::Clock::time_point> SyncLoop::carry_out(ipvs::Changes changes,
+                                                                 Clock::time_point begin,
+                                                                 PassReport& report) {
   const auto flows = stale_flows(changes, reconciler_.desired(), reconciler_.ledger());
   const ipvs::Outcome outcome =
       co_await thread_.run_short(is_short(changes), [&] { return ipvs::apply(kernel_, changes); });
-  report.kernel_seconds += seconds(Clock::now() - begin);
+  const auto done = Clock::now();
+  report.kernel_seconds += seconds(done - begin);
   const ipvs::Entered entered = reconciler_.enter(changes, outcome);
   report.operations += entered.done;
   report.failed += entered.failures.size();
@@ -276,7 +281,9 @@ asio::awaitable<void> SyncLoop::carry_out(ipvs::Changes changes, PassReport& rep
   for (const ipvs::ServerKey& key : entered.foreign) {
     if (const ipvs::Owner* owner = reconciler_.desired().owner_of(key)) mark_dirty(*owner);
   }
-  if (!flows.empty()) co_await forget_flows(flows, report);
+  if (flows.empty()) co_return done;
+  co_await forget_flows(flows, report);
+  co_return Clock::now();
 }
 
 asio::awaitable<void> SyncLoop::forget_flows(const std::vector<ipvs::Kernel::StaleFlow>& flows,
@@ -329,7 +336,7 @@ asio::awaitable<void> SyncLoop::look_at_drains() {
   if (!readings) co_return;
   ipvs::Changes finished = reconciler_.finish_drains(*readings, may_drain());
   PassReport ignored;
-  if (!finished.empty()) co_await carry_out(std::move(finished), ignored);
+  if (!finished.empty()) co_await carry_out(std::move(finished), Clock::now(), ignored);
 }
 
 // A Service that wants the place of a foreign virtual server gets it when that has gone.

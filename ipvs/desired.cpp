@@ -13,25 +13,25 @@ void DirtyKeys::merge(DirtyKeys other) {
 }
 
 void Desired::set(const Owner& owner, ServicePlan plan) {
-  const auto held = holdings_.find(owner);
-  const Holding previous = held == holdings_.end() ? Holding{} : std::move(held->second);
+  const auto held = holdings_.try_emplace(owner).first;
+  Holding& holding = held->second;
+  std::vector<ServerKey> servers;
+  servers.reserve(plan.servers.size());
+  for (const Server& server : plan.servers) servers.push_back(server.settings.key);
 
-  Holding next;
-  next.servers.reserve(plan.servers.size());
-  for (const Server& server : plan.servers) {
-    next.servers.push_back(server.settings.key);
+  replace_servers(owner, std::move(plan.servers), holding.servers);
+  holding.servers = std::move(servers);
+  // Endpoints come and go; what leads to them stays as it is.
+  if (plan.addresses != holding.addresses) {
+    replace_addresses(owner, plan.addresses, holding.addresses);
+    holding.addresses = std::move(plan.addresses);
   }
-  next.addresses = plan.addresses;
-  next.elements = plan.elements;
-
-  replace_servers(owner, std::move(plan.servers), previous.servers);
-  replace_addresses(owner, next.addresses, previous.addresses);
-  replace_elements(owner, next.elements, previous.elements);
-
-  if (next.servers.empty() && next.addresses.empty() && next.elements.empty()) {
-    holdings_.erase(owner);
-  } else {
-    holdings_.insert_or_assign(owner, std::move(next));
+  if (plan.elements != holding.elements) {
+    replace_elements(owner, plan.elements, holding.elements);
+    holding.elements = std::move(plan.elements);
+  }
+  if (holding.servers.empty() && holding.addresses.empty() && holding.elements.empty()) {
+    holdings_.erase(held);
   }
 }
 
