@@ -132,6 +132,7 @@ asio::awaitable<bool> SyncLoop::read_and_install() {
   const int error = co_await thread_.run([&] { return kernel_.install_table(rules, elements); });
   if (error == 0) {
     reconciler_.table_installed(elements);
+    planned_at_start_ = report.services;
     co_return true;
   }
   dirty_.insert(all.begin(), all.end());
@@ -163,6 +164,7 @@ asio::awaitable<void> SyncLoop::pass() {
   in_hand_since_ = std::exchange(waiting_since_, std::nullopt);
   PassReport report;
   report.first = !complete_;
+  report.services = std::exchange(planned_at_start_, 0);
   if (table_dirty_) co_await reinstall_table();
   if (addresses_dirty_) co_await recheck_addresses();
   if (begin >= drain_at_) co_await look_at_drains();

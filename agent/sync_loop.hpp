@@ -161,6 +161,7 @@ class SyncLoop {
   std::set<ipvs::Owner> dirty_;
   std::optional<Clock::time_point> waiting_since_;
   std::optional<Clock::time_point> in_hand_since_;  // of what the pass under way took up
+  std::size_t planned_at_start_ = 0;  // by read_and_install(), not reported yet
   bool ready_ = false;
   bool complete_ = false;
   bool node_addresses_dirty_ = true;

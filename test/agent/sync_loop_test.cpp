@@ -44,6 +44,7 @@ TEST_CASE("the first pass finds the table in place, and says that it was the fir
   REQUIRE(f.observer.passes.size() == 1);
   CHECK(f.observer.passes[0].first);
   CHECK(f.observer.passes[0].operations == 3);
+  CHECK(f.observer.passes[0].services == 1);
 }
 
 TEST_CASE("an empty cluster is complete too") {
