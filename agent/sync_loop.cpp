@@ -181,11 +181,10 @@ asio::awaitable<void> SyncLoop::pass() {
   const auto planning = Clock::now();
   plan_dirty(report);
   ipvs::Changes changes = reconciler_.next_changes(may_drain());
-  const auto planned = Clock::now();
-  report.planning_seconds = seconds(planned - planning);
+  report.planning_seconds = seconds(Clock::now() - planning);
   const bool rests = rests_something(changes);
-  auto done = planned;
-  if (!changes.empty()) done = co_await carry_out(std::move(changes), planned, report);
+  if (!changes.empty()) co_await carry_out(std::move(changes), report);
+  report.total_seconds = seconds(Clock::now() - begin);
   // Most endpoints that are put to rest have no connections left: a first look at once.
   if (rests) co_await look_at_drains();
 
@@ -195,14 +194,13 @@ asio::awaitable<void> SyncLoop::pass() {
     waiting_since_ = in_hand_since_.value_or(begin);
   }
   in_hand_since_.reset();
+  if (!reconciler_.ledger().servers_with_resting().empty()) {
+    drain_at_ = std::min(drain_at_, Clock::now() + options_.drain_interval);
+  }
   report.failing_keys = reconciler_.failed_count();
-  report.total_seconds = seconds(done - begin);
   complete_ = true;
   if (report.services > 0 || report.operations > 0 || report.failed > 0 || report.first) {
     observer_.on_pass(report);
-  }
-  if (!reconciler_.ledger().servers_with_resting().empty()) {
-    drain_at_ = std::min(drain_at_, done + options_.drain_interval);
   }
 }
 
@@ -267,15 +265,12 @@ ipvs::MayDrain SyncLoop::may_drain() const {
   };
 }
 
-// Gives the time when it was done. The clock is read seldom: it is a device, as often as not.
-asio::awaitable<SyncLoop::Clock::time_point> SyncLoop::carry_out(ipvs::Changes changes,
-                                                                 Clock::time_point begin,
-                                                                 PassReport& report) {
+asio::awaitable<void> SyncLoop::carry_out(ipvs::Changes changes, PassReport& report) {
+  const auto begin = Clock::now();
   const auto flows = stale_flows(changes, reconciler_.desired(), reconciler_.ledger());
   const ipvs::Outcome outcome =
       co_await thread_.run_short(is_short(changes), [&] { return ipvs::apply(kernel_, changes); });
-  const auto done = Clock::now();
-  report.kernel_seconds += seconds(done - begin);
+  report.kernel_seconds += seconds(Clock::now() - begin);
   const ipvs::Entered entered = reconciler_.enter(changes, outcome);
   report.operations += entered.done;
   report.failed += entered.failures.size();
@@ -283,9 +278,7 @@ asio::awaitable<SyncLoop::Clock::time_point> SyncLoop::carry_out(ipvs::Changes c
   for (const ipvs::ServerKey& key : entered.foreign) {
     if (const ipvs::Owner* owner = reconciler_.desired().owner_of(key)) mark_dirty(*owner);
   }
-  if (flows.empty()) co_return done;
-  co_await forget_flows(flows, report);
-  co_return Clock::now();
+  if (!flows.empty()) co_await forget_flows(flows, report);
 }
 
 asio::awaitable<void> SyncLoop::forget_flows(const std::vector<ipvs::Kernel::StaleFlow>& flows,
@@ -338,7 +331,7 @@ asio::awaitable<void> SyncLoop::look_at_drains() {
   if (!readings) co_return;
   ipvs::Changes finished = reconciler_.finish_drains(*readings, may_drain());
   PassReport ignored;
-  if (!finished.empty()) co_await carry_out(std::move(finished), Clock::now(), ignored);
+  if (!finished.empty()) co_await carry_out(std::move(finished), ignored);
 }
 
 // A Service that wants the place of a foreign virtual server gets it when that has gone.

@@ -24,7 +24,7 @@ inline std::string endpoint_text(const ServiceEndpoint& e) {
   if (e.weight != 1) text += " weight " + std::to_string(e.weight);
   if (e.node_hint != Hint::kNone) text += e.node_hint == Hint::kHere ? " node:here" : " node:other";
   if (e.zone_hint != Hint::kNone) text += e.zone_hint == Hint::kHere ? " zone:here" : " zone:other";
-  return ((((text += ' ') += e.pod) += '@') += e.node) += '\n';
+  return text.append(" ").append(e.pod).append("@").append(e.node).append("\n");
 }
 
 // All ports of the Service together.
