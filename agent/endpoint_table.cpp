@@ -53,7 +53,7 @@ class EndpointTable::PodSink : public k8s::Sink<k8s::Pod> {
  public:
   explicit PodSink(EndpointTable& table) : table_(table) {}
   void list_started() override { sweep_.list_started(); }
-  void upsert(k8s::Pod pod) override { table_.upsert_pod(std::move(pod)); }
+  void upsert(k8s::Pod&& pod) override { table_.upsert_pod(std::move(pod)); }
   void remove(const k8s::ObjectKey& key) override { table_.remove_pod(key); }
   void keep(const k8s::ObjectKey& key) override {
     const auto found = table_.pods_.find(key);
@@ -76,7 +76,7 @@ class EndpointTable::SliceSink : public k8s::Sink<k8s::EndpointSlice> {
  public:
   explicit SliceSink(EndpointTable& table) : table_(table) {}
   void list_started() override { sweep_.list_started(); }
-  void upsert(k8s::EndpointSlice slice) override { table_.upsert_slice(std::move(slice)); }
+  void upsert(k8s::EndpointSlice&& slice) override { table_.upsert_slice(std::move(slice)); }
   void remove(const k8s::ObjectKey& key) override { table_.remove_slice(key); }
   void keep(const k8s::ObjectKey& key) override {
     const auto found = table_.slices_.find(key);
@@ -163,7 +163,7 @@ EndpointTable::PodRecord EndpointTable::record_of(k8s::Pod& pod) {
   return record;
 }
 
-void EndpointTable::upsert_pod(k8s::Pod pod) {
+void EndpointTable::upsert_pod(k8s::Pod&& pod) {
   PodRecord next = record_of(pod);
   // A list comes nearly in the order of the keys: the next one belongs at the end as a rule.
   const std::size_t known = pods_.size();
@@ -234,7 +234,7 @@ std::optional<k8s::UnixSeconds> trigger_of(const k8s::EndpointSlice& slice) {
 
 }  // namespace
 
-void EndpointTable::upsert_slice(k8s::EndpointSlice slice) {
+void EndpointTable::upsert_slice(k8s::EndpointSlice&& slice) {
   const k8s::ObjectKey key = slice.meta.key;
   const k8s::ObjectKey service{key.ns, slice.service_name};
   const auto found = slices_.find(key);

@@ -91,14 +91,14 @@ class EndpointTable {
   class SliceSink;
 
   PodRecord record_of(k8s::Pod& pod);  // takes what it can
-  void upsert_pod(k8s::Pod pod);
+  void upsert_pod(k8s::Pod&& pod);
   void remove_pod(const k8s::ObjectKey& key);
   void index_addresses(const PodRecord& record, bool present);
   void mark_services_of(const PodRecord& record);
   // The Pods at an address that count for a Service: visit(const PodRecord&) until it returns true.
   template <typename Visit>
   bool any_pod_at(const ipvs::Address& address, const k8s::ObjectKey& service, Visit visit) const;
-  void upsert_slice(k8s::EndpointSlice slice);
+  void upsert_slice(k8s::EndpointSlice&& slice);
   void remove_slice(const k8s::ObjectKey& key);
   k8s::ObjectKey forget_slice(const k8s::ObjectKey& key);
 

@@ -17,7 +17,7 @@ class FirstList : public k8s::Sink<T> {
       : next_(next), delivered_(std::move(delivered)) {}
 
   void list_started() override { next_.list_started(); }
-  void upsert(T object) override { next_.upsert(std::move(object)); }
+  void upsert(T&& object) override { next_.upsert(std::move(object)); }
   void remove(const k8s::ObjectKey& key) override { next_.remove(key); }
   void keep(const k8s::ObjectKey& key) override { next_.keep(key); }
   void list_finished() override {

@@ -11,7 +11,7 @@ void NodeTable::list_started() {
   in_list_ = true;
 }
 
-void NodeTable::upsert(k8s::Node node) {
+void NodeTable::upsert(k8s::Node&& node) {
   const bool own = node.meta.key.name == own_name_;
   Record& record = nodes_[node.meta.key];
   record.mark = sweep_.mark();

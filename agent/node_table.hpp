@@ -36,7 +36,8 @@ class NodeTable : public k8s::Sink<k8s::Node> {
       : own_name_(std::move(own_name)), events_(std::move(events)) {}
 
   void list_started() override;
-  void upsert(k8s::Node node) override;
+  void upsert(k8s::Node&& node) override;
+  using Sink::upsert;
   void remove(const k8s::ObjectKey& key) override;
   void keep(const k8s::ObjectKey& key) override;
   void list_finished() override;

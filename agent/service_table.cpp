@@ -5,7 +5,7 @@
 
 namespace agent {
 
-void ServiceTable::upsert(k8s::Service service) {
+void ServiceTable::upsert(k8s::Service&& service) {
   // Versions move with every status write; they are no change of the Service.
   service.meta.resource_version.clear();
   auto [place, added] = services_.try_emplace(service.meta.key);

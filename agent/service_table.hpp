@@ -23,7 +23,8 @@ class ServiceTable : public k8s::Sink<k8s::Service> {
   explicit ServiceTable(Events events) : events_(std::move(events)) {}
 
   void list_started() override { sweep_.list_started(); }
-  void upsert(k8s::Service service) override;
+  void upsert(k8s::Service&& service) override;
+  using Sink::upsert;
   void remove(const k8s::ObjectKey& key) override;
   void keep(const k8s::ObjectKey& key) override;
   void list_finished() override;

@@ -66,7 +66,11 @@ void SyncLoop::wake() { wake_.cancel(); }
 
 void SyncLoop::mark_dirty(const ipvs::Owner& service) {
   if (!waiting_since_) waiting_since_ = Clock::now();
-  if (dirty_.insert(service).second) wake();
+  // A list has the pods of a Service one after another as a rule.
+  if (last_marked_ != dirty_.end() && *last_marked_ == service) return;
+  const auto [place, added] = dirty_.insert(service);
+  last_marked_ = place;
+  if (added) wake();
 }
 
 void SyncLoop::sources_ready() {
@@ -219,6 +223,7 @@ void SyncLoop::plan_dirty(PassReport& report) {
   while (!dirty_.empty()) {
     const ipvs::Owner service = *dirty_.begin();
     dirty_.erase(dirty_.begin());
+    last_marked_ = dirty_.end();
     plan_one(service);
     ++report.services;
   }

@@ -158,6 +158,7 @@ class SyncLoop {
 
   Reconciler reconciler_;
   std::set<ipvs::Owner> dirty_;
+  std::set<ipvs::Owner>::const_iterator last_marked_ = dirty_.end();
   std::optional<Clock::time_point> waiting_since_;
   std::optional<Clock::time_point> in_hand_since_;  // of what the pass under way took up
   std::size_t planned_at_start_ = 0;  // by read_and_install(), not reported yet

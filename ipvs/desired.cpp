@@ -116,8 +116,12 @@ DirtyKeys Desired::take_dirty() { return std::exchange(dirty_, {}); }
 DirtyKeys Desired::all_keys() const {
   DirtyKeys keys;
   for (const auto& [key, entry] : servers_) keys.servers.insert(key);
-  for (const auto& [address, shared] : addresses_) keys.addresses.insert(address);
-  for (const auto& [element, shared] : elements_) keys.elements.insert(element);
+  for (const auto& [address, shared] : addresses_) {
+    keys.addresses.insert(keys.addresses.end(), address);
+  }
+  for (const auto& [element, shared] : elements_) {
+    keys.elements.insert(keys.elements.end(), element);
+  }
   return keys;
 }
 

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 namespace ipvs {
@@ -153,7 +154,14 @@ struct Element {
 
 // Strict weak order over keys (kind, address, protocol, port; of kAllowedSource the network as well).
 struct ElementKeyLess {
-  bool operator()(const Element& a, const Element& b) const;
+  bool operator()(const Element& a, const Element& b) const {
+    if (a.kind != b.kind) return a.kind < b.kind;
+    if (a.address != b.address) return a.address < b.address;
+    if (a.protocol != b.protocol) return a.protocol < b.protocol;
+    if (a.port != b.port) return a.port < b.port;
+    if (a.kind != ElementKind::kAllowedSource) return false;
+    return std::tie(a.other_address, a.other_number) < std::tie(b.other_address, b.other_number);
+  }
 };
 
 std::size_t hash_value(const ServerKey& key);

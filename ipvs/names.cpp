@@ -94,13 +94,6 @@ bool Element::same_key(const Element& other) const {
   return !less(*this, other) && !less(other, *this);
 }
 
-bool ElementKeyLess::operator()(const Element& a, const Element& b) const {
-  const auto key = [](const Element& e) { return std::tie(e.kind, e.address, e.protocol, e.port); };
-  if (key(a) != key(b)) return key(a) < key(b);
-  if (a.kind != ElementKind::kAllowedSource) return false;
-  return std::tie(a.other_address, a.other_number) < std::tie(b.other_address, b.other_number);
-}
-
 std::size_t hash_value(const ServerKey& key) {
   std::size_t seed = hash_of(key.address);
   boost::hash_combine(seed, key.port);

@@ -54,11 +54,12 @@ void MessageBatch::put_be64(std::uint16_t type, std::uint64_t value) {
 }
 
 void MessageBatch::put_string(std::uint16_t type, std::string_view text) {
-  const std::size_t start = bytes_.size();
-  const nlattr header{static_cast<std::uint16_t>(sizeof(nlattr) + text.size() + 1), type};
-  bytes_.resize(start + padded(sizeof(header) + text.size() + 1));
-  std::memcpy(bytes_.data() + start, &header, sizeof(header));
-  std::memcpy(bytes_.data() + start + sizeof(header), text.data(), text.size());
+  const std::size_t length = sizeof(nlattr) + text.size() + 1;
+  const nlattr header{static_cast<std::uint16_t>(length), type};
+  std::byte* const start = grow(length);
+  std::memcpy(start, &header, sizeof(header));
+  std::memcpy(start + sizeof(header), text.data(), text.size());
+  start[length - 1] = std::byte{0};
 }
 
 void MessageBatch::put_address(std::uint16_t type, const boost::asio::ip::address& address) {
@@ -83,19 +84,23 @@ void MessageBatch::end_nest(std::size_t nest) {
   store(bytes_.data() + nest, static_cast<std::uint16_t>(nest_size(nest)));
 }
 
-void MessageBatch::append(const void* data, std::size_t size) {
+std::byte* MessageBatch::grow(std::size_t size) {
   const std::size_t start = bytes_.size();
-  bytes_.resize(start + padded(size));
-  std::memcpy(bytes_.data() + start, data, size);
+  bytes_.resize(start + padded(size), boost::container::default_init);
+  std::fill(bytes_.begin() + static_cast<std::ptrdiff_t>(start + size), bytes_.end(), std::byte{0});
+  return bytes_.data() + start;
+}
+
+void MessageBatch::append(const void* data, std::size_t size) {
+  std::memcpy(grow(size), data, size);
 }
 
 void MessageBatch::put(std::uint16_t type, const void* data, std::size_t size) {
   BOOST_ASSERT(sizeof(nlattr) + size <= std::numeric_limits<std::uint16_t>::max());
-  const std::size_t start = bytes_.size();
   const nlattr header{static_cast<std::uint16_t>(sizeof(nlattr) + size), type};
-  bytes_.resize(start + padded(sizeof(header) + size));
-  std::memcpy(bytes_.data() + start, &header, sizeof(header));
-  if (size != 0) std::memcpy(bytes_.data() + start + sizeof(header), data, size);
+  std::byte* const start = grow(sizeof(header) + size);
+  std::memcpy(start, &header, sizeof(header));
+  if (size != 0) std::memcpy(start + sizeof(header), data, size);
 }
 
 std::size_t MessageBatch::offset(std::size_t index) const {
@@ -106,7 +111,7 @@ Bytes MessageBatch::message_bytes(std::size_t index) {
   const std::size_t length = offset(index + 1) - offset(index);
   store(bytes_.data() + offset(index) + offsetof(nlmsghdr, nlmsg_len),
         static_cast<std::uint32_t>(length));
-  return Bytes(bytes_).subspan(offset(index), length);
+  return {bytes_.data() + offset(index), length};
 }
 
 std::uint16_t MessageBatch::message_type(std::size_t index) const {

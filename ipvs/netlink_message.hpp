@@ -13,6 +13,7 @@
 #pragma once
 
 #include <boost/asio/ip/address.hpp>
+#include <boost/container/vector.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -83,10 +84,12 @@ class MessageBatch {
   const std::byte* data() const { return bytes_.data(); }
 
  private:
+  // Room for so many bytes and, zeroed, what pads them.
+  std::byte* grow(std::size_t size);
   void append(const void* data, std::size_t size);
   void put(std::uint16_t type, const void* data, std::size_t size);
 
-  std::vector<std::byte> bytes_;
+  boost::container::vector<std::byte> bytes_;  // it can grow without being zeroed first
   std::vector<std::uint32_t> offsets_;
 };
 

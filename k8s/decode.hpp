@@ -70,7 +70,7 @@ template <typename T>
 class ListDecoder {
  public:
   struct Events {
-    std::function<void(T)> on_item;
+    std::function<void(T&&)> on_item;
     // That item was skipped; its key is set as far as it was read.
     std::function<void(const Meta&, const DecodeFault&)> on_fault;
   };
@@ -102,7 +102,7 @@ class WatchDecoder {
  public:
   struct Events {
     // For kBookmark only meta.resource_version is set.
-    std::function<void(WatchVerb, T)> on_event;
+    std::function<void(WatchVerb, T&&)> on_event;
     std::function<void(const ApiStatus&)>
         on_error;  // type ERROR: a Status inside the stream (410 Expired)
     // That object was skipped; its key and resource version are set as far as they were read, so

@@ -97,13 +97,12 @@ void PathReader::refuse_shape(const Field* field, std::string_view what) {
   refuse(std::move(reason));
 }
 
-const Field* PathReader::value_begins(std::string_view what) {
+const Field* PathReader::element_begins(std::string_view what) {
   if (depth_ == 0) {
     refuse_shape(nullptr, what);
     return nullptr;
   }
   Frame& frame = top();
-  if (!frame.is_array) return frame.is_map ? frame.field : pending_;
   if (++frame.count > capacity(frame)) {
     refuse("more than " + std::to_string(capacity(frame)) + " elements");
     return nullptr;
@@ -132,7 +131,7 @@ Next PathReader::key(std::string_view key) {
   return Next::kSkip;
 }
 
-const Field* PathReader::field(std::uint32_t number) {
+const Field* PathReader::field_of_interest(std::uint32_t number) {
   if ((top().is_array || top().is_map) && top().field->key.number == number) return top().field;
   end_fields();
   Frame& frame = top();

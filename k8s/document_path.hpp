@@ -46,7 +46,15 @@ class PathReader {
   // between begin_array() and end_array(). field() is told the number of each; it begins the array
   // or map that is the field's, goes on with it (also where others came between), or ends the one
   // that is open. Null: of no interest.
-  const Field* field(std::uint32_t number);
+  const Field* field(std::uint32_t number) {
+    const Frame& frame = top();
+    const bool is_repeated = frame.is_array || frame.is_map;
+    if (is_repeated || (number <= kMaxNumber && (*frame.numbers)[number] != 0)) {
+      return field_of_interest(number);
+    }
+    pending_ = nullptr;
+    return nullptr;
+  }
   void end_fields() {  // of a message: what is open ends
     if (top().is_array || top().is_map) end_repeated();
   }
@@ -75,12 +83,17 @@ class PathReader {
 
   Frame& top() { return frames_[depth_ - 1]; }
   const Frame& top() const { return frames_[depth_ - 1]; }
+  const Field* field_of_interest(std::uint32_t number);
   void push(const Frame& frame);
   void pop();
   void end_repeated();
   // The row of the value that begins now; null when it is not to be read (refused, or one too
   // many).
-  const Field* value_begins(std::string_view what);
+  const Field* value_begins(std::string_view what) {
+    if (depth_ == 0 || top().is_array) return element_begins(what);
+    return top().is_map ? top().field : pending_;
+  }
+  const Field* element_begins(std::string_view what);
   Next enter(Visitor& visitor, const Field* field, Place place);
   Next enter_child(const Field& field);
   Next key_in_map(std::string_view key);

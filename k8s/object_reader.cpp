@@ -133,6 +133,7 @@ bool MetaReader::wants(doc::Place place, std::string_view key) {
 void MetaReader::entry(doc::Place place, std::string_view key, std::string_view value) {
   if (place >= kFirstOwn) return entry_own(place, key, value);
   Labels& map = place == kLabels ? meta().labels : meta().annotations;
+  if (map.empty()) map.reserve(4);  // most have two to four, and moving them costs more than room
   map.insert_or_assign(std::string(key), std::string(value));
 }
 

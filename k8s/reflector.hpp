@@ -180,7 +180,7 @@ class Reflector final : public ReflectorCore {
   void open_page(MediaType type) override {
     list_.emplace(
         typename ListDecoder<T>::Events{.on_item =
-                                            [this](T object) {
+                                            [this](T&& object) {
                                               saw_item();
                                               sink_.upsert(std::move(object));
                                             },
@@ -204,7 +204,7 @@ class Reflector final : public ReflectorCore {
   void open_watch(std::size_t max_event_bytes, MediaType type) override {
     watch_.emplace(
         typename WatchDecoder<T>::Events{
-            .on_event = [this](WatchVerb verb, T object) { take(verb, std::move(object)); },
+            .on_event = [this](WatchVerb verb, T&& object) { take(verb, std::move(object)); },
             .on_error = [this](const ApiStatus& status) { saw_error(status); },
             .on_fault = [this](WatchVerb verb, const Meta& meta,
                                const DecodeFault& fault) { take_bad(verb, meta, fault); }},
@@ -218,7 +218,7 @@ class Reflector final : public ReflectorCore {
     watch_.reset();
   }
 
-  void take(WatchVerb verb, T object) {
+  void take(WatchVerb verb, T&& object) {
     saw_event(verb, object.meta.resource_version);
     if (verb == WatchVerb::kDeleted) {
       sink_.remove(object.meta.key);

@@ -26,7 +26,8 @@ class Sink {
  public:
   virtual ~Sink() = default;
   virtual void list_started() = 0;
-  virtual void upsert(T object) = 0;
+  virtual void upsert(T&& object) = 0;  // may be moved from: thousands pass through several sinks
+  void upsert(const T& object) { upsert(T(object)); }
   virtual void remove(const ObjectKey& key) = 0;
   virtual void keep(const ObjectKey& key) = 0;
   virtual void list_finished() = 0;

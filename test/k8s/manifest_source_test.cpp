@@ -70,7 +70,7 @@ class Recorder final : public Sink<T> {
  public:
   explicit Recorder(Lines& log) : log_(log) {}
   void list_started() override { log_.push_back(std::string(kKindName<T>) + " list"); }
-  void upsert(T object) override {
+  void upsert(T&& object) override {
     std::string line = "+" + name_of<T>(object.meta.key);
     if (object.meta.deletion_timestamp) {
       line += " until " + std::to_string(*object.meta.deletion_timestamp);

@@ -45,7 +45,7 @@ class RecordingSink final : public k8s::Sink<T> {
     listing_ = true;
     repeated_.clear();
   }
-  void upsert(T object) override {
+  void upsert(T&& object) override {
     REQUIRE((listing_ || lists > 0));
     versions[object.meta.key.text()] = object.meta.resource_version;
     repeated_.insert(object.meta.key.text());
