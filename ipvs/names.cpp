@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <stdexcept>
 #include <system_error>
-#include <tuple>
 
 #include "ipvs/kernel.hpp"
 #include "ipvs/model.hpp"

@@ -131,13 +131,8 @@ Next PathReader::key(std::string_view key) {
   return Next::kSkip;
 }
 
-const Field* PathReader::field_of_interest(std::uint32_t number) {
-  if ((top().is_array || top().is_map) && top().field->key.number == number) return top().field;
-  end_fields();
+const Field* PathReader::begin_field(std::size_t index) {
   Frame& frame = top();
-  pending_ = nullptr;
-  if (number > kMaxNumber || (*frame.numbers)[number] == 0) return nullptr;
-  const std::size_t index = (*frame.numbers)[number] - 1u;
   const Field& row = frame.rows[index];
   const std::uint32_t bit = 1u << index;
   const bool is_array = is_array_shape(row.shape);

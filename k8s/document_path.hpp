@@ -47,13 +47,13 @@ class PathReader {
   // or map that is the field's, goes on with it (also where others came between), or ends the one
   // that is open. Null: of no interest.
   const Field* field(std::uint32_t number) {
-    const Frame& frame = top();
-    const bool is_repeated = frame.is_array || frame.is_map;
-    if (is_repeated || (number <= kMaxNumber && (*frame.numbers)[number] != 0)) {
-      return field_of_interest(number);
+    if (top().is_array || top().is_map) {
+      if (top().field->key.number == number) return top().field;
+      end_repeated();
     }
     pending_ = nullptr;
-    return nullptr;
+    const std::size_t row = number > kMaxNumber ? 0 : (*top().numbers)[number];
+    return row == 0 ? nullptr : begin_field(row - 1);
   }
   void end_fields() {  // of a message: what is open ends
     if (top().is_array || top().is_map) end_repeated();
@@ -83,7 +83,7 @@ class PathReader {
 
   Frame& top() { return frames_[depth_ - 1]; }
   const Frame& top() const { return frames_[depth_ - 1]; }
-  const Field* field_of_interest(std::uint32_t number);
+  const Field* begin_field(std::size_t index);  // of the row in the frame's rows
   void push(const Frame& frame);
   void pop();
   void end_repeated();
@@ -93,6 +93,7 @@ class PathReader {
     if (depth_ == 0 || top().is_array) return element_begins(what);
     return top().is_map ? top().field : pending_;
   }
+  // The same of an element, and of what stands where the root belongs.
   const Field* element_begins(std::string_view what);
   Next enter(Visitor& visitor, const Field* field, Place place);
   Next enter_child(const Field& field);
