@@ -110,6 +110,7 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::LinuxKer
       client_(access_ ? std::make_unique<k8s::ApiClient>(context.get_executor(), *access_)
                       : nullptr),
       recorder_(context.get_executor(), client_.get(), event_options()),
+      events_hold_(context, std::chrono::seconds(10)),
       started_(std::chrono::steady_clock::now()),
       started_at_(unix_now()) {
   stop_.expires_at(asio::steady_timer::time_point::max());
@@ -208,7 +209,7 @@ asio::awaitable<void> App::supervise() {
   if (access_) {
     make_source();
     tasks_.spawn(learn_api_addresses());
-    tasks_.spawn(recorder_.run());
+    tasks_.spawn(post_events());
     recorder_.note(subject_of_node(config_.node_name), "Starting", "Start",
                    "kube-ipvs " KUBE_IPVS_VERSION);
   } else {
@@ -333,6 +334,7 @@ void App::on_pass(const PassReport& report) {
               report.total_seconds * 1000,
               report.failed ? fmt::format(", {} failed", report.failed) : std::string());
   if (report.first) {
+    events_hold_.expires_at(asio::steady_timer::time_point::min());
     // The lists and the first batch were the most this process ever holds at once: give it back.
     ::malloc_trim(0);
     const auto& ledger = sync_.reconciler().ledger();

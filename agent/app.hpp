@@ -56,6 +56,7 @@ class App : private SyncObserver {
  private:
   boost::asio::awaitable<void> supervise();
   boost::asio::awaitable<void> learn_api_addresses();
+  boost::asio::awaitable<void> post_events();
   boost::asio::awaitable<void> watch_addresses();
   boost::asio::awaitable<void> watch_tables();
   ForwardGuard::Chains forward_chains();
@@ -111,6 +112,7 @@ class App : private SyncObserver {
 
   std::unique_ptr<k8s::ApiClient> client_;  // none with --manifests
   EventRecorder recorder_;
+  boost::asio::steady_timer events_hold_;
   std::unique_ptr<k8s::Source> source_;
   std::vector<k8s::Address> api_addresses_;
   std::vector<std::unique_ptr<HttpServer>> servers_;

@@ -3,6 +3,9 @@
 // What the agent tells people about Services: a line in the log and a Kubernetes Event, once.
 #include <spdlog/spdlog.h>
 
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
 #include "agent/app.hpp"
 
 namespace agent {
@@ -21,6 +24,12 @@ const char* result_name(EventRecorder::Result result) {
 }
 
 }  // namespace
+
+// The first table goes before what there is to tell, for so long.
+boost::asio::awaitable<void> App::post_events() {
+  co_await events_hold_.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+  co_await recorder_.run();
+}
 
 EventRecorder::Options App::event_options() {
   return {

@@ -22,19 +22,18 @@ struct EndpointTable::PodRecord {
   k8s::UnixSeconds ready_since = 0;
   std::uint32_t deletion_grace = 0;
   std::uint32_t weight = kDefaultWeight;
-  std::size_t labels_hash = 0;
   std::uint32_t mark = 0;
   bool ready = false;
   bool bad_weight = false;
   bool host_network = false;
   bool finished = false;  // Failed or Succeeded: never an endpoint again
 
+  // But for the labels.
   bool same_endpoint_as(const PodRecord& o) const {
     return node == o.node && addresses == o.addresses && ports == o.ports &&
            deletion == o.deletion && deletion_grace == o.deletion_grace && weight == o.weight &&
-           bad_weight == o.bad_weight && ready_since == o.ready_since &&
-           labels_hash == o.labels_hash && ready == o.ready && host_network == o.host_network &&
-           finished == o.finished;
+           bad_weight == o.bad_weight && ready_since == o.ready_since && ready == o.ready &&
+           host_network == o.host_network && finished == o.finished;
   }
 };
 
@@ -132,20 +131,6 @@ void EndpointTable::remove_service(const k8s::ObjectKey& key) {
   services_.erase(found);
 }
 
-namespace {
-
-std::size_t hash_of(const k8s::Labels& labels) {
-  std::size_t seed = labels.size();
-  const std::hash<std::string> hash;
-  for (const auto& [key, value] : labels) {
-    seed = seed * 1099511628211u + hash(key);
-    seed = seed * 1099511628211u + hash(value);
-  }
-  return seed;
-}
-
-}  // namespace
-
 EndpointTable::PodRecord EndpointTable::record_of(k8s::Pod& pod) {
   PodRecord record;
   record.node = node_names_.hold(std::move(pod.node_name));
@@ -155,7 +140,6 @@ EndpointTable::PodRecord EndpointTable::record_of(k8s::Pod& pod) {
   record.deletion_grace = pod.meta.deletion_grace_seconds;
   record.ready_since = pod.ready_since;
   record.weight = read_weight(pod.meta.annotations, &record.bad_weight).value_or(kDefaultWeight);
-  record.labels_hash = hash_of(pod.meta.labels);
   record.mark = pod_sink_->mark();
   record.ready = pod.ready;
   record.host_network = pod.host_network;
@@ -171,12 +155,13 @@ void EndpointTable::upsert_pod(k8s::Pod&& pod) {
   const bool added = pods_.size() != known;
   if (added) place->second = std::make_unique<PodRecord>();
   PodRecord& record = *place->second;
-  if (!added && record.same_endpoint_as(next)) {
+  // Most changes are of readiness alone: the indices stay as they are.
+  const bool keeps_labels =
+      !added && index_.carries(record.member, place->first.ns, pod.meta.labels);
+  if (keeps_labels && record.same_endpoint_as(next)) {
     record.mark = next.mark;
     return;
   }
-  // Most changes are of readiness alone: the indices stay as they are.
-  const bool keeps_labels = !added && record.labels_hash == next.labels_hash;
   const bool keeps_addresses =
       !added && record.addresses == next.addresses && record.finished == next.finished;
   // With the same labels they are the Services named below.

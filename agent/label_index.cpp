@@ -29,14 +29,18 @@ bool selects(const LabelIndex::Set& selector, const LabelIndex::Set& labels) {
   return std::includes(labels.begin(), labels.end(), selector.begin(), selector.end(), kByAddress);
 }
 
+const std::string& LabelIndex::name_of(const std::string& ns,
+                                       const k8s::Labels::value_type& label) {
+  // No namespace, key or value can contain a NUL, so the name is unambiguous.
+  name_.assign(ns).append(1, '\0').append(label.first).append(1, '\0').append(label.second);
+  return name_;
+}
+
 LabelIndex::Set LabelIndex::acquire(const std::string& ns, const k8s::Labels& labels) {
   Set set;
   set.reserve(labels.size());
-  std::string name;
-  for (const auto& [key, value] : labels) {
-    // No namespace, key or value can contain a NUL, so the name is unambiguous.
-    name.assign(ns).append(1, '\0').append(key).append(1, '\0').append(value);
-    auto [place, added] = entries_.try_emplace(name);
+  for (const auto& label : labels) {
+    auto [place, added] = entries_.try_emplace(name_of(ns, label));
     if (added) {
       place->second = std::make_unique<Entry>();
       place->second->name = &place->first;
@@ -61,6 +65,16 @@ void LabelIndex::add_pod(Member& pod, const std::string& ns, const k8s::Labels& 
     label.place = static_cast<std::uint32_t>(label.entry->pods.size());
     label.entry->pods.push_back(&pod);
   }
+}
+
+bool LabelIndex::carries(const Member& pod, const std::string& ns, const k8s::Labels& labels) {
+  if (pod.labels.size() != labels.size()) return false;
+  return std::all_of(labels.begin(), labels.end(), [&](const auto& label) {
+    const auto entry = entries_.find(name_of(ns, label));
+    if (entry == entries_.end()) return false;
+    return std::binary_search(pod.labels.begin(), pod.labels.end(),
+                              Label{.entry = entry->second.get()}, kByAddress);
+  });
 }
 
 void LabelIndex::remove_pod(Member& pod) {

@@ -49,6 +49,8 @@ class LabelIndex {
 
   void add_pod(Member& pod, const std::string& ns, const k8s::Labels& labels);
   void remove_pod(Member& pod);
+  // Whether `pod`, which was added with this namespace, has these labels and no others.
+  bool carries(const Member& pod, const std::string& ns, const k8s::Labels& labels);
   // An empty selector selects nothing.
   void add_service(Member& service, const std::string& ns, const k8s::Labels& selector);
   void remove_service(Member& service);
@@ -63,9 +65,12 @@ class LabelIndex {
 
  private:
   Set acquire(const std::string& ns, const k8s::Labels& labels);
+  // The entry's name, in name_.
+  const std::string& name_of(const std::string& ns, const k8s::Labels::value_type& label);
   void release(Set& labels);
 
   std::unordered_map<std::string, std::unique_ptr<Entry>> entries_;
+  std::string name_;  // used again and again
 };
 
 struct LabelIndex::Entry {

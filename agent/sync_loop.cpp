@@ -25,12 +25,6 @@ ipvs::Server without_counters(const ipvs::ServerReading& reading) {
   return server;
 }
 
-bool rests_something(const ipvs::Changes& changes) {
-  return std::any_of(changes.fill.begin(), changes.fill.end(), [](const ipvs::ServerOp& op) {
-    return op.command == ipvs::ServerCommand::kSetDest && op.destination.weight == 0;
-  });
-}
-
 // What the kernel does in some tens of microseconds: changes of destinations only. Elements are a
 // transaction with a grace period, and a new virtual server may load a module.
 constexpr std::size_t kShortOperations = 16;
@@ -186,11 +180,8 @@ asio::awaitable<void> SyncLoop::pass() {
   plan_dirty(report);
   ipvs::Changes changes = reconciler_.next_changes(may_drain());
   report.planning_seconds = seconds(Clock::now() - planning);
-  const bool rests = rests_something(changes);
   if (!changes.empty()) co_await carry_out(std::move(changes), report);
   report.total_seconds = seconds(Clock::now() - begin);
-  // Most endpoints that are put to rest have no connections left: a first look at once.
-  if (rests) co_await look_at_drains();
 
   note_retry(reconciler_.failed_count() > 0);
   if (reconciler_.failed_count() > 0 || table_dirty_) {

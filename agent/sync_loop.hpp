@@ -13,9 +13,9 @@
 // Nothing in the kernel is changed before every source has delivered its first full list.
 //
 // Besides dirty Services a pass is due when failed operations are to be retried (1 s doubling to 30
-// s), when draining destinations are to be looked at (each second while there are any), and when
-// the audit reads the next virtual server back (one every two seconds: a constant cost, whatever
-// the number of Services).
+// s), when draining destinations are to be looked at (five seconds after the first of them was put
+// to rest, all together), and when the audit reads the next virtual server back (one every two
+// seconds: a constant cost, whatever the number of Services).
 //
 // Threading: the agent's io_context thread; the kernel is only touched through the KernelThread.
 // Errors: a failing kernel never ends the loop; it is reported, counted and retried.
@@ -44,7 +44,7 @@ struct SyncInputs {
     ipvs::ServicePlan plan;
     bool again_in_a_second = false;  // weights grow, or
     bool is_lingering = false;       // the Service is gone, and stays while it has connections
-    LacksLocal lacks_local{};  // for metrics
+    LacksLocal lacks_local{};        // for metrics
     // What of the Service is not honoured, for its owner.
     struct Notice {
       std::string reason;  // of a Kubernetes Event: "BadAnnotation"
@@ -93,7 +93,9 @@ class SyncObserver {
 struct SyncOptions {
   std::chrono::milliseconds min_gap{
       0};  // --ipvs-min-sync-period: from the end of a pass to the next
-  std::chrono::milliseconds drain_interval{1000};
+  // From a destination's being put to rest to the look at all that rest: to read one virtual server
+  // back costs more than to change it, and a roll-out puts many to rest within seconds.
+  std::chrono::milliseconds drain_interval{5000};
   std::chrono::milliseconds again_interval{1000};  // SyncInputs::Plan::again_in_a_second
   std::chrono::milliseconds audit_interval{30000};
   std::size_t audit_slice = 16;  // virtual servers read back at each audit
@@ -161,7 +163,7 @@ class SyncLoop {
   std::set<ipvs::Owner>::const_iterator last_marked_ = dirty_.end();
   std::optional<Clock::time_point> waiting_since_;
   std::optional<Clock::time_point> in_hand_since_;  // of what the pass under way took up
-  std::size_t planned_at_start_ = 0;  // by read_and_install(), not reported yet
+  std::size_t planned_at_start_ = 0;                // by read_and_install(), not reported yet
   bool ready_ = false;
   bool complete_ = false;
   bool node_addresses_dirty_ = true;

@@ -6,7 +6,7 @@
 // (k8s/adr-json.md, k8s/adr-protobuf.md).
 //
 // Of an object's labels, Pods keep all, Services, Nodes and EndpointSlices those the agent reads.
-// The uid of an EndpointSlice is not kept.
+// The uid is kept of Services alone.
 //
 // Limits: depth 64, 64 KiB for a string that is kept, 16,384 elements in a list that is kept,
 // 1,000,000 items in a list response; what is skipped is not stored and has no limit of its own. An

@@ -56,14 +56,14 @@ class NodeReader final : public ObjectReader<Node> {
            key == "kubernetes.io/hostname";
   }
 
-  void open_own(Place place) override {
-    if (place != kAddress) return;
+  void open(Place place) override {
+    if (place != kAddress) return MetaReader::open(place);
     type_.clear();
     address_.clear();
   }
 
-  void close_own(Place place) override {
-    if (place != kAddress) return;
+  void close(Place place) override {
+    if (place != kAddress) return MetaReader::close(place);
     NodeAddress found;
     if (type_ == "ExternalIP") {
       found.type = NodeAddressType::kExternalIp;
@@ -76,7 +76,7 @@ class NodeReader final : public ObjectReader<Node> {
     object.addresses.push_back(found);
   }
 
-  void scalar_own(Place place, const Scalar& value) override {
+  void scalar(Place place, const Scalar& value) override {
     switch (place) {
       case kPodCidr:
         single_pod_cidr_ = value.text;
@@ -94,7 +94,7 @@ class NodeReader final : public ObjectReader<Node> {
         address_ = value.text;
         return;
       default:
-        return;
+        return MetaReader::scalar(place, value);
     }
   }
 

@@ -87,7 +87,7 @@ class PodReader final : public ObjectReader<Pod> {
     in_init_container_ = false;
   }
 
-  void open_own(Place place) override {
+  void open(Place place) override {
     switch (place) {
       case kInitContainer:
         in_init_container_ = true;
@@ -105,11 +105,11 @@ class PodReader final : public ObjectReader<Pod> {
         condition_time_ = 0;
         return;
       default:
-        return;
+        return MetaReader::open(place);
     }
   }
 
-  void close_own(Place place) override {
+  void close(Place place) override {
     switch (place) {
       case kInitContainer:
         close_init_container();
@@ -124,11 +124,11 @@ class PodReader final : public ObjectReader<Pod> {
         if (is_ready_condition_) close_ready_condition();
         return;
       default:
-        return;
+        return MetaReader::close(place);
     }
   }
 
-  void scalar_own(Place place, const Scalar& value) override {
+  void scalar(Place place, const Scalar& value) override {
     switch (place) {
       case kNodeName:
         object.node_name = value.text;
@@ -167,7 +167,7 @@ class PodReader final : public ObjectReader<Pod> {
         take_condition_time(value);
         return;
       default:
-        return;
+        return MetaReader::scalar(place, value);
     }
   }
 

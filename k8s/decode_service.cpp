@@ -49,6 +49,7 @@ enum ServicePlace : Place {
 };
 
 constexpr auto kFields = object_fields(std::array{
+    kUidField,
     Field{doc::kRoot, {"spec", 2}, Shape::kObject, kSpec},
     Field{kSpec, {"type", 4}, Shape::kString, kType},
     Field{kSpec, {"clusterIP", 3}, Shape::kString, kClusterIp},
@@ -150,24 +151,26 @@ class ServiceReader final : public ObjectReader<Service> {
            key == "service.kubernetes.io/headless";
   }
 
-  void open_own(Place place) override {
+  void open(Place place) override {
     if (place == kPort) object.ports.emplace_back();
     if (place == kIngress) ingress_ = {};
+    MetaReader::open(place);
   }
 
-  void close_own(Place place) override {
+  void close(Place place) override {
     if (place == kPort && object.ports.back().port == 0) refuse("missing", ".port");
     // One with only a host name stands for itself, in DNS.
     if (place == kIngress && !ingress_.ip.is_unspecified()) {
       object.load_balancer_ingress.push_back(ingress_);
     }
+    MetaReader::close(place);
   }
 
   void entry_own(Place, std::string_view key, std::string_view value) override {
     object.selector.insert_or_assign(std::string(key), std::string(value));
   }
 
-  void scalar_own(Place place, const Scalar& value) override {
+  void scalar(Place place, const Scalar& value) override {
     if (place >= kPort) return scalar_of_element(place, value);
     switch (place) {
       case kType:
@@ -207,7 +210,7 @@ class ServiceReader final : public ObjectReader<Service> {
         take_distribution(value.text);
         return;
       default:
-        return;
+        return MetaReader::scalar(place, value);
     }
   }
 

@@ -98,7 +98,7 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
     if (to.empty()) to = value;
   }
 
-  void open_own(Place place) override {
+  void open(Place place) override {
     switch (place) {
       case kEndpoint:
         object.endpoints.emplace_back();
@@ -112,11 +112,11 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
         object.ports.emplace_back();
         return;
       default:
-        return;
+        return MetaReader::open(place);
     }
   }
 
-  void close_own(Place place) override {
+  void close(Place place) override {
     switch (place) {
       case kEndpoint:
         if (!has_address_) note_bad_address(".addresses", "missing");
@@ -129,11 +129,11 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
         if (object.ports.back().port == 0) object.ports.pop_back();
         return;
       default:
-        return;
+        return MetaReader::close(place);
     }
   }
 
-  void scalar_own(Place place, const Scalar& value) override {
+  void scalar(Place place, const Scalar& value) override {
     if (place >= kPort) return scalar_of_port(place, value);
     if (place == kAddressType) {
       address_type_ = value.text;
@@ -172,7 +172,7 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
         endpoint.node_hints.emplace_back(value.text);
         return;
       default:
-        return;
+        return MetaReader::scalar(place, value);
     }
   }
 
@@ -238,7 +238,6 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
       object.managed_by = std::move(it->second);
     }
     labels = {};
-    object.meta.uid = {};
   }
 
   void check_families() {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What is read of a document, whatever its encoding: the parts that a table names (private to
-// k8s/). k8s/json_reader.hpp and k8s/proto_reader.hpp read JSON and protobuf by it.
+// k8s/). k8s/json_reader.hpp and k8s/proto_reader.hpp read JSON and protobuf by it, each with a
+// path automaton of its own: k8s/document_path.hpp, k8s/proto_walk.hpp.
 //
 // A Schema is the path automaton: each row says which key at which place leads where, and what
 // shape belongs there. A Visitor receives what was found at its places; everything else is passed
@@ -54,6 +55,13 @@ enum class Shape : std::uint8_t {
   kChild,     // an object that another visitor reads: Visitor::child()
   kChildren,  // an array of those
 };
+
+constexpr bool is_array(Shape shape) {
+  return shape == Shape::kObjects || shape == Shape::kStrings || shape == Shape::kChildren;
+}
+
+// "WHAT where an integer belongs"; `element`: inside the array, where the shape is one.
+std::string misplaced(std::string_view what, Shape shape, bool element);
 
 // What a field is called in JSON, and its number in protobuf (0: there is none).
 struct Key {
@@ -135,7 +143,22 @@ struct Refusal {
   std::string reason;
 };
 
-class PathReader;
+class Visitor;
+
+// Where in a document its reader is: a path automaton, which is told of by the visitors it calls.
+class Path {
+ public:
+  Path() = default;
+  Path(const Path&) = delete;
+  Path& operator=(const Path&) = delete;
+  // The path of the value being read, from the root of the visitor that reads it.
+  virtual std::string text() const = 0;
+
+ protected:
+  ~Path() = default;
+  void attach(Visitor& visitor) const;
+  static void refuse(Visitor& visitor, std::string reason);
+};
 
 // What reads one document, or one child inside another's.
 class Visitor {
@@ -173,8 +196,8 @@ class Visitor {
   void clear_refusal() { refusal_ = {}; }
 
  private:
-  friend class PathReader;
-  const PathReader* path_ = nullptr;
+  friend class Path;
+  const Path* path_ = nullptr;
   Refusal refusal_;
 };
 

@@ -15,47 +15,7 @@ constexpr std::string_view kNumberWord = "a number";
 constexpr std::string_view kBooleanWord = "a boolean";
 constexpr std::string_view kNullWord = "null";
 
-bool is_array_shape(Shape shape) {
-  return shape == Shape::kObjects || shape == Shape::kStrings || shape == Shape::kChildren;
-}
-
-// What belongs where `shape` is asked for; `element`: inside the array.
-std::string_view wanted(Shape shape, bool element) {
-  if (is_array_shape(shape) && !element) return kArrayWord;
-  switch (shape) {
-    case Shape::kString:
-    case Shape::kStrings:
-    case Shape::kTime:
-      return kStringWord;
-    case Shape::kInteger:
-      return "an integer";
-    case Shape::kBoolean:
-      return kBooleanWord;
-    case Shape::kIntOrString:
-      return "an integer or a string";
-    case Shape::kObject:
-    case Shape::kObjects:
-    case Shape::kMap:
-    case Shape::kChild:
-    case Shape::kChildren:
-      break;
-  }
-  return kObjectWord;
-}
-
 }  // namespace
-
-void Visitor::refuse(std::string reason, std::string_view below) {
-  if (!refusal_.reason.empty()) return;
-  refusal_.field = path_ == nullptr ? std::string() : path_->text();
-  if (refusal_.field.empty() && below.starts_with('.')) below.remove_prefix(1);
-  refusal_.field += below;
-  refusal_.reason = std::move(reason);
-}
-
-void Visitor::refuse_field(std::string field, std::string reason) {
-  if (refusal_.reason.empty()) refusal_ = {std::move(field), std::move(reason)};
-}
 
 void PathReader::reset() {
   depth_ = 0;
@@ -65,7 +25,7 @@ void PathReader::reset() {
 
 void PathReader::push(const Frame& frame) {
   if (depth_ == frames_.size()) throw std::logic_error("schema deeper than kMaxFrames");
-  frame.visitor->path_ = this;
+  attach(*frame.visitor);
   frames_[depth_++] = frame;
   pending_ = nullptr;
 }
@@ -80,21 +40,17 @@ std::size_t PathReader::capacity(const Frame& frame) {
 }
 
 Next PathReader::go_on(Next next) const {
-  return root_.is_frame() && !root_.refusal_.reason.empty() ? Next::kStop : next;
+  return root_.is_frame() && !root_.refusal().reason.empty() ? Next::kStop : next;
 }
 
 void PathReader::refuse(std::string reason) {
-  (depth_ == 0 ? root_ : *top().visitor).refuse(std::move(reason));
+  Path::refuse(depth_ == 0 ? root_ : *top().visitor, std::move(reason));
 }
 
 void PathReader::refuse_shape(const Field* field, std::string_view what) {
-  std::string reason(what);
-  reason += " where ";
-  reason += field == nullptr ? kObjectWord
-            : top().is_map   ? kStringWord
-                             : wanted(field->shape, top().is_array);
-  reason += " belongs";
-  refuse(std::move(reason));
+  if (field == nullptr) return refuse(misplaced(what, Shape::kObject, false));
+  if (top().is_map) return refuse(misplaced(what, Shape::kString, false));
+  refuse(misplaced(what, field->shape, top().is_array));
 }
 
 const Field* PathReader::element_begins(std::string_view what) {
@@ -131,38 +87,6 @@ Next PathReader::key(std::string_view key) {
   return Next::kSkip;
 }
 
-const Field* PathReader::begin_field(std::size_t index) {
-  Frame& frame = top();
-  const Field& row = frame.rows[index];
-  const std::uint32_t bit = 1u << index;
-  const bool is_array = is_array_shape(row.shape);
-  const bool is_map = row.shape == Shape::kMap;
-  pending_ = &row;
-  const bool again = (frame.seen & bit) != 0;
-  if (again && !is_array && !is_map) {
-    refuse("given twice");
-    return nullptr;
-  }
-  frame.seen |= bit;
-  if (is_array || is_map) {
-    push({.visitor = frame.visitor,
-          .field = &row,
-          .count = again ? counts_[depth_ - 1][index] : 0,
-          .place = row.to,
-          .is_array = is_array,
-          .is_map = is_map});
-  }
-  return &row;
-}
-
-void PathReader::end_repeated() {
-  const Frame& ended = top();
-  pop();
-  counts_[depth_ - 1][static_cast<std::size_t>(ended.field - top().rows.data())] = ended.count;
-}
-
-void PathReader::absent() { pending_ = nullptr; }
-
 Next PathReader::key_in_map(std::string_view key) {
   Frame& frame = top();
   map_key_.clear();
@@ -188,11 +112,7 @@ Next PathReader::refuse_key(std::string reason) {
 
 Next PathReader::enter(Visitor& visitor, const Field* field, Place place) {
   const Schema& schema = visitor.schema();
-  push({.visitor = &visitor,
-        .field = field,
-        .rows = schema.at(place),
-        .numbers = &schema.numbers_at(place),
-        .place = place});
+  push({.visitor = &visitor, .field = field, .rows = schema.at(place), .place = place});
   visitor.open(place);
   return go_on();
 }
@@ -207,7 +127,7 @@ Next PathReader::begin_object() {
   const Field* field = value_begins(kObjectWord);
   if (field == nullptr) return go_on(Next::kSkip);
   const Frame& frame = top();
-  if (!frame.is_map && is_array_shape(field->shape) == frame.is_array) {
+  if (!frame.is_map && is_array(field->shape) == frame.is_array) {
     switch (field->shape) {
       case Shape::kObject:
       case Shape::kObjects:
@@ -240,7 +160,7 @@ Next PathReader::begin_array() {
   const Field* field = value_begins(kArrayWord);
   if (field == nullptr) return go_on(Next::kSkip);
   const Frame& frame = top();
-  if (frame.is_map || frame.is_array || !is_array_shape(field->shape)) {
+  if (frame.is_map || frame.is_array || !is_array(field->shape)) {
     refuse_shape(field, kArrayWord);
     return go_on(Next::kSkip);
   }
@@ -258,7 +178,7 @@ Next PathReader::scalar(bool fits, const Field* field, const Scalar& value, std:
     const Frame& frame = top();
     if (frame.is_map && value.is_text) {
       frame.visitor->entry(frame.place, map_key_, value.text);
-    } else if (fits && !frame.is_map && is_array_shape(field->shape) == frame.is_array) {
+    } else if (fits && !frame.is_map && is_array(field->shape) == frame.is_array) {
       frame.visitor->scalar(field->to, value);
     } else {
       refuse_shape(field, what);
@@ -281,12 +201,6 @@ Next PathReader::integer(std::int64_t value) {
   const bool fits =
       field != nullptr && (field->shape == Shape::kInteger || field->shape == Shape::kIntOrString);
   return scalar(fits, field, {.integer = value}, kNumberWord);
-}
-
-Next PathReader::time(std::int64_t seconds) {
-  const Field* field = value_begins(kNumberWord);
-  const bool fits = field != nullptr && field->shape == Shape::kTime;
-  return scalar(fits, field, {.integer = seconds}, kNumberWord);
 }
 
 Next PathReader::mismatch(std::string_view what) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The path automaton behind k8s/json_reader.hpp and k8s/proto_reader.hpp (private to k8s/): it is
-// told the events of the parts of a document that are not being skipped, keeps the stack of places,
-// and calls the visitors.
+// The path automaton behind k8s/json_reader.hpp (private to k8s/): it is told the events of the
+// parts of a document that are not being skipped, keeps the stack of places, and calls the
+// visitors.
 #pragma once
 
 #include <array>
@@ -22,9 +22,9 @@ enum class Next : std::uint8_t {
   kStop,  // the frame around the objects refused the document
 };
 
-class PathReader {
+class PathReader final : public Path {
  public:
-  explicit PathReader(Visitor& root) : root_(root) { root.path_ = this; }
+  explicit PathReader(Visitor& root) : root_(root) { attach(root); }
 
   Next key(std::string_view key);
   Next begin_object();
@@ -35,35 +35,15 @@ class PathReader {
   Next integer(std::int64_t value);
   Next boolean(bool value);
   Next null();
-  Next other_number();  // not an integer, or out of int64's range
-  Next time(std::int64_t seconds);
+  Next other_number();                   // not an integer, or out of int64's range
   Next mismatch(std::string_view what);  // a value of a shape that belongs nowhere
   Next string_too_long();
   Next key_too_long();
   Next refuse_key(std::string reason);  // of a map
 
-  // For protobuf, where fields have numbers, and elements and entries come one by one instead of
-  // between begin_array() and end_array(). field() is told the number of each; it begins the array
-  // or map that is the field's, goes on with it (also where others came between), or ends the one
-  // that is open. Null: of no interest.
-  const Field* field(std::uint32_t number) {
-    if (top().is_array || top().is_map) {
-      if (top().field->key.number == number) return top().field;
-      end_repeated();
-    }
-    pending_ = nullptr;
-    const std::size_t row = number > kMaxNumber ? 0 : (*top().numbers)[number];
-    return row == 0 ? nullptr : begin_field(row - 1);
-  }
-  void end_fields() {  // of a message: what is open ends
-    if (top().is_array || top().is_map) end_repeated();
-  }
-  void absent();  // the field had the value that stands for none
-
   void reset();
 
-  // The path of the value being read, from the root of the visitor that reads it.
-  std::string text() const;
+  std::string text() const override;
 
  private:
   // The schemas are at most this deep (watch event, object, spec, ports, element and some room).
@@ -71,11 +51,10 @@ class PathReader {
 
   struct Frame {
     Visitor* visitor = nullptr;
-    const Field* field = nullptr;              // the row that led here; null for a root
-    std::span<const Field> rows{};             // what can follow, for an object
-    const Schema::Numbers* numbers = nullptr;  // and by their numbers
-    std::uint32_t seen = 0;                    // bit n: rows[n] was given
-    std::uint32_t count = 0;                   // elements or entries begun
+    const Field* field = nullptr;   // the row that led here; null for a root
+    std::span<const Field> rows{};  // what can follow, for an object
+    std::uint32_t seen = 0;         // bit n: rows[n] was given
+    std::uint32_t count = 0;        // elements or entries begun
     Place place = kRoot;
     bool is_array = false;
     bool is_map = false;
@@ -83,10 +62,8 @@ class PathReader {
 
   Frame& top() { return frames_[depth_ - 1]; }
   const Frame& top() const { return frames_[depth_ - 1]; }
-  const Field* begin_field(std::size_t index);  // of the row in the frame's rows
   void push(const Frame& frame);
   void pop();
-  void end_repeated();
   // The row of the value that begins now; null when it is not to be read (refused, or one too
   // many).
   const Field* value_begins(std::string_view what) {
@@ -107,9 +84,6 @@ class PathReader {
 
   Visitor& root_;
   std::array<Frame, kMaxFrames> frames_{};
-  // By frame and row, the count of the array or map that field() ended there: it may go on. Good
-  // only where the frame has seen the row.
-  std::array<std::array<std::uint32_t, Schema::kMaxRows>, kMaxFrames> counts_{};
   std::size_t depth_ = 0;
   const Field* pending_ = nullptr;  // the row of the key just read
   std::string map_key_;

@@ -70,7 +70,6 @@ Parsed<UnixSeconds> time_of(const doc::Scalar& value) {
 }
 
 void MetaReader::open(doc::Place place) {
-  if (place >= kFirstOwn) return open_own(place);
   if (place != doc::kRoot) return;
   clear_refusal();
   kind_.clear();
@@ -80,14 +79,12 @@ void MetaReader::open(doc::Place place) {
 }
 
 void MetaReader::close(doc::Place place) {
-  if (place >= kFirstOwn) return close_own(place);
   if (place != doc::kRoot) return;
   check_identity();
   complete();
 }
 
 void MetaReader::scalar(doc::Place place, const doc::Scalar& value) {
-  if (place >= kFirstOwn) return scalar_own(place, value);
   Meta& m = meta();
   switch (place) {
     case kKind:

@@ -47,13 +47,15 @@ inline constexpr std::array kStatusFields{
     doc::Field{kStatusDetails, {"retryAfterSeconds"}, doc::Shape::kInteger, kRetryAfterSeconds},
 };
 
+// Asked for by the kinds about which Events are written.
+inline constexpr doc::Field kUidField{kMetadata, {"uid", 5}, doc::Shape::kString, kUid};
+
 inline constexpr std::array kObjectFields{
     doc::Field{doc::kRoot, {"kind"}, doc::Shape::kString, kKind},
     doc::Field{doc::kRoot, {"apiVersion"}, doc::Shape::kString, kApiVersion},
     doc::Field{doc::kRoot, {"metadata", 1}, doc::Shape::kObject, kMetadata},
     doc::Field{kMetadata, {"name", 1}, doc::Shape::kString, kName},
     doc::Field{kMetadata, {"namespace", 3}, doc::Shape::kString, kNamespace},
-    doc::Field{kMetadata, {"uid", 5}, doc::Shape::kString, kUid},
     doc::Field{kMetadata, {"resourceVersion", 6}, doc::Shape::kString, kResourceVersion},
     doc::Field{kMetadata, {"creationTimestamp", 8}, doc::Shape::kTime, kCreationTimestamp},
     doc::Field{kMetadata, {"deletionTimestamp", 9}, doc::Shape::kTime, kDeletionTimestamp},
@@ -78,9 +80,10 @@ Parsed<UnixSeconds> time_of(const doc::Scalar& value);
 // Reads one object: kind, metadata, and through the derived class the rest.
 class MetaReader : public doc::Visitor {
  public:
-  void open(doc::Place place) final;
-  void close(doc::Place place) final;
-  void scalar(doc::Place place, const doc::Scalar& value) final;
+  // A kind overrides these for its own places, and comes here with all others.
+  void open(doc::Place place) override;
+  void close(doc::Place place) override;
+  void scalar(doc::Place place, const doc::Scalar& value) override;
   bool wants(doc::Place place, std::string_view key) final;
   void entry(doc::Place place, std::string_view key, std::string_view value) final;
 
@@ -101,10 +104,6 @@ class MetaReader : public doc::Visitor {
   virtual void start() = 0;
   // All of it has been read: defaults and the rules that concern several fields.
   virtual void complete() = 0;
-  // The kind's own places.
-  virtual void open_own(doc::Place) {}
-  virtual void close_own(doc::Place) {}
-  virtual void scalar_own(doc::Place, const doc::Scalar&) {}
   virtual void entry_own(doc::Place, std::string_view /*key*/, std::string_view /*value*/) {}
   virtual bool wants_label(std::string_view /*key*/) const { return true; }
   virtual bool wants_own(doc::Place, std::string_view /*key*/) const { return true; }

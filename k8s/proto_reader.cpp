@@ -3,27 +3,16 @@
 
 #include <algorithm>
 #include <protozero/exception.hpp>
-#include <protozero/pbf_reader.hpp>
 
+#include "k8s/proto_wire.hpp"
 #include "k8s/values.hpp"
 
 namespace k8s::doc {
 namespace {
 
 using protozero::pbf_reader;
-using protozero::pbf_wire_type;
 
 pbf_reader reader_of(std::string_view bytes) { return pbf_reader(bytes.data(), bytes.size()); }
-
-std::string_view text_of(pbf_reader& message) {
-  const auto view = message.get_view();
-  return {view.data(), view.size()};
-}
-
-bool is_bytes(const pbf_reader& message) {
-  return message.wire_type() == pbf_wire_type::length_delimited;
-}
-bool is_varint(const pbf_reader& message) { return message.wire_type() == pbf_wire_type::varint; }
 
 // Runs `read`, which throws on bytes that are no protobuf.
 template <typename Read>
@@ -49,146 +38,6 @@ void each_text(pbf_reader message, Take take) {
     }
   }
 }
-
-// Kubernetes' name for each wire type, in the words of the JSON reader.
-std::string_view word_of(const pbf_reader& message) {
-  return is_bytes(message) ? "a string or a message" : "a number";
-}
-
-// Walks a message along the path. As deep as the schema is: what no row names is skipped.
-class Walk {
- public:
-  explicit Walk(PathReader& path) : path_(path) {}
-
-  void fields(pbf_reader message) {
-    while (message.next()) {
-      if (const Field* field = path_.field(message.tag())) {
-        value(*field, message);
-      } else {
-        message.skip();
-      }
-    }
-    path_.end_fields();
-  }
-
-  void string(std::string_view text, bool even_empty) {
-    if (text.empty() && !even_empty) {
-      path_.absent();
-    } else if (text.size() > kMaxStringBytes) {
-      path_.string_too_long();
-    } else if (!is_utf8(text)) {
-      path_.mismatch("text that is not UTF-8");
-    } else {
-      path_.string(text);
-    }
-  }
-
- private:
-  void value(const Field& field, pbf_reader& message) {
-    const bool wants_number = field.shape == Shape::kInteger || field.shape == Shape::kBoolean;
-    if (wants_number ? !is_varint(message) : !is_bytes(message)) {
-      path_.mismatch(word_of(message));
-      message.skip();
-      return;
-    }
-    switch (field.shape) {
-      case Shape::kObject:
-      case Shape::kObjects:
-      case Shape::kChild:
-      case Shape::kChildren:
-        return object(message.get_message());
-      case Shape::kMap:
-        return entry(message.get_message());
-      case Shape::kString:
-        return string(text_of(message), false);
-      case Shape::kStrings:
-        return string(text_of(message), true);
-      case Shape::kInteger:
-        return integer(message.get_int64());
-      case Shape::kBoolean:
-        // Not get_bool(), which reads its byte before it looks where the message ends.
-        path_.boolean(message.get_uint64() != 0);
-        return;
-      case Shape::kIntOrString:
-        return int_or_string(message.get_message());
-      case Shape::kTime:
-        return time(message.get_message());
-    }
-  }
-
-  void object(const pbf_reader& message) {
-    if (path_.begin_object() != Next::kRead) return;
-    fields(message);
-    path_.end_object();
-  }
-
-  // map<string, string> is a repeated message { key = 1, value = 2 }.
-  void entry(const pbf_reader& message) {
-    std::string_view key;
-    std::string_view text;
-    each_text(message, [&](unsigned tag, std::string_view bytes) {
-      if (tag == 1) key = bytes;
-      if (tag == 2) text = bytes;
-    });
-    if (key.size() > kMaxKeyBytes) {
-      path_.key_too_long();
-    } else if (!is_utf8(key)) {
-      path_.refuse_key("a key that is not UTF-8");
-    } else if (path_.key(key) == Next::kRead) {
-      string(text, true);
-    }
-  }
-
-  void integer(std::int64_t value) {
-    if (value == 0) {
-      path_.absent();
-    } else {
-      path_.integer(value);
-    }
-  }
-
-  // util/intstr: { type = 1 (0: int, 1: string), intVal = 2, strVal = 3 }
-  void int_or_string(pbf_reader message) {
-    std::int64_t type = 0;
-    std::int64_t number = 0;
-    std::string_view text;
-    while (message.next()) {
-      if (message.tag() == 1 && is_varint(message)) {
-        type = message.get_int64();
-      } else if (message.tag() == 2 && is_varint(message)) {
-        number = message.get_int64();
-      } else if (message.tag() == 3 && is_bytes(message)) {
-        text = text_of(message);
-      } else {
-        message.skip();
-      }
-    }
-    if (type == 0) {
-      integer(number);
-    } else {
-      string(text, false);
-    }
-  }
-
-  // metav1.Time: { seconds = 1, nanos = 2 }; the zero time is written as an empty message.
-  void time(pbf_reader message) {
-    std::optional<std::int64_t> seconds;
-    while (message.next()) {
-      if (message.tag() == 1 && is_varint(message)) {
-        seconds = message.get_int64();
-      } else {
-        message.skip();
-      }
-    }
-    if (seconds) {
-      path_.time(*seconds);
-    } else {
-      path_.absent();
-    }
-  }
-
-  PathReader& path_;
-};
 
 }  // namespace
 
@@ -289,15 +138,11 @@ bool read_event(std::string_view message, WatchEvent& to, std::string& why) {
 }
 
 bool ProtoReader::read(const Envelope& envelope, std::string& why) {
-  path_.reset();
-  path_.begin_object();
-  Walk walk(path_);
-  for (const auto& [key, text] :
-       {std::pair{"kind", envelope.kind}, std::pair{"apiVersion", envelope.api_version}}) {
-    if (!text.empty() && path_.key(key) == Next::kRead) walk.string(text, false);
-  }
-  const bool read = guarded(why, [&] { walk.fields(reader_of(envelope.raw)); });
-  if (read) path_.end_object();
+  walk_.begin();
+  walk_.root_text("kind", envelope.kind);
+  walk_.root_text("apiVersion", envelope.api_version);
+  const bool read = guarded(why, [&] { walk_.message(reader_of(envelope.raw)); });
+  if (read) walk_.end();
   return read;
 }
 

@@ -18,7 +18,7 @@
 #include <string_view>
 
 #include "k8s/decode.hpp"
-#include "k8s/document_path.hpp"
+#include "k8s/proto_walk.hpp"
 
 namespace k8s::doc {
 
@@ -63,14 +63,14 @@ bool read_event(std::string_view message, WatchEvent& to, std::string& why);
 // One object after another into the same visitor.
 class ProtoReader {
  public:
-  explicit ProtoReader(Visitor& root) : path_(root) {}
+  explicit ProtoReader(Visitor& visitor) : walk_(visitor) {}
 
   // The object in `envelope`; its kind and version are told to the visitor where they are given, as
   // they are not for the items of a list.
   bool read(const Envelope& envelope, std::string& why);
 
  private:
-  PathReader path_;
+  ProtoWalk walk_;
 };
 
 }  // namespace k8s::doc

@@ -41,7 +41,7 @@ struct ObjectKey {
 // metav1.ObjectMeta.
 struct Meta {
   ObjectKey key;
-  std::string uid;
+  std::string uid;  // of a Service
   std::string resource_version;
   Labels labels;
   // Only annotations the agent reads are kept: see is_known_annotation() in k8s/decode.hpp.

@@ -162,16 +162,8 @@ std::string quoted(std::string_view text) {
   return out += at < text.size() ? "...\"" : "\"";
 }
 
-bool is_utf8(std::string_view text) {
+bool is_utf8_beyond_ascii(std::string_view text) {
   while (!text.empty()) {
-    // ASCII, eight bytes at a time: it is what nearly all text is.
-    if (std::uint64_t eight = 0; text.size() >= sizeof eight) {
-      std::memcpy(&eight, text.data(), sizeof eight);
-      if ((eight & 0x8080808080808080u) == 0) {
-        text.remove_prefix(sizeof eight);
-        continue;
-      }
-    }
     const bool is_ascii = static_cast<unsigned char>(text.front()) < 0x80;
     const std::size_t size = is_ascii ? 1 : utf8_size(text);
     if (size == 0) return false;

@@ -38,7 +38,21 @@ class Parsed {
 std::string quoted(std::string_view text);
 
 // Well-formed UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing above U+10FFFF.
-bool is_utf8(std::string_view text);
+bool is_utf8_beyond_ascii(std::string_view text);
+// ASCII, eight bytes at a time, is what nearly all text is.
+inline bool is_utf8(std::string_view text) {
+  constexpr std::uint64_t kHighBits = 0x8080808080808080u;
+  std::uint64_t seen = 0;
+  const char* at = text.data();
+  std::size_t left = text.size();
+  for (; left >= sizeof seen; left -= sizeof seen, at += sizeof seen) {
+    std::uint64_t eight = 0;
+    std::memcpy(&eight, at, sizeof eight);
+    seen |= eight;
+  }
+  for (; left > 0; --left, ++at) seen |= static_cast<unsigned char>(*at);
+  return (seen & kHighBits) == 0 || is_utf8_beyond_ascii(text);
+}
 
 // An IPv4 or IPv6 address. Refused, unlike in Kubernetes' historical ParseIPSloppy: leading zeros
 // in IPv4, which readers disagree about; IPv4-mapped IPv6 (::ffff:a.b.c.d), which would be two

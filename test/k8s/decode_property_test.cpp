@@ -61,10 +61,9 @@ Labels some_labels(std::initializer_list<const char*> keys) {
   return labels;
 }
 
-Meta meta(bool namespaced, bool with_uid, Labels labels) {
+Meta meta(bool namespaced, Labels labels) {
   Meta result;
   result.key = {namespaced ? word("ns-") : "", word("object-")};
-  if (with_uid) result.uid = word("uid");
   result.resource_version = word("");
   result.labels = std::move(labels);
   result.annotations =
@@ -91,8 +90,9 @@ ServicePort service_port(int number) {
 Service service() {
   Service s;
   s.meta = meta(
-      true, true,
+      true,
       some_labels({"service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless"}));
+  s.meta.uid = word("uid");
   s.type = *element(ServiceType::kClusterIp, ServiceType::kNodePort, ServiceType::kLoadBalancer);
   s.headless = *inRange(0, 4) == 0;
   if (!s.headless && *arbitrary<bool>()) s.cluster_ips.push_back(v4());
@@ -116,7 +116,7 @@ Service service() {
 
 Pod pod() {
   Pod p;
-  p.meta = meta(true, true, some_labels({"app", "pod-template-hash", "x.example.org/y"}));
+  p.meta = meta(true, some_labels({"app", "pod-template-hash", "x.example.org/y"}));
   p.node_name = *element<std::string>("", "node-1");
   p.host_network = *arbitrary<bool>();
   p.pod_ips = up_to<Address>(2, address);
@@ -130,7 +130,7 @@ Pod pod() {
 Node node() {
   Node n;
   n.meta =
-      meta(false, true, some_labels({"topology.kubernetes.io/zone", "kubernetes.io/hostname"}));
+      meta(false, some_labels({"topology.kubernetes.io/zone", "kubernetes.io/hostname"}));
   n.addresses = up_to<NodeAddress>(3, [] {
     return NodeAddress{*element(NodeAddressType::kInternalIp, NodeAddressType::kExternalIp),
                        address()};
@@ -142,7 +142,7 @@ Node node() {
 
 EndpointSlice slice() {
   EndpointSlice s;
-  s.meta = meta(true, false, {});
+  s.meta = meta(true, {});
   s.service_name = *element<std::string>("", "web");
   s.managed_by = *element<std::string>("", "me");
   const bool is_v4 = *arbitrary<bool>();
