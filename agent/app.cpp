@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <ctime>
 
 #include "agent/api_address.hpp"
 #include "ipvs/nft_monitor.hpp"
@@ -18,11 +19,7 @@ namespace {
 
 namespace asio = boost::asio;
 
-k8s::UnixSeconds unix_now() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
+k8s::UnixSeconds unix_now() { return std::time(nullptr); }
 
 std::vector<ipvs::TableRules::Network> to_networks(const std::vector<k8s::Cidr>& cidrs) {
   std::vector<ipvs::TableRules::Network> networks;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "agent/stale_flows.hpp"
+#include "k8s/coarse_clock.hpp"
 
 namespace agent {
 namespace {
@@ -59,7 +60,7 @@ SyncLoop::SyncLoop(asio::any_io_executor executor, ipvs::Kernel& kernel, KernelT
 void SyncLoop::wake() { wake_.cancel(); }
 
 void SyncLoop::mark_dirty(const ipvs::Owner& service) {
-  if (!waiting_since_) waiting_since_ = Clock::now();
+  if (!waiting_since_) waiting_since_ = k8s::coarse_now();
   // A list has the pods of a Service one after another as a rule.
   if (last_marked_ != dirty_.end() && *last_marked_ == service) return;
   const auto [place, added] = dirty_.insert(service);
@@ -163,10 +164,14 @@ asio::awaitable<void> SyncLoop::pass() {
   PassReport report;
   report.first = !complete_;
   report.services = std::exchange(planned_at_start_, 0);
-  if (table_dirty_) co_await reinstall_table();
-  if (addresses_dirty_) co_await recheck_addresses();
-  if (begin >= drain_at_) co_await look_at_drains();
-  if (begin >= audit_at_) co_await audit_next();
+  auto planning = begin;
+  if (table_dirty_ || addresses_dirty_ || begin >= drain_at_ || begin >= audit_at_) {
+    if (table_dirty_) co_await reinstall_table();
+    if (addresses_dirty_) co_await recheck_addresses();
+    if (begin >= drain_at_) co_await look_at_drains();
+    if (begin >= audit_at_) co_await audit_next();
+    planning = Clock::now();
+  }
   if (begin >= again_at_) plan_again();
   if (node_addresses_dirty_) {
     node_addresses_dirty_ = false;
@@ -176,12 +181,13 @@ asio::awaitable<void> SyncLoop::pass() {
     retry_at_ = Clock::time_point::max();
     reconciler_.retry_failed();
   }
-  const auto planning = Clock::now();
   plan_dirty(report);
   ipvs::Changes changes = reconciler_.next_changes(may_drain());
-  report.planning_seconds = seconds(Clock::now() - planning);
-  if (!changes.empty()) co_await carry_out(std::move(changes), report);
-  report.total_seconds = seconds(Clock::now() - begin);
+  // The clock is read where it has to be: on some machines that is a system call.
+  auto now = Clock::now();
+  report.planning_seconds = seconds(now - planning);
+  if (!changes.empty()) now = co_await carry_out(std::move(changes), report, now);
+  report.total_seconds = seconds(now - begin);
 
   note_retry(reconciler_.failed_count() > 0);
   if (reconciler_.failed_count() > 0 || table_dirty_) {
@@ -190,7 +196,7 @@ asio::awaitable<void> SyncLoop::pass() {
   }
   in_hand_since_.reset();
   if (!reconciler_.ledger().servers_with_resting().empty()) {
-    drain_at_ = std::min(drain_at_, Clock::now() + options_.drain_interval);
+    drain_at_ = std::min(drain_at_, now + options_.drain_interval);
   }
   report.failing_keys = reconciler_.failed_count();
   complete_ = true;
@@ -261,12 +267,12 @@ ipvs::MayDrain SyncLoop::may_drain() const {
   };
 }
 
-asio::awaitable<void> SyncLoop::carry_out(ipvs::Changes changes, PassReport& report) {
-  const auto begin = Clock::now();
+asio::awaitable<SyncLoop::Clock::time_point> SyncLoop::carry_out(ipvs::Changes changes,
+                                                                 PassReport& report,
+                                                                 Clock::time_point begin) {
   const auto flows = stale_flows(changes, reconciler_.desired(), reconciler_.ledger());
   const ipvs::Outcome outcome =
       co_await thread_.run_short(is_short(changes), [&] { return ipvs::apply(kernel_, changes); });
-  report.kernel_seconds += seconds(Clock::now() - begin);
   const ipvs::Entered entered = reconciler_.enter(changes, outcome);
   report.operations += entered.done;
   report.failed += entered.failures.size();
@@ -275,6 +281,9 @@ asio::awaitable<void> SyncLoop::carry_out(ipvs::Changes changes, PassReport& rep
     if (const ipvs::Owner* owner = reconciler_.desired().owner_of(key)) mark_dirty(*owner);
   }
   if (!flows.empty()) co_await forget_flows(flows, report);
+  const auto now = Clock::now();
+  report.kernel_seconds += seconds(now - begin);
+  co_return now;
 }
 
 asio::awaitable<void> SyncLoop::forget_flows(const std::vector<ipvs::Kernel::StaleFlow>& flows,
@@ -327,7 +336,7 @@ asio::awaitable<void> SyncLoop::look_at_drains() {
   if (!readings) co_return;
   ipvs::Changes finished = reconciler_.finish_drains(*readings, may_drain());
   PassReport ignored;
-  if (!finished.empty()) co_await carry_out(std::move(finished), ignored);
+  if (!finished.empty()) co_await carry_out(std::move(finished), ignored, Clock::now());
 }
 
 // A Service that wants the place of a foreign virtual server gets it when that has gone.

@@ -134,7 +134,9 @@ class SyncLoop {
   boost::asio::awaitable<void> wait_for_work();
   boost::asio::awaitable<void> sleep_until(Clock::time_point when);
   boost::asio::awaitable<void> pass();
-  boost::asio::awaitable<void> carry_out(ipvs::Changes changes, PassReport& report);
+  // Since `begin`; returns the time when it was done.
+  boost::asio::awaitable<Clock::time_point> carry_out(ipvs::Changes changes, PassReport& report,
+                                                      Clock::time_point begin);
   boost::asio::awaitable<void> forget_flows(const std::vector<ipvs::Kernel::StaleFlow>& flows,
                                             PassReport& report);
   boost::asio::awaitable<void> reinstall_table();

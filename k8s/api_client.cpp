@@ -17,6 +17,7 @@
 #include <charconv>
 
 #include "k8s/cancellation.hpp"
+#include "k8s/coarse_clock.hpp"
 #include "k8s/credentials.hpp"
 #include "k8s/dial.hpp"
 #include "k8s/read_deadline.hpp"
@@ -369,7 +370,7 @@ asio::awaitable<void> ApiConnection::Impl::read_body(Stream& stream, std::shared
     milliseconds idle{0};
     if (error == http::error::need_more) {
       idle = receiver.wanted() && call.idle_now ? call.idle_now() : call.idle;
-      const auto now = Clock::now();
+      const auto now = coarse_now();
       last_wait = idle.count() == 0 || last - now < idle;
       deadline.set(last_wait ? last : now + idle);
       error = co_await read_more(stream, token, deadline, parser);

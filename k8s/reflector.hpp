@@ -28,6 +28,7 @@
 #include <vector>
 
 #include "k8s/api_client.hpp"
+#include "k8s/coarse_clock.hpp"
 #include "k8s/decode.hpp"
 #include "k8s/sink.hpp"
 #include "k8s/source.hpp"
@@ -63,7 +64,7 @@ struct ReflectorOptions {
 
   // Injected by tests. `pause` is given the length of every wait and returns the one to take.
   std::function<double()> random;  // in [0, 1); default: a generator seeded by the system
-  std::function<std::chrono::steady_clock::time_point()> now = std::chrono::steady_clock::now;
+  std::function<std::chrono::steady_clock::time_point()> now = coarse_now;
   std::function<std::chrono::milliseconds(std::chrono::milliseconds)> pause;
 };
 
