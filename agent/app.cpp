@@ -207,8 +207,6 @@ asio::awaitable<void> App::supervise() {
     make_source();
     tasks_.spawn(learn_api_addresses());
     tasks_.spawn(post_events());
-    recorder_.note(subject_of_node(config_.node_name), "Starting", "Start",
-                   "kube-ipvs " KUBE_IPVS_VERSION);
   } else {
     make_source();
     tasks_.spawn(source_->run());

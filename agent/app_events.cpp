@@ -4,9 +4,11 @@
 #include <spdlog/spdlog.h>
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include "agent/app.hpp"
+#include "k8s/cancellation.hpp"
 
 namespace agent {
 namespace {
@@ -27,7 +29,12 @@ const char* result_name(EventRecorder::Result result) {
 
 // The first table goes before what there is to tell, for so long.
 boost::asio::awaitable<void> App::post_events() {
+  co_await boost::asio::this_coro::throw_if_cancelled(false);
   co_await events_hold_.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+  const bool cancelled = co_await k8s::is_cancelled();
+  if (cancelled) co_return;
+  recorder_.note(subject_of_node(config_.node_name), "Starting", "Start",
+                 "kube-ipvs " KUBE_IPVS_VERSION);
   co_await recorder_.run();
 }
 

@@ -71,6 +71,8 @@ Reconciler::Planned Reconciler::set_plan(const ipvs::Owner& owner, k8s::UnixSeco
   std::set<ServerKey> taken;
   for (const ipvs::Server& server : plan.servers) {
     const ServerKey& key = server.settings.key;
+    // What rests in it may have lost its right to: a Pod that has gone changes nothing in the plan.
+    if (ledger_.servers_with_resting().contains(key)) dirty_.servers.insert(key);
     if (!foreign_.contains(key)) continue;
     taken.insert(key);
     waiting_[key].insert(owner);

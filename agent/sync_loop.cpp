@@ -273,6 +273,8 @@ asio::awaitable<SyncLoop::Clock::time_point> SyncLoop::carry_out(ipvs::Changes c
   const auto flows = stale_flows(changes, reconciler_.desired(), reconciler_.ledger());
   const ipvs::Outcome outcome =
       co_await thread_.run_short(is_short(changes), [&] { return ipvs::apply(kernel_, changes); });
+  const auto now = Clock::now();
+  report.kernel_seconds += seconds(now - begin);
   const ipvs::Entered entered = reconciler_.enter(changes, outcome);
   report.operations += entered.done;
   report.failed += entered.failures.size();
@@ -280,10 +282,9 @@ asio::awaitable<SyncLoop::Clock::time_point> SyncLoop::carry_out(ipvs::Changes c
   for (const ipvs::ServerKey& key : entered.foreign) {
     if (const ipvs::Owner* owner = reconciler_.desired().owner_of(key)) mark_dirty(*owner);
   }
-  if (!flows.empty()) co_await forget_flows(flows, report);
-  const auto now = Clock::now();
-  report.kernel_seconds += seconds(now - begin);
-  co_return now;
+  if (flows.empty()) co_return now;
+  co_await forget_flows(flows, report);
+  co_return Clock::now();
 }
 
 asio::awaitable<void> SyncLoop::forget_flows(const std::vector<ipvs::Kernel::StaleFlow>& flows,

@@ -139,6 +139,7 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
       address_type_ = value.text;
       return;
     }
+    if (place < kFirstOwn) return MetaReader::scalar(place, value);
     SliceEndpoint& endpoint = object.endpoints.back();
     switch (place) {
       case kAddresses:
@@ -172,7 +173,7 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
         endpoint.node_hints.emplace_back(value.text);
         return;
       default:
-        return MetaReader::scalar(place, value);
+        return;
     }
   }
 

@@ -13,10 +13,12 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <protozero/pbf_reader.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "k8s/document.hpp"
 
