@@ -193,6 +193,28 @@ TEST_CASE("UDP flows to what is gone are forgotten by conntrack, TCP flows are n
   CHECK(f.look().deleted_flows == expected);
 }
 
+TEST_CASE("an endpoint at rest whose Pod goes is deleted at once, and not looked at before") {
+  SyncOptions options = quick();
+  options.drain_interval = 1h;
+  Fixture f(options);
+  const auto is_resting = [&] {
+    return !f.sync.reconciler().ledger().servers_with_resting().empty();
+  };
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1", "10.244.0.2"}));
+  f.drainable = {ip("10.244.0.1")};
+  f.settle();
+  const std::size_t reads = f.look().reads;
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.2"}));
+  f.until(is_resting);
+  f.drainable.clear();
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.2"}));  // nothing of the plan is new
+  f.until([&] { return !is_resting(); });
+  CHECK(server_text(f.look().servers.at(kWeb)) ==
+        "TCP 10.96.0.1:80 rr\n"
+        "  -> 10.244.0.2:8080 weight 1\n");
+  CHECK(f.look().reads == reads);
+}
+
 TEST_CASE("a Service that lingers is planned again and again until its connections have ended") {
   Fixture f;
   f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
