@@ -56,11 +56,10 @@ class EndpointTable::PodSink : public k8s::Sink<k8s::Pod> {
   void remove(const k8s::ObjectKey& key) override { table_.remove_pod(key); }
   void keep(const k8s::ObjectKey& key) override {
     const auto found = table_.pods_.find(key);
-    if (found != table_.pods_.end()) found->second->mark = sweep_.mark();
+    if (found != table_.pods_.end()) found->second.mark = sweep_.mark();
   }
   void list_finished() override {
-    for (const auto& key :
-         sweep_.unmentioned(table_.pods_, [](const auto& r) { return r->mark; })) {
+    for (const auto& key : sweep_.unmentioned(table_.pods_, [](const auto& r) { return r.mark; })) {
       table_.remove_pod(key);
     }
   }
@@ -153,8 +152,7 @@ void EndpointTable::upsert_pod(k8s::Pod&& pod) {
   const std::size_t known = pods_.size();
   const auto place = pods_.try_emplace(pods_.end(), pod.meta.key);
   const bool added = pods_.size() != known;
-  if (added) place->second = std::make_unique<PodRecord>();
-  PodRecord& record = *place->second;
+  PodRecord& record = place->second;
   // Most changes are of readiness alone: the indices stay as they are.
   const bool keeps_labels =
       !added && index_.carries(record.member, place->first.ns, pod.meta.labels);
@@ -180,9 +178,9 @@ void EndpointTable::upsert_pod(k8s::Pod&& pod) {
 void EndpointTable::remove_pod(const k8s::ObjectKey& key) {
   const auto found = pods_.find(key);
   if (found == pods_.end()) return;
-  mark_services_of(*found->second);
-  index_addresses(*found->second, false);
-  index_.remove_pod(found->second->member);
+  mark_services_of(found->second);
+  index_addresses(found->second, false);
+  index_.remove_pod(found->second.member);
   pods_.erase(found);
 }
 
@@ -318,7 +316,6 @@ void EndpointTable::collect_pods(const k8s::Service& service, ServiceEndpoints& 
     // With no node named, as manifests allow, a Pod may be anywhere, here included.
     endpoint.local = pod.node->empty() || *pod.node == node_name_;
     endpoint.pod = pod.key->name;
-    endpoint.node = *pod.node;
     if (by_node) endpoint.node_hint = hint_of(*pod.node, node_name_);
     if (by_zone) endpoint.zone_hint = hint_of(zone_of_(*pod.node), own_zone);
     for (std::size_t i = 0; i < service.ports.size(); ++i) {
@@ -353,8 +350,7 @@ void EndpointTable::collect_slices(const k8s::Service& service, ServiceEndpoints
                              .local = e.node_name.empty() ? false : e.node_name == node_name_,
                              .node_hint = hint_of(e.node_hints, node_name_),
                              .zone_hint = hint_of(e.zone_hints, own_zone),
-                             .pod = e.pod_name,
-                             .node = e.node_name});
+                             .pod = e.pod_name});
       }
     }
   }

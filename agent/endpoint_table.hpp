@@ -115,7 +115,7 @@ class EndpointTable {
   // Before the Pods that hold them.
   Pool<std::string> node_names_;
   Pool<std::vector<k8s::ContainerPort>> port_lists_;
-  std::map<k8s::ObjectKey, std::unique_ptr<PodRecord>> pods_;
+  std::map<k8s::ObjectKey, PodRecord> pods_;
   std::unordered_multimap<ipvs::Address, const PodRecord*> by_address_;
   std::map<k8s::ObjectKey, std::unique_ptr<ServiceRecord>> services_;
   std::map<k8s::ObjectKey, SliceRecord> slices_;

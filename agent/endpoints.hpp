@@ -32,8 +32,7 @@ struct ServiceEndpoint {
   std::uint32_t weight = 1;
   k8s::UnixSeconds ready_since = 0;  // 0: unknown, long ago
   // Into the table it comes from: good until that changes.
-  std::string_view pod{};   // name of the Pod, "" where it is not one
-  std::string_view node{};  // name of its node, "" where unknown
+  std::string_view pod{};  // name of the Pod, "" where it is not one
   bool operator==(const ServiceEndpoint&) const = default;
 };
 

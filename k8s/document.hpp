@@ -90,6 +90,11 @@ class Schema {
       }
       ++first_[sorted[i].at + 1];
       if (sorted[i].key.number > kMaxNumber) throw std::logic_error("a field number too large");
+      for (std::size_t j = i; j > 0 && sorted[j - 1].at == sorted[i].at; --j) {
+        if (sorted[j - 1].key.name == sorted[i].key.name) {
+          throw std::logic_error("two fields of a place have one name");
+        }
+      }
     }
     for (std::size_t p = 0; p < kMaxPlaces; ++p) {
       if (first_[p + 1] > kMaxRows) throw std::logic_error("a place has at most 32 fields");

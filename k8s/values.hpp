@@ -8,6 +8,7 @@
 
 #include <boost/system/result.hpp>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <string_view>

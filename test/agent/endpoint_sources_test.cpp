@@ -115,11 +115,11 @@ TEST_CASE("either source: an endpoint that comes, changes and goes names its Ser
   k8s::Pod pod = make_pod("web-1", {"10.244.0.1"});
   world.upsert(pod);
   CHECK(world.take_dirty() == Names{"web"});
-  CHECK(world.endpoints() == "10.244.0.1:8080 ready serving local web-1@node-1\n");
+  CHECK(world.endpoints() == "10.244.0.1:8080 ready serving local web-1\n");
   pod.ready = false;
   world.upsert(pod);
   CHECK(world.take_dirty() == Names{"web"});
-  CHECK(world.endpoints() == "10.244.0.1:8080 local web-1@node-1\n");
+  CHECK(world.endpoints() == "10.244.0.1:8080 local web-1\n");
   world.remove("web-1");
   CHECK(world.take_dirty() == Names{"web"});
   CHECK(world.endpoints().empty());
@@ -130,7 +130,7 @@ TEST_CASE("either source: a Pod that is being deleted serves but is not ready") 
   k8s::Pod pod = make_pod("web-1", {"10.244.0.1"});
   pod.meta.deletion_timestamp = 1000;
   world.upsert(pod);
-  CHECK(world.endpoints() == "10.244.0.1:8080 serving terminating local web-1@node-1\n");
+  CHECK(world.endpoints() == "10.244.0.1:8080 serving terminating local web-1\n");
 }
 
 TEST_CASE("either source: only what is on this node is local") {
@@ -138,7 +138,7 @@ TEST_CASE("either source: only what is on this node is local") {
   k8s::Pod pod = make_pod("web-1", {"10.244.1.1"});
   pod.node_name = kOtherNode;
   world.upsert(pod);
-  CHECK(world.endpoints() == "10.244.1.1:8080 ready serving web-1@node-2\n");
+  CHECK(world.endpoints() == "10.244.1.1:8080 ready serving web-1\n");
 }
 
 TEST_CASE("either source: what changes nothing names nobody") {
@@ -167,7 +167,7 @@ TEST_CASE("either source: what a list mentions but cannot be decoded keeps its l
   world.take_dirty();
   world.list_with_only_kept("web-1");
   CHECK(world.take_dirty().empty());
-  CHECK(world.endpoints() == "10.244.0.1:8080 ready serving local web-1@node-1\n");
+  CHECK(world.endpoints() == "10.244.0.1:8080 ready serving local web-1\n");
 }
 
 TEST_CASE(
@@ -179,8 +179,8 @@ TEST_CASE(
   world.broken_list_then_whole();
   CHECK(world.take_dirty().empty());
   CHECK(world.endpoints() ==
-        "10.244.0.1:8080 ready serving local web-1@node-1\n"
-        "10.244.0.2:8080 ready serving local web-2@node-1\n");
+        "10.244.0.1:8080 ready serving local web-1\n"
+        "10.244.0.2:8080 ready serving local web-2\n");
 }
 
 TEST_CASE("either source: connections may finish while the endpoint is known, ready or not") {
@@ -212,7 +212,7 @@ TEST_CASE("either source: a Pod that gets another address is found at that one o
   World world(either_source());
   world.upsert(make_pod("web-1", {"10.244.0.1"}));
   world.upsert(make_pod("web-1", {"10.244.0.9"}));
-  CHECK(world.endpoints() == "10.244.0.9:8080 ready serving local web-1@node-1\n");
+  CHECK(world.endpoints() == "10.244.0.9:8080 ready serving local web-1\n");
   CHECK(world.table().pod_at(ip("10.244.0.1")).empty());
   CHECK_FALSE(world.table().may_drain(ip("10.244.0.1"), 0));
 }

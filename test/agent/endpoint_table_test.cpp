@@ -54,11 +54,11 @@ TEST_CASE("a Pod becomes an endpoint when it has an address, and ready when it s
   CHECK(f.endpoints(service).empty());
   pod.pod_ips = {ip("10.244.0.1")};
   f.upsert(pod);
-  CHECK(f.endpoints(service) == "10.244.0.1:8080 local web-1@node-1\n");
+  CHECK(f.endpoints(service) == "10.244.0.1:8080 local web-1\n");
   pod.phase = k8s::PodPhase::kRunning;
   pod.ready = true;
   f.upsert(pod);
-  CHECK(f.endpoints(service) == "10.244.0.1:8080 ready serving local web-1@node-1\n");
+  CHECK(f.endpoints(service) == "10.244.0.1:8080 ready serving local web-1\n");
 }
 
 TEST_CASE("a Pod that is Failed or Succeeded is no endpoint, whatever else it says") {
@@ -104,8 +104,8 @@ TEST_CASE("publishNotReadyAddresses makes every endpoint ready, even one that te
   leaving.meta.deletion_timestamp = 1000;
   f.upsert(leaving);
   CHECK(f.endpoints(service) ==
-        "10.244.0.1:8080 ready local web-1@node-1\n"
-        "10.244.0.2:8080 ready serving terminating local web-2@node-1\n");
+        "10.244.0.1:8080 ready local web-1\n"
+        "10.244.0.2:8080 ready serving terminating local web-2\n");
 }
 
 TEST_CASE("a hostNetwork Pod is an endpoint at its node's addresses") {
@@ -119,8 +119,8 @@ TEST_CASE("a hostNetwork Pod is an endpoint at its node's addresses") {
     f.upsert(pod);
   }
   CHECK(f.endpoints(service) ==
-        "192.168.1.1:8080 ready serving local web-1@node-1\n"
-        "192.168.1.2:8080 ready serving web-2@node-2\n");
+        "192.168.1.1:8080 ready serving local web-1\n"
+        "192.168.1.2:8080 ready serving web-2\n");
 }
 
 TEST_CASE("Pods that share their node's address keep it until the last of them goes") {
@@ -141,8 +141,8 @@ TEST_CASE("a dual-stack Pod is an endpoint at each of its addresses") {
   f.add(service);
   f.upsert(make_pod("web-1", {"10.244.0.1", "fd00:244::1"}));
   CHECK(f.endpoints(service) ==
-        "10.244.0.1:8080 ready serving local web-1@node-1\n"
-        "[fd00:244::1]:8080 ready serving local web-1@node-1\n");
+        "10.244.0.1:8080 ready serving local web-1\n"
+        "[fd00:244::1]:8080 ready serving local web-1\n");
   CHECK(f.table.pod_at(ip("fd00:244::1")) == "web-1");
 }
 
@@ -153,7 +153,7 @@ TEST_CASE("a Pod without a node, as manifests allow, may be here and counts as l
   k8s::Pod pod = make_pod("web-1", {"10.244.0.1"});
   pod.node_name.clear();
   f.upsert(pod);
-  CHECK(f.endpoints(service) == "10.244.0.1:8080 ready serving local web-1@\n");
+  CHECK(f.endpoints(service) == "10.244.0.1:8080 ready serving local web-1\n");
 }
 
 TEST_CASE("a named target port is each Pod's own, and a Pod that lacks it is no endpoint of it") {
@@ -172,8 +172,8 @@ TEST_CASE("a named target port is each Pod's own, and a Pod that lacks it is no 
   const auto endpoints = f.table.endpoints_of(service);
   REQUIRE(endpoints.size() == 2);
   CHECK(endpoints_text({endpoints[0]}) ==
-        "10.244.0.1:8080 ready serving local old@node-1\n"
-        "10.244.0.2:8888 ready serving local new@node-1\n");
+        "10.244.0.1:8080 ready serving local old\n"
+        "10.244.0.2:8888 ready serving local new\n");
   CHECK(endpoints[1].size() == 4);
 }
 
@@ -182,7 +182,7 @@ TEST_CASE("a target port of 0 is the Service's own port") {
   const auto service = make_service("web", {"10.96.0.1"}, {make_port(80, std::uint16_t{0})});
   f.add(service);
   f.upsert(make_pod("web-1", {"10.244.0.1"}));
-  CHECK(f.endpoints(service) == "10.244.0.1:80 ready serving local web-1@node-1\n");
+  CHECK(f.endpoints(service) == "10.244.0.1:80 ready serving local web-1\n");
 }
 
 TEST_CASE("a label change names the Services the Pod leaves and those it joins, and no others") {
@@ -243,10 +243,10 @@ TEST_CASE("a Service that comes after its Pods, or with another selector, finds 
   auto service = make_service("web", {"10.96.0.1"});
   CHECK(f.endpoints(service).empty());
   f.add(service);
-  CHECK(f.endpoints(service) == "10.244.0.1:8080 ready serving local web-1@node-1\n");
+  CHECK(f.endpoints(service) == "10.244.0.1:8080 ready serving local web-1\n");
   service.selector = {{"app", "db"}};
   f.add(service);
-  CHECK(f.endpoints(service) == "10.244.0.2:8080 ready serving local db-1@node-1\n");
+  CHECK(f.endpoints(service) == "10.244.0.2:8080 ready serving local db-1\n");
   f.table.remove_service(service.meta.key);
   CHECK(f.endpoints(service).empty());
   f.take_dirty();
@@ -263,7 +263,7 @@ TEST_CASE("a Service without a selector takes its endpoints from slices, in eith
     f.upsert(make_pod("web-1", {"10.244.0.1"}));
     f.upsert(make_slice("ext-1", "ext", {make_slice_endpoint("203.0.113.1")}));
     CHECK(f.take_dirty() == Names{"ext"});
-    CHECK(f.endpoints(service) == "203.0.113.1:8080 ready serving local @node-1\n");
+    CHECK(f.endpoints(service) == "203.0.113.1:8080 ready serving local\n");
   }
 }
 
@@ -337,10 +337,10 @@ TEST_CASE("the endpoints of several slices come together") {
   f.upsert(make_slice("web-1", "web", {make_slice_endpoint("10.244.0.1", "web-1")}));
   f.upsert(make_slice("web-2", "web", {make_slice_endpoint("10.244.0.2", "web-2")}));
   CHECK(f.endpoints(service) ==
-        "10.244.0.1:8080 ready serving local web-1@node-1\n"
-        "10.244.0.2:8080 ready serving local web-2@node-1\n");
+        "10.244.0.1:8080 ready serving local web-1\n"
+        "10.244.0.2:8080 ready serving local web-2\n");
   f.table.slices().remove(key_of("web-1"));
-  CHECK(f.endpoints(service) == "10.244.0.2:8080 ready serving local web-2@node-1\n");
+  CHECK(f.endpoints(service) == "10.244.0.2:8080 ready serving local web-2\n");
 }
 
 TEST_CASE("a slice endpoint whose node is not known is not local") {
@@ -350,7 +350,7 @@ TEST_CASE("a slice endpoint whose node is not known is not local") {
   auto endpoint = make_slice_endpoint("10.244.0.1");
   endpoint.node_name.clear();
   f.upsert(make_slice("web-1", "web", {endpoint}));
-  CHECK(f.endpoints(service) == "10.244.0.1:8080 ready serving @\n");
+  CHECK(f.endpoints(service) == "10.244.0.1:8080 ready serving\n");
 }
 
 TEST_CASE("connections may finish while a Pod lives, and until the time it was to be killed") {
@@ -379,28 +379,28 @@ TEST_CASE("trafficDistribution gives Pods the hints that the slice controller wo
   }
   SECTION("nothing without it") {
     CHECK(f.endpoints(service) ==
-          "10.244.0.1:8080 ready serving local web-1@node-1\n"
-          "10.244.0.2:8080 ready serving web-2@node-2\n"
-          "10.244.0.3:8080 ready serving web-3@node-3\n"
-          "10.244.0.4:8080 ready serving web-4@node-4\n");
+          "10.244.0.1:8080 ready serving local web-1\n"
+          "10.244.0.2:8080 ready serving web-2\n"
+          "10.244.0.3:8080 ready serving web-3\n"
+          "10.244.0.4:8080 ready serving web-4\n");
   }
   SECTION("PreferSameZone, or PreferClose as it was called: the zone it is in") {
     for (const char* value : {"PreferSameZone", "PreferClose"}) {
       service.traffic_distribution = value;
       CHECK(f.endpoints(service) ==
-            "10.244.0.1:8080 ready serving local zone:here web-1@node-1\n"
-            "10.244.0.2:8080 ready serving zone:here web-2@node-2\n"
-            "10.244.0.3:8080 ready serving zone:other web-3@node-3\n"
-            "10.244.0.4:8080 ready serving web-4@node-4\n");
+            "10.244.0.1:8080 ready serving local zone:here web-1\n"
+            "10.244.0.2:8080 ready serving zone:here web-2\n"
+            "10.244.0.3:8080 ready serving zone:other web-3\n"
+            "10.244.0.4:8080 ready serving web-4\n");
     }
   }
   SECTION("PreferSameNode: its node, too") {
     service.traffic_distribution = "PreferSameNode";
     CHECK(f.endpoints(service) ==
-          "10.244.0.1:8080 ready serving local node:here zone:here web-1@node-1\n"
-          "10.244.0.2:8080 ready serving node:other zone:here web-2@node-2\n"
-          "10.244.0.3:8080 ready serving node:other zone:other web-3@node-3\n"
-          "10.244.0.4:8080 ready serving node:other web-4@node-4\n");
+          "10.244.0.1:8080 ready serving local node:here zone:here web-1\n"
+          "10.244.0.2:8080 ready serving node:other zone:here web-2\n"
+          "10.244.0.3:8080 ready serving node:other zone:other web-3\n"
+          "10.244.0.4:8080 ready serving node:other web-4\n");
   }
 }
 
@@ -418,8 +418,8 @@ TEST_CASE("an EndpointSlice's own hints are taken, whatever the Service says") {
   f.upsert(make_slice("web-abc", "web", {near, far}));
   f.upsert(make_slice("db-abc", "db", {make_slice_endpoint("10.244.0.3")}));
   CHECK(f.endpoints(service) ==
-        "10.244.0.1:8080 ready serving local zone:here @node-1\n"
-        "10.244.0.2:8080 ready serving node:other zone:other @node-2\n");
+        "10.244.0.1:8080 ready serving local zone:here\n"
+        "10.244.0.2:8080 ready serving node:other zone:other\n");
   CHECK(f.table.services_with_zone_hints() == std::set<k8s::ObjectKey>{key_of("web")});
   far.zone_hints = {"zone-a"};
   f.take_dirty();

@@ -2,8 +2,8 @@
 //
 // Endpoints as text that a test can state in full, one line each, ordered:
 //
-//   10.244.0.1:8080 ready serving local web-1@node-1
-//   10.244.0.2:8080 ready serving node:other zone:here web-2@node-2
+//   10.244.0.1:8080 ready serving local web-1
+//   10.244.0.2:8080 ready serving node:other zone:here web-2
 #pragma once
 
 #include <algorithm>
@@ -24,7 +24,8 @@ inline std::string endpoint_text(const ServiceEndpoint& e) {
   if (e.weight != 1) text += " weight " + std::to_string(e.weight);
   if (e.node_hint != Hint::kNone) text += e.node_hint == Hint::kHere ? " node:here" : " node:other";
   if (e.zone_hint != Hint::kNone) text += e.zone_hint == Hint::kHere ? " zone:here" : " zone:other";
-  return text.append(" ").append(e.pod).append("@").append(e.node).append("\n");
+  if (!e.pod.empty()) text.append(" ").append(e.pod);
+  return text += "\n";
 }
 
 // All ports of the Service together.
