@@ -38,9 +38,9 @@ std::optional<std::string> refuse_vip(const k8s::ApiAccess& access,
 }
 
 std::optional<std::string> refuse_vip(const k8s::ApiAccess& access, const k8s::Service& service,
-                                      const std::vector<ipvs::Address>& resolved) {
+                                      const std::vector<k8s::Address>& resolved) {
   const auto& vips = service.cluster_ips;
-  const bool hit = std::any_of(resolved.begin(), resolved.end(), [&](const ipvs::Address& address) {
+  const bool hit = std::any_of(resolved.begin(), resolved.end(), [&](const k8s::Address& address) {
     return std::find(vips.begin(), vips.end(), address) != vips.end();
   });
   if (!hit) return std::nullopt;

@@ -23,6 +23,6 @@ std::optional<std::string> refuse_vip(const k8s::ApiAccess& access,
                                       const std::vector<ipvs::Address>& bound);
 // The same for a Service just learnt of, and the addresses the API host resolves to.
 std::optional<std::string> refuse_vip(const k8s::ApiAccess& access, const k8s::Service& service,
-                                      const std::vector<ipvs::Address>& resolved);
+                                      const std::vector<k8s::Address>& resolved);
 
 }  // namespace agent

@@ -176,7 +176,7 @@ std::string ClusterState::whose(const ipvs::Address& address) const {
   if (std::binary_search(gateways_.begin(), gateways_.end(), address)) {
     return "a gateway of this node";
   }
-  const std::string_view node = nodes_.other_with(address);
+  const std::string_view node = nodes_.other_with(k8s::Address(address));
   std::string text;
   if (!node.empty()) text.append("the address of Node ").append(node);
   return text;

@@ -133,7 +133,7 @@ void EndpointTable::remove_service(const k8s::ObjectKey& key) {
 EndpointTable::PodRecord EndpointTable::record_of(k8s::Pod& pod) {
   PodRecord record;
   record.node = node_names_.hold(std::move(pod.node_name));
-  record.addresses = std::move(pod.pod_ips);
+  record.addresses.assign(pod.pod_ips.begin(), pod.pod_ips.end());
   record.ports = port_lists_.hold(std::move(pod.ports));
   record.deletion = pod.meta.deletion_timestamp;
   record.deletion_grace = pod.meta.deletion_grace_seconds;

@@ -34,7 +34,7 @@ bool needs_health_check(const k8s::Service& service, const std::string& proxy_na
 
 std::size_t count_local_endpoints(const k8s::Service& service, const ServiceEndpoints& endpoints) {
   std::size_t most = 0;
-  for (const ipvs::Address& cluster_ip : service.cluster_ips) {
+  for (const ipvs::Address cluster_ip : service.cluster_ips) {
     std::set<ipvs::Address> addresses;
     for (const auto& of_port : endpoints) {
       for (const ServiceEndpoint& e : of_port) {
@@ -148,7 +148,8 @@ void HealthCheckPorts::settle() {
     const auto owners = health_check_owners(checks_);
     tell_of_shadowed(owners);
     for (const auto& [port, owner] : owners) {
-      for (const ipvs::Address& address : addresses_) wanted.emplace(Place(address, port), owner);
+      for (const ipvs::Address& address : addresses_)
+        wanted.emplace(Place(k8s::Address(address), port), owner);
     }
   }
   std::vector<Place> unwanted;

@@ -42,7 +42,7 @@ bool serves_node_ports(const Address& address, const config::Config& config, con
 std::optional<Address> primary_address(Family family, const config::Config& config,
                                        const k8s::Node* node,
                                        const std::vector<ipvs::LocalAddress>& local) {
-  const Address& bind = config.bind_address;
+  const Address bind = config.bind_address;
   if (!bind.is_unspecified() && ipvs::family_of(bind) == family) return bind;
   if (node) {
     if (const auto address = node_ip(family, *node)) return address;

@@ -113,7 +113,7 @@ std::vector<Entrance> entrances_of(const k8s::Service& service, const k8s::Servi
   const bool external_local = is_local(service.external_traffic_policy);
   const TrafficClass external =
       external_local ? TrafficClass::kExternalLocal : TrafficClass::kExternal;
-  for (const Address& address : service.cluster_ips) {
+  for (const Address address : service.cluster_ips) {
     entrances.push_back({.address = address,
                          .port = port.port,
                          .local_only = is_local(service.internal_traffic_policy)});

@@ -126,7 +126,7 @@ void append_endpoint(std::string& to, const ipvs::Endpoint& endpoint) {
     return;
   }
   char separator = '.';
-  const auto bytes = endpoint.address.to_v4().to_bytes();
+  const auto bytes = endpoint.address.bytes();
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     append_number(to, bytes[i]);
     if (i + 1 == bytes.size()) separator = ':';

@@ -111,11 +111,11 @@ void Device::encode_bound(bool add, const Bound& bound) {
   }
 }
 
-// Each gets its new place before it leaves its old one: a virtual IP that is not local for a moment has
-// its packets sent out, and a masqueraded connection that leaves by another interface is ended by the
-// kernel (nf_nat_core.c, nf_nat_oif_changed()). One moment remains: with the last IPv4 address of a
-// device the kernel removes all routes to it (fib_frontend.c, fib_inetaddr_event()), so they are added
-// once more right behind.
+// Each gets its new place before it leaves its old one: a virtual IP that is not local for a moment
+// has its packets sent out, and a masqueraded connection that leaves by another interface is ended
+// by the kernel (nf_nat_core.c, nf_nat_oif_changed()). One moment remains: with the last IPv4
+// address of a device the kernel removes all routes to it (fib_frontend.c, fib_inetaddr_event()),
+// so they are added once more right behind.
 std::size_t Device::rebind(std::vector<Bound> bound) {
   std::erase_if(bound, [&](const Bound& each) { return as_wanted(each); });
   std::vector<Bound> moved;
@@ -214,7 +214,7 @@ Result<void> Device::read_addresses(unsigned index, std::vector<Bound>& bound) {
         if (message.type != RTM_NEWADDR) return;
         const auto reading = decode_address(message.payload);
         if (!reading || reading->index != index) return;
-        if (reading->address.is_v6() && reading->address.to_v6().is_link_local()) return;
+        if (reading->address.is_v6() && reading->address.is_link_local()) return;
         found.push_back(
             {.address = reading->address, .binding = VipBinding::kAddress, .source = {}});
       });

@@ -17,14 +17,9 @@
 namespace ipvs {
 namespace {
 
-bool is_link_local(const Address& address) {
-  if (address.is_v6()) return address.to_v6().is_link_local();
-  return (address.to_v4().to_uint() >> 16) == 0xa9fe;  // 169.254.0.0/16
-}
-
 bool serves_node_ports(const Address& address) {
   return !address.is_loopback() && !address.is_multicast() && !address.is_unspecified() &&
-         !is_link_local(address);
+         !address.is_link_local();
 }
 
 // The name of an interface; empty if it has gone.

@@ -6,7 +6,6 @@
 // Source of names and ranges: include/uapi/linux/ip_vs.h, net/netfilter/ipvs/ip_vs_ctl.c.
 #pragma once
 
-#include <boost/asio/ip/address.hpp>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
@@ -15,9 +14,9 @@
 #include <tuple>
 #include <vector>
 
-namespace ipvs {
+#include "ipvs/address.hpp"
 
-using Address = boost::asio::ip::address;
+namespace ipvs {
 
 // IP protocol numbers (IPPROTO_*).
 enum class Protocol : std::uint8_t { kTcp = 6, kUdp = 17, kSctp = 132 };

@@ -44,12 +44,6 @@ std::string address_and_port(const Address& address, std::uint16_t port) {
   return host + ":" + std::to_string(port);
 }
 
-std::size_t hash_of(const Address& address) {
-  if (address.is_v4()) return boost::hash<std::uint32_t>()(address.to_v4().to_uint());
-  const auto bytes = address.to_v6().to_bytes();
-  return boost::hash_range(bytes.begin(), bytes.end());
-}
-
 }  // namespace
 
 std::string ServerKey::text() const {
@@ -63,7 +57,8 @@ std::string ServerKey::text() const {
 
 std::string Endpoint::text() const { return address_and_port(address, port); }
 
-// As in the table: "cluster-ips-4 10.96.0.1 . tcp . 80", "short-cuts-4 192.0.2.1 . tcp . 80 : 10.96.0.1 . 80".
+// As in the table: "cluster-ips-4 10.96.0.1 . tcp . 80",
+// "short-cuts-4 192.0.2.1 . tcp . 80 : 10.96.0.1 . 80".
 std::string Element::text() const {
   const TableSet* set = set_of(*this);
   if (!set) return "element without a set";
@@ -94,7 +89,7 @@ bool Element::same_key(const Element& other) const {
 }
 
 std::size_t hash_value(const ServerKey& key) {
-  std::size_t seed = hash_of(key.address);
+  std::size_t seed = hash_value(key.address);
   boost::hash_combine(seed, key.port);
   boost::hash_combine(seed, static_cast<unsigned>(key.protocol));
   boost::hash_combine(seed, key.fwmark);
@@ -102,7 +97,7 @@ std::size_t hash_value(const ServerKey& key) {
 }
 
 std::size_t hash_value(const Endpoint& endpoint) {
-  std::size_t seed = hash_of(endpoint.address);
+  std::size_t seed = hash_value(endpoint.address);
   boost::hash_combine(seed, endpoint.port);
   return seed;
 }

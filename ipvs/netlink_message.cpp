@@ -62,14 +62,8 @@ void MessageBatch::put_string(std::uint16_t type, std::string_view text) {
   start[length - 1] = std::byte{0};
 }
 
-void MessageBatch::put_address(std::uint16_t type, const boost::asio::ip::address& address) {
-  if (address.is_v4()) {
-    const auto bytes = address.to_v4().to_bytes();
-    put(type, bytes.data(), bytes.size());
-  } else {
-    const auto bytes = address.to_v6().to_bytes();
-    put(type, bytes.data(), bytes.size());
-  }
+void MessageBatch::put_address(std::uint16_t type, const Address& address) {
+  put(type, address.bytes().data(), address.bytes().size());
 }
 
 std::size_t MessageBatch::begin_nest(std::uint16_t type) {
@@ -141,7 +135,7 @@ std::string_view Attribute::string() const {
   return {text, static_cast<std::size_t>(std::find(text, text + payload.size(), '\0') - text)};
 }
 
-std::optional<boost::asio::ip::address> Attribute::address() const {
+std::optional<Address> Attribute::address() const {
   using namespace boost::asio::ip;
   if (payload.size() == 4) return address_v4(*read<address_v4::bytes_type>());
   if (payload.size() == 16) return address_v6(*read<address_v6::bytes_type>());

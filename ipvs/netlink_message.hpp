@@ -12,7 +12,6 @@
 //   ...
 #pragma once
 
-#include <boost/asio/ip/address.hpp>
 #include <boost/container/vector.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -22,6 +21,8 @@
 #include <string_view>
 #include <type_traits>
 #include <vector>
+
+#include "ipvs/address.hpp"
 
 namespace ipvs {
 
@@ -56,7 +57,7 @@ class MessageBatch {
   void put_be64(std::uint16_t type, std::uint64_t value);
   void put_string(std::uint16_t type, std::string_view text);  // with its terminating NUL
   void put_bytes(std::uint16_t type, Bytes bytes) { put(type, bytes.data(), bytes.size()); }
-  void put_address(std::uint16_t type, const boost::asio::ip::address& address);  // 4 or 16 bytes
+  void put_address(std::uint16_t type, const Address& address);  // 4 or 16 bytes
   template <typename T>
   void put_struct(std::uint16_t type, const T& value) {
     static_assert(std::is_trivially_copyable_v<T>);
@@ -107,7 +108,7 @@ struct Attribute {
   std::optional<std::uint64_t> be64() const;
   std::string_view string() const;  // up to the first NUL or the end
   // By length: 4 bytes IPv4, 16 bytes IPv6; anything else is no address.
-  std::optional<boost::asio::ip::address> address() const;
+  std::optional<Address> address() const;
   template <typename T>
   std::optional<T> read() const {
     static_assert(std::is_trivially_copyable_v<T>);

@@ -11,12 +11,7 @@ using Bits = std::array<std::uint8_t, 16>;
 
 Bits bits_of(const Address& address) {
   Bits bits{};
-  if (address.is_v4()) {
-    const auto bytes = address.to_v4().to_bytes();
-    std::copy(bytes.begin(), bytes.end(), bits.begin());
-  } else {
-    bits = address.to_v6().to_bytes();
-  }
+  std::copy(address.bytes().begin(), address.bytes().end(), bits.begin());
   return bits;
 }
 

@@ -105,13 +105,7 @@ void put_set(MessageBatch& batch, const TableSet& set, std::uint32_t id) {
 // A key or value as it lies in registers: components in network order, each padded to 4 bytes.
 class Registers {
  public:
-  void append(const Address& address) {
-    if (address.is_v4()) {
-      append(address.to_v4().to_bytes());
-    } else {
-      append(address.to_v6().to_bytes());
-    }
-  }
+  void append(const Address& address) { append(address.bytes()); }
   void append(Protocol protocol) { append(std::array{static_cast<std::uint8_t>(protocol)}); }
   void append_port(std::uint16_t port) {
     append(std::array{static_cast<std::uint8_t>(port >> 8), static_cast<std::uint8_t>(port)});
@@ -119,10 +113,9 @@ class Registers {
   Bytes bytes() const { return Bytes(bytes_).first(size_); }
 
  private:
-  template <std::size_t Size>
-  void append(const std::array<std::uint8_t, Size>& component) {
-    std::memcpy(bytes_.data() + size_, component.data(), Size);
-    size_ += (Size + 3) & ~std::size_t{3};
+  void append(std::span<const std::uint8_t> component) {
+    std::memcpy(bytes_.data() + size_, component.data(), component.size());
+    size_ += (component.size() + 3) & ~std::size_t{3};
   }
 
   std::array<std::byte, 40> bytes_{};

@@ -128,8 +128,9 @@ RegisterValue value_of(const T& data) {
 RegisterValue RegisterValue::of_u8(std::uint8_t value) { return value_of(value); }
 RegisterValue RegisterValue::of_u32(std::uint32_t value) { return value_of(value); }
 RegisterValue RegisterValue::of(const Address& address) {
-  return address.is_v4() ? value_of(address.to_v4().to_bytes())
-                         : value_of(address.to_v6().to_bytes());
+  RegisterValue value = zeros(address.bytes().size());
+  std::memcpy(value.bytes.data(), address.bytes().data(), value.size);
+  return value;
 }
 RegisterValue RegisterValue::zeros(std::size_t size) { return {.bytes = {}, .size = size}; }
 

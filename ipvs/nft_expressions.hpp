@@ -17,7 +17,6 @@
 #pragma once
 
 #include <array>
-#include <boost/asio/ip/address.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -82,8 +81,8 @@ struct Compare {
   RegisterValue value;
   bool operator==(const Compare&) const = default;
 };
-// Matches if what starts at register `from` is in the set, or with `inverted` if it is not. Of a map
-// the value goes to register `to`.
+// Matches if what starts at register `from` is in the set, or with `inverted` if it is not. Of a
+// map the value goes to register `to`.
 struct Lookup {
   std::uint32_t from;
   std::string_view set;

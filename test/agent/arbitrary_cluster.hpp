@@ -203,7 +203,7 @@ inline std::vector<ipvs::LocalAddress> arbitrary_local() {
 }
 
 inline std::vector<ipvs::Address> arbitrary_gateways() {
-  return one_in(3) ? ips({"192.0.2.3", "192.168.1.254"}) : ips({"192.168.1.254"});
+  return one_in(3) ? kernel_ips({"192.0.2.3", "192.168.1.254"}) : kernel_ips({"192.168.1.254"});
 }
 
 inline k8s::Node arbitrary_node() {

@@ -166,7 +166,7 @@ TEST_CASE("a read of the node's addresses that finds none is a bad moment, not t
   Fixture f;
   f.own({"192.168.1.1"});
   f.own({});
-  CHECK(f.state.node_view().node_port_addresses == ips({"192.168.1.1"}));
+  CHECK(f.state.node_view().node_port_addresses == kernel_ips({"192.168.1.1"}));
 }
 
 TEST_CASE("a scrape reads the virtual servers of each served port under the port's name") {
@@ -396,7 +396,7 @@ TEST_CASE("a deleted Service that lingers keeps its addresses, without endpoints
   const auto plan = f.state.plan("default/web", 1000);
   REQUIRE(plan);
   CHECK(plan->is_lingering);
-  CHECK(plan->plan.addresses == ips({"10.96.0.1"}));
+  CHECK(plan->plan.addresses == kernel_ips({"10.96.0.1"}));
   CHECK(plan->plan.servers[0].destinations.empty());
   CHECK(f.state.may_drain("default/web", kPod, 1059));
   CHECK(f.state.plan("default/web", 1059));
@@ -448,7 +448,7 @@ TEST_CASE("an external IP that is a gateway of this node is refused") {
   auto service = make_service("web", {"10.96.0.1"});
   service.external_ips = ips({"192.168.1.254"});
   f.state.sinks().services->upsert(service);
-  f.state.set_gateways(ips({"192.168.1.254"}));
+  f.state.set_gateways(kernel_ips({"192.168.1.254"}));
   CHECK(notes(*f.state.plan("default/web", 0)) ==
         "AddressRefused: 192.168.1.254 is a gateway of this node: not served\n");
 }

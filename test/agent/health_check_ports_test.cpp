@@ -54,7 +54,7 @@ class Fixture {
                .warn = [this](const std::string& line) { warnings.push_back(line); },
                .tell = [this](const std::string& line) { told.push_back(line); },
                .retry = 1ms}) {
-    ports.set_addresses(ips({"127.0.0.1"}));
+    ports.set_addresses(kernel_ips({"127.0.0.1"}));
     asio::co_spawn(context, ports.run(),
                    asio::bind_cancellation_slot(stop_.slot(), [this](std::exception_ptr e) {
                      ended = true;
@@ -80,7 +80,9 @@ class Fixture {
     turn();
     std::string text;
     bool done = false;
-    asio::co_spawn(context, talk({ip(address), port}, "GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", text),
+    asio::co_spawn(context,
+                   talk({ip(address), port},
+                        "GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", text),
                    [&](std::exception_ptr) { done = true; });
     until([&] { return done; });
     return text;
@@ -169,9 +171,9 @@ TEST_CASE("of two Services with one health check port the older one has it") {
 
 TEST_CASE("health check ports are everywhere, or where --nodeport-addresses has node ports") {
   agent::NodeView node;
-  node.node_port_addresses = ips({"192.168.1.1", "fd00:1::1"});
+  node.node_port_addresses = kernel_ips({"192.168.1.1", "fd00:1::1"});
   config::Config config;
-  CHECK(agent::health_check_addresses(config, node) == ips({"::"}));
+  CHECK(agent::health_check_addresses(config, node) == kernel_ips({"::"}));
   SECTION("networks") { config.nodeport_addresses = {{ip("192.168.0.0"), 16}}; }
   SECTION("primary") { config.nodeport_addresses_primary = true; }
   CHECK((config == config::Config{} ||
@@ -281,7 +283,7 @@ TEST_CASE("health check ports follow the addresses of the node") {
   Fixture f;
   const std::uint16_t port = f.free_port();
   f.set("web", {.port = port, .local_endpoints = 1});
-  f.ports.set_addresses(ips({"127.0.0.2", "127.0.0.3"}));
+  f.ports.set_addresses(kernel_ips({"127.0.0.2", "127.0.0.3"}));
   CHECK(f.answer(port, "/", "127.0.0.1").empty());
   CHECK_FALSE(f.answer(port, "/", "127.0.0.2").empty());
   CHECK_FALSE(f.answer(port, "/", "127.0.0.3").empty());
@@ -290,7 +292,7 @@ TEST_CASE("health check ports follow the addresses of the node") {
 
 TEST_CASE("the wildcard of IPv6 is that of IPv4 as well, with or without IPv6") {
   Fixture f;
-  f.ports.set_addresses(ips({"::"}));
+  f.ports.set_addresses(kernel_ips({"::"}));
   const std::uint16_t port = f.free_port();
   f.set("web", {.port = port, .local_endpoints = 1});
   CHECK(f.status(port) == "HTTP/1.1 200");

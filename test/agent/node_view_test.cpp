@@ -41,19 +41,19 @@ std::vector<ipvs::Address> node_port_addresses(const config::Config& config,
 
 TEST_CASE("node ports are served on every address of the node, unless told otherwise") {
   const auto view = make_node_view({}, nullptr, kLocal);
-  CHECK(view.node_port_addresses == ips({"10.0.0.5", "192.168.1.1", "fd00:1::1"}));
+  CHECK(view.node_port_addresses == kernel_ips({"10.0.0.5", "192.168.1.1", "fd00:1::1"}));
   CHECK(view.own_addresses.size() == 3);
 }
 
 TEST_CASE("the flag --nodeport-addresses restricts its own family and leaves the other alone") {
   config::Config config;
   config.nodeport_addresses = {network("192.168.0.0", 16)};
-  CHECK(node_port_addresses(config) == ips({"192.168.1.1", "fd00:1::1"}));
+  CHECK(node_port_addresses(config) == kernel_ips({"192.168.1.1", "fd00:1::1"}));
   config.nodeport_addresses = {network("192.168.0.0", 16), network("fd00:2::", 32)};
-  CHECK(node_port_addresses(config) == ips({"192.168.1.1"}));
+  CHECK(node_port_addresses(config) == kernel_ips({"192.168.1.1"}));
   config.nodeport_addresses = {network("10.0.0.0", 8), network("192.168.1.1", 32),
                                network("fd00:1::", 64)};
-  CHECK(node_port_addresses(config) == ips({"10.0.0.5", "192.168.1.1", "fd00:1::1"}));
+  CHECK(node_port_addresses(config) == kernel_ips({"10.0.0.5", "192.168.1.1", "fd00:1::1"}));
   config.nodeport_addresses = {network("0.0.0.0", 0), network("::", 0)};
   CHECK(node_port_addresses(config).size() == 3);
 }
@@ -61,9 +61,9 @@ TEST_CASE("the flag --nodeport-addresses restricts its own family and leaves the
 TEST_CASE("a network's last bits count: neighbours of a range are outside it") {
   config::Config config;
   config.nodeport_addresses = {network("10.0.0.4", 31)};
-  CHECK(node_port_addresses(config) == ips({"10.0.0.5", "fd00:1::1"}));
+  CHECK(node_port_addresses(config) == kernel_ips({"10.0.0.5", "fd00:1::1"}));
   config.nodeport_addresses = {network("10.0.0.6", 31)};
-  CHECK(node_port_addresses(config) == ips({"fd00:1::1"}));
+  CHECK(node_port_addresses(config) == kernel_ips({"fd00:1::1"}));
 }
 
 TEST_CASE("an address that is not served with node ports is still the node's own") {
@@ -77,15 +77,15 @@ TEST_CASE("`primary` serves node ports on the primary address of each family") {
   config.nodeport_addresses_primary = true;
   const auto node =
       node_object({{.type = k8s::NodeAddressType::kInternalIp, .address = ip("192.168.1.1")}});
-  CHECK(node_port_addresses(config, &node) == ips({"192.168.1.1", "fd00:1::1"}));
+  CHECK(node_port_addresses(config, &node) == kernel_ips({"192.168.1.1", "fd00:1::1"}));
   // With no Node object: the first global address found.
-  CHECK(node_port_addresses(config) == ips({"10.0.0.5", "fd00:1::1"}));
+  CHECK(node_port_addresses(config) == kernel_ips({"10.0.0.5", "fd00:1::1"}));
 }
 
 TEST_CASE("one address on two interfaces is served once") {
   const auto view =
       make_node_view({}, nullptr, {on_interface("10.0.0.5"), on_interface("10.0.0.5")});
-  CHECK(view.node_port_addresses == ips({"10.0.0.5"}));
+  CHECK(view.node_port_addresses == kernel_ips({"10.0.0.5"}));
 }
 
 TEST_CASE(

@@ -16,9 +16,16 @@ namespace agent::test {
 inline constexpr const char* kThisNode = "node-1";
 inline constexpr const char* kOtherNode = "node-2";
 
-inline ipvs::Address ip(const std::string& text) { return boost::asio::ip::make_address(text); }
+inline k8s::Address ip(const std::string& text) { return boost::asio::ip::make_address(text); }
 
-inline std::vector<ipvs::Address> ips(const std::vector<std::string>& texts) {
+inline std::vector<k8s::Address> ips(const std::vector<std::string>& texts) {
+  std::vector<k8s::Address> addresses;
+  for (const std::string& text : texts) addresses.push_back(ip(text));
+  return addresses;
+}
+
+// The same as the ipvs module has them.
+inline std::vector<ipvs::Address> kernel_ips(const std::vector<std::string>& texts) {
   std::vector<ipvs::Address> addresses;
   for (const std::string& text : texts) addresses.push_back(ip(text));
   return addresses;

@@ -37,7 +37,7 @@ ServiceEndpoint terminating(ServiceEndpoint e) {
 
 // The node of all fixtures: one address per family.
 NodeView node_view() {
-  return {.node_port_addresses = ips({"192.168.1.1", "fd00:1::1"}),
+  return {.node_port_addresses = kernel_ips({"192.168.1.1", "fd00:1::1"}),
           .own_addresses = {ip("192.168.1.1"), ip("fd00:1::1")}};
 }
 
@@ -195,7 +195,7 @@ TEST_CASE("externalTrafficPolicy Local: from outside only to this node, with the
   service.type = k8s::ServiceType::kLoadBalancer;
   service.external_traffic_policy = k8s::TrafficPolicy::kLocal;
   service.load_balancer_ingress = {{.ip = ip("192.0.2.1")}};
-  const NodeView node{.node_port_addresses = ips({"192.168.1.1"}), .own_addresses = {}};
+  const NodeView node{.node_port_addresses = kernel_ips({"192.168.1.1"}), .own_addresses = {}};
   CHECK(planned(service, {endpoint("10.244.1.1"), local(endpoint("10.244.0.1"))}, node) == R"(
 TCP 10.96.0.1:80 rr
   -> 10.244.0.1:8080 weight 1
@@ -223,7 +223,7 @@ TEST_CASE(
   auto service = node_port_service();
   service.external_traffic_policy = k8s::TrafficPolicy::kLocal;
   service.external_ips = ips({"192.0.2.7"});
-  const NodeView node{.node_port_addresses = ips({"192.168.1.1"}), .own_addresses = {}};
+  const NodeView node{.node_port_addresses = kernel_ips({"192.168.1.1"}), .own_addresses = {}};
   CHECK(planned(service, {endpoint("10.244.1.1")}, node) == R"(
 TCP 10.96.0.1:80 rr
   -> 10.244.1.1:8080 weight 1
@@ -246,7 +246,7 @@ short-cut-node-ports-4 tcp . 30080 : 10.96.0.1 . 80
 TEST_CASE("externalTrafficPolicy Local with no endpoint anywhere refuses, as any Service does") {
   auto service = node_port_service();
   service.external_traffic_policy = k8s::TrafficPolicy::kLocal;
-  const NodeView node{.node_port_addresses = ips({"192.168.1.1"}), .own_addresses = {}};
+  const NodeView node{.node_port_addresses = kernel_ips({"192.168.1.1"}), .own_addresses = {}};
   CHECK(planned(service, {}, node) == R"(
 TCP 10.96.0.1:80 rr
 TCP 192.168.1.1:30080 rr
@@ -265,7 +265,7 @@ TEST_CASE(
     "exposed") {
   auto service = node_port_service();
   service.internal_traffic_policy = k8s::TrafficPolicy::kLocal;
-  const NodeView node{.node_port_addresses = ips({"192.168.1.1"}), .own_addresses = {}};
+  const NodeView node{.node_port_addresses = kernel_ips({"192.168.1.1"}), .own_addresses = {}};
   CHECK(planned(service, {endpoint("10.244.1.1")}, node) == R"(
 TCP 10.96.0.1:80 rr
 TCP 192.168.1.1:30080 rr
@@ -282,7 +282,7 @@ TEST_CASE("with both policies Local everybody gets this node's endpoints: there 
   auto service = node_port_service();
   service.internal_traffic_policy = k8s::TrafficPolicy::kLocal;
   service.external_traffic_policy = k8s::TrafficPolicy::kLocal;
-  const NodeView node{.node_port_addresses = ips({"192.168.1.1"}), .own_addresses = {}};
+  const NodeView node{.node_port_addresses = kernel_ips({"192.168.1.1"}), .own_addresses = {}};
   CHECK(planned(service, {endpoint("10.244.1.1")}, node) == R"(
 TCP 10.96.0.1:80 rr
 TCP 192.168.1.1:30080 rr
@@ -300,7 +300,7 @@ TEST_CASE(
   auto service = node_port_service();
   service.internal_traffic_policy = k8s::TrafficPolicy::kLocal;
   service.external_traffic_policy = k8s::TrafficPolicy::kLocal;
-  const NodeView node{.node_port_addresses = ips({"192.168.1.1"}), .own_addresses = {}};
+  const NodeView node{.node_port_addresses = kernel_ips({"192.168.1.1"}), .own_addresses = {}};
   CHECK(planned(service, {endpoint("10.244.1.1")}, node, {.kube_proxy = true}) == R"(
 TCP 10.96.0.1:80 rr
   -> 10.244.1.1:8080 weight 1
@@ -435,7 +435,7 @@ TEST_CASE("an endpoint that serves while it terminates goes on with its slow sta
 TEST_CASE("internalTrafficPolicy Local: the cluster IP knows this node's endpoints only") {
   auto service = node_port_service();
   service.internal_traffic_policy = k8s::TrafficPolicy::kLocal;
-  const NodeView node{.node_port_addresses = ips({"192.168.1.1"}), .own_addresses = {}};
+  const NodeView node{.node_port_addresses = kernel_ips({"192.168.1.1"}), .own_addresses = {}};
   CHECK(planned(service, {endpoint("10.244.1.1"), local(endpoint("10.244.0.1"))}, node) == R"(
 TCP 10.96.0.1:80 rr
   -> 10.244.0.1:8080 weight 1

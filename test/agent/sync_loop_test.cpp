@@ -378,10 +378,10 @@ TEST_CASE("a foreign virtual server is reported as a conflict, and the Service g
 
 TEST_CASE("where node ports are served is read again when it is said to have changed") {
   Fixture f;
-  f.node_addresses = ips({"192.168.1.1"});
+  f.node_addresses = kernel_ips({"192.168.1.1"});
   f.settle();
   CHECK(kernel_text(f.look()) == "node-addresses-4 192.168.1.1\n");
-  f.node_addresses = ips({"192.168.1.2"});
+  f.node_addresses = kernel_ips({"192.168.1.2"});
   f.sync.node_addresses_changed();
   f.until([&] { return kernel_text(f.look()) == "node-addresses-4 192.168.1.2\n"; });
 }

@@ -30,7 +30,7 @@ constexpr int kPodsOfService = 10;
 
 std::string name_of(int service) { return "web-" + std::to_string(service); }
 
-ipvs::Address address_of(std::uint32_t first, int n) {
+k8s::Address address_of(std::uint32_t first, int n) {
   return boost::asio::ip::address_v4(first + static_cast<std::uint32_t>(n));
 }
 
@@ -142,8 +142,8 @@ void BM_OneEndpoint(benchmark::State& bench) {
   world.enter(world.plan_and_diff());
   k8s::Sink<k8s::Pod>& pods = *world.state->sinks().pods;
   k8s::Pod pod = pod_number(7, 3);
-  const ipvs::Address home = pod.pod_ips[0];
-  const ipvs::Address away = address_of(0x0AF40000, 1 << 20);
+  const k8s::Address home = pod.pod_ips[0];
+  const k8s::Address away = address_of(0x0AF40000, 1 << 20);
   for (auto _ : bench) {
     bench.PauseTiming();
     pod.pod_ips[0] = pod.pod_ips[0] == home ? away : home;

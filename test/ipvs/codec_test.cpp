@@ -98,13 +98,7 @@ std::vector<std::byte> destination_reading(const Address& where, std::uint16_t a
   batch.put_header(genlmsghdr{.cmd = IPVS_CMD_NEW_DEST, .version = 1, .reserved = 0});
   const auto nest = batch.begin_nest(IPVS_CMD_ATTR_DEST);
   std::array<std::byte, 16> bytes{};  // union nf_inet_addr
-  if (where.is_v4()) {
-    const auto raw = where.to_v4().to_bytes();
-    std::memcpy(bytes.data(), raw.data(), raw.size());
-  } else {
-    const auto raw = where.to_v6().to_bytes();
-    std::memcpy(bytes.data(), raw.data(), raw.size());
-  }
+  std::memcpy(bytes.data(), where.bytes().data(), where.bytes().size());
   batch.put_bytes(IPVS_DEST_ATTR_ADDR, bytes);
   batch.put_be16(IPVS_DEST_ATTR_PORT, 8080);
   if (af != 0) batch.put_u16(IPVS_DEST_ATTR_ADDR_FAMILY, af);

@@ -11,11 +11,13 @@
 #include <cstring>
 #include <string>
 
+#include "any_address.hpp"
 #include "ipvs/nft_decode.hpp"
 #include "ipvs/nft_rules.hpp"
 #include "ipvs/nft_table.hpp"
 
 using namespace ipvs;
+using ipvs::test::any_address;
 
 namespace {
 
@@ -52,14 +54,6 @@ std::vector<Element> elements_of(MessageBatch& batch, int command) {
     if (batch.message_type(i) == type_of(command)) decode_elements(payload_of(batch, i), elements);
   }
   return elements;
-}
-
-Address any_address() {
-  if (*rc::gen::arbitrary<bool>())
-    return boost::asio::ip::address_v4(*rc::gen::arbitrary<std::uint32_t>());
-  boost::asio::ip::address_v6::bytes_type bytes;
-  for (auto& byte : bytes) byte = *rc::gen::arbitrary<std::uint8_t>();
-  return boost::asio::ip::address_v6(bytes);
 }
 
 Element any_element() {

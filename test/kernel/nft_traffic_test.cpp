@@ -24,6 +24,7 @@ using namespace nft_test;
 namespace {
 
 using enum TrafficClass;
+using boost::asio::ip::make_address;
 using boost::asio::ip::tcp;
 using boost::asio::ip::udp;
 
@@ -79,12 +80,12 @@ class Listener {
 
 // The errno of a TCP connection from this host.
 int connect_to(const char* to, std::uint16_t port) {
-  return Socket(address(to), SOCK_STREAM).connect(tcp::endpoint(address(to), port));
+  return Socket(address(to), SOCK_STREAM).connect(tcp::endpoint(make_address(to), port));
 }
 
 void send_from(const Socket& socket, const char* from, const char* to, std::uint16_t port) {
-  REQUIRE(socket.bind(udp::endpoint(address(from), 0)) == 0);
-  REQUIRE(socket.connect(udp::endpoint(address(to), port)) == 0);
+  REQUIRE(socket.bind(udp::endpoint(make_address(from), 0)) == 0);
+  REQUIRE(socket.connect(udp::endpoint(make_address(to), port)) == 0);
   const char byte = 0;
   REQUIRE(::send(socket.fd(), &byte, 1, 0) == 1);
 }
@@ -100,7 +101,7 @@ bool is_refused(const char* from, const char* to, std::uint16_t port) {
 bool answers_ping(const char* to) {
   const bool v4 = address(to).is_v4();
   const Socket socket(address(to), SOCK_RAW, v4 ? int{IPPROTO_ICMP} : int{IPPROTO_ICMPV6});
-  REQUIRE(socket.connect(udp::endpoint(address(to), 0)) == 0);
+  REQUIRE(socket.connect(udp::endpoint(make_address(to), 0)) == 0);
   icmphdr request{};
   request.type = v4 ? ICMP_ECHO : 128;
   request.checksum = v4 ? 0xfff7 : 0;  // of this one header; for IPv6 the kernel fills it in
@@ -119,7 +120,7 @@ bool answers_ping(const char* to) {
 // Whether a datagram to an unused port of our own address is answered; a short wait.
 bool is_usable(const char* text) {
   const Socket socket(address(text), SOCK_DGRAM);
-  if (socket.connect(udp::endpoint(address(text), 9)) != 0) return false;
+  if (socket.connect(udp::endpoint(make_address(text), 9)) != 0) return false;
   char byte = 0;
   if (::send(socket.fd(), &byte, 1, 0) != 1 || !socket.readable(20)) return false;
   return ::recv(socket.fd(), &byte, 1, 0) < 0 && errno == ECONNREFUSED;
@@ -181,7 +182,7 @@ std::vector<Element> both_families(const std::vector<Element>& elements) {
   for (Element element : elements) {
     if (element.kind == ElementKind::kNodePort) continue;
     // 10.96.0.1 becomes fd00:a60:1::
-    const auto bytes = element.address.to_v4().to_bytes();
+    const auto bytes = element.address.bytes();
     boost::asio::ip::address_v6::bytes_type six{0xfd, 0, bytes[0], bytes[1], bytes[2], bytes[3]};
     element.address = boost::asio::ip::address_v6(six);
     both.push_back(element);
@@ -269,7 +270,8 @@ TEST_CASE("each class of traffic is masqueraded as it should be", "[kernel][nft]
   // External addresses: always.
   CHECK(watch.fate("10.244.1.5", "192.0.2.1", 53) == kMasqueraded);
   CHECK(watch.fate("fd00:af4:105::", "fd00:c000:201::", 53) == kMasqueraded);
-  // Local policy: what comes from this host, whatever its source: it may take a short cut to another node.
+  // Local policy: what comes from this host, whatever its source: it may take a short cut to
+  // another node.
   CHECK(watch.fate("10.244.1.5", "192.0.2.2", 53) == kMasqueraded);
   CHECK(watch.fate("192.0.2.2", "192.0.2.2", 53) == kMasqueraded);
   CHECK(watch.fate("fd00:af4:105::", "fd00:c000:202::", 53) == kMasqueraded);
