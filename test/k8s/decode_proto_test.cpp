@@ -285,7 +285,9 @@ TEST_CASE("text of a protobuf list's or watch's frame is UTF-8 and of bounded le
   const std::string long_text(70'000, 'x');
   const std::string too_long = "a string of more than 65536 bytes";
   const std::string not_utf8 = "text that is not UTF-8 where a string belongs";
-  for (const auto& [text, why] : {std::pair{long_text, too_long}, {"\xff", not_utf8}}) {
+  for (const auto& bad : {std::pair{long_text, too_long}, {"\xff", not_utf8}}) {
+    const auto& text = bad.first;  // clang 14 captures no structured bindings
+    const auto& why = bad.second;
     INFO(why);
     const auto with = [&](std::uint32_t field) {
       return message([&](auto& to) { to.add_string(field, text); });
