@@ -69,7 +69,7 @@ class Metrics {
     std::size_t desired_servers = 0, desired_destinations = 0, desired_addresses = 0;
     std::size_t programmed_servers = 0, programmed_destinations = 0, programmed_addresses = 0;
     std::size_t draining_servers = 0, foreign_servers = 0, failing_keys = 0;
-    std::size_t forward_dropping = 0;  // chains
+    std::size_t forward_dropping = 0;                                    // chains
     std::size_t lacking_local_internal = 0, lacking_local_external = 0;  // Services
     std::size_t services = 0, pods = 0, slices = 0;
   };

@@ -19,8 +19,8 @@ constexpr std::string_view kSlowStart = "kube-ipvs.io/slow-start";
 constexpr std::string_view kDrainTimeout = "kube-ipvs.io/drain-timeout";
 constexpr std::string_view kLinger = "kube-ipvs.io/linger";
 constexpr std::string_view kWeight = "kube-ipvs.io/weight";
-constexpr std::array kOfServices{kScheduler,     kRouterScheduler, kSchedulerFlags,
-                                 kSlowStart,     kDrainTimeout,    kLinger};
+constexpr std::array kOfServices{kScheduler, kRouterScheduler, kSchedulerFlags,
+                                 kSlowStart, kDrainTimeout,    kLinger};
 constexpr std::string_view kOwnPrefix = "kube-ipvs.io/";
 
 std::string fault_of(std::string_view annotation, std::string_view value, const std::string& why) {
@@ -93,7 +93,8 @@ class Reader {
       options().slow_start_seconds = 0;
     }
     for (const auto& [key, value] : annotations_) {
-      const bool known = std::find(kOfServices.begin(), kOfServices.end(), key) != kOfServices.end();
+      const bool known =
+          std::find(kOfServices.begin(), kOfServices.end(), key) != kOfServices.end();
       if (key.starts_with(kOwnPrefix) && !known) fault("annotation " + key + " is not known");
     }
     return std::move(reading_);
@@ -109,10 +110,12 @@ class Reader {
       const auto value = value_of(annotations_, key);
       if (!value) continue;
       if (!config::is_known_scheduler(*value)) {
-        fault(fault_of(key, *value, "is not a scheduler (" + config::join(config::known_schedulers()) + ")"));
+        fault(fault_of(key, *value,
+                       "is not a scheduler (" + config::join(config::known_schedulers()) + ")"));
       } else if (defaults_.unavailable.contains(std::string(*value))) {
-        fault(fault_of(key, *value, "is a scheduler this node's kernel has not got (module ip_vs_" +
-                                        std::string(*value) + ")"));
+        fault(fault_of(key, *value,
+                       "is a scheduler this node's kernel has not got (module ip_vs_" +
+                           std::string(*value) + ")"));
       } else {
         options().scheduler = std::string(*value);
       }

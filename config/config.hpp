@@ -50,8 +50,9 @@ struct Config {
   std::uint32_t ipvs_tcp_timeout = 0;      // --ipvs-tcp-timeout DURATION, seconds; 0: the kernel's
   std::uint32_t ipvs_tcp_fin_timeout = 0;  // --ipvs-tcpfin-timeout
   std::uint32_t ipvs_udp_timeout = 0;      // --ipvs-udp-timeout
-  std::chrono::milliseconds min_sync_period{0};   // --ipvs-min-sync-period; 0: at once
-  std::chrono::seconds sync_period{30};  // --ipvs-sync-period: how often the kernel is read back, a part each
+  std::chrono::milliseconds min_sync_period{0};  // --ipvs-min-sync-period; 0: at once
+  std::chrono::seconds sync_period{
+      30};  // --ipvs-sync-period: how often the kernel is read back, a part each
   VipBinding vip_binding = VipBinding::kAddress;  // --vip-binding address|route
   std::string service_proxy_name;  // --service-proxy-name NAME: only Services with that label; "":
                                    // those without

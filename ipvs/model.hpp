@@ -125,23 +125,25 @@ enum class ElementKind : std::uint8_t {
   kServiceIp,    // address . protocol . port : class     every VIP:port that has a virtual server
   kNodePort,     // protocol . port : class               every node port
   kNodeAddress,  // address                               where node ports are served
-  kVirtualIp,    // address                               every address we bind: host ports are closed there
-  kHairpin,      // address . address                     a pod that reaches itself through a VIP is masqueraded
-  kGuardedIp,         // address . protocol . port : class            VIP:port that takes no new flow
-  kGuardedNodePort,   // protocol . port : class                      the same of a node port, per family
-  kShortCutIp,        // address . protocol . port : address . port   where clients of the cluster are led instead
+  kVirtualIp,  // address                               every address we bind: host ports are closed there
+  kHairpin,  // address . address                     a pod that reaches itself through a VIP is masqueraded
+  kGuardedIp,        // address . protocol . port : class            VIP:port that takes no new flow
+  kGuardedNodePort,  // protocol . port : class                      the same of a node port, per family
+  kShortCutIp,  // address . protocol . port : address . port   where clients of the cluster are led instead
   kShortCutNodePort,  // protocol . port : address . port             the same of a node port, per family
-  kLimitedIp,         // address . protocol . port                    VIP:port with loadBalancerSourceRanges
-  kAllowedSource,     // address . protocol . port . network          who may use a limited one
+  kLimitedIp,  // address . protocol . port                    VIP:port with loadBalancerSourceRanges
+  kAllowedSource,  // address . protocol . port . network          who may use a limited one
 };
 
 struct Element {
   ElementKind kind = ElementKind::kVirtualIp;
-  Address address{};  // of kNodePort, kGuardedNodePort and kShortCutNodePort: unspecified, of their family
+  Address
+      address{};  // of kNodePort, kGuardedNodePort and kShortCutNodePort: unspecified, of their family
   Protocol protocol = Protocol::kTcp;  // of those with a port
   std::uint16_t port = 0;
-  TrafficClass traffic_class = TrafficClass::kClusterIp;  // kServiceIp, kNodePort, kGuarded*: which set
-  Address other_address{};         // kShortCut*: where to; kAllowedSource: the network (a part of the key)
+  TrafficClass traffic_class =
+      TrafficClass::kClusterIp;  // kServiceIp, kNodePort, kGuarded*: which set
+  Address other_address{};  // kShortCut*: where to; kAllowedSource: the network (a part of the key)
   std::uint16_t other_number = 0;  // kShortCut*: the port there; kAllowedSource: the prefix length
 
   bool operator==(const Element&) const = default;
@@ -174,5 +176,7 @@ struct std::hash<ipvs::ServerKey> {
 };
 template <>
 struct std::hash<ipvs::Endpoint> {
-  std::size_t operator()(const ipvs::Endpoint& endpoint) const { return ipvs::hash_value(endpoint); }
+  std::size_t operator()(const ipvs::Endpoint& endpoint) const {
+    return ipvs::hash_value(endpoint);
+  }
 };

@@ -36,12 +36,8 @@ struct Shape {
 constexpr Shape kAddress{true, false, kIpv4Addr, 4, kIpv6Addr, 16};
 constexpr Shape kPort{false, true, kProtocolPort, 8, kProtocolPort, 8};
 constexpr Shape kAddressPort{true, true, kIpv4ProtocolPort, 12, kIpv6ProtocolPort, 24};
-constexpr Shape kAddressTwice{true,
-                              false,
-                              concatenation(kIpv4Addr, kIpv4Addr),
-                              8,
-                              concatenation(kIpv6Addr, kIpv6Addr),
-                              32};
+constexpr Shape kAddressTwice{
+    true, false, concatenation(kIpv4Addr, kIpv4Addr), 8, concatenation(kIpv6Addr, kIpv6Addr), 32};
 constexpr Shape kAddressPortNetwork{.has_address = true,
                                     .has_port = true,
                                     .key_type_4 = kIpv4ProtocolPort << 6 | kIpv4Addr,

@@ -114,15 +114,16 @@ inline constexpr const char* kDeviceName = "kube-ipvs0";
 struct TableSet {
   std::string_view name;
   ElementKind kind;
-  std::optional<Family> family;  // of its addresses and its rules; none where both families share it
-  TrafficClass traffic_class;    // of those kinds that have one
-  bool has_address;              // the key begins with Element::address
-  bool has_port;                 // then come protocol and port
-  bool interval;                 // and then a network: its elements are ranges
-  std::uint32_t key_type;        // nft's datatype ids, 6 bits for each component
-  std::uint32_t key_length;      // bytes
-  std::uint32_t data_type;       // of a map's values
-  std::uint32_t data_length;     // bytes; 0: no map
+  std::optional<Family>
+      family;                  // of its addresses and its rules; none where both families share it
+  TrafficClass traffic_class;  // of those kinds that have one
+  bool has_address;            // the key begins with Element::address
+  bool has_port;               // then come protocol and port
+  bool interval;               // and then a network: its elements are ranges
+  std::uint32_t key_type;      // nft's datatype ids, 6 bits for each component
+  std::uint32_t key_length;    // bytes
+  std::uint32_t data_type;     // of a map's values
+  std::uint32_t data_length;   // bytes; 0: no map
 };
 
 std::span<const TableSet> table_sets();

@@ -14,7 +14,9 @@ using namespace agent::test;
 class Recorder : public k8s::Sink<k8s::Service> {
  public:
   void list_started() override { calls.push_back("started"); }
-  void upsert(k8s::Service&& service) override { calls.push_back("upsert " + service.meta.key.name); }
+  void upsert(k8s::Service&& service) override {
+    calls.push_back("upsert " + service.meta.key.name);
+  }
   void remove(const k8s::ObjectKey& key) override { calls.push_back("remove " + key.name); }
   void keep(const k8s::ObjectKey& key) override { calls.push_back("keep " + key.name); }
   void list_finished() override { calls.push_back("finished"); }

@@ -152,8 +152,8 @@ TEST_CASE("gauges show what they were set to last") {
         "kube_ipvs_draining_virtual_servers 10", "kube_ipvs_foreign_virtual_servers 11",
         "kubeproxy_sync_proxy_rules_no_local_endpoints_total{traffic_policy=\"internal\"} 17",
         "kubeproxy_sync_proxy_rules_no_local_endpoints_total{traffic_policy=\"external\"} 18",
-        "kube_ipvs_failing_keys 12", "kube_ipvs_forward_dropping_chains 16", "kube_ipvs_services 13", "kube_ipvs_pods 14",
-        "kube_ipvs_endpointslices 15"}) {
+        "kube_ipvs_failing_keys 12", "kube_ipvs_forward_dropping_chains 16",
+        "kube_ipvs_services 13", "kube_ipvs_pods 14", "kube_ipvs_endpointslices 15"}) {
     INFO(line);
     CHECK(has_line(text, line));
   }

@@ -21,8 +21,10 @@ TEST_CASE("without annotations a Service has the agent's scheduler and no specia
 
 TEST_CASE("a Service's scheduler is its annotation's, kube-router's where ours is not there") {
   CHECK(read_service_options({{"kube-ipvs.io/scheduler", "wlc"}}, {}).options.scheduler == "wlc");
-  CHECK(read_service_options({{"kube-router.io/service.scheduler", "dh"}}, {}).options.scheduler == "dh");
-  const k8s::Labels both{{"kube-ipvs.io/scheduler", "sed"}, {"kube-router.io/service.scheduler", "dh"}};
+  CHECK(read_service_options({{"kube-router.io/service.scheduler", "dh"}}, {}).options.scheduler ==
+        "dh");
+  const k8s::Labels both{{"kube-ipvs.io/scheduler", "sed"},
+                         {"kube-router.io/service.scheduler", "dh"}};
   CHECK(read_service_options(both, {}).options.scheduler == "sed");
 }
 
@@ -40,11 +42,12 @@ TEST_CASE("mh and sh fall back unless the Service says otherwise, and only they 
   CHECK(flags("sh", "port,fallback").options.scheduler_flags == (kFlagSched1 | kFlagSched2));
   CHECK(flags("sh", "none").options.scheduler_flags == 0);
   CHECK(flags("rr", "port").faults ==
-        Faults{"annotation kube-ipvs.io/scheduler-flags: \"port\" means nothing to the scheduler rr"});
+        Faults{
+            "annotation kube-ipvs.io/scheduler-flags: \"port\" means nothing to the scheduler rr"});
   const auto wrong = flags("mh", "port,");
   CHECK(wrong.options.scheduler_flags == (kFlagSched1 | kFlagSched2));
-  CHECK(wrong.faults ==
-        Faults{"annotation kube-ipvs.io/scheduler-flags: \"port,\" is not fallback, port, both with a comma, or none"});
+  CHECK(wrong.faults == Faults{"annotation kube-ipvs.io/scheduler-flags: \"port,\" is not "
+                               "fallback, port, both with a comma, or none"});
 }
 
 TEST_CASE("a value that cannot be leaves the default and is named with what could be") {
@@ -62,20 +65,24 @@ TEST_CASE("a value that cannot be leaves the default and is named with what coul
                "annotation kube-ipvs.io/colour is not known"});
 }
 
-TEST_CASE("a scheduler nobody knows, or this kernel has not got, is named and the default is used") {
-  const auto unknown = read_service_options({{"kube-ipvs.io/scheduler", "random"}}, {.scheduler = "lc"});
+TEST_CASE(
+    "a scheduler nobody knows, or this kernel has not got, is named and the default is used") {
+  const auto unknown =
+      read_service_options({{"kube-ipvs.io/scheduler", "random"}}, {.scheduler = "lc"});
   CHECK(unknown.options.scheduler == "lc");
   REQUIRE(unknown.faults.size() == 1);
-  CHECK(unknown.faults[0].starts_with("annotation kube-ipvs.io/scheduler: \"random\" is not a scheduler (rr, "));
-  const auto missing =
-      read_service_options({{"kube-ipvs.io/scheduler", "mh"}}, {.scheduler = "lc", .unavailable = {"mh"}});
+  CHECK(unknown.faults[0].starts_with(
+      "annotation kube-ipvs.io/scheduler: \"random\" is not a scheduler (rr, "));
+  const auto missing = read_service_options({{"kube-ipvs.io/scheduler", "mh"}},
+                                            {.scheduler = "lc", .unavailable = {"mh"}});
   CHECK(missing.options.scheduler == "lc");
-  CHECK(missing.faults ==
-        Faults{"annotation kube-ipvs.io/scheduler: \"mh\" is a scheduler this node's kernel has not got (module ip_vs_mh)"});
+  CHECK(missing.faults == Faults{"annotation kube-ipvs.io/scheduler: \"mh\" is a scheduler this "
+                                 "node's kernel has not got (module ip_vs_mh)"});
 }
 
 TEST_CASE("a slow start under a scheduler that ignores weights is refused, with the reason") {
-  const auto reading = read_service_options({{"kube-ipvs.io/slow-start", "30"}}, {.scheduler = "rr"});
+  const auto reading =
+      read_service_options({{"kube-ipvs.io/slow-start", "30"}}, {.scheduler = "rr"});
   CHECK(reading.options.slow_start_seconds == 0);
   CHECK(reading.faults ==
         Faults{"annotation kube-ipvs.io/slow-start: the scheduler rr ignores weights"});

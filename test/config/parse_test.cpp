@@ -173,9 +173,10 @@ TEST_CASE("flags of kube-proxy without a meaning here are taken with one warning
             "--oom-score-adj", "-999", "--conntrack-max-per-core=0", "--kube-api-qps=5",
             "--log_dir=/x", "--alsologtostderr"});
   REQUIRE(config.warnings.size() == 8);
-  CHECK(config.warnings[0] ==
-        "--config-sync-period: ignored: there is no periodic resync: a change is programmed when it "
-        "comes");
+  CHECK(
+      config.warnings[0] ==
+      "--config-sync-period: ignored: there is no periodic resync: a change is programmed when it "
+      "comes");
   CHECK(good({"--detect-local-mode=ClusterCIDR", "--profiling=false", "--logtostderr"})
             .warnings.empty());
   CHECK(good({"--detect-local-mode=NodeCIDR"}).warnings.size() == 1);

@@ -89,9 +89,8 @@ ServicePort service_port(int number) {
 
 Service service() {
   Service s;
-  s.meta = meta(
-      true,
-      some_labels({"service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless"}));
+  s.meta = meta(true, some_labels({"service.kubernetes.io/service-proxy-name",
+                                   "service.kubernetes.io/headless"}));
   s.meta.uid = word("uid");
   s.type = *element(ServiceType::kClusterIp, ServiceType::kNodePort, ServiceType::kLoadBalancer);
   s.headless = *inRange(0, 4) == 0;
@@ -129,8 +128,7 @@ Pod pod() {
 
 Node node() {
   Node n;
-  n.meta =
-      meta(false, some_labels({"topology.kubernetes.io/zone", "kubernetes.io/hostname"}));
+  n.meta = meta(false, some_labels({"topology.kubernetes.io/zone", "kubernetes.io/hostname"}));
   n.addresses = up_to<NodeAddress>(3, [] {
     return NodeAddress{*element(NodeAddressType::kInternalIp, NodeAddressType::kExternalIp),
                        address()};

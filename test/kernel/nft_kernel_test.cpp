@@ -109,10 +109,9 @@ TEST_CASE("the masquerade rules for cluster IPs follow the settings", "[kernel][
 TEST_CASE("who is a client of the cluster, and who of these is elsewhere", "[kernel][nft]") {
   enter_new_network();
   NftClient client = open_client();
-  const TableRules rules{
-      .pod_sources = {{.address = address("10.244.0.0"), .prefix_length = 16},
-                      {.address = address("fd00:244::"), .prefix_length = 56}},
-      .own_pods = {{.address = address("10.244.1.0"), .prefix_length = 24}}};
+  const TableRules rules{.pod_sources = {{.address = address("10.244.0.0"), .prefix_length = 16},
+                                         {.address = address("fd00:244::"), .prefix_length = 56}},
+                         .own_pods = {{.address = address("10.244.1.0"), .prefix_length = 24}}};
   REQUIRE(client.install_table(rules, {}) == 0);
   CHECK(chain_body("prerouting") ==
         "\t\ttype nat hook prerouting priority dstnat - 10; policy accept;\n"
