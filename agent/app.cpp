@@ -10,9 +10,9 @@
 #include <boost/asio/signal_set.hpp>
 #include <ctime>
 
-#include "agent/api_address.hpp"
-#include "ipvs/nft_monitor.hpp"
-#include "k8s/manifest_source.hpp"
+#include "agent/decide/api_address.hpp"
+#include "ipvs/nftables/monitor.hpp"
+#include "k8s/manifests/source.hpp"
 
 namespace agent {
 namespace {

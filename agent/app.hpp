@@ -17,23 +17,23 @@
 #include <string>
 #include <vector>
 
-#include "agent/cluster_state.hpp"
-#include "agent/event_recorder.hpp"
-#include "agent/forward_guard.hpp"
-#include "agent/health.hpp"
-#include "agent/health_check_ports.hpp"
-#include "agent/http_server.hpp"
-#include "agent/kernel_thread.hpp"
-#include "agent/metrics.hpp"
-#include "agent/sync_loop.hpp"
-#include "agent/task_group.hpp"
-#include "agent/told.hpp"
-#include "agent/traffic_history.hpp"
-#include "agent/traffic_metrics.hpp"
+#include "agent/cluster/cluster_state.hpp"
+#include "agent/decide/health.hpp"
+#include "agent/report/event_recorder.hpp"
+#include "agent/report/health_check_ports.hpp"
+#include "agent/report/http_server.hpp"
+#include "agent/report/metrics.hpp"
+#include "agent/report/once_per_service.hpp"
+#include "agent/report/traffic_history.hpp"
+#include "agent/report/traffic_metrics.hpp"
+#include "agent/sync/forward_guard.hpp"
+#include "agent/sync/kernel_thread.hpp"
+#include "agent/sync/sync_loop.hpp"
 #include "config/config.hpp"
 #include "ipvs/linux_kernel.hpp"
-#include "k8s/cluster_source.hpp"
+#include "k8s/async/task_group.hpp"
 #include "k8s/source.hpp"
+#include "k8s/watch/cluster_source.hpp"
 
 namespace agent {
 
@@ -49,7 +49,7 @@ class App : private SyncObserver {
 
   // Something about a Service that its owner should know: a warning in the log and an Event, once
   // for each reason and note until the Service is gone. True where it was told just now. `reason`
-  // and `action` as in agent/event_recorder.hpp; `note` goes on from "Service ns/name: ".
+  // and `action` as in agent/report/event_recorder.hpp; `note` goes on from "Service ns/name: ".
   bool tell_service(const ipvs::Owner& owner, std::string reason, std::string action,
                     std::string note);
 

@@ -8,7 +8,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "agent/app.hpp"
-#include "k8s/cancellation.hpp"
+#include "k8s/async/cancellation.hpp"
 
 namespace agent {
 namespace {

@@ -11,9 +11,9 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "agent/api_address.hpp"
 #include "agent/app.hpp"
-#include "agent/log.hpp"
+#include "agent/decide/api_address.hpp"
+#include "agent/report/log.hpp"
 #include "config/parse.hpp"
 
 namespace {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "ipvs/own_servers.hpp"
+#include "ipvs/state/own_servers.hpp"
 
 namespace ipvs {
 namespace {

@@ -12,13 +12,13 @@
 #include <string>
 #include <vector>
 
-#include "ipvs/device.hpp"
-#include "ipvs/flows.hpp"
-#include "ipvs/forward_chains.hpp"
-#include "ipvs/ipvs_client.hpp"
-#include "ipvs/kernel.hpp"
-#include "ipvs/nft_client.hpp"
-#include "ipvs/sysctl.hpp"
+#include "ipvs/host/device.hpp"
+#include "ipvs/host/flows.hpp"
+#include "ipvs/host/sysctl.hpp"
+#include "ipvs/nftables/client.hpp"
+#include "ipvs/nftables/forward_chains.hpp"
+#include "ipvs/state/kernel.hpp"
+#include "ipvs/virtual_servers/client.hpp"
 
 namespace ipvs {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A source of cluster state: something that fills Sinks and keeps them up to date. Two exist: the API
-// server (k8s/cluster_source.hpp) and a directory of manifests (k8s/manifest_source.hpp).
+// server (k8s/watch/cluster_source.hpp) and a directory of manifests (k8s/manifests/source.hpp).
 #pragma once
 
 #include <boost/asio/awaitable.hpp>

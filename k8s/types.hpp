@@ -44,7 +44,7 @@ struct Meta {
   std::string uid;  // of a Service
   std::string resource_version;
   Labels labels;
-  // Only annotations the agent reads are kept: see is_known_annotation() in k8s/decode.hpp.
+  // Only annotations the agent reads are kept: see is_known_annotation() in k8s/decode/decode.hpp.
   Labels annotations;
   UnixSeconds creation_timestamp = 0;
   // Set while the object is being deleted. For a Pod it already includes the grace period:

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "ipvs/local_addresses.hpp"
+#include "ipvs/host/local_addresses.hpp"
 #include "test/agent/objects.hpp"
 
 namespace agent::test {

@@ -23,11 +23,11 @@
 #include <string>
 #include <utility>
 
-#include "agent/cluster_state.hpp"
-#include "agent/reconciler.hpp"
+#include "agent/cluster/cluster_state.hpp"
+#include "agent/decide/reconciler.hpp"
 #include "test/agent/arbitrary_cluster.hpp"
-#include "test/agent/plan_text.hpp"
-#include "test/agent/watching_kernel.hpp"
+#include "test/agent/decide/plan_text.hpp"
+#include "test/agent/sync/watching_kernel.hpp"
 
 namespace {
 

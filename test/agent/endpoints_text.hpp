@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "agent/endpoints.hpp"
+#include "agent/decide/endpoints.hpp"
 
 namespace agent::test {
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "ipvs/model.hpp"
+#include "ipvs/state/model.hpp"
 #include "k8s/types.hpp"
 
 namespace agent::test {

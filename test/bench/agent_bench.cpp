@@ -15,10 +15,10 @@
 #include <utility>
 #include <vector>
 
-#include "agent/cluster_state.hpp"
-#include "agent/reconciler.hpp"
-#include "agent/traffic_history.hpp"
-#include "agent/traffic_metrics.hpp"
+#include "agent/cluster/cluster_state.hpp"
+#include "agent/decide/reconciler.hpp"
+#include "agent/report/traffic_history.hpp"
+#include "agent/report/traffic_metrics.hpp"
 #include "test/agent/objects.hpp"
 
 namespace {

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "k8s/decode.hpp"
+#include "k8s/decode/decode.hpp"
 
 namespace {
 

@@ -3,7 +3,7 @@
 // Label selectors against the labels of a Pod.
 #include <benchmark/benchmark.h>
 
-#include "k8s/selector.hpp"
+#include "k8s/decode/selector.hpp"
 
 namespace {
 

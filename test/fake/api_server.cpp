@@ -15,9 +15,9 @@
 #include <boost/asio/write.hpp>
 #include <list>
 
-#include "k8s/media_type.hpp"
+#include "k8s/decode/media_type.hpp"
 #include "test/fake/http_text.hpp"
-#include "test/k8s/encode_proto.hpp"
+#include "test/k8s/decode/encode_proto.hpp"
 
 namespace fake {
 namespace {

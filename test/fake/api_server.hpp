@@ -17,7 +17,7 @@
 #include <string_view>
 #include <vector>
 
-#include "k8s/kubeconfig.hpp"
+#include "k8s/client/kubeconfig.hpp"
 #include "test/fake/api_store.hpp"
 #include "test/fake/certificate.hpp"
 #include "test/fake/http_text.hpp"

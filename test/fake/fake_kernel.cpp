@@ -5,7 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "ipvs/networks.hpp"
+#include "ipvs/state/networks.hpp"
 
 namespace fake {
 namespace {

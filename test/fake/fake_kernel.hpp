@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "ipvs/kernel.hpp"
+#include "ipvs/state/kernel.hpp"
 
 namespace fake {
 

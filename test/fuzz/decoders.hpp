@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "k8s/decode.hpp"
+#include "k8s/decode/decode.hpp"
 
 namespace fuzz {
 

@@ -11,7 +11,7 @@
 #include <string>
 #include <string_view>
 
-#include "k8s/gzip_stream.hpp"
+#include "k8s/decode/gzip_stream.hpp"
 
 namespace {
 

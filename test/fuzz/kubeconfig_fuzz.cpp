@@ -7,9 +7,9 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "k8s/encoding.hpp"
-#include "k8s/exec_credential.hpp"
-#include "k8s/kubeconfig.hpp"
+#include "k8s/client/encoding.hpp"
+#include "k8s/client/exec_credential.hpp"
+#include "k8s/client/kubeconfig.hpp"
 
 namespace {
 

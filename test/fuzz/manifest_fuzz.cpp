@@ -10,8 +10,8 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "k8s/manifest_parse.hpp"
-#include "k8s/manifest_set.hpp"
+#include "k8s/manifests/parse.hpp"
+#include "k8s/manifests/set.hpp"
 
 namespace {
 

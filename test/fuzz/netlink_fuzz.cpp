@@ -7,11 +7,11 @@
 #include <span>
 #include <string_view>
 
-#include "ipvs/codec.hpp"
-#include "ipvs/flow_codec.hpp"
-#include "ipvs/netlink_replies.hpp"
-#include "ipvs/proc_table.hpp"
-#include "ipvs/route_codec.hpp"
+#include "ipvs/host/flow_codec.hpp"
+#include "ipvs/host/route_codec.hpp"
+#include "ipvs/netlink/replies.hpp"
+#include "ipvs/virtual_servers/codec.hpp"
+#include "ipvs/virtual_servers/proc_table.hpp"
 
 namespace {
 

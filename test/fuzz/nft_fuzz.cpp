@@ -12,10 +12,10 @@
 #include <cstring>
 #include <vector>
 
-#include "ipvs/forward_codec.hpp"
-#include "ipvs/nft_decode.hpp"
-#include "ipvs/nft_encode.hpp"
-#include "ipvs/nft_table.hpp"
+#include "ipvs/nftables/decode.hpp"
+#include "ipvs/nftables/encode.hpp"
+#include "ipvs/nftables/forward_codec.hpp"
+#include "ipvs/state/table.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   std::uint16_t type;

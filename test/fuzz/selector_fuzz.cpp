@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "k8s/selector.hpp"
+#include "k8s/decode/selector.hpp"
 
 namespace {
 

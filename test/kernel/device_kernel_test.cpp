@@ -11,9 +11,9 @@
 #include <fstream>
 #include <iostream>
 
-#include "ipvs/device.hpp"
-#include "ipvs/local_addresses.hpp"
-#include "ipvs/nft_table.hpp"
+#include "ipvs/host/device.hpp"
+#include "ipvs/host/local_addresses.hpp"
+#include "ipvs/state/table.hpp"
 #include "own_namespace.hpp"
 
 namespace {

@@ -11,7 +11,7 @@
 #include <chrono>
 #include <cstdio>
 
-#include "ipvs/flows.hpp"
+#include "ipvs/host/flows.hpp"
 #include "own_namespace.hpp"
 
 namespace {

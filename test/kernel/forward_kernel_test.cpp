@@ -2,13 +2,13 @@
 //
 // What Docker, ufw and nft scripts do to
 // FORWARD, and that their own tools can still read it.
-#include "ipvs/forward_chains.hpp"
+#include "ipvs/nftables/forward_chains.hpp"
 
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
-#include "ipvs/nft_monitor.hpp"
+#include "ipvs/nftables/monitor.hpp"
 #include "test/kernel/nft_fixture.hpp"
 
 using namespace ipvs;

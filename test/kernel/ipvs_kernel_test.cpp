@@ -7,7 +7,7 @@
 #include <iostream>
 #include <utility>
 
-#include "ipvs/ipvs_client.hpp"
+#include "ipvs/virtual_servers/client.hpp"
 #include "own_namespace.hpp"
 
 namespace {

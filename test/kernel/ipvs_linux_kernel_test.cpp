@@ -6,7 +6,7 @@
 #include <fstream>
 
 #include "ipvs/linux_kernel.hpp"
-#include "ipvs/nft_table.hpp"
+#include "ipvs/state/table.hpp"
 #include "own_namespace.hpp"
 
 namespace {

@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include "ipvs/nft_client.hpp"
+#include "ipvs/nftables/client.hpp"
 
 namespace nft_test {
 

@@ -4,7 +4,7 @@
 #include <cerrno>
 #include <chrono>
 
-#include "ipvs/nft_monitor.hpp"
+#include "ipvs/nftables/monitor.hpp"
 #include "test/kernel/nft_fixture.hpp"
 #include "test/kernel/nft_table_text.hpp"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What `nft list table inet kube-ipvs` (nftables 1.0.6) prints for the pod networks 10.244.0.0/16
-// and fd00:244::/57, without elements. This is ipvs/nft_table.hpp in full.
+// and fd00:244::/57, without elements. This is ipvs/state/table.hpp in full.
 #pragma once
 
 inline constexpr const char* kDrawnTable = R"(table inet kube-ipvs {

@@ -9,8 +9,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <vector>
 
-#include "ipvs/netlink_socket.hpp"
-#include "ipvs/route_codec.hpp"
+#include "ipvs/host/route_codec.hpp"
+#include "ipvs/netlink/socket.hpp"
 
 // The calling thread is in a new namespace from here on, where only lo is, and is up (without it
 // there is no table local, and IPVS takes no destination). Sockets opened before stay where they

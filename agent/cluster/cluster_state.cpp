@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/cluster/cluster_state.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <limits>
+#include <set>
+#include <utility>
+
+namespace agent {
+namespace {
+
+// What of a Service's plan depends on the node: where its node ports are served, and which of its
+// addresses are the node's own and so not ours to bind.
+bool depends_on(const k8s::Service& service, bool node_ports_moved,
+                const std::set<ipvs::Address>& moved) {
+  const auto has_moved = [&](const ipvs::Address& address) { return moved.contains(address); };
+  const auto& ports = service.ports;
+  const auto external = external_addresses(service);
+  return (node_ports_moved && std::any_of(ports.begin(), ports.end(),
+                                          [](const auto& port) { return port.node_port != 0; })) ||
+         std::any_of(service.cluster_ips.begin(), service.cluster_ips.end(), has_moved) ||
+         std::any_of(external.begin(), external.end(), has_moved);
+}
+
+bool has_weights(const ServiceEndpoints& endpoints) {
+  return std::any_of(endpoints.begin(), endpoints.end(), [](const auto& of_port) {
+    return std::any_of(of_port.begin(), of_port.end(), [](const ServiceEndpoint& e) {
+      return e.weight != kDefaultWeight && e.weight != 0;
+    });
+  });
+}
+
+std::string port_label(const k8s::ServicePort& port) {
+  return port.name.empty() ? std::to_string(port.port) : port.name;
+}
+
+std::set<std::string> pods_with_bad_weights(const ServiceEndpoints& endpoints) {
+  std::set<std::string> pods;
+  for (const auto& of_port : endpoints) {
+    for (const ServiceEndpoint& e : of_port) {
+      if (e.bad_weight) pods.emplace(e.pod);
+    }
+  }
+  return pods;
+}
+
+}  // namespace
+
+k8s::ObjectKey service_key(const ipvs::Owner& owner) {
+  const std::size_t slash = owner.find('/');
+  return {.ns = owner.substr(0, slash), .name = owner.substr(slash + 1)};
+}
+
+std::vector<k8s::Cidr> to_cidrs(const std::vector<config::Network>& networks) {
+  std::vector<k8s::Cidr> cidrs;
+  for (const auto& network : networks) cidrs.push_back({network.address, network.prefix_length});
+  return cidrs;
+}
+
+ClusterState::ClusterState(const config::Config& config, Events events)
+    : config_(config),
+      events_(std::move(events)),
+      services_({.changed = [this](const k8s::Service& s) { service_changed(s); },
+                 .removed = [this](const k8s::Service& last) { service_removed(last); }}),
+      endpoints_(
+          config.endpoint_source, config.node_name,
+          [this](const k8s::ObjectKey& key) {
+            events_.endpoint_changed();
+            events_.service_dirty(key.text());
+          },
+          [this](const std::string& node) { return nodes_.zone_of(node); }),
+      nodes_(config.node_name, {.own_changed = [this] { refresh_node_view(); },
+                                .zones_changed = [this](bool own) { zones_changed(own); },
+                                .addresses_changed = [this] { refresh_node_view(); }}),
+      wants_pods_(config.endpoint_source == config::EndpointSource::kSelector) {
+  schedulers_.scheduler = config.ipvs_scheduler;
+  const auto delivered = [this] { list_delivered(); };
+  service_sink_ = std::make_unique<FirstList<k8s::Service>>(services_, delivered);
+  pod_sink_ = std::make_unique<FirstList<k8s::Pod>>(endpoints_.pods(), delivered);
+  node_sink_ = std::make_unique<FirstList<k8s::Node>>(nodes_, delivered);
+  slice_sink_ = std::make_unique<FirstList<k8s::EndpointSlice>>(endpoints_.slices(), delivered);
+  lists_awaited_ = wants_pods_ ? 4 : 3;
+}
+
+k8s::Sinks ClusterState::sinks() {
+  return {.services = service_sink_.get(),
+          .pods = wants_pods_ ? pod_sink_.get() : nullptr,
+          .nodes = node_sink_.get(),
+          .slices = slice_sink_.get()};
+}
+
+void ClusterState::list_delivered() {
+  if (--lists_awaited_ == 0) events_.ready();
+}
+
+void ClusterState::service_changed(const k8s::Service& service) {
+  events_.service_seen(service);
+  endpoints_.add_service(service.meta.key, service.selector);
+  lingering_.erase(service.meta.key.text());
+  note_others_addresses(service);
+  if (service.traffic_distribution.empty()) {
+    distributed_.erase(service.meta.key);
+  } else {
+    distributed_.insert(service.meta.key);
+  }
+  events_.service_changed();
+  events_.service_dirty(service.meta.key.text());
+}
+
+void ClusterState::service_removed(const k8s::Service& last) {
+  const k8s::ObjectKey& key = last.meta.key;
+  const std::uint32_t linger = options_for(last, 0).service.linger_seconds;
+  if (linger != 0 && is_served(last, config_.service_proxy_name)) {
+    lingering_[key.text()] = {.service = last, .since_now = 0, .seconds = linger};
+  }
+  exposed_.erase(key);
+  endpoints_.remove_service(key);
+  distributed_.erase(key);
+  events_.service_changed();
+  events_.service_dirty(key.text());
+}
+
+void ClusterState::zones_changed(bool own) {
+  for (const k8s::ObjectKey& key : distributed_) events_.service_dirty(key.text());
+  if (!own) return;
+  for (const k8s::ObjectKey& key : endpoints_.services_with_zone_hints()) {
+    events_.service_dirty(key.text());
+  }
+}
+
+void ClusterState::set_local_addresses(std::vector<ipvs::LocalAddress> local) {
+  // A read that finds nothing is a read at a bad moment (a link just being replaced): the node
+  // always has an address, and node ports must not vanish for it.
+  if (local.empty()) return;
+  local_ = std::move(local);
+  refresh_node_view();
+}
+
+void ClusterState::refresh_node_view() {
+  NodeView next = make_node_view(config_, nodes_.own(), local_);
+  next.others_addresses = others_addresses();
+  if (next == node_view_) return;
+  const bool node_ports_moved = next.node_port_addresses != node_view_.node_port_addresses;
+  std::set<ipvs::Address> moved;
+  std::set_symmetric_difference(next.own_addresses.begin(), next.own_addresses.end(),
+                                node_view_.own_addresses.begin(), node_view_.own_addresses.end(),
+                                std::inserter(moved, moved.end()));
+  for (const auto& [address, whose] : next.others_addresses) {
+    if (!node_view_.others_addresses.contains(address)) moved.insert(address);
+  }
+  for (const auto& [address, whose] : node_view_.others_addresses) {
+    if (!next.others_addresses.contains(address)) moved.insert(address);
+  }
+  node_view_ = std::move(next);
+  events_.node_addresses_changed();
+  services_.for_each([&](const k8s::Service& service) {
+    if (depends_on(service, node_ports_moved, moved)) {
+      events_.service_dirty(service.meta.key.text());
+    }
+  });
+}
+
+const k8s::Service* ClusterState::service(const ipvs::Owner& owner) const {
+  return services_.find(service_key(owner));
+}
+
+void ClusterState::set_gateways(std::vector<ipvs::Address> gateways) {
+  if (gateways == gateways_) return;
+  gateways_ = std::move(gateways);
+  refresh_node_view();
+}
+
+// What an address is that belongs to somebody else; "": nothing we know of.
+std::string ClusterState::whose(const ipvs::Address& address) const {
+  if (std::binary_search(gateways_.begin(), gateways_.end(), address)) {
+    return "a gateway of this node";
+  }
+  const std::string_view node = nodes_.other_with(k8s::Address(address));
+  std::string text;
+  if (!node.empty()) text.append("the address of Node ").append(node);
+  return text;
+}
+
+// The Service is planned anew in any case: only what it asks for is looked up.
+void ClusterState::note_others_addresses(const k8s::Service& service) {
+  const std::vector<ipvs::Address> addresses = external_addresses(service);
+  if (addresses.empty()) {
+    exposed_.erase(service.meta.key);
+    return;
+  }
+  exposed_.insert(service.meta.key);
+  for (const ipvs::Address& address : addresses) {
+    std::string owner = whose(address);
+    if (!owner.empty()) node_view_.others_addresses.insert_or_assign(address, std::move(owner));
+  }
+}
+
+std::map<ipvs::Address, std::string> ClusterState::others_addresses() const {
+  std::map<ipvs::Address, std::string> others;
+  for (const k8s::ObjectKey& key : exposed_) {
+    const k8s::Service* exposed = services_.find(key);
+    if (!exposed) continue;
+    for (const ipvs::Address& address : external_addresses(*exposed)) {
+      std::string owner = whose(address);
+      if (!owner.empty()) others.insert_or_assign(address, std::move(owner));
+    }
+  }
+  return others;
+}
+
+std::vector<k8s::Cidr> ClusterState::pod_sources() const {
+  const std::vector<k8s::Cidr> sources = to_cidrs(config_.cluster_cidrs);
+  return sources.empty() ? own_pods() : sources;
+}
+
+std::vector<k8s::Cidr> ClusterState::own_pods() const {
+  return nodes_.own() ? nodes_.own()->pod_cidrs : std::vector<k8s::Cidr>{};
+}
+
+PlanOptions ClusterState::options_for(const k8s::Service& service, k8s::UnixSeconds now,
+                                      std::vector<SyncInputs::Plan::Notice>* notices) const {
+  auto reading = read_service_options(service.meta.annotations, schedulers_);
+  if (notices) {
+    for (std::string& fault : reading.faults) {
+      notices->push_back({.reason = "BadAnnotation", .note = std::move(fault)});
+    }
+  }
+  return {.service = std::move(reading.options),
+          .kube_proxy = config_.compat == config::Compat::kKubeProxy,
+          .now = now};
+}
+
+std::optional<SyncInputs::Plan> ClusterState::plan(const ipvs::Owner& owner, k8s::UnixSeconds now) {
+  const k8s::Service* service = this->service(owner);
+  if (!service) return plan_lingering(owner, now);
+  if (!is_served(*service, config_.service_proxy_name)) return std::nullopt;
+  SyncInputs::Plan plan{.since = service->meta.creation_timestamp, .plan = {}};
+  const PlanOptions options = options_for(*service, now, &plan.notices);
+  const ServiceEndpoints endpoints = endpoints_.endpoints_of(*service);
+  plan.plan = plan_service(*service, endpoints, node_view_, options);
+  plan.again_in_a_second = is_ramping(endpoints, options);
+  plan.lacks_local = lacks_local(*service, endpoints);
+  for (const RefusedAddress& refused : refused_addresses(*service, node_view_)) {
+    plan.notices.push_back(
+        {.reason = "AddressRefused",
+         .note = refused.address.to_string() + " is " + refused.reason + ": not served"});
+  }
+  for (const std::string& pod : pods_with_bad_weights(endpoints)) {
+    plan.notices.push_back({.reason = "BadAnnotation",
+                            .note = "Pod " + pod +
+                                    ": the annotation kube-ipvs.io/weight is not a "
+                                    "number from 0 to 65535: " +
+                                    std::to_string(kDefaultWeight) + " is taken"});
+  }
+  if (!uses_weights(options.service.scheduler) && has_weights(endpoints)) {
+    plan.notices.push_back({.reason = "WeightsIgnored",
+                            .note = "the scheduler " + options.service.scheduler +
+                                    " ignores the weights of Pods (kube-ipvs.io/weight)"});
+  }
+  return plan;
+}
+
+// A Service that was deleted: all of it stays but its endpoints, which then drain. Whoever claims
+// its addresses has them: it is younger than any.
+std::optional<SyncInputs::Plan> ClusterState::plan_lingering(const ipvs::Owner& owner,
+                                                             k8s::UnixSeconds now) {
+  const auto found = lingering_.find(owner);
+  if (found == lingering_.end()) return std::nullopt;
+  Lingering& lingering = found->second;
+  if (lingering.since_now == 0) lingering.since_now = now;
+  if (now >= lingering.since_now + lingering.seconds) {
+    lingering_.erase(found);
+    return std::nullopt;
+  }
+  const k8s::Service& service = lingering.service;
+  return SyncInputs::Plan{.since = std::numeric_limits<k8s::UnixSeconds>::max(),
+                          .plan = plan_service(service, ServiceEndpoints(service.ports.size()),
+                                               node_view_, options_for(service, now)),
+                          .is_lingering = true};
+}
+
+bool ClusterState::scheduler_is_missing(const std::string& scheduler) {
+  if (scheduler.empty() || scheduler == schedulers_.scheduler) return false;
+  if (!schedulers_.unavailable.insert(scheduler).second) return false;
+  services_.for_each([&](const k8s::Service& other) {
+    if (!other.meta.annotations.empty()) events_.service_dirty(other.meta.key.text());
+  });
+  return true;
+}
+
+std::optional<HealthCheck> ClusterState::health_check(const k8s::ObjectKey& key) const {
+  const k8s::Service* service = services_.find(key);
+  if (!service || !needs_health_check(*service, config_.service_proxy_name)) return std::nullopt;
+  return HealthCheck{
+      .since = service->meta.creation_timestamp,
+      .port = service->health_check_node_port,
+      .local_endpoints = count_local_endpoints(*service, endpoints_.endpoints_of(*service))};
+}
+
+bool ClusterState::may_drain(const ipvs::Owner& owner, const ipvs::Endpoint& endpoint,
+                             k8s::UnixSeconds now) const {
+  if (lingering_.contains(owner)) return true;  // its own time ends it
+  const k8s::Service* service = this->service(owner);
+  const auto timeout =
+      service ? options_for(*service, now).service.drain_seconds : std::optional<std::uint32_t>();
+  return endpoints_.may_drain(endpoint.address, now, timeout, service_key(owner));
+}
+
+std::vector<ClusterState::PortToRead> ClusterState::ports_to_read() const {
+  std::vector<PortToRead> all;
+  services_.for_each([&](const k8s::Service& service) {
+    if (!is_served(service, config_.service_proxy_name)) return;
+    const std::size_t first = all.size();
+    for (std::size_t index = 0; index < service.ports.size(); ++index) {
+      const k8s::ServicePort& port = service.ports[index];
+      all.push_back({.port = {.ns = service.meta.key.ns,
+                              .service = service.meta.key.name,
+                              .port = port_label(port),
+                              .protocol = to_ipvs(port.protocol)},
+                     .servers = {},
+                     .index = index});
+    }
+    for (const ServerOfPort& server : servers_of(service, node_view_)) {
+      all[first + server.port_index].servers.push_back(server.key);
+    }
+  });
+  return all;
+}
+
+std::vector<EndpointTraffic> ClusterState::endpoints_of(const PortToRead& port) const {
+  const k8s::ObjectKey key{.ns = port.port.ns, .name = port.port.service};
+  const k8s::Service* service = services_.find(key);
+  if (!service || port.index >= service->ports.size()) return {};
+  const ServiceEndpoints all = endpoints_.endpoints_of(*service);
+  std::vector<EndpointTraffic> found;
+  for (const ServiceEndpoint& e : all[port.index]) {
+    found.push_back({.endpoint = e.endpoint, .pod = pod_at(e.endpoint.address, key)});
+  }
+  return found;
+}
+
+}  // namespace agent

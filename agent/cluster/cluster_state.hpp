@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Everything this node knows of the cluster, and the questions the sync loop and the scrape ask of
+// it. Joins the tables: a Service's selector goes to the endpoint table, a change of either names
+// the Service to plan anew.
+//
+// Threading: the agent's io_context thread.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "agent/cluster/endpoint_table.hpp"
+#include "agent/cluster/first_list.hpp"
+#include "agent/cluster/node_table.hpp"
+#include "agent/cluster/service_table.hpp"
+#include "agent/decide/node_view.hpp"
+#include "agent/report/health_check_ports.hpp"
+#include "agent/report/traffic_metrics.hpp"
+#include "agent/sync/sync_loop.hpp"
+
+namespace agent {
+
+// Owner names are ObjectKey::text() of Services, which always have a namespace.
+k8s::ObjectKey service_key(const ipvs::Owner& owner);
+std::vector<k8s::Cidr> to_cidrs(const std::vector<config::Network>& networks);
+
+class ClusterState {
+ public:
+  struct Events {
+    std::function<void(const ipvs::Owner&)> service_dirty;
+    std::function<void()> service_changed;  // for counters
+    std::function<void()> endpoint_changed;
+    std::function<void(const k8s::Service&)> service_seen;
+    std::function<void()> node_addresses_changed;
+    std::function<void()> ready;  // every source has delivered its first list
+  };
+  ClusterState(const config::Config& config, Events events);
+
+  // What the source is to fill. Pods are not asked for in `endpointslice` mode.
+  k8s::Sinks sinks();
+
+  // `now`: for weights that grow and Services that linger.
+  std::optional<SyncInputs::Plan> plan(const ipvs::Owner& service, k8s::UnixSeconds now);
+  // See EndpointTable.
+  std::vector<k8s::UnixSeconds> take_triggers(const ipvs::Owner& service) {
+    return endpoints_.take_triggers(service_key(service));
+  }
+  // nullopt: the Service is gone, or needs none.
+  std::optional<HealthCheck> health_check(const k8s::ObjectKey& service) const;
+  bool may_drain(const ipvs::Owner& service, const ipvs::Endpoint& endpoint,
+                 k8s::UnixSeconds now) const;
+  // A deleted Service has no connections left, or its time is up.
+  void forget_lingering(const ipvs::Owner& service) { lingering_.erase(service); }
+  // The kernel refused a scheduler, as one it has not got: it is done without from now on. False:
+  // that was the default one, or known already.
+  bool scheduler_is_missing(const std::string& scheduler);
+  // nullptr where there is no such Service.
+  const k8s::Service* service(const ipvs::Owner& owner) const;
+  const NodeView& node_view() const { return node_view_; }
+  // The interfaces of the node were read again.
+  void set_local_addresses(std::vector<ipvs::LocalAddress> local);
+  void set_gateways(std::vector<ipvs::Address> gateways);
+  // The networks whose traffic is the cluster's own: --cluster-cidr, or else the Pod networks of
+  // this Node.
+  std::vector<k8s::Cidr> pod_sources() const;
+  // Those of the Pods here (Node.spec.podCIDRs); empty where nobody says.
+  std::vector<k8s::Cidr> own_pods() const;
+
+  // One entry per served Service port, with the virtual servers to read for it.
+  struct PortToRead {
+    PortTraffic port;
+    std::vector<ipvs::ServerKey> servers;
+    std::size_t index = 0;  // of the port, in the Service
+  };
+  std::vector<PortToRead> ports_to_read() const;
+  // The endpoints such a port has now, whether traffic goes to them or not, with their Pods;
+  // without counters.
+  std::vector<EndpointTraffic> endpoints_of(const PortToRead& port) const;
+  std::string_view pod_at(const ipvs::Address& address, const k8s::ObjectKey& service) const {
+    return endpoints_.pod_at(address, service);
+  }
+
+  const ServiceTable& services() const { return services_; }
+  const EndpointTable& endpoints() const { return endpoints_; }
+  const NodeTable& nodes() const { return nodes_; }
+
+ private:
+  void service_changed(const k8s::Service& service);
+  void service_removed(const k8s::Service& last);
+  void zones_changed(bool own);
+  std::string whose(const ipvs::Address& address) const;
+  void note_others_addresses(const k8s::Service& service);
+  std::map<ipvs::Address, std::string> others_addresses() const;
+  std::optional<SyncInputs::Plan> plan_lingering(const ipvs::Owner& owner, k8s::UnixSeconds now);
+  PlanOptions options_for(const k8s::Service& service, k8s::UnixSeconds now,
+                          std::vector<SyncInputs::Plan::Notice>* notices = nullptr) const;
+  void refresh_node_view();
+  void list_delivered();
+
+  const config::Config& config_;
+  Events events_;
+  ServiceTable services_;
+  EndpointTable endpoints_;
+  NodeTable nodes_;
+  std::vector<ipvs::LocalAddress> local_;
+  NodeView node_view_;
+  std::vector<ipvs::Address> gateways_;
+  // With external or load balancer addresses, which may turn out to be somebody else's.
+  std::set<k8s::ObjectKey> exposed_;
+  // Deleted, and served on until their connections have ended.
+  struct Lingering {
+    k8s::Service service;
+    k8s::UnixSeconds since_now = 0;  // set by the first plan
+    std::uint32_t seconds = 0;
+  };
+  std::map<ipvs::Owner, Lingering> lingering_;
+  SchedulerDefaults schedulers_;
+  // With a trafficDistribution: what the zones of Nodes decide.
+  std::set<k8s::ObjectKey> distributed_;
+
+  bool wants_pods_ = true;
+  int lists_awaited_ = 0;
+  std::unique_ptr<FirstList<k8s::Service>> service_sink_;
+  std::unique_ptr<FirstList<k8s::Pod>> pod_sink_;
+  std::unique_ptr<FirstList<k8s::Node>> node_sink_;
+  std::unique_ptr<FirstList<k8s::EndpointSlice>> slice_sink_;
+};
+
+}  // namespace agent

@@ -1,0 +1,421 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/cluster/endpoint_table.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "agent/cluster/mark_and_sweep.hpp"
+#include "agent/decide/service_options.hpp"
+#include "agent/decide/topology.hpp"
+#include "k8s/decode/values.hpp"
+
+namespace agent {
+
+// What is kept of a Pod. The key is in the map's node, to which `key` points.
+struct EndpointTable::PodRecord {
+  const k8s::ObjectKey* key = nullptr;
+  LabelIndex::Member member{};
+  Pool<std::string>::Handle node{};
+  std::vector<ipvs::Address> addresses{};
+  Pool<std::vector<k8s::ContainerPort>>::Handle ports{};
+  std::optional<k8s::UnixSeconds> deletion{};
+  k8s::UnixSeconds ready_since = 0;
+  std::uint32_t deletion_grace = 0;
+  std::uint32_t weight = kDefaultWeight;
+  std::uint32_t mark = 0;
+  bool ready = false;
+  bool bad_weight = false;
+  bool host_network = false;
+  bool finished = false;  // Failed or Succeeded: never an endpoint again
+
+  // But for the labels.
+  bool same_endpoint_as(const PodRecord& o) const {
+    return node == o.node && addresses == o.addresses && ports == o.ports &&
+           deletion == o.deletion && deletion_grace == o.deletion_grace && weight == o.weight &&
+           bad_weight == o.bad_weight && ready_since == o.ready_since && ready == o.ready &&
+           host_network == o.host_network && finished == o.finished;
+  }
+};
+
+struct EndpointTable::ServiceRecord {
+  const k8s::ObjectKey* key = nullptr;
+  LabelIndex::Member member{};
+  k8s::Labels selector{};
+};
+
+struct EndpointTable::SliceRecord {
+  k8s::EndpointSlice slice;
+  std::uint32_t mark = 0;
+};
+
+class EndpointTable::PodSink : public k8s::Sink<k8s::Pod> {
+ public:
+  explicit PodSink(EndpointTable& table) : table_(table) {}
+  void list_started() override { sweep_.list_started(); }
+  void upsert(k8s::Pod&& pod) override { table_.upsert_pod(std::move(pod)); }
+  void remove(const k8s::ObjectKey& key) override { table_.remove_pod(key); }
+  void keep(const k8s::ObjectKey& key) override {
+    const auto found = table_.pods_.find(key);
+    if (found != table_.pods_.end()) found->second.mark = sweep_.mark();
+  }
+  void list_finished() override {
+    for (const auto& key : sweep_.unmentioned(table_.pods_, [](const auto& r) { return r.mark; })) {
+      table_.remove_pod(key);
+    }
+  }
+  std::uint32_t mark() const { return sweep_.mark(); }
+
+ private:
+  EndpointTable& table_;
+  MarkAndSweep sweep_;
+};
+
+class EndpointTable::SliceSink : public k8s::Sink<k8s::EndpointSlice> {
+ public:
+  explicit SliceSink(EndpointTable& table) : table_(table) {}
+  void list_started() override { sweep_.list_started(); }
+  void upsert(k8s::EndpointSlice&& slice) override { table_.upsert_slice(std::move(slice)); }
+  void remove(const k8s::ObjectKey& key) override { table_.remove_slice(key); }
+  void keep(const k8s::ObjectKey& key) override {
+    const auto found = table_.slices_.find(key);
+    if (found != table_.slices_.end()) found->second.mark = sweep_.mark();
+  }
+  void list_finished() override {
+    for (const auto& key :
+         sweep_.unmentioned(table_.slices_, [](const auto& r) { return r.mark; })) {
+      table_.remove_slice(key);
+    }
+  }
+  std::uint32_t mark() const { return sweep_.mark(); }
+
+ private:
+  EndpointTable& table_;
+  MarkAndSweep sweep_;
+};
+
+EndpointTable::EndpointTable(EndpointSource source, std::string node_name, Dirty dirty,
+                             ZoneOf zone_of)
+    : source_(source),
+      node_name_(std::move(node_name)),
+      dirty_(std::move(dirty)),
+      zone_of_(std::move(zone_of)),
+      pod_sink_(std::make_unique<PodSink>(*this)),
+      slice_sink_(std::make_unique<SliceSink>(*this)) {}
+
+EndpointTable::~EndpointTable() = default;
+
+k8s::Sink<k8s::Pod>& EndpointTable::pods() { return *pod_sink_; }
+k8s::Sink<k8s::EndpointSlice>& EndpointTable::slices() { return *slice_sink_; }
+
+void EndpointTable::add_service(const k8s::ObjectKey& key, const k8s::Labels& selector) {
+  auto [place, added] = services_.try_emplace(key);
+  if (!added) {
+    if (place->second->selector == selector) return;
+    index_.remove_service(place->second->member);
+  } else {
+    place->second = std::make_unique<ServiceRecord>();
+  }
+  ServiceRecord& record = *place->second;
+  record.key = &place->first;
+  record.selector = selector;
+  record.member.id = &record;
+  // In `endpointslice` mode the slice controller has done the matching.
+  if (source_ == EndpointSource::kSelector) index_.add_service(record.member, key.ns, selector);
+}
+
+void EndpointTable::remove_service(const k8s::ObjectKey& key) {
+  const auto found = services_.find(key);
+  if (found == services_.end()) return;
+  index_.remove_service(found->second->member);
+  services_.erase(found);
+}
+
+EndpointTable::PodRecord EndpointTable::record_of(k8s::Pod& pod) {
+  PodRecord record;
+  record.node = node_names_.hold(std::move(pod.node_name));
+  record.addresses.assign(pod.pod_ips.begin(), pod.pod_ips.end());
+  record.ports = port_lists_.hold(std::move(pod.ports));
+  record.deletion = pod.meta.deletion_timestamp;
+  record.deletion_grace = pod.meta.deletion_grace_seconds;
+  record.ready_since = pod.ready_since;
+  record.weight = read_weight(pod.meta.annotations, &record.bad_weight).value_or(kDefaultWeight);
+  record.mark = pod_sink_->mark();
+  record.ready = pod.ready;
+  record.host_network = pod.host_network;
+  record.finished = pod.phase == k8s::PodPhase::kFailed || pod.phase == k8s::PodPhase::kSucceeded;
+  return record;
+}
+
+void EndpointTable::upsert_pod(k8s::Pod&& pod) {
+  PodRecord next = record_of(pod);
+  // A list comes nearly in the order of the keys: the next one belongs at the end as a rule.
+  const std::size_t known = pods_.size();
+  const auto place = pods_.try_emplace(pods_.end(), pod.meta.key);
+  const bool added = pods_.size() != known;
+  PodRecord& record = place->second;
+  // Most changes are of readiness alone: the indices stay as they are.
+  const bool keeps_labels =
+      !added && index_.carries(record.member, place->first.ns, pod.meta.labels);
+  if (keeps_labels && record.same_endpoint_as(next)) {
+    record.mark = next.mark;
+    return;
+  }
+  const bool keeps_addresses =
+      !added && record.addresses == next.addresses && record.finished == next.finished;
+  // With the same labels they are the Services named below.
+  if (!keeps_labels) mark_services_of(record);
+  if (!keeps_addresses) index_addresses(record, false);
+  if (!keeps_labels) index_.remove_pod(record.member);
+  next.key = &place->first;
+  next.member = std::move(record.member);
+  next.member.id = &record;
+  record = std::move(next);
+  if (!keeps_labels) index_.add_pod(record.member, place->first.ns, pod.meta.labels);
+  if (!keeps_addresses) index_addresses(record, true);
+  mark_services_of(record);
+}
+
+void EndpointTable::remove_pod(const k8s::ObjectKey& key) {
+  const auto found = pods_.find(key);
+  if (found == pods_.end()) return;
+  mark_services_of(found->second);
+  index_addresses(found->second, false);
+  index_.remove_pod(found->second.member);
+  pods_.erase(found);
+}
+
+void EndpointTable::index_addresses(const PodRecord& record, bool present) {
+  // A Pod that has finished keeps its addresses in its status while others are given them.
+  if (record.finished) return;
+  for (const ipvs::Address& address : record.addresses) {
+    if (present) {
+      by_address_.emplace(address, &record);
+      continue;
+    }
+    const auto [first, last] = by_address_.equal_range(address);
+    const auto found =
+        std::find_if(first, last, [&](const auto& e) { return e.second == &record; });
+    if (found != last) by_address_.erase(found);
+  }
+}
+
+void EndpointTable::mark_services_of(const PodRecord& record) {
+  index_.services_of(record.member, [&](const LabelIndex::Member& service) {
+    dirty_(*static_cast<const ServiceRecord*>(service.id)->key);
+  });
+}
+
+namespace {
+
+std::optional<k8s::UnixSeconds> trigger_of(const k8s::EndpointSlice& slice) {
+  const auto found =
+      slice.meta.annotations.find("endpoints.kubernetes.io/last-change-trigger-time");
+  if (found == slice.meta.annotations.end()) return std::nullopt;
+  const auto time = k8s::parse_time(found->second);
+  return time ? std::optional(*time) : std::nullopt;
+}
+
+}  // namespace
+
+void EndpointTable::upsert_slice(k8s::EndpointSlice&& slice) {
+  const k8s::ObjectKey key = slice.meta.key;
+  const k8s::ObjectKey service{key.ns, slice.service_name};
+  const auto found = slices_.find(key);
+  if (found != slices_.end()) {
+    const k8s::EndpointSlice& old = found->second.slice;
+    if (old.service_name == slice.service_name && old.endpoints == slice.endpoints &&
+        old.ports == slice.ports) {
+      found->second.mark = slice_sink_->mark();
+      return;
+    }
+    const k8s::ObjectKey before = forget_slice(key);
+    if (before != service) dirty_(before);
+  }
+  if (slice.service_name.empty()) return;
+  if (const auto trigger = trigger_of(slice)) triggers_[service].push_back(*trigger);
+  slice.meta.annotations.clear();
+  for (const auto& endpoint : slice.endpoints) slices_by_address_.emplace(endpoint.address, key);
+  slices_of_[service].insert(key);
+  slices_.insert_or_assign(key, SliceRecord{std::move(slice), slice_sink_->mark()});
+  dirty_(service);
+}
+
+std::vector<k8s::UnixSeconds> EndpointTable::take_triggers(const k8s::ObjectKey& service) {
+  auto taken = triggers_.extract(service);
+  return taken ? std::move(taken.mapped()) : std::vector<k8s::UnixSeconds>();
+}
+
+void EndpointTable::remove_slice(const k8s::ObjectKey& key) {
+  if (slices_.contains(key)) dirty_(forget_slice(key));
+}
+
+// Precondition: it is known. Returns the Service it was for.
+k8s::ObjectKey EndpointTable::forget_slice(const k8s::ObjectKey& key) {
+  const auto found = slices_.find(key);
+  const k8s::EndpointSlice& slice = found->second.slice;
+  for (const auto& endpoint : slice.endpoints) {
+    const auto [first, last] = slices_by_address_.equal_range(endpoint.address);
+    const auto entry = std::find_if(first, last, [&](const auto& e) { return e.second == key; });
+    if (entry != last) slices_by_address_.erase(entry);
+  }
+  const k8s::ObjectKey service{key.ns, slice.service_name};
+  const auto list = slices_of_.find(service);
+  list->second.erase(key);
+  if (list->second.empty()) slices_of_.erase(list);
+  slices_.erase(found);
+  return service;
+}
+
+bool EndpointTable::from_pods(const k8s::Service& service) const {
+  return source_ == EndpointSource::kSelector && !service.selector.empty();
+}
+
+ServiceEndpoints EndpointTable::endpoints_of(const k8s::Service& service) const {
+  ServiceEndpoints all(service.ports.size());
+  if (from_pods(service)) {
+    collect_pods(service, all);
+  } else {
+    collect_slices(service, all);
+  }
+  return all;
+}
+
+namespace {
+
+// The port a Pod serves a Service port on; 0 where it does not.
+std::uint16_t target_port(const k8s::ServicePort& port,
+                          const std::vector<k8s::ContainerPort>& declared) {
+  if (const auto* number = std::get_if<std::uint16_t>(&port.target_port)) {
+    return *number != 0 ? *number : port.port;
+  }
+  const std::string& name = std::get<std::string>(port.target_port);
+  const auto found = std::find_if(declared.begin(), declared.end(), [&](const auto& candidate) {
+    return candidate.name == name && candidate.protocol == port.protocol;
+  });
+  return found == declared.end() ? std::uint16_t{0} : found->container_port;
+}
+
+}  // namespace
+
+void EndpointTable::collect_pods(const k8s::Service& service, ServiceEndpoints& all) const {
+  const auto record = services_.find(service.meta.key);
+  if (record == services_.end()) return;
+  const bool by_zone = !service.traffic_distribution.empty();
+  const bool by_node = service.traffic_distribution == "PreferSameNode";
+  const std::string_view own_zone = by_zone ? zone_of_(node_name_) : std::string_view();
+  index_.pods_of(record->second->member, [&](const LabelIndex::Member& member) {
+    const PodRecord& pod = *static_cast<const PodRecord*>(member.id);
+    if (pod.finished) return;
+    ServiceEndpoint endpoint;
+    endpoint.serving = pod.ready;
+    endpoint.terminating = pod.deletion.has_value();
+    endpoint.weight = pod.weight;
+    endpoint.bad_weight = pod.bad_weight;
+    endpoint.ready_since = pod.ready ? pod.ready_since : 0;
+    endpoint.ready = service.publish_not_ready_addresses || (pod.ready && !endpoint.terminating);
+    // With no node named, as manifests allow, a Pod may be anywhere, here included.
+    endpoint.local = pod.node->empty() || *pod.node == node_name_;
+    endpoint.pod = pod.key->name;
+    if (by_node) endpoint.node_hint = hint_of(*pod.node, node_name_);
+    if (by_zone) endpoint.zone_hint = hint_of(zone_of_(*pod.node), own_zone);
+    for (std::size_t i = 0; i < service.ports.size(); ++i) {
+      endpoint.endpoint.port = target_port(service.ports[i], *pod.ports);
+      if (endpoint.endpoint.port == 0) continue;
+      for (const ipvs::Address& address : pod.addresses) {
+        endpoint.endpoint.address = address;
+        all[i].push_back(endpoint);
+      }
+    }
+  });
+}
+
+void EndpointTable::collect_slices(const k8s::Service& service, ServiceEndpoints& all) const {
+  const auto list = slices_of_.find(service.meta.key);
+  if (list == slices_of_.end()) return;
+  const std::string_view own_zone = zone_of_(node_name_);
+  for (const k8s::ObjectKey& key : list->second) {
+    const k8s::EndpointSlice& slice = slices_.at(key).slice;
+    for (const k8s::SlicePort& slice_port : slice.ports) {
+      const auto port =
+          std::find_if(service.ports.begin(), service.ports.end(), [&](const auto& p) {
+            return p.name == slice_port.name && p.protocol == slice_port.protocol;
+          });
+      if (port == service.ports.end() || slice_port.port == 0) continue;
+      auto& endpoints = all[static_cast<std::size_t>(port - service.ports.begin())];
+      for (const k8s::SliceEndpoint& e : slice.endpoints) {
+        endpoints.push_back({.endpoint = {e.address, slice_port.port},
+                             .ready = e.ready,
+                             .serving = e.serving,
+                             .terminating = e.terminating,
+                             .local = e.node_name.empty() ? false : e.node_name == node_name_,
+                             .node_hint = hint_of(e.node_hints, node_name_),
+                             .zone_hint = hint_of(e.zone_hints, own_zone),
+                             .pod = e.pod_name});
+      }
+    }
+  }
+}
+
+template <typename Visit>
+bool EndpointTable::any_pod_at(const ipvs::Address& address, const k8s::ObjectKey& service,
+                               Visit visit) const {
+  const auto is_strange = [&](const PodRecord& pod) {
+    if (!pod.host_network) return false;
+    const auto known = services_.find(service);
+    return known != services_.end() && !known->second->selector.empty() &&
+           !selects(known->second->member.labels, pod.member.labels);
+  };
+  const auto [first, last] = by_address_.equal_range(address);
+  return std::any_of(first, last, [&](const auto& entry) {
+    return !is_strange(*entry.second) && visit(*entry.second);
+  });
+}
+
+bool EndpointTable::may_drain(const ipvs::Address& address, k8s::UnixSeconds now,
+                              std::optional<std::uint32_t> timeout,
+                              const k8s::ObjectKey& service) const {
+  const auto may = [&](const PodRecord& pod) {
+    if (pod.deletion) {
+      if (!timeout) return *pod.deletion > now;
+      return *pod.deletion - pod.deletion_grace + *timeout > now;
+    }
+    // It lives and is only not wanted: not ready as a rule, since when it is known.
+    return !timeout || pod.ready || pod.ready_since == 0 || pod.ready_since + *timeout > now;
+  };
+  if (any_pod_at(address, service, may)) return true;
+  return timeout != 0u && slices_by_address_.contains(address);
+}
+
+std::set<k8s::ObjectKey> EndpointTable::services_with_zone_hints() const {
+  std::set<k8s::ObjectKey> services;
+  for (const auto& [key, record] : slices_) {
+    const auto& endpoints = record.slice.endpoints;
+    if (std::any_of(endpoints.begin(), endpoints.end(),
+                    [](const auto& e) { return !e.zone_hints.empty(); })) {
+      services.insert({.ns = key.ns, .name = record.slice.service_name});
+    }
+  }
+  return services;
+}
+
+std::string_view EndpointTable::pod_at(const ipvs::Address& address,
+                                       const k8s::ObjectKey& service) const {
+  std::string_view name;
+  const auto take_name = [&](const PodRecord& pod) {
+    name = pod.key->name;
+    return true;
+  };
+  if (any_pod_at(address, service, take_name)) return name;
+  const auto [first, last] = slices_by_address_.equal_range(address);
+  if (first == last) return {};
+  const auto own = std::find_if(first, last, [&](const auto& entry) {
+    return entry.second.ns == service.ns &&
+           slices_.at(entry.second).slice.service_name == service.name;
+  });
+  for (const auto& endpoint : slices_.at((own == last ? first : own)->second).slice.endpoints) {
+    if (endpoint.address == address) return endpoint.pod_name;
+  }
+  return {};
+}
+
+}  // namespace agent

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/cluster/service_table.hpp"
+
+#include <utility>
+
+namespace agent {
+
+void ServiceTable::upsert(k8s::Service&& service) {
+  // Versions move with every status write; they are no change of the Service.
+  service.meta.resource_version.clear();
+  auto [place, added] = services_.try_emplace(service.meta.key);
+  place->second.mark = sweep_.mark();
+  if (!added && place->second.service == service) return;
+  place->second.service = std::move(service);
+  events_.changed(place->second.service);
+}
+
+void ServiceTable::remove(const k8s::ObjectKey& key) {
+  const auto found = services_.find(key);
+  if (found == services_.end()) return;
+  const k8s::Service gone = std::move(found->second.service);  // `key` may refer into the node
+  services_.erase(found);
+  events_.removed(gone);
+}
+
+void ServiceTable::keep(const k8s::ObjectKey& key) {
+  const auto found = services_.find(key);
+  if (found != services_.end()) found->second.mark = sweep_.mark();
+}
+
+void ServiceTable::list_finished() {
+  for (const auto& key : sweep_.unmentioned(services_, [](const Record& r) { return r.mark; })) {
+    remove(key);
+  }
+}
+
+const k8s::Service* ServiceTable::find(const k8s::ObjectKey& key) const {
+  const auto found = services_.find(key);
+  return found == services_.end() ? nullptr : &found->second.service;
+}
+
+}  // namespace agent

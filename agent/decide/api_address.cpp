@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/decide/api_address.hpp"
+
+#include <algorithm>
+#include <boost/asio/ip/address.hpp>
+
+namespace agent {
+namespace {
+
+// The same address, however it is written.
+bool is_address(const std::string& host, const ipvs::Address& address) {
+  boost::system::error_code error;
+  return boost::asio::ip::make_address(host, error) == address && !error;
+}
+
+std::string refusal(const k8s::ApiAccess& access, const std::string& why) {
+  return "the API server address " + access.url() + " (from " + access.origin + ") " + why +
+         ", which this agent has yet to program: name the API server itself, with --master "
+         "https://ADDRESS:6443 "
+         "or a kubeconfig";
+}
+
+}  // namespace
+
+std::optional<std::string> refuse_vip(const k8s::ApiAccess& access,
+                                      const std::string& env_service_address,
+                                      const std::vector<ipvs::Address>& bound) {
+  boost::system::error_code no_address;
+  const auto env_address = boost::asio::ip::make_address(env_service_address, no_address);
+  if (!no_address && is_address(access.host, env_address)) {
+    return refusal(access, "is the cluster IP of Service default/kubernetes");
+  }
+  const bool ours = std::any_of(bound.begin(), bound.end(), [&](const ipvs::Address& address) {
+    return is_address(access.host, address);
+  });
+  if (ours) return refusal(access, "is a Service VIP on kube-ipvs0");
+  return std::nullopt;
+}
+
+std::optional<std::string> refuse_vip(const k8s::ApiAccess& access, const k8s::Service& service,
+                                      const std::vector<k8s::Address>& resolved) {
+  const auto& vips = service.cluster_ips;
+  const bool hit = std::any_of(resolved.begin(), resolved.end(), [&](const k8s::Address& address) {
+    return std::find(vips.begin(), vips.end(), address) != vips.end();
+  });
+  if (!hit) return std::nullopt;
+  return refusal(access, "is the cluster IP of Service " + service.meta.key.text());
+}
+
+}  // namespace agent

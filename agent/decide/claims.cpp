@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/decide/claims.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace agent {
+namespace {
+
+using ipvs::Element;
+using ipvs::ElementKind;
+using ipvs::Server;
+using ipvs::ServerKey;
+
+// The claim on a node port as a whole, on whatever addresses it is served.
+template <typename T>
+ServerKey claim_of(const T& node_port) {
+  return {ipvs::Address{}, node_port.port, node_port.protocol};
+}
+
+// A virtual server that is not named by its address and port stands for a node port.
+bool is_node_port(const ipvs::ServicePlan& plan, const ServerKey& key) {
+  const Element named{.kind = ElementKind::kServiceIp,
+                      .address = key.address,
+                      .protocol = key.protocol,
+                      .port = key.port};
+  return !std::binary_search(plan.elements.begin(), plan.elements.end(), named,
+                             ipvs::ElementKeyLess{});
+}
+
+std::set<ServerKey> node_ports_of(const ipvs::ServicePlan& plan) {
+  std::set<ServerKey> ports;
+  for (const Server& server : plan.servers) {
+    const ServerKey& key = server.settings.key;
+    if (is_node_port(plan, key)) ports.insert(claim_of(key));
+  }
+  return ports;
+}
+
+bool still_needed(const ipvs::ServicePlan& plan, const std::set<ServerKey>& gone,
+                  const std::set<ServerKey>& node_ports, const Element& element) {
+  switch (element.kind) {
+    case ElementKind::kServiceIp:
+    case ElementKind::kGuardedIp:
+    case ElementKind::kShortCutIp:
+    case ElementKind::kLimitedIp:
+    case ElementKind::kAllowedSource:
+      return !gone.contains({element.address, element.port, element.protocol});
+    case ElementKind::kNodePort:
+    case ElementKind::kGuardedNodePort:
+    case ElementKind::kShortCutNodePort:
+      return node_ports.contains(claim_of(element));
+    case ElementKind::kVirtualIp:
+      return std::any_of(plan.servers.begin(), plan.servers.end(), [&](const Server& server) {
+        return server.settings.key.address == element.address;
+      });
+    case ElementKind::kHairpin:
+    case ElementKind::kNodeAddress:
+      return !plan.servers.empty();
+  }
+  return true;
+}
+
+}  // namespace
+
+ipvs::ServicePlan without_servers(ipvs::ServicePlan plan, const std::set<ServerKey>& keys) {
+  if (keys.empty()) return plan;
+  std::erase_if(plan.servers,
+                [&](const Server& server) { return keys.contains(server.settings.key); });
+  std::erase_if(plan.addresses, [&](const ipvs::Address& address) {
+    return std::none_of(plan.servers.begin(), plan.servers.end(), [&](const Server& server) {
+      return server.settings.key.address == address;
+    });
+  });
+  const std::set<ServerKey> node_ports = node_ports_of(plan);
+  std::erase_if(plan.elements, [&](const Element& element) {
+    return !still_needed(plan, keys, node_ports, element);
+  });
+  return plan;
+}
+
+Claims::Settled Claims::settle(const ipvs::Owner& owner, k8s::UnixSeconds since,
+                               ipvs::ServicePlan plan) {
+  Settled settled;
+  const Claimant self{since, owner};
+  std::vector<ServerKey> wanted;
+  std::set<ServerKey> refused;
+  // A node port is one Service's on all addresses or none: its set element has one class.
+  std::set<ServerKey> refused_ports;
+  for (const ServerKey& port : node_ports_of(plan)) {
+    wanted.push_back(port);
+    if (!claim(self, port, settled)) refused_ports.insert(port);
+  }
+  for (const Server& server : plan.servers) {
+    const ServerKey& key = server.settings.key;
+    if (refused_ports.contains(claim_of(key)) && is_node_port(plan, key)) {
+      refused.insert(key);
+      continue;
+    }
+    wanted.push_back(key);
+    if (!claim(self, key, settled)) refused.insert(key);
+  }
+  std::sort(wanted.begin(), wanted.end());
+  drop(owner, wanted, settled.others);
+  if (wanted.empty()) {
+    keys_of_.erase(owner);
+  } else {
+    keys_of_[owner] = std::move(wanted);
+  }
+  settled.plan = without_servers(std::move(plan), refused);
+  return settled;
+}
+
+// True if the claim is won; else it is noted as lost. Whoever has it no longer, or not yet, is
+// noted too.
+bool Claims::claim(const Claimant& self, const ServerKey& key, Settled& settled) {
+  const ipvs::Owner& owner = self.second;
+  auto& claimants = claimants_[key];
+  if (claimants.size() == 1 && claimants.front() == self) return true;  // as before, nearly always
+  const ipvs::Owner before = claimants.empty() ? owner : claimants.front().second;
+  std::erase_if(claimants, [&](const Claimant& c) { return c.second == owner; });
+  claimants.insert(std::upper_bound(claimants.begin(), claimants.end(), self), self);
+  const ipvs::Owner& holder = claimants.front().second;
+  if (holder != before) settled.others.insert(before == owner ? holder : before);
+  if (holder == owner) return true;
+  settled.lost.push_back({key, holder});
+  return false;
+}
+
+std::set<ipvs::Owner> Claims::release(const ipvs::Owner& owner) {
+  return settle(owner, 0, {}).others;
+}
+
+// `keep` is ordered.
+void Claims::drop(const ipvs::Owner& owner, const std::vector<ServerKey>& keep,
+                  std::set<ipvs::Owner>& others) {
+  const auto held = keys_of_.find(owner);
+  if (held == keys_of_.end()) return;
+  for (const ServerKey& key : held->second) {
+    if (std::binary_search(keep.begin(), keep.end(), key)) continue;
+    const auto entry = claimants_.find(key);
+    const bool was_holder = entry->second.front().second == owner;
+    std::erase_if(entry->second, [&](const Claimant& c) { return c.second == owner; });
+    if (entry->second.empty()) {
+      claimants_.erase(entry);
+    } else if (was_holder) {
+      others.insert(entry->second.front().second);
+    }
+  }
+}
+
+}  // namespace agent

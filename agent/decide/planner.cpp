@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/decide/planner.hpp"
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+#include <optional>
+#include <utility>
+
+#include "agent/decide/topology.hpp"
+#include "ipvs/state/networks.hpp"
+
+namespace agent {
+namespace {
+
+using ipvs::Address;
+using ipvs::Element;
+using ipvs::ElementKind;
+using ipvs::Family;
+using ipvs::TrafficClass;
+
+// One address and port traffic may come in by.
+struct Entrance {
+  Address address;
+  std::uint16_t port = 0;
+  TrafficClass traffic_class = TrafficClass::kClusterIp;
+  bool local_only = false;
+  bool is_node_port = false;
+  bool is_limited = false;  // by loadBalancerSourceRanges
+};
+
+// What one Service port may lead to, in one family.
+struct EndpointSets {
+  std::vector<ServiceEndpoint> cluster;
+  std::vector<ServiceEndpoint> local;
+};
+
+constexpr std::uint32_t kRampScale = 100;
+constexpr std::uint32_t kRampFirstPart = 10;  // a tenth
+
+bool is_usable_endpoint(const Address& address) {
+  return !address.is_unspecified() && !address.is_multicast();
+}
+
+bool is_ramping(const ServiceEndpoint& endpoint, const PlanOptions& options) {
+  const std::int64_t length = options.service.slow_start_seconds;
+  return length != 0 && endpoint.ready_since != 0 && options.now - endpoint.ready_since < length;
+}
+
+bool is_local(k8s::TrafficPolicy policy) { return policy == k8s::TrafficPolicy::kLocal; }
+
+ipvs::VirtualServer virtual_server(const k8s::Service& service, const k8s::ServicePort& port,
+                                   const Entrance& entrance, const PlanOptions& options) {
+  ipvs::VirtualServer server{
+      .key = {entrance.address, entrance.port, to_ipvs(port.protocol)},
+      .scheduler = options.service.scheduler,
+      .flags = options.service.scheduler_flags,
+      .timeout_seconds = service.client_ip_affinity_seconds.value_or(0),
+  };
+  if (service.client_ip_affinity_seconds) server.flags |= ipvs::kFlagPersistent;
+  return server;
+}
+
+// A Service is served in the families it has a cluster IP of, and in no other, as kube-proxy does.
+std::optional<Address> cluster_ip_of(const k8s::Service& service, Family family) {
+  const auto found =
+      std::find_if(service.cluster_ips.begin(), service.cluster_ips.end(),
+                   [&](const Address& own) { return ipvs::family_of(own) == family; });
+  if (found == service.cluster_ips.end()) return std::nullopt;
+  return *found;
+}
+
+std::vector<Address> load_balancer_addresses(const k8s::Service& service) {
+  std::vector<Address> addresses;
+  for (const k8s::LoadBalancerIngress& ingress : service.load_balancer_ingress) {
+    if (!ingress.proxy_mode) addresses.push_back(ingress.ip);
+  }
+  return addresses;
+}
+
+// The source ranges of one family; empty where everybody is allowed: no range is given for it, or
+// all of it.
+std::vector<k8s::Cidr> source_ranges(const k8s::Service& service, Family family) {
+  std::vector<k8s::Cidr> ranges;
+  for (const k8s::Cidr& range : service.load_balancer_source_ranges) {
+    if (ipvs::family_of(range.address) != family) continue;
+    if (range.prefix_length == 0) return {};
+    ranges.push_back(range);
+  }
+  return ranges;
+}
+
+bool is_within(const k8s::Cidr& inner, const k8s::Cidr& outer) {
+  return inner.prefix_length >= outer.prefix_length &&
+         ipvs::is_in(inner.address, outer.address, outer.prefix_length);
+}
+
+// The kernel refuses ranges that overlap, and networks overlap only by one holding the other.
+std::vector<k8s::Cidr> without_nested(const std::vector<k8s::Cidr>& ranges) {
+  std::vector<k8s::Cidr> kept;
+  for (const k8s::Cidr& range : ranges) {
+    const auto covers = [&](const k8s::Cidr& other) { return is_within(range, other); };
+    if (std::any_of(kept.begin(), kept.end(), covers)) continue;
+    std::erase_if(kept, [&](const k8s::Cidr& other) { return is_within(other, range); });
+    kept.push_back(range);
+  }
+  return kept;
+}
+
+std::vector<Entrance> entrances_of(const k8s::Service& service, const k8s::ServicePort& port,
+                                   const NodeView& node) {
+  std::vector<Entrance> entrances;
+  const bool external_local = is_local(service.external_traffic_policy);
+  const TrafficClass external =
+      external_local ? TrafficClass::kExternalLocal : TrafficClass::kExternal;
+  for (const Address address : service.cluster_ips) {
+    entrances.push_back({.address = address,
+                         .port = port.port,
+                         .local_only = is_local(service.internal_traffic_policy)});
+  }
+  const std::vector<Address> balanced = load_balancer_addresses(service);
+  for (const Address& address : external_addresses(service)) {
+    const Family family = ipvs::family_of(address);
+    if (!cluster_ip_of(service, family) || node.others_addresses.contains(address)) continue;
+    const bool is_balanced = std::find(balanced.begin(), balanced.end(), address) != balanced.end();
+    entrances.push_back({.address = address,
+                         .port = port.port,
+                         .traffic_class = external,
+                         .local_only = external_local,
+                         .is_limited = is_balanced && !source_ranges(service, family).empty()});
+  }
+  if (port.node_port == 0) return entrances;
+  for (const Address& address : node.node_port_addresses) {
+    if (!cluster_ip_of(service, ipvs::family_of(address))) continue;
+    entrances.push_back({.address = address,
+                         .port = port.node_port,
+                         .traffic_class = external,
+                         .local_only = external_local,
+                         .is_node_port = true});
+  }
+  return entrances;
+}
+
+class Plan {
+ public:
+  Plan(const k8s::Service& service, const NodeView& node, const PlanOptions& options)
+      : service_(service), node_(node), options_(options) {}
+
+  void add_port(const k8s::ServicePort& port, const std::vector<ServiceEndpoint>& candidates) {
+    const std::array sets{sets_of(candidates, Family::kIpv4), sets_of(candidates, Family::kIpv6)};
+    for (const Entrance& entrance : entrances_of(service_, port, node_)) {
+      const Family family = ipvs::family_of(entrance.address);
+      const EndpointSets& endpoints = sets[family == Family::kIpv4 ? 0 : 1];
+      const auto& chosen = chosen_for(entrance, endpoints);
+      add_server(port, entrance, chosen);
+      add_elements(port, entrance);
+      if (chosen.empty()) add_guard(port, entrance, endpoints);
+      if (leads_away(entrance)) add_short_cut(port, entrance);
+      if (entrance.is_limited) add_limits(port, entrance);
+    }
+    add_hairpins(candidates);
+  }
+
+  // Ordered, each key once: the first entrance wins where one Service names an address twice.
+  ipvs::ServicePlan finish() {
+    const auto key_less = [](const ipvs::Server& a, const ipvs::Server& b) {
+      return a.settings.key < b.settings.key;
+    };
+    std::stable_sort(plan_.servers.begin(), plan_.servers.end(), key_less);
+    plan_.servers.erase(
+        std::unique(plan_.servers.begin(), plan_.servers.end(),
+                    [](const auto& a, const auto& b) { return a.settings.key == b.settings.key; }),
+        plan_.servers.end());
+    std::sort(plan_.addresses.begin(), plan_.addresses.end());
+    plan_.addresses.erase(std::unique(plan_.addresses.begin(), plan_.addresses.end()),
+                          plan_.addresses.end());
+    std::stable_sort(plan_.elements.begin(), plan_.elements.end(), ipvs::ElementKeyLess{});
+    plan_.elements.erase(
+        std::unique(plan_.elements.begin(), plan_.elements.end(),
+                    [](const Element& a, const Element& b) { return a.same_key(b); }),
+        plan_.elements.end());
+    return std::move(plan_);
+  }
+
+ private:
+  EndpointSets sets_of(const std::vector<ServiceEndpoint>& candidates, Family family) const {
+    if (!cluster_ip_of(service_, family)) return {};
+    EndpointSets sets{.cluster = prefer_near(choose_endpoints(candidates, family, false)),
+                      .local = {}};
+    if (has_local_policy()) sets.local = choose_endpoints(candidates, family, true);
+    return sets;
+  }
+
+  bool has_local_policy() const {
+    return is_local(service_.internal_traffic_policy) || is_local(service_.external_traffic_policy);
+  }
+
+  bool is_exposed() const {
+    return service_.type == k8s::ServiceType::kNodePort ||
+           service_.type == k8s::ServiceType::kLoadBalancer || !service_.external_ips.empty();
+  }
+
+  const std::vector<ServiceEndpoint>& chosen_for(const Entrance& entrance,
+                                                 const EndpointSets& sets) const {
+    if (!entrance.local_only) return sets.cluster;
+    const bool falls_back = options_.kube_proxy && is_exposed() && sets.local.empty();
+    return falls_back ? sets.cluster : sets.local;
+  }
+
+  bool leads_away(const Entrance& entrance) const {
+    return entrance.traffic_class == TrafficClass::kExternalLocal && !options_.kube_proxy &&
+           !is_local(service_.internal_traffic_policy);
+  }
+
+  void add_server(const k8s::ServicePort& port, const Entrance& entrance,
+                  const std::vector<ServiceEndpoint>& chosen) {
+    ipvs::Server server{.settings = virtual_server(service_, port, entrance, options_)};
+    server.destinations.reserve(chosen.size());
+    for (const ServiceEndpoint& endpoint : chosen) {
+      server.destinations.push_back(
+          {.endpoint = endpoint.endpoint, .weight = weight_of(endpoint, options_)});
+    }
+    plan_.servers.push_back(std::move(server));
+  }
+
+  // An element for the entrance: of the first kind for an address and port, of the second for a
+  // node port, which is on all of the node's addresses of a family.
+  Element element_of(const k8s::ServicePort& port, const Entrance& entrance, ElementKind for_ip,
+                     ElementKind for_node_port) const {
+    const Address any = ipvs::unspecified(ipvs::family_of(entrance.address));
+    return {.kind = entrance.is_node_port ? for_node_port : for_ip,
+            .address = entrance.is_node_port ? any : entrance.address,
+            .protocol = to_ipvs(port.protocol),
+            .port = entrance.port};
+  }
+
+  void add_elements(const k8s::ServicePort& port, const Entrance& entrance) {
+    Element element = element_of(port, entrance, ElementKind::kServiceIp, ElementKind::kNodePort);
+    element.traffic_class = entrance.traffic_class;
+    if (entrance.is_node_port) element.address = Address{};  // of both families
+    plan_.elements.push_back(element);
+    if (entrance.is_node_port || node_.own_addresses.contains(entrance.address)) return;
+    plan_.addresses.push_back(entrance.address);
+    plan_.elements.push_back({.kind = ElementKind::kVirtualIp, .address = entrance.address});
+  }
+
+  void add_guard(const k8s::ServicePort& port, const Entrance& entrance,
+                 const EndpointSets& endpoints) {
+    Element element =
+        element_of(port, entrance, ElementKind::kGuardedIp, ElementKind::kGuardedNodePort);
+    const bool elsewhere =
+        entrance.traffic_class == TrafficClass::kExternalLocal && !endpoints.cluster.empty();
+    element.traffic_class = elsewhere ? TrafficClass::kElsewhere : TrafficClass::kRefused;
+    plan_.elements.push_back(element);
+  }
+
+  void add_short_cut(const k8s::ServicePort& port, const Entrance& entrance) {
+    Element element =
+        element_of(port, entrance, ElementKind::kShortCutIp, ElementKind::kShortCutNodePort);
+    element.other_address = *cluster_ip_of(service_, ipvs::family_of(entrance.address));
+    element.other_number = port.port;
+    plan_.elements.push_back(element);
+  }
+
+  void add_limits(const k8s::ServicePort& port, const Entrance& entrance) {
+    const Family family = ipvs::family_of(entrance.address);
+    Element element = element_of(port, entrance, ElementKind::kLimitedIp, ElementKind::kLimitedIp);
+    plan_.elements.push_back(element);
+    element.kind = ElementKind::kAllowedSource;
+    const std::vector<k8s::Cidr> ranges = without_nested(source_ranges(service_, family));
+    const auto allowed = [&](const Address& address) {
+      return std::any_of(ranges.begin(), ranges.end(), [&](const k8s::Cidr& range) {
+        return ipvs::is_in(address, range.address, range.prefix_length);
+      });
+    };
+    for (const k8s::Cidr& range : ranges) {
+      element.other_address = range.address;
+      element.other_number = range.prefix_length;
+      plan_.elements.push_back(element);
+    }
+    // This host talks to a virtual IP from that very address.
+    const auto& own = node_.own_addresses;
+    if (std::none_of(own.begin(), own.end(), allowed) || allowed(entrance.address)) return;
+    element.other_address = entrance.address;
+    element.other_number = family == Family::kIpv4 ? 32 : 128;
+    plan_.elements.push_back(element);
+  }
+
+  // Of all local endpoints, whether they are chosen or not: so readiness that comes and goes costs
+  // no nftables transaction, and a pod that drains still meets itself.
+  void add_hairpins(const std::vector<ServiceEndpoint>& candidates) {
+    for (const ServiceEndpoint& endpoint : candidates) {
+      const Address& address = endpoint.endpoint.address;
+      if (!endpoint.local || !is_usable_endpoint(address)) continue;
+      if (!cluster_ip_of(service_, ipvs::family_of(address))) continue;
+      plan_.elements.push_back({.kind = ElementKind::kHairpin, .address = address});
+    }
+  }
+
+  const k8s::Service& service_;
+  const NodeView& node_;
+  const PlanOptions& options_;
+  ipvs::ServicePlan plan_;
+};
+
+}  // namespace
+
+ipvs::Protocol to_ipvs(k8s::Protocol protocol) {
+  switch (protocol) {
+    case k8s::Protocol::kTcp:
+      return ipvs::Protocol::kTcp;
+    case k8s::Protocol::kUdp:
+      return ipvs::Protocol::kUdp;
+    case k8s::Protocol::kSctp:
+      return ipvs::Protocol::kSctp;
+  }
+  return ipvs::Protocol::kTcp;
+}
+
+bool is_served(const k8s::Service& service, const std::string& proxy_name) {
+  const k8s::Labels& labels = service.meta.labels;
+  const auto named = labels.find("service.kubernetes.io/service-proxy-name");
+  const bool is_ours = proxy_name.empty() ? named == labels.end()
+                                          : named != labels.end() && named->second == proxy_name;
+  return is_ours && service.type != k8s::ServiceType::kExternalName && !service.headless &&
+         !service.cluster_ips.empty() && !labels.contains("service.kubernetes.io/headless");
+}
+
+std::uint32_t weight_of(const ServiceEndpoint& endpoint, const PlanOptions& options) {
+  const std::uint64_t slow_start = options.service.slow_start_seconds;
+  if (slow_start == 0) return endpoint.weight;
+  const std::uint64_t full = std::min<std::uint64_t>(endpoint.weight * kRampScale, 65535);
+  if (!is_ramping(endpoint, options)) return static_cast<std::uint32_t>(full);
+  const auto age =
+      static_cast<std::uint64_t>(std::max<std::int64_t>(options.now - endpoint.ready_since, 0));
+  const std::uint64_t least =
+      std::min(full, std::max<std::uint64_t>(full * kRampFirstPart / 100, 1));
+  return static_cast<std::uint32_t>(least + (full - least) * age / slow_start);
+}
+
+bool is_ramping(const ServiceEndpoints& endpoints, const PlanOptions& options) {
+  if (options.service.slow_start_seconds == 0) return false;
+  return std::any_of(endpoints.begin(), endpoints.end(), [&](const auto& of_port) {
+    return std::any_of(of_port.begin(), of_port.end(),
+                       [&](const ServiceEndpoint& e) { return is_ramping(e, options); });
+  });
+}
+
+LacksLocal lacks_local(const k8s::Service& service, const ServiceEndpoints& endpoints) {
+  const auto lacks = [](const std::vector<ServiceEndpoint>& of_port) {
+    constexpr std::array kFamilies{Family::kIpv4, Family::kIpv6};
+    return std::any_of(kFamilies.begin(), kFamilies.end(), [&](Family family) {
+      return !choose_endpoints(of_port, family, false).empty() &&
+             choose_endpoints(of_port, family, true).empty();
+    });
+  };
+  const bool internal = is_local(service.internal_traffic_policy);
+  const bool external = is_local(service.external_traffic_policy);
+  if (!internal && !external) return {};
+  const bool some = std::any_of(endpoints.begin(), endpoints.end(), lacks);
+  return {.internal = internal && some, .external = external && some};
+}
+
+std::vector<Address> external_addresses(const k8s::Service& service) {
+  std::vector<Address> addresses = load_balancer_addresses(service);
+  addresses.insert(addresses.end(), service.external_ips.begin(), service.external_ips.end());
+  std::sort(addresses.begin(), addresses.end());
+  addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
+  return addresses;
+}
+
+std::vector<RefusedAddress> refused_addresses(const k8s::Service& service, const NodeView& node) {
+  std::vector<RefusedAddress> refused;
+  for (const Address& address : external_addresses(service)) {
+    const auto other = node.others_addresses.find(address);
+    if (other != node.others_addresses.end()) refused.push_back({address, other->second});
+  }
+  return refused;
+}
+
+std::vector<ServiceEndpoint> choose_endpoints(const std::vector<ServiceEndpoint>& candidates,
+                                              ipvs::Family family, bool local_only) {
+  const auto eligible = [&](const ServiceEndpoint& e) {
+    return ipvs::family_of(e.endpoint.address) == family && (e.local || !local_only) &&
+           is_usable_endpoint(e.endpoint.address);
+  };
+  std::vector<ServiceEndpoint> chosen;
+  std::copy_if(candidates.begin(), candidates.end(), std::back_inserter(chosen),
+               [&](const ServiceEndpoint& e) { return e.ready && eligible(e); });
+  if (chosen.empty()) {
+    std::copy_if(
+        candidates.begin(), candidates.end(), std::back_inserter(chosen),
+        [&](const ServiceEndpoint& e) { return e.serving && e.terminating && eligible(e); });
+  }
+  const auto by_endpoint = [](const ServiceEndpoint& a, const ServiceEndpoint& b) {
+    return a.endpoint < b.endpoint;
+  };
+  std::stable_sort(chosen.begin(), chosen.end(), by_endpoint);
+  chosen.erase(std::unique(chosen.begin(), chosen.end(),
+                           [](const auto& a, const auto& b) { return a.endpoint == b.endpoint; }),
+               chosen.end());
+  return chosen;
+}
+
+ipvs::ServicePlan plan_service(const k8s::Service& service, const ServiceEndpoints& endpoints,
+                               const NodeView& node, const PlanOptions& options) {
+  Plan plan(service, node, options);
+  for (std::size_t i = 0; i < service.ports.size(); ++i) {
+    plan.add_port(service.ports[i], endpoints[i]);
+  }
+  return plan.finish();
+}
+
+std::vector<ServerOfPort> servers_of(const k8s::Service& service, const NodeView& node) {
+  std::vector<ServerOfPort> servers;
+  for (std::size_t i = 0; i < service.ports.size(); ++i) {
+    const k8s::ServicePort& port = service.ports[i];
+    for (const Entrance& entrance : entrances_of(service, port, node)) {
+      servers.push_back(
+          {.key = {entrance.address, entrance.port, to_ipvs(port.protocol)}, .port_index = i});
+    }
+  }
+  return servers;
+}
+
+}  // namespace agent

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/decide/reconciler.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+#include "ipvs/state/networks.hpp"
+#include "ipvs/state/own_servers.hpp"
+
+namespace agent {
+namespace {
+
+using ipvs::Address;
+using ipvs::Element;
+using ipvs::ElementKind;
+using ipvs::ServerKey;
+
+// Owner of what belongs to the node and no Service; no Service can be called so.
+const ipvs::Owner kNodeOwner = "node";
+
+// Allowed sources that the kernel would not take beside this one.
+void erase_overlapping(std::set<Element, ipvs::ElementKeyLess>& elements, const Element& source) {
+  if (source.kind != ElementKind::kAllowedSource) return;
+  Element first = source;
+  first.other_address = Address{};
+  first.other_number = 0;
+  auto other = elements.lower_bound(first);
+  while (other != elements.end() && ipvs::same_server(*other, source)) {
+    other = ipvs::overlap(*other, source) ? elements.erase(other) : std::next(other);
+  }
+}
+
+// Whether something that is to be made or bound must not be so without this element.
+bool protects_any(const Element& element, const ipvs::DirtyKeys& keys) {
+  if (element.kind == ElementKind::kVirtualIp && keys.addresses.contains(element.address))
+    return true;
+  const bool of_every_address = element.kind == ElementKind::kNodePort;
+  const auto first = of_every_address ? keys.servers.begin()
+                                      : keys.servers.lower_bound({.address = element.address});
+  for (auto key = first; key != keys.servers.end(); ++key) {
+    if (!of_every_address && key->address != element.address) return false;
+    if (ipvs::depends_on(*key, element)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::set<ServerKey> foreign_servers(const ipvs::Observed& observed) {
+  const ipvs::OwnServers own(observed.elements, observed.addresses);
+  std::set<ServerKey> foreign;
+  for (const ipvs::Server& server : observed.servers) {
+    if (!own.contains(server.settings.key)) foreign.insert(server.settings.key);
+  }
+  return foreign;
+}
+
+void Reconciler::adopt(const ipvs::Observed& observed) {
+  foreign_ = foreign_servers(observed);
+  for (const ipvs::Server& server : observed.servers) {
+    if (!foreign_.contains(server.settings.key)) ledger_.put_server(server);
+  }
+  for (const Address& address : observed.addresses) ledger_.put_address(address);
+  for (const Element& element : observed.elements) ledger_.put_element(element);
+  dirty_.merge(ledger_.all_keys());
+}
+
+Reconciler::Planned Reconciler::set_plan(const ipvs::Owner& owner, k8s::UnixSeconds since,
+                                         ipvs::ServicePlan plan) {
+  Planned planned;
+  std::set<ServerKey> taken;
+  for (const ipvs::Server& server : plan.servers) {
+    const ServerKey& key = server.settings.key;
+    // What rests in it may have lost its right to: a Pod that has gone changes nothing in the plan.
+    if (ledger_.servers_with_resting().contains(key)) dirty_.servers.insert(key);
+    if (!foreign_.contains(key)) continue;
+    taken.insert(key);
+    waiting_[key].insert(owner);
+    planned.conflicts.push_back({owner, key, {}});
+  }
+  Claims::Settled settled = claims_.settle(owner, since, without_servers(std::move(plan), taken));
+  for (const Claims::Lost& lost : settled.lost)
+    planned.conflicts.push_back({owner, lost.key, lost.holder});
+  planned.others = std::move(settled.others);
+  desired_.set(owner, std::move(settled.plan));
+  return planned;
+}
+
+std::set<ipvs::Owner> Reconciler::remove(const ipvs::Owner& owner) {
+  desired_.set(owner, {});
+  return claims_.release(owner);
+}
+
+void Reconciler::set_node_addresses(const std::vector<Address>& addresses) {
+  ipvs::ServicePlan plan;
+  for (const Address& address : addresses) {
+    plan.elements.push_back({.kind = ElementKind::kNodeAddress, .address = address});
+  }
+  std::sort(plan.elements.begin(), plan.elements.end(), ipvs::ElementKeyLess{});
+  desired_.set(kNodeOwner, std::move(plan));
+}
+
+ipvs::Changes Reconciler::next_changes(const ipvs::MayDrain& may_drain) {
+  dirty_.merge(desired_.take_dirty());
+  hasten_protection();
+  const ipvs::DirtyKeys keys = std::exchange(dirty_, {});
+  return ipvs::diff(desired_, ledger_, keys, may_drain);
+}
+
+ipvs::Entered Reconciler::enter(const ipvs::Changes& changes, const ipvs::Outcome& outcome) {
+  ipvs::Entered entered = ipvs::enter(ledger_, desired_, changes, outcome);
+  for (const ServerKey& key : entered.foreign) foreign_.insert(key);
+  failed_.merge(entered.retry);
+  return entered;
+}
+
+void Reconciler::hasten_protection() {
+  std::erase_if(failed_.elements, [this](const Element& element) {
+    const bool needed = protects_any(element, dirty_);
+    if (needed) dirty_.elements.insert(element);
+    return needed;
+  });
+}
+
+void Reconciler::retry_failed() { dirty_.merge(std::exchange(failed_, {})); }
+
+std::vector<Element> Reconciler::table_elements() const {
+  std::set<Element, ipvs::ElementKeyLess> all = ledger_.elements();
+  for (const Element& element : desired_.elements()) {
+    all.erase(element);
+    erase_overlapping(all, element);
+    all.insert(element);
+  }
+  return {all.begin(), all.end()};
+}
+
+void Reconciler::table_installed(const std::vector<Element>& elements) {
+  ledger_.clear_elements();
+  for (const Element& element : elements) ledger_.put_element(element);
+  for (const Element& element : elements) dirty_.elements.insert(element);
+}
+
+bool Reconciler::compare(const ServerKey& key, const std::optional<ipvs::Server>& found) {
+  const ipvs::Server* known = ledger_.server(key);
+  if (!known && !found) return false;
+  if (known && found && *known == *found) return false;
+  if (found) {
+    ledger_.put_server(*found);
+  } else {
+    ledger_.remove_server(key);
+  }
+  dirty_.servers.insert(key);
+  return true;
+}
+
+bool Reconciler::compare_addresses(const std::vector<Address>& found) {
+  const std::set<Address> present(found.begin(), found.end());
+  if (present == ledger_.addresses()) return false;
+  for (const Address& address : ledger_.addresses()) {
+    if (!present.contains(address)) dirty_.addresses.insert(address);
+  }
+  for (const Address& address : present) {
+    if (!ledger_.holds(address)) dirty_.addresses.insert(address);
+  }
+  ledger_.clear_addresses();
+  for (const Address& address : present) ledger_.put_address(address);
+  return true;
+}
+
+ipvs::Changes Reconciler::finish_drains(const std::vector<ipvs::ServerReading>& readings,
+                                        const ipvs::MayDrain& may_drain) const {
+  ipvs::Changes changes;
+  for (const ipvs::ServerReading& reading : readings) {
+    const ipvs::Server* wanted = desired_.server(reading.settings.key);
+    if (!wanted) continue;  // on its way out as a whole
+    for (const ipvs::DestinationReading& d : reading.destinations) {
+      const ipvs::Endpoint& endpoint = d.destination.endpoint;
+      const bool is_wanted = std::any_of(wanted->destinations.begin(), wanted->destinations.end(),
+                                         [&](const auto& w) { return w.endpoint == endpoint; });
+      if (is_wanted || d.destination.weight != 0) continue;
+      const bool idle = d.active_connections == 0 && d.inactive_connections == 0;
+      if (!idle && may_drain(reading.settings.key, endpoint)) continue;
+      changes.release.push_back({.command = ipvs::ServerCommand::kDelDest,
+                                 .server = {.key = reading.settings.key},
+                                 .destination = d.destination});
+    }
+  }
+  return changes;
+}
+
+std::vector<ServerKey> Reconciler::contested() const {
+  std::vector<ServerKey> keys;
+  for (const auto& [key, owners] : waiting_) keys.push_back(key);
+  return keys;
+}
+
+std::set<ipvs::Owner> Reconciler::foreign_gone(const ServerKey& key) {
+  foreign_.erase(key);
+  const auto found = waiting_.find(key);
+  if (found == waiting_.end()) return {};
+  std::set<ipvs::Owner> owners = std::move(found->second);
+  waiting_.erase(found);
+  return owners;
+}
+
+}  // namespace agent

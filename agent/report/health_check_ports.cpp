@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/report/health_check_ports.hpp"
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <tuple>
+#include <utility>
+
+namespace agent {
+namespace {
+
+namespace asio = boost::asio;
+namespace json = boost::json;
+
+std::string port_of(const k8s::ObjectKey& service, std::uint16_t port) {
+  return "Service " + service.text() + ": health check node port " + std::to_string(port);
+}
+
+asio::awaitable<HttpAnswer> at_once(HttpAnswer answer) { co_return answer; }
+
+}  // namespace
+
+bool needs_health_check(const k8s::Service& service, const std::string& proxy_name) {
+  return is_served(service, proxy_name) && service.type == k8s::ServiceType::kLoadBalancer &&
+         service.external_traffic_policy == k8s::TrafficPolicy::kLocal &&
+         service.health_check_node_port != 0;
+}
+
+std::size_t count_local_endpoints(const k8s::Service& service, const ServiceEndpoints& endpoints) {
+  std::size_t most = 0;
+  for (const ipvs::Address cluster_ip : service.cluster_ips) {
+    std::set<ipvs::Address> addresses;
+    for (const auto& of_port : endpoints) {
+      for (const ServiceEndpoint& e : of_port) {
+        const ipvs::Address& address = e.endpoint.address;
+        if (e.ready && e.local && ipvs::family_of(address) == ipvs::family_of(cluster_ip)) {
+          addresses.insert(address);
+        }
+      }
+    }
+    most = std::max(most, addresses.size());
+  }
+  return most;
+}
+
+std::map<std::uint16_t, k8s::ObjectKey> health_check_owners(const HealthChecks& checks) {
+  std::map<std::uint16_t, k8s::ObjectKey> owners;
+  for (const auto& [service, check] : checks) {
+    const auto [place, added] = owners.emplace(check.port, service);
+    // Of two as old, the first by name, which is the order of `checks`.
+    if (!added && check.since < checks.at(place->second).since) place->second = service;
+  }
+  return owners;
+}
+
+std::vector<ipvs::Address> health_check_addresses(const config::Config& config,
+                                                  const NodeView& node) {
+  if (config.nodeport_addresses_primary || !config.nodeport_addresses.empty()) {
+    return node.node_port_addresses;
+  }
+  return {asio::ip::address_v6::any()};  // and IPv4 with it
+}
+
+HttpAnswer health_check_answer(const k8s::ObjectKey& service, std::size_t local_endpoints,
+                               bool proxy_healthy) {
+  json::object body;
+  json::object& named = body["service"].emplace_object();
+  named["namespace"] = service.ns;
+  named["name"] = service.name;
+  body["localEndpoints"] = local_endpoints;
+  body["serviceProxyHealthy"] = proxy_healthy;
+  return {.status = local_endpoints > 0 && proxy_healthy ? 200 : 503,
+          .content_type = "application/json",
+          .headers = {{"X-Content-Type-Options", "nosniff"},
+                      {"X-Load-Balancing-Endpoint-Weight", std::to_string(local_endpoints)}},
+          .body = json::serialize(body)};
+}
+
+struct HealthCheckPorts::Server {
+  Server(asio::any_io_executor executor, HttpServer::Options options, const HttpHandler& handler)
+      : http(executor, std::move(options), {{"*", handler}}) {}
+
+  HttpServer http;
+  k8s::ObjectKey owner{};
+  asio::cancellation_signal signal{};
+  bool stopping = false;
+  bool told_of_fault = false;
+};
+
+HealthCheckPorts::HealthCheckPorts(asio::any_io_executor executor, Options options)
+    : executor_(executor), options_(std::move(options)), ended_(executor) {}
+
+HealthCheckPorts::~HealthCheckPorts() = default;
+
+void HealthCheckPorts::update(const Changes& changes) {
+  bool ports_changed = false;
+  for (const auto& [service, check] : changes) {
+    const auto before = checks_.find(service);
+    if (!check) {
+      if (before == checks_.end()) continue;
+      checks_.erase(before);
+      shadowed_.erase(service);
+      ports_changed = true;
+    } else if (before == checks_.end()) {
+      checks_.emplace(service, *check);
+      ports_changed = true;
+    } else {
+      ports_changed = ports_changed || before->second.port != check->port ||
+                      before->second.since != check->since;
+      before->second = *check;
+    }
+  }
+  if (ports_changed) settle();
+}
+
+void HealthCheckPorts::set_addresses(std::vector<ipvs::Address> addresses) {
+  if (addresses == addresses_) return;
+  addresses_ = std::move(addresses);
+  settle();
+}
+
+asio::awaitable<void> HealthCheckPorts::run() {
+  running_ = true;
+  settle();
+  ended_.expires_at(asio::steady_timer::time_point::max());
+  co_await ended_.async_wait(asio::as_tuple(asio::use_awaitable));
+  running_ = false;
+  settle();
+  // Cancelled ourselves, we still wait for the servers to end.
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  while (!servers_.empty()) {
+    ended_.expires_at(asio::steady_timer::time_point::max());
+    co_await ended_.async_wait(asio::as_tuple(asio::use_awaitable));
+  }
+  if (error_) std::rethrow_exception(error_);
+}
+
+// Starts and stops servers until they are the ones that should be there.
+void HealthCheckPorts::settle() {
+  std::map<Place, k8s::ObjectKey> wanted;
+  if (running_) {
+    const auto owners = health_check_owners(checks_);
+    tell_of_shadowed(owners);
+    for (const auto& [port, owner] : owners) {
+      for (const ipvs::Address& address : addresses_)
+        wanted.emplace(Place(k8s::Address(address), port), owner);
+    }
+  }
+  std::vector<Place> unwanted;
+  for (const auto& [place, server] : servers_) {
+    if (!wanted.contains(place)) unwanted.push_back(place);
+  }
+  for (const Place& place : unwanted) stop(place);
+  for (const auto& [place, owner] : wanted) {
+    const auto found = servers_.find(place);
+    if (found == servers_.end()) {
+      start(place, owner);
+    } else {
+      found->second->owner = owner;
+    }
+  }
+}
+
+void HealthCheckPorts::tell_of_shadowed(const std::map<std::uint16_t, k8s::ObjectKey>& owners) {
+  for (const auto& [service, check] : checks_) {
+    const k8s::ObjectKey& owner = owners.at(check.port);
+    if (owner == service) {
+      shadowed_.erase(service);
+    } else if (shadowed_.insert(service).second) {
+      options_.warn(port_of(service, check.port) + " is taken by Service " + owner.text() +
+                    ": not served");
+    }
+  }
+}
+
+void HealthCheckPorts::start(const Place& place, const k8s::ObjectKey& owner) {
+  HttpServer::Options options{
+      .name = "health check",
+      .bind = place,
+      .retry = options_.retry,
+      .on_bind = [this, place](const std::string& fault) { bound(place, fault); }};
+  const HttpHandler handler = [this, place](std::string_view) { return at_once(answer(place)); };
+  auto server = std::make_unique<Server>(executor_, std::move(options), handler);
+  server->owner = owner;
+  Server& started = *servers_.emplace(place, std::move(server)).first->second;
+  const auto on_end = [this, place](std::exception_ptr error) { ended(place, error); };
+  asio::co_spawn(executor_, started.http.serve(),
+                 asio::bind_cancellation_slot(started.signal.slot(), on_end));
+}
+
+void HealthCheckPorts::stop(const Place& place) {
+  const auto found = servers_.find(place);
+  if (found == servers_.end() || found->second->stopping) return;
+  found->second->stopping = true;
+  found->second->signal.emit(asio::cancellation_type::terminal);
+}
+
+void HealthCheckPorts::ended(const Place& place, std::exception_ptr error) {
+  const auto found = servers_.find(place);
+  if (!found->second->stopping) error_ = error;  // a bug, or out of memory: run() ends by it
+  servers_.erase(found);
+  if (error_ || !running_) ended_.cancel();
+  if (!error_) settle();  // it may have come to be wanted again
+}
+
+void HealthCheckPorts::bound(const Place& place, const std::string& fault) {
+  Server& server = *servers_.at(place);
+  const std::string subject = port_of(server.owner, place.port());
+  if (!fault.empty() && !server.told_of_fault) {
+    options_.warn(subject + ": " + fault + "; trying again");
+  } else if (fault.empty() && server.told_of_fault) {
+    options_.tell(subject + ": listening now");
+  }
+  server.told_of_fault = !fault.empty();
+}
+
+HttpAnswer HealthCheckPorts::answer(const Place& place) const {
+  const k8s::ObjectKey& owner = servers_.at(place)->owner;
+  const auto check = checks_.find(owner);
+  const std::size_t endpoints = check == checks_.end() ? 0 : check->second.local_endpoints;
+  return health_check_answer(owner, endpoints, options_.proxy_healthy());
+}
+
+}  // namespace agent

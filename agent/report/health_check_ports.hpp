@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// spec.healthCheckNodePort: where a load balancer asks this node whether it has endpoints of a
+// Service whose external traffic must not leave the node (type LoadBalancer, externalTrafficPolicy
+// Local). What kube-proxy does in pkg/proxy/healthcheck/service_health.go:
+//
+//   200  there are ready endpoints on this node, and the agent is healthy
+//   503  otherwise: endpoints that only serve while they terminate are no reason to send more
+//
+//   X-Load-Balancing-Endpoint-Weight: N
+//   {"service":{"namespace":"default","name":"web"},"localEndpoints":N,"serviceProxyHealthy":true}
+//
+// N counts addresses, each once however many ports it serves; in a Service of two families that of
+// the family which has more, as each of kube-proxy's two proxies would say of its own.
+//
+// Which servers there should be is decided by health_check_owners(); HealthCheckPorts makes it so.
+//
+// Threading: the agent's io_context thread.
+// Errors: a port that is taken by somebody else is told once, tried every 5 s, and told again when
+// it is had; it does not make the agent unhealthy, which would turn every other Service away too.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "agent/decide/endpoints.hpp"
+#include "agent/decide/planner.hpp"
+#include "agent/report/http_server.hpp"
+#include "config/config.hpp"
+#include "k8s/types.hpp"
+
+namespace agent {
+
+struct HealthCheck {
+  k8s::UnixSeconds since = 0;  // the Service's creation
+  std::uint16_t port = 0;
+  std::size_t local_endpoints = 0;
+  bool operator==(const HealthCheck&) const = default;
+};
+using HealthChecks = std::map<k8s::ObjectKey, HealthCheck>;
+
+bool needs_health_check(const k8s::Service& service, const std::string& proxy_name = {});
+std::size_t count_local_endpoints(const k8s::Service& service, const ServiceEndpoints& endpoints);
+
+// The Service that has each port: of several the older one, as with everything two Services want.
+std::map<std::uint16_t, k8s::ObjectKey> health_check_owners(const HealthChecks& checks);
+
+// Where to listen: everywhere, or where --nodeport-addresses has node ports served.
+std::vector<ipvs::Address> health_check_addresses(const config::Config& config,
+                                                  const NodeView& node);
+
+HttpAnswer health_check_answer(const k8s::ObjectKey& service, std::size_t local_endpoints,
+                               bool proxy_healthy);
+
+class HealthCheckPorts {
+ public:
+  struct Options {
+    std::function<bool()> proxy_healthy;
+    // One line each for the log.
+    std::function<void(const std::string&)> warn;
+    std::function<void(const std::string&)> tell;
+    std::chrono::milliseconds retry{5000};
+  };
+  HealthCheckPorts(boost::asio::any_io_executor executor, Options options);
+  ~HealthCheckPorts();
+
+  // What became of the Services that changed; nullopt: it needs no health check (any more).
+  using Changes = std::map<k8s::ObjectKey, std::optional<HealthCheck>>;
+  void update(const Changes& changes);
+  void set_addresses(std::vector<ipvs::Address> addresses);
+  bool has(const k8s::ObjectKey& service) const { return checks_.contains(service); }
+
+  // Serves until cancelled; no server is left when it returns.
+  boost::asio::awaitable<void> run();
+
+ private:
+  using Place = boost::asio::ip::tcp::endpoint;
+  struct Server;
+
+  void settle();
+  void tell_of_shadowed(const std::map<std::uint16_t, k8s::ObjectKey>& owners);
+  void start(const Place& place, const k8s::ObjectKey& owner);
+  void stop(const Place& place);
+  void ended(const Place& place, std::exception_ptr error);
+  void bound(const Place& place, const std::string& fault);
+  HttpAnswer answer(const Place& place) const;
+
+  boost::asio::any_io_executor executor_;
+  const Options options_;
+  HealthChecks checks_;
+  std::vector<ipvs::Address> addresses_;
+  // A server that is stopping stays here until it has let go of its port.
+  std::map<Place, std::unique_ptr<Server>> servers_;
+  std::set<k8s::ObjectKey> shadowed_;  // told of
+  boost::asio::steady_timer ended_;
+  bool running_ = false;
+  std::exception_ptr error_;
+};
+
+}  // namespace agent

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/report/http_server.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/ip/v6_only.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/beast/version.hpp>
+#include <optional>
+
+#include "k8s/async/task_group.hpp"
+
+namespace agent {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using asio::ip::tcp;
+using error_code = boost::system::error_code;
+using Request = http::request<http::empty_body>;
+
+constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
+constexpr std::size_t kMaxConnections = 64;
+constexpr std::uint32_t kMaxHeader = 8 * 1024;
+constexpr std::chrono::seconds kRequestTime{10};
+constexpr std::chrono::seconds kAnswerTime{60};
+
+struct Listening {
+  std::optional<tcp::acceptor> acceptor;
+  std::string fault;
+};
+
+Listening listen(asio::any_io_executor executor, const tcp::endpoint& bind) {
+  tcp::acceptor acceptor(executor);
+  error_code error;
+  const auto step = [&error](auto&& function) {
+    if (!error) function();
+  };
+  acceptor.open(bind.protocol(), error);
+  if (error == asio::error::address_family_not_supported && bind.address().is_v6() &&
+      bind.address().is_unspecified()) {
+    return listen(executor, {asio::ip::address_v4::any(), bind.port()});
+  }
+  step([&] { acceptor.set_option(tcp::acceptor::reuse_address(true), error); });
+  if (bind.address().is_v6() && bind.address().is_unspecified()) {
+    // Both families; a host without IPv4-mapped addresses serves IPv6 alone, and one without IPv6
+    // the IPv4 wildcard (above).
+    error_code ignored;
+    acceptor.set_option(asio::ip::v6_only(false), ignored);
+  }
+  step([&] { acceptor.bind(bind, error); });
+  step([&] { acceptor.listen(asio::socket_base::max_listen_connections, error); });
+  if (!error) return {.acceptor = std::move(acceptor), .fault = {}};
+  return {.acceptor = std::nullopt,
+          .fault = "cannot listen on " + bind.address().to_string() + " port " +
+                   std::to_string(bind.port()) + ": " + error.message()};
+}
+
+std::string_view path_of(std::string_view target) { return target.substr(0, target.find('?')); }
+
+http::response_header<> head_of(const Request& request, const HttpAnswer& answer) {
+  http::response_header<> head;
+  head.version(request.version());
+  head.result(static_cast<unsigned>(answer.status));
+  head.set(http::field::server, "kube-ipvs");
+  head.set(http::field::content_type, answer.content_type);
+  for (const auto& [name, value] : answer.headers) head.set(name, value);
+  return head;
+}
+
+HttpAnswer plain(int status, std::string text) {
+  return {.status = status, .body = std::move(text) + "\n"};
+}
+
+}  // namespace
+
+struct HttpServer::Impl {
+  asio::any_io_executor executor;
+  Options options;
+  std::map<std::string, HttpHandler> routes;
+  TaskGroup connections;
+  std::size_t open = 0;
+  std::uint16_t port = 0;
+
+  Impl(asio::any_io_executor e, Options o, std::map<std::string, HttpHandler> r)
+      : executor(e),
+        options(std::move(o)),
+        routes(std::move(r)),
+        connections(e, [](std::exception_ptr) {}) {}
+
+  asio::awaitable<tcp::acceptor> bind();
+  asio::awaitable<void> accept(tcp::acceptor& acceptor);
+  asio::awaitable<void> converse(tcp::socket socket);
+  asio::awaitable<bool> answer(beast::tcp_stream& stream, const Request& request);
+  asio::awaitable<HttpAnswer> route(const Request& request);
+};
+
+HttpServer::HttpServer(asio::any_io_executor executor, Options options,
+                       std::map<std::string, HttpHandler> routes)
+    : impl_(std::make_shared<Impl>(executor, std::move(options), std::move(routes))) {}
+
+HttpServer::~HttpServer() = default;
+
+std::uint16_t HttpServer::port() const { return impl_->port; }
+
+asio::awaitable<void> HttpServer::serve() {
+  tcp::acceptor acceptor = co_await impl_->bind();
+  impl_->port = acceptor.local_endpoint().port();
+  std::exception_ptr error;
+  try {
+    co_await impl_->accept(acceptor);
+  } catch (...) {
+    error = std::current_exception();
+  }
+  acceptor.close();
+  impl_->port = 0;
+  impl_->connections.stop();
+  // Cancelled ourselves, we still wait for the connections to end.
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  co_await impl_->connections.wait();
+  if (error) std::rethrow_exception(error);
+}
+
+asio::awaitable<tcp::acceptor> HttpServer::Impl::bind() {
+  while (true) {
+    Listening listening = listen(executor, options.bind);
+    if (options.on_bind) options.on_bind(listening.fault);
+    if (listening.acceptor) co_return std::move(*listening.acceptor);
+    if (options.hard_fail) throw std::runtime_error(options.name + ": " + listening.fault);
+    asio::steady_timer pause(executor, options.retry);
+    co_await pause.async_wait(asio::use_awaitable);
+  }
+}
+
+asio::awaitable<void> HttpServer::Impl::accept(tcp::acceptor& acceptor) {
+  while (true) {
+    auto [error, socket] = co_await acceptor.async_accept(kTuple);
+    if (error == asio::error::operation_aborted) throw boost::system::system_error(error);
+    if (error || open >= kMaxConnections) {
+      // Out of descriptors, or a client that is gone already: neither may end the server, nor spin
+      // it.
+      if (error) {
+        asio::steady_timer pause(executor, std::chrono::milliseconds(100));
+        co_await pause.async_wait(asio::use_awaitable);
+      }
+      continue;
+    }
+    ++open;
+    connections.spawn(converse(std::move(socket)));
+  }
+}
+
+asio::awaitable<void> HttpServer::Impl::converse(tcp::socket socket) {
+  struct Leave {
+    std::size_t& open;
+    ~Leave() { --open; }
+  } leave{open};
+  beast::tcp_stream stream(std::move(socket));
+  beast::flat_buffer buffer(kMaxHeader);
+  for (bool keep = true; keep;) {
+    http::request_parser<http::empty_body> parser;
+    parser.header_limit(kMaxHeader);
+    stream.expires_after(kRequestTime);
+    const auto [error, bytes] = co_await http::async_read(stream, buffer, parser, kTuple);
+    if (error == http::error::end_of_stream || error == beast::error::timeout ||
+        error == asio::error::operation_aborted || error == asio::error::connection_reset) {
+      break;
+    }
+    stream.expires_after(kAnswerTime);
+    if (error) {
+      Request request;
+      request.version(11);
+      http::response<http::string_body> response(head_of(request, plain(400, "")),
+                                                 "400 Bad Request\n");
+      response.keep_alive(false);
+      response.prepare_payload();
+      co_await http::async_write(stream, response, kTuple);
+      break;
+    }
+    keep = co_await answer(stream, parser.get());
+  }
+  error_code ignored;
+  stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
+}
+
+asio::awaitable<HttpAnswer> HttpServer::Impl::route(const Request& request) {
+  const auto target = std::string_view(request.target().data(), request.target().size());
+  auto found = routes.find(std::string(path_of(target)));
+  if (found == routes.end()) found = routes.find("*");
+  if (found == routes.end()) co_return plain(404, "404 Not Found");
+  if (request.method() != http::verb::get && request.method() != http::verb::head) {
+    HttpAnswer refused = plain(405, "405 Method Not Allowed");
+    refused.headers["Allow"] = "GET, HEAD";
+    co_return refused;
+  }
+  co_return co_await found->second(target);
+}
+
+// False when the connection is to be closed.
+asio::awaitable<bool> HttpServer::Impl::answer(beast::tcp_stream& stream, const Request& request) {
+  const HttpAnswer answer = co_await route(request);
+  const bool head_only = request.method() == http::verb::head;
+  if (!answer.stream) {
+    http::response<http::string_body> response(head_of(request, answer),
+                                               head_only ? "" : answer.body);
+    response.keep_alive(request.keep_alive());
+    response.content_length(answer.body.size());
+    const auto [error, bytes] = co_await http::async_write(stream, response, kTuple);
+    co_return !error && request.keep_alive();
+  }
+  http::response<http::empty_body> response(head_of(request, answer));
+  // HTTP/1.0 knows no chunks: there the end of the connection is the end of the body.
+  const bool chunked = request.version() >= 11;
+  response.keep_alive(chunked && request.keep_alive());
+  response.chunked(chunked);
+  http::response_serializer<http::empty_body> serializer(response);
+  const auto [head_error, head_bytes] =
+      co_await http::async_write_header(stream, serializer, kTuple);
+  if (head_error) co_return false;
+  if (head_only) co_return response.keep_alive();
+  error_code failed;
+  const BodyWriter write = [&stream, &failed,
+                            chunked](std::string_view piece) -> asio::awaitable<void> {
+    return [](beast::tcp_stream& out, error_code& fault, bool chunks,
+              std::string_view bytes) -> asio::awaitable<void> {
+      if (fault || bytes.empty()) co_return;
+      out.expires_after(kAnswerTime);
+      const asio::const_buffer data(bytes.data(), bytes.size());
+      if (chunks) {
+        std::tie(fault, std::ignore) =
+            co_await asio::async_write(out, http::make_chunk(data), kTuple);
+      } else {
+        std::tie(fault, std::ignore) = co_await asio::async_write(out, data, kTuple);
+      }
+    }(stream, failed, chunked, piece);
+  };
+  co_await answer.stream(write);
+  if (failed) co_return false;
+  if (chunked) {
+    std::tie(failed, std::ignore) =
+        co_await asio::async_write(stream, http::make_chunk_last(), kTuple);
+  }
+  co_return !failed && response.keep_alive();
+}
+
+}  // namespace agent

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/report/metrics.hpp"
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include <cstring>
+
+#include "agent/report/process_stats.hpp"
+
+namespace agent {
+namespace {
+
+using Counters = prometheus::Family<prometheus::Counter>;
+using Buckets = prometheus::Histogram::BucketBoundaries;
+
+Buckets doubling(double first, int count) {
+  Buckets buckets;
+  for (int i = 0; i < count; ++i, first *= 2) buckets.push_back(first);
+  return buckets;
+}
+
+// kube-proxy's: 0.25, 0.5, 1 to 59 by 1, 60 to 115 by 5, 120 to 300 by 30.
+Buckets network_programming_buckets() {
+  Buckets buckets{0.25, 0.5};
+  for (int s = 1; s < 60; ++s) buckets.push_back(s);
+  for (int s = 60; s < 120; s += 5) buckets.push_back(s);
+  for (int s = 120; s <= 300; s += 30) buckets.push_back(s);
+  return buckets;
+}
+
+std::string errno_name(int error_number) {
+  const char* name = error_number > 0 ? ::strerrorname_np(error_number) : nullptr;
+  return name ? name : "UNKNOWN";
+}
+
+// A gauge whose name ends as a counter's, which promtool objects to: kube-proxy calls it so. It goes
+// out without a type.
+std::string no_local_text(std::size_t internal, std::size_t external) {
+  const std::string name = "kubeproxy_sync_proxy_rules_no_local_endpoints_total";
+  return "# HELP " + name +
+         " Services with a traffic policy of Local and endpoints on other nodes only.\n" + name +
+         "{traffic_policy=\"internal\"} " + std::to_string(internal) + "\n" + name +
+         "{traffic_policy=\"external\"} " + std::to_string(external) + "\n";
+}
+
+}  // namespace
+
+struct Metrics::Impl {
+  prometheus::Registry registry;
+
+  prometheus::Counter& counter(const std::string& name, const std::string& help) {
+    return counters(name, help).Add({});
+  }
+  Counters& counters(const std::string& name, const std::string& help) {
+    return prometheus::BuildCounter().Name(name).Help(help).Register(registry);
+  }
+  prometheus::Gauge& gauge(const std::string& name, const std::string& help) {
+    return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
+  }
+  prometheus::Histogram& histogram(const std::string& name, const std::string& help,
+                                   const Buckets& buckets) {
+    return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add({}, buckets);
+  }
+
+  // clang-format off
+  prometheus::Histogram& sync = histogram("kubeproxy_sync_proxy_rules_duration_seconds",
+      "Time from the start of a sync to the kernel holding its result.", doubling(0.001, 15));
+  prometheus::Gauge& last_sync = gauge("kubeproxy_sync_proxy_rules_last_timestamp_seconds",
+      "Unix time of the last sync that was carried out.");
+  prometheus::Gauge& last_queued = gauge("kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds",
+      "Unix time at which a sync was last queued.");
+  prometheus::Counter& endpoint_changes = counter("kubeproxy_sync_proxy_rules_endpoint_changes_total",
+      "Changes of a Service's endpoints.");
+  prometheus::Counter& service_changes = counter("kubeproxy_sync_proxy_rules_service_changes_total",
+      "Changes of Services.");
+  prometheus::Gauge& endpoint_pending = gauge("kubeproxy_sync_proxy_rules_endpoint_changes_pending",
+      "Endpoint changes that are not in the kernel yet.");
+  prometheus::Gauge& service_pending = gauge("kubeproxy_sync_proxy_rules_service_changes_pending",
+      "Service changes that are not in the kernel yet.");
+  prometheus::Histogram& programming = histogram("kubeproxy_network_programming_duration_seconds",
+      "Time from the change that triggered an EndpointSlice to the kernel holding it.",
+      network_programming_buckets());
+  Counters& healthz = counters("kubeproxy_proxy_healthz_total", "Answers of /healthz by status code.");
+  Counters& livez = counters("kubeproxy_proxy_livez_total", "Answers of /livez by status code.");
+
+  prometheus::Gauge& queue = gauge("kube_ipvs_sync_queue_depth", "Services waiting to be planned.");
+  prometheus::Histogram& planning = histogram("kube_ipvs_sync_planning_duration_seconds",
+      "Time a sync took to plan and to compare.", doubling(0.00001, 18));
+  prometheus::Histogram& kernel = histogram("kube_ipvs_sync_kernel_duration_seconds",
+      "Time a sync took to program the kernel.", doubling(0.0001, 18));
+  Counters& kernel_errors = counters("kube_ipvs_kernel_errors_total",
+      "Requests the kernel refused, by command and errno.");
+  prometheus::Counter& operations = counter("kube_ipvs_kernel_operations_total",
+      "Changes the kernel carried out.");
+  Counters& drift = counters("kube_ipvs_drift_corrected_total",
+      "Things in the kernel found changed by somebody else and put right.");
+  prometheus::Counter& refused_addresses = counter("kube_ipvs_refused_addresses_total",
+      "External addresses Services asked for that belong to another Node or a gateway.");
+  prometheus::Counter& conflicts = counter("kube_ipvs_conflicts_total",
+      "Virtual servers a Service goes without because another holds the address and port.");
+  Counters& source_faults = counters("kube_ipvs_source_faults_total",
+      "Faults met at the API server or in manifests, by kind.");
+  Counters& events = counters("kube_ipvs_events_total",
+      "Kubernetes Events by what became of them: posted, dropped, failed.");
+
+  prometheus::Gauge& desired_servers = gauge("kube_ipvs_desired_virtual_servers", "Virtual servers wanted.");
+  prometheus::Gauge& desired_destinations = gauge("kube_ipvs_desired_destinations", "Destinations wanted.");
+  prometheus::Gauge& desired_addresses = gauge("kube_ipvs_desired_addresses", "Virtual addresses wanted.");
+  prometheus::Gauge& programmed_servers = gauge("kube_ipvs_programmed_virtual_servers",
+      "Virtual servers of ours the kernel holds.");
+  prometheus::Gauge& programmed_destinations = gauge("kube_ipvs_programmed_destinations",
+      "Destinations of ours the kernel holds.");
+  prometheus::Gauge& programmed_addresses = gauge("kube_ipvs_programmed_addresses",
+      "Virtual addresses of ours the kernel holds.");
+  prometheus::Gauge& draining = gauge("kube_ipvs_draining_virtual_servers",
+      "Virtual servers with destinations that take no new connections.");
+  prometheus::Gauge& foreign = gauge("kube_ipvs_foreign_virtual_servers",
+      "Virtual servers that are not ours, when last looked at.");
+  prometheus::Gauge& failing = gauge("kube_ipvs_failing_keys",
+      "Kernel objects that are not as wanted after the last attempt.");
+  prometheus::Gauge& forward_dropping = gauge("kube_ipvs_forward_dropping_chains",
+      "FORWARD chains of others that drop by their policy and have no rule of ours that accepts replies.");
+  prometheus::Gauge& services = gauge("kube_ipvs_services", "Services known.");
+  prometheus::Gauge& pods = gauge("kube_ipvs_pods", "Pods known.");
+  prometheus::Gauge& slices = gauge("kube_ipvs_endpointslices", "EndpointSlices known.");
+
+  std::size_t no_local_internal = 0, no_local_external = 0;
+
+  prometheus::Counter& cpu = counter("process_cpu_seconds_total", "User and system CPU time in seconds.");
+  prometheus::Gauge& resident = gauge("process_resident_memory_bytes", "Resident memory size in bytes.");
+  prometheus::Gauge& fds = gauge("process_open_fds", "Number of open file descriptors.");
+  prometheus::Gauge& started = gauge("process_start_time_seconds", "Unix time of the process's start.");
+  // clang-format on
+};
+
+Metrics::Metrics() : impl_(std::make_unique<Impl>()) {
+  prometheus::BuildGauge()
+      .Name("kube_ipvs_build_info")
+      .Help("The version, as a label; always 1.")
+      .Register(impl_->registry)
+      .Add({{"version", KUBE_IPVS_VERSION}})
+      .Set(1);
+}
+
+Metrics::~Metrics() = default;
+
+void Metrics::pass(double total_seconds, double planning_seconds, double kernel_seconds,
+                   std::size_t operations, double unix_now) {
+  impl_->sync.Observe(total_seconds);
+  impl_->planning.Observe(planning_seconds);
+  impl_->kernel.Observe(kernel_seconds);
+  impl_->operations.Increment(static_cast<double>(operations));
+  impl_->last_sync.Set(unix_now);
+}
+
+void Metrics::queued(double unix_now) { impl_->last_queued.Set(unix_now); }
+void Metrics::service_changed() { impl_->service_changes.Increment(); }
+void Metrics::endpoint_changed() { impl_->endpoint_changes.Increment(); }
+void Metrics::programming_latency(double seconds) { impl_->programming.Observe(seconds); }
+
+void Metrics::kernel_error(const std::string& command, int error_number) {
+  impl_->kernel_errors.Add({{"command", command}, {"errno", errno_name(error_number)}}).Increment();
+}
+
+void Metrics::drift(const std::string& kind) { impl_->drift.Add({{"kind", kind}}).Increment(); }
+void Metrics::conflict() { impl_->conflicts.Increment(); }
+void Metrics::address_refused() { impl_->refused_addresses.Increment(); }
+
+void Metrics::source_fault(const std::string& kind) {
+  impl_->source_faults.Add({{"kind", kind}}).Increment();
+}
+
+void Metrics::event(const std::string& result) {
+  impl_->events.Add({{"result", result}}).Increment();
+}
+
+void Metrics::health_answered(bool livez, int code) {
+  (livez ? impl_->livez : impl_->healthz).Add({{"code", std::to_string(code)}}).Increment();
+}
+
+void Metrics::set(const Gauges& gauges) {
+  const auto put = [](prometheus::Gauge& gauge, std::size_t value) {
+    gauge.Set(static_cast<double>(value));
+  };
+  put(impl_->queue, gauges.queue_depth);
+  put(impl_->service_pending, gauges.pending_service_changes);
+  put(impl_->endpoint_pending, gauges.pending_endpoint_changes);
+  put(impl_->desired_servers, gauges.desired_servers);
+  put(impl_->desired_destinations, gauges.desired_destinations);
+  put(impl_->desired_addresses, gauges.desired_addresses);
+  put(impl_->programmed_servers, gauges.programmed_servers);
+  put(impl_->programmed_destinations, gauges.programmed_destinations);
+  put(impl_->programmed_addresses, gauges.programmed_addresses);
+  put(impl_->draining, gauges.draining_servers);
+  put(impl_->foreign, gauges.foreign_servers);
+  put(impl_->failing, gauges.failing_keys);
+  put(impl_->forward_dropping, gauges.forward_dropping);
+  impl_->no_local_internal = gauges.lacking_local_internal;
+  impl_->no_local_external = gauges.lacking_local_external;
+  put(impl_->services, gauges.services);
+  put(impl_->pods, gauges.pods);
+  put(impl_->slices, gauges.slices);
+}
+
+std::string Metrics::text() const {
+  const ProcessStats stats = read_process_stats();
+  const double counted = impl_->cpu.Value();
+  if (stats.cpu_seconds > counted) impl_->cpu.Increment(stats.cpu_seconds - counted);
+  impl_->resident.Set(stats.resident_bytes);
+  impl_->fds.Set(stats.open_fds);
+  impl_->started.Set(stats.start_time_seconds);
+  return prometheus::TextSerializer().Serialize(impl_->registry.Collect()) +
+         no_local_text(impl_->no_local_internal, impl_->no_local_external);
+}
+
+}  // namespace agent

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The agent's own metrics: kube-proxy's names where it has them, ours beside them. prometheus-cpp
+// core keeps them; the text goes out by our own HTTP server.
+//
+// IPVS traffic series are not here: see agent/report/traffic_metrics.hpp.
+//
+// Metrics (kube-proxy's meaning, names exact, since dashboards use them; one label ip_family is
+// left out because one loop serves both families):
+//   kubeproxy_sync_proxy_rules_duration_seconds              histogram, 0.001 * 2^0..14
+//   kubeproxy_sync_proxy_rules_last_timestamp_seconds        gauge: Unix time of the last pass
+//   kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds gauge
+//   kubeproxy_sync_proxy_rules_endpoint_changes_total, _service_changes_total      counter
+//   kubeproxy_sync_proxy_rules_endpoint_changes_pending, _service_changes_pending  gauge
+//   kubeproxy_sync_proxy_rules_no_local_endpoints_total      {traffic_policy}: Services
+//   kubeproxy_network_programming_duration_seconds           histogram (endpointslice mode)
+//   kubeproxy_proxy_healthz_total, kubeproxy_proxy_livez_total   counter{code}
+//   kube_ipvs_sync_queue_depth                  gauge: Services waiting to be planned
+//   kube_ipvs_sync_planning_duration_seconds    histogram
+//   kube_ipvs_sync_kernel_duration_seconds      histogram
+//   kube_ipvs_kernel_errors_total               counter{command,errno}: errno by name, "EEXIST"
+//   kube_ipvs_kernel_operations_total           counter
+//   kube_ipvs_drift_corrected_total             counter{kind}
+//   kube_ipvs_conflicts_total                   counter
+//   kube_ipvs_refused_addresses_total           counter
+//   kube_ipvs_source_faults_total               counter{kind}
+//   kube_ipvs_events_total                      counter{result}: posted, dropped, failed
+//   kube_ipvs_desired_virtual_servers, _desired_destinations, _desired_addresses            gauge
+//   kube_ipvs_programmed_virtual_servers, _programmed_destinations, _programmed_addresses   gauge
+//   kube_ipvs_draining_virtual_servers, kube_ipvs_foreign_virtual_servers      gauge
+//   kube_ipvs_failing_keys                      gauge
+//   kube_ipvs_forward_dropping_chains           gauge
+//   kube_ipvs_services, kube_ipvs_pods, kube_ipvs_endpointslices   gauge: objects known
+//   kube_ipvs_build_info                        gauge{version} = 1
+//   process_cpu_seconds_total, process_resident_memory_bytes, process_open_fds,
+//   process_start_time_seconds
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+namespace agent {
+
+class Metrics {
+ public:
+  Metrics();
+  ~Metrics();
+
+  void pass(double total_seconds, double planning_seconds, double kernel_seconds,
+            std::size_t operations, double unix_now);
+  void queued(double unix_now);
+  void service_changed();
+  void endpoint_changed();
+  void programming_latency(double seconds);
+  void kernel_error(const std::string& command, int error_number);  // negative: "UNKNOWN"
+  void drift(const std::string& kind);
+  void conflict();
+  void address_refused();  // an external IP that is another Node's or a gateway
+  void source_fault(const std::string& kind);
+  void event(const std::string& result);
+  void health_answered(bool livez, int code);
+
+  // Set just before each scrape.
+  struct Gauges {
+    std::size_t queue_depth = 0;
+    std::size_t pending_service_changes = 0;
+    std::size_t pending_endpoint_changes = 0;
+    std::size_t desired_servers = 0, desired_destinations = 0, desired_addresses = 0;
+    std::size_t programmed_servers = 0, programmed_destinations = 0, programmed_addresses = 0;
+    std::size_t draining_servers = 0, foreign_servers = 0, failing_keys = 0;
+    std::size_t forward_dropping = 0;                                    // chains
+    std::size_t lacking_local_internal = 0, lacking_local_external = 0;  // Services
+    std::size_t services = 0, pods = 0, slices = 0;
+  };
+  void set(const Gauges& gauges);
+
+  // Prometheus text format 0.0.4. Includes process_*, read from /proc/self at this moment.
+  std::string text() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace agent

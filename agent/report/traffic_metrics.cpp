@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/report/traffic_metrics.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstring>
+
+namespace agent {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr std::size_t kPiece = 64 * 1024;
+constexpr std::size_t kDigits = 20;  // of the greatest 64-bit number
+
+const char* name_of(ipvs::Protocol protocol) {
+  switch (protocol) {
+    case ipvs::Protocol::kTcp:
+      return "TCP";
+    case ipvs::Protocol::kUdp:
+      return "UDP";
+    case ipvs::Protocol::kSctp:
+      return "SCTP";
+  }
+  return "";
+}
+
+struct CounterFamily {
+  const char* name;
+  const char* help;
+  std::uint64_t ipvs::Counters::*value;
+};
+
+constexpr std::array<CounterFamily, 5> kCounters{{
+    {"connections_total", "Connections scheduled", &ipvs::Counters::connections},
+    {"packets_in_total", "Packets from clients", &ipvs::Counters::packets_in},
+    {"packets_out_total", "Packets to clients", &ipvs::Counters::packets_out},
+    {"bytes_in_total", "Bytes from clients", &ipvs::Counters::bytes_in},
+    {"bytes_out_total", "Bytes to clients", &ipvs::Counters::bytes_out},
+}};
+
+// Collects lines in one buffer, handed on when the next line does not fit. A scrape is some 100,000
+// lines: a line is two copies and a number, with no allocation and no coroutine of its own.
+class Text {
+ public:
+  explicit Text(const TextWriter& write) : write_(write), buffer_(kPiece, '\0') {}
+
+  void append(std::string_view text) { at_ = copy(room(text.size()), text); }
+  // Both parts of the labels, and the value.
+  void sample(std::string_view first, std::string_view second, std::uint64_t value) {
+    char* at = room(first.size() + second.size() + kDigits + 1);
+    at = copy(copy(at, first), second);
+    at = std::to_chars(at, at + kDigits, value).ptr;
+    *at++ = '\n';
+    at_ = at;
+  }
+  // Whether a sample with labels of `size` altogether would go beyond a piece.
+  bool is_full(std::size_t size) const { return used() + size + kDigits + 1 > kPiece; }
+  asio::awaitable<void> flush() {
+    if (used() == 0) co_return;
+    const std::string_view piece(buffer_.data(), used());
+    at_ = nullptr;
+    co_await write_(piece);
+  }
+
+ private:
+  std::size_t used() const {
+    return at_ ? static_cast<std::size_t>(at_ - buffer_.data()) : std::size_t{0};
+  }
+  // Where the next `size` bytes go. Only a line that is longer than a piece makes the buffer grow.
+  char* room(std::size_t size) {
+    const std::size_t before = used();
+    if (before + size > buffer_.size()) buffer_.resize(before + size);
+    return buffer_.data() + before;
+  }
+  static char* copy(char* at, std::string_view text) {
+    std::memcpy(at, text.data(), text.size());
+    return at + text.size();
+  }
+
+  const TextWriter& write_;
+  std::string buffer_;
+  char* at_ = nullptr;  // in buffer_; nullptr: its begin
+};
+
+std::string family_head(const std::string& name, const char* help, const char* scope,
+                        const char* type) {
+  return "# HELP " + name + " " + help + ", " + scope + ".\n# TYPE " + name + " " + type + "\n";
+}
+
+void append_escaped(std::string& to, std::string_view value) {
+  const auto is_special = [](char c) { return c == '\n' || c == '\\' || c == '"'; };
+  if (std::none_of(value.begin(), value.end(), is_special)) {
+    to += value;
+    return;
+  }
+  for (const char c : value) {
+    if (c == '\n') {
+      to += "\\n";
+      continue;
+    }
+    if (c == '\\' || c == '"') to += '\\';
+    to += c;
+  }
+}
+
+void append_label(std::string& to, std::string_view name, std::string_view value) {
+  to += name;
+  to += "=\"";
+  append_escaped(to, value);
+  to += '"';
+}
+
+void append_number(std::string& to, unsigned value) {
+  std::array<char, 10> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+  to.append(digits.data(), end);
+}
+
+// Endpoint::text(), for IPv4 without inet_ntop and its sprintf: once for every endpoint at each
+// scrape.
+void append_endpoint(std::string& to, const ipvs::Endpoint& endpoint) {
+  if (!endpoint.address.is_v4()) {
+    to += endpoint.text();
+    return;
+  }
+  char separator = '.';
+  const auto bytes = endpoint.address.bytes();
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    append_number(to, bytes[i]);
+    if (i + 1 == bytes.size()) separator = ':';
+    to += separator;
+  }
+  append_number(to, endpoint.port);
+}
+
+void append_port_labels(std::string& to, const PortTraffic& port) {
+  append_label(to, "namespace", port.ns);
+  append_label(to, ",service", port.service);
+  append_label(to, ",port", port.port);
+  append_label(to, ",protocol", name_of(port.protocol));
+}
+
+}  // namespace
+
+std::string escape_label(std::string_view value) {
+  std::string escaped;
+  append_escaped(escaped, value);
+  return escaped;
+}
+
+void add_counters(ipvs::Counters& sum, const ipvs::Counters& counters) {
+  for (const CounterFamily& family : kCounters) sum.*family.value += counters.*family.value;
+}
+
+std::vector<EndpointTraffic>::const_iterator find_endpoint(const PortTraffic& port,
+                                                           const ipvs::Endpoint& endpoint) {
+  return std::lower_bound(
+      port.endpoints.begin(), port.endpoints.end(), endpoint,
+      [](const EndpointTraffic& t, const ipvs::Endpoint& e) { return t.endpoint < e; });
+}
+
+void add_reading(PortTraffic& port, const ipvs::ServerReading& reading, const PodName& pod_name) {
+  add_counters(port.counters, reading.counters);
+  if (port.endpoints.empty()) port.endpoints.reserve(reading.destinations.size());
+  for (const ipvs::DestinationReading& d : reading.destinations) {
+    const ipvs::Endpoint& endpoint = d.destination.endpoint;
+    const auto found = find_endpoint(port, endpoint);
+    auto place = port.endpoints.begin() + (found - port.endpoints.cbegin());
+    if (place == port.endpoints.end() || place->endpoint != endpoint) {
+      place =
+          port.endpoints.insert(place, {.endpoint = endpoint, .pod = pod_name(endpoint.address)});
+    }
+    add_counters(place->counters, d.counters);
+    place->active_connections += d.active_connections;
+    place->inactive_connections += d.inactive_connections;
+    place->weight = d.destination.weight;
+  }
+}
+
+void TrafficPage::add(const PortTraffic& port) {
+  Port& added = ports_.emplace_back();
+  added.counters = port.counters;
+  added.rows.reserve(port.endpoints.size());
+  scratch_.clear();
+  append_port_labels(scratch_, port);
+  added.labels_end = static_cast<std::uint32_t>(scratch_.size());
+  for (const EndpointTraffic& e : port.endpoints) {
+    scratch_ += ",endpoint=\"";
+    append_endpoint(scratch_, e.endpoint);
+    scratch_ += '"';
+    append_label(scratch_, ",pod", e.pod);
+    scratch_ += "} ";
+    added.rows.push_back({.counters = e.counters,
+                          .active_connections = e.active_connections,
+                          .inactive_connections = e.inactive_connections,
+                          .weight = e.weight,
+                          .labels_end = static_cast<std::uint32_t>(scratch_.size())});
+  }
+  added.labels.assign(scratch_);  // of just that size
+}
+
+// One metric family each, over all ports.
+struct TrafficPage::Families {
+  const std::vector<Port>& ports;
+  Text& text;
+
+  asio::awaitable<void> of_ports(const CounterFamily& family) {
+    const std::string name = std::string("kube_ipvs_service_") + family.name;
+    const std::string begin = name + "{";
+    co_await head(name, family.help, "per Service port", "counter");
+    std::string line;
+    for (const Port& port : ports) {
+      line.assign(begin).append(port.labels, 0, port.labels_end);
+      if (text.is_full(line.size() + 2)) co_await text.flush();
+      text.sample(line, "} ", port.counters.*family.value);
+    }
+  }
+
+  template <typename Value>
+  asio::awaitable<void> of_endpoints(const char* family, const char* help, const char* type,
+                                     Value value) {
+    const std::string name = std::string("kube_ipvs_endpoint_") + family;
+    const std::string begin = name + "{";
+    co_await head(name, help, "per endpoint", type);
+    std::string line;
+    for (const Port& port : ports) {
+      line.assign(begin).append(port.labels, 0, port.labels_end);
+      const char* labels = port.labels.data();
+      std::size_t labels_begin = port.labels_end;
+      for (const Row& row : port.rows) {
+        const std::string_view own(labels + labels_begin, row.labels_end - labels_begin);
+        labels_begin = row.labels_end;
+        if (text.is_full(line.size() + own.size())) co_await text.flush();
+        text.sample(line, own, value(row));
+      }
+    }
+  }
+
+  asio::awaitable<void> head(const std::string& name, const char* help, const char* scope,
+                             const char* type) {
+    const std::string lines = family_head(name, help, scope, type);
+    if (text.is_full(lines.size())) co_await text.flush();
+    text.append(lines);
+  }
+};
+
+asio::awaitable<void> TrafficPage::write(const TextWriter& write) const {
+  Text text(write);
+  Families families{ports_, text};
+  for (const CounterFamily& family : kCounters) co_await families.of_ports(family);
+  for (const CounterFamily& family : kCounters) {
+    const auto value = [&](const Row& row) { return row.counters.*family.value; };
+    co_await families.of_endpoints(family.name, family.help, "counter", value);
+  }
+  const auto active = [](const Row& row) { return row.active_connections; };
+  const auto inactive = [](const Row& row) { return row.inactive_connections; };
+  const auto weight = [](const Row& row) { return row.weight; };
+  co_await families.of_endpoints("active_connections", "Connections established", "gauge", active);
+  co_await families.of_endpoints("inactive_connections", "Connections being opened or closed",
+                                 "gauge", inactive);
+  co_await families.of_endpoints("weight", "Weight in scheduling; 0: no new connections", "gauge",
+                                 weight);
+  co_await text.flush();
+}
+
+}  // namespace agent

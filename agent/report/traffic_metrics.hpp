@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// IPVS traffic as Prometheus series, per Service port and per endpoint: summed over the virtual
+// servers of that port (cluster IP, external IPs, node ports on every address), from the kernel's
+// 64-bit counters. Counters never go back: agent/report/traffic_history.hpp.
+//
+//   kube_ipvs_service_connections_total{namespace,service,port,protocol}              and
+//     _packets_in_total _packets_out_total _bytes_in_total _bytes_out_total
+//   kube_ipvs_endpoint_connections_total{namespace,service,port,protocol,endpoint,pod}  and the
+//   same four kube_ipvs_endpoint_active_connections, _inactive_connections, _weight   gauges, same
+//   labels
+//
+// `port` is the port's name, or its number where it has none; `endpoint` is "address:port"; `pod`
+// is "" where no Pod is known.
+//
+// 100,000 endpoints are a hundred MB of text, so there is never more than a piece of it. The format
+// wants one metric family after the other, each over all Services: what is kept for that is a
+// compact table, the labels of each endpoint formatted once and its numbers (about 130 bytes an
+// endpoint).
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ipvs/state/model.hpp"
+
+namespace agent {
+
+struct EndpointTraffic {
+  ipvs::Endpoint endpoint{};
+  std::string_view pod{};  // the endpoint table's: valid until it changes
+  ipvs::Counters counters{};
+  std::uint32_t active_connections = 0;
+  std::uint32_t inactive_connections = 0;
+  std::uint32_t weight = 0;
+};
+
+// One port of one Service.
+struct PortTraffic {
+  std::string ns;
+  std::string service;
+  std::string port;
+  ipvs::Protocol protocol = ipvs::Protocol::kTcp;
+  ipvs::Counters counters{};
+  std::vector<EndpointTraffic> endpoints{};  // ordered by endpoint
+};
+
+using PodName = std::function<std::string_view(const ipvs::Address&)>;
+using TextWriter = std::function<boost::asio::awaitable<void>(std::string_view)>;
+
+void add_counters(ipvs::Counters& sum, const ipvs::Counters& counters);
+
+// Adds one virtual server's reading to its port: counters and connections are summed, weights taken
+// from the last reading.
+void add_reading(PortTraffic& port, const ipvs::ServerReading& reading, const PodName& pod_name);
+
+// Precondition: a reading with that endpoint was added.
+std::vector<EndpointTraffic>::const_iterator find_endpoint(const PortTraffic& port,
+                                                           const ipvs::Endpoint& endpoint);
+
+// The traffic part of the page.
+class TrafficPage {
+ public:
+  void add(const PortTraffic& port);
+  // Writes all families in pieces of up to 64 KiB.
+  boost::asio::awaitable<void> write(const TextWriter& write) const;
+
+ private:
+  struct Row {
+    ipvs::Counters counters{};
+    std::uint32_t active_connections = 0;
+    std::uint32_t inactive_connections = 0;
+    std::uint32_t weight = 0;
+    std::uint32_t labels_end = 0;  // in the port's labels
+  };
+  struct Port {
+    // `namespace="default",...`, then the labels of each row, `,endpoint="...",pod="..."} `.
+    std::string labels{};
+    std::uint32_t labels_end = 0;  // of the port's own
+    ipvs::Counters counters{};
+    std::vector<Row> rows{};
+  };
+  struct Families;
+
+  std::vector<Port> ports_;
+  std::string scratch_;
+};
+
+// A label value with backslash, quote and newline escaped.
+std::string escape_label(std::string_view value);
+
+}  // namespace agent

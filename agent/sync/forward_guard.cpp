@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/sync/forward_guard.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cstring>
+#include <utility>
+
+namespace agent {
+namespace {
+
+namespace asio = boost::asio;
+using ipvs::ForwardChain;
+
+std::string warning(const ForwardChain& chain, bool accept) {
+  std::string line = "the chain " + chain.text() +
+                     " drops what none of its rules accepts, replies of endpoints to clients "
+                     "beyond this host among it; ";
+  if (!chain.legacy) return line + "--forward-accept keeps a rule there that accepts them";
+  line += accept ? "--forward-accept does not manage iptables-legacy: " : "";
+  return line + "`" + chain.text().substr(0, chain.text().find(' ')) +
+         " -I FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT` accepts them";
+}
+
+}  // namespace
+
+ForwardGuard::ForwardGuard(asio::any_io_executor executor, KernelThread& thread, Chains chains,
+                           Tell tell, Options options)
+    : thread_(thread),
+      chains_(std::move(chains)),
+      tell_(std::move(tell)),
+      options_(options),
+      wake_(executor) {}
+
+void ForwardGuard::look_again() {
+  again_ = true;
+  wake_.cancel();
+}
+
+asio::awaitable<void> ForwardGuard::run() {
+  while (true) {
+    again_ = false;
+    co_await look();
+    if (again_) continue;
+    wake_.expires_after(options_.period);
+    // look_again() ends the wait; so does being cancelled, after which the next co_await throws.
+    co_await wake_.async_wait(asio::as_tuple(asio::use_awaitable));
+  }
+}
+
+asio::awaitable<void> ForwardGuard::look() {
+  const auto chains = co_await thread_.run([this] { return chains_.read(); });
+  std::set<std::string> now;
+  if (!chains) {
+    tell_once(now, chains.error().text());
+    told_ = std::move(now);
+    co_return;
+  }
+  std::size_t unattended = 0;
+  for (const ForwardChain& chain : *chains) {
+    const bool attended = co_await attend(chain, now);
+    if (attended || !chain.drops) continue;
+    ++unattended;
+    tell_once(now, warning(chain, options_.accept));
+  }
+  unattended_ = unattended;
+  told_ = std::move(now);
+}
+
+// Has the rule there that should be. True where it stands after that.
+asio::awaitable<bool> ForwardGuard::attend(const ForwardChain& chain, std::set<std::string>& now) {
+  const bool wanted = options_.accept && chain.drops && !chain.legacy;
+  if (wanted != chain.our_rules.empty()) co_return wanted;
+  const int error = co_await thread_.run(
+      [&] { return wanted ? chains_.accept_replies(chain) : chains_.withdraw(chain); });
+  const std::string what =
+      std::string("the rule that accepts replies in the chain ") + chain.text();
+  if (error == 0) {
+    tell_.note(what + (wanted ? ": added" : ": removed"));
+  } else {
+    tell_once(now, what + (wanted ? ": not added: " : ": not removed: ") +
+                       (error > 0 ? ::strerror(error) : "no answer"));
+  }
+  co_return wanted == (error == 0);
+}
+
+void ForwardGuard::tell_once(std::set<std::string>& now, std::string line) {
+  if (!told_.contains(line)) tell_.warn(line);
+  now.insert(std::move(line));
+}
+
+}  // namespace agent

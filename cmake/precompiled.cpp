@@ -1,0 +1,2 @@
+// SPDX-License-Identifier: Apache-2.0
+// Nothing but the precompiled header, which the modules reuse (cmake/modules.cmake).

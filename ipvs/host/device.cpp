@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ipvs/host/device.hpp"
+
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+
+#include "ipvs/state/table.hpp"
+
+namespace ipvs {
+namespace {
+
+// Where a batch is sent, so that any number of operations needs no more memory than this.
+constexpr std::size_t kBatchBytes = 60 * 1024;
+
+const std::string kName = kDeviceName;
+
+KernelError error_of(int error, std::string what, const std::string& extended) {
+  if (error == EPERM) what += " (run as root or grant CAP_NET_ADMIN)";
+  if (error == EOPNOTSUPP)
+    what += " (the kernel has no dummy device: load it with `modprobe dummy`)";
+  if (!extended.empty()) what += " (" + extended + ")";
+  return {error, std::move(what)};
+}
+
+}  // namespace
+
+Result<Device> Device::open() {
+  auto socket = NetlinkSocket::open(NETLINK_ROUTE);
+  if (!socket) return socket.error();
+  return Device(std::move(*socket));
+}
+
+Result<std::optional<Link>> Device::find() {
+  batch_.clear();
+  encode_get_link(batch_, kName);
+  std::optional<Link> link;
+  const auto outcomes = socket_.transact(batch_, [&](std::size_t, const NetlinkMessage& message) {
+    if (message.type == RTM_NEWLINK) link = decode_link(message.payload);
+  });
+  if (outcomes[0] != 0 && outcomes[0] != ENODEV) {
+    return error_of(outcomes[0], "looking for " + kName, socket_.extended());
+  }
+  return link;
+}
+
+Result<Link> Device::create() {
+  batch_.clear();
+  encode_create_dummy(batch_, kName);
+  const int error = socket_.transact(batch_)[0];
+  if (error != 0 && error != EEXIST) {
+    return error_of(error, "creating the dummy device " + kName, socket_.extended());
+  }
+  const auto link = find();
+  if (!link) return link.error();
+  if (!*link) return KernelError{ENODEV, "creating the dummy device " + kName};
+  return **link;
+}
+
+Result<void> Device::configure(const Link& link, bool up) {
+  if (up && !link.up) {
+    // Refused where IPv6 is off; then there is no link-local address to keep away either.
+    batch_.clear();
+    encode_set_addr_gen_mode_none(batch_, link.index);
+    socket_.transact(batch_);
+  }
+  if (link.no_arp && (link.up || !up)) return {};
+  batch_.clear();
+  encode_set_flags(batch_, link.index, up);
+  if (const int error = socket_.transact(batch_)[0]) {
+    return error_of(error, "setting up " + kName, socket_.extended());
+  }
+  return {};
+}
+
+Result<std::size_t> Device::prepare(const HostSettings& settings) {
+  const auto found = find();
+  if (!found) return found.error();
+  const auto link = *found ? Result<Link>(**found) : create();
+  if (!link) return link.error();
+  if (link->kind != "dummy") {
+    return KernelError{EEXIST, "there is a device " + kName + " that is no dummy device (" +
+                                   link->kind + "); remove or rename it"};
+  }
+  const auto configured = configure(*link, settings.vip_binding == VipBinding::kRoute);
+  if (!configured) return configured.error();
+  settings_ = settings;
+  index_ = link->index;
+  auto bound = read_bound(index_);
+  if (!bound) return bound.error();
+  return {boost::system::in_place_value, rebind(std::move(*bound))};
+}
+
+const std::optional<Address>& Device::source_for(const Address& address) const {
+  return address.is_v4() ? settings_.route_source_v4 : settings_.route_source_v6;
+}
+
+bool Device::as_wanted(const Bound& bound) const {
+  if (bound.binding != settings_.vip_binding) return false;
+  return bound.binding == VipBinding::kAddress || bound.source == source_for(bound.address);
+}
+
+void Device::encode_bound(bool add, const Bound& bound) {
+  if (bound.binding == VipBinding::kAddress) {
+    encode_address(batch_, add, bound.address, index_);
+  } else {
+    encode_route(batch_, add, bound.address, index_, bound.source);
+  }
+}
+
+// Each gets its new place before it leaves its old one: a virtual IP that is not local for a moment
+// has its packets sent out, and a masqueraded connection that leaves by another interface is ended
+// by the kernel (nf_nat_core.c, nf_nat_oif_changed()). One moment remains: with the last IPv4
+// address of a device the kernel removes all routes to it (fib_frontend.c, fib_inetaddr_event()),
+// so they are added once more right behind.
+std::size_t Device::rebind(std::vector<Bound> bound) {
+  std::erase_if(bound, [&](const Bound& each) { return as_wanted(each); });
+  std::vector<Bound> moved;
+  for (std::size_t done = 0; done < bound.size();) {
+    batch_.clear();
+    const std::size_t first = done;
+    std::vector<std::size_t> added;  // which message adds it
+    for (; done < bound.size() && batch_.byte_size() < kBatchBytes; ++done) {
+      // Two routes of one metric to an IPv6 address cannot be told apart when one is to go.
+      if (replaces_in_place(bound[done])) encode_bound(false, bound[done]);
+      added.push_back(batch_.size());
+      encode_beside(bound[done].address);
+    }
+    const auto outcomes = socket_.transact(batch_);
+    for (std::size_t i = first; i < done; ++i) {
+      const int error = outcomes[added[i - first]];
+      // A source address that the node has not (any more), say: better bound as before than not at
+      // all.
+      if (error == 0 || error == EEXIST) {
+        moved.push_back(bound[i]);
+      } else if (replaces_in_place(bound[i])) {
+        batch_.clear();
+        encode_bound(true, bound[i]);
+        socket_.transact(batch_);
+      }
+    }
+  }
+  leave_old_places(moved);
+  return moved.size();
+}
+
+bool Device::replaces_in_place(const Bound& bound) const {
+  return bound.binding == VipBinding::kRoute && bound.address.is_v6() &&
+         settings_.vip_binding == VipBinding::kRoute;
+}
+
+void Device::leave_old_places(const std::vector<Bound>& moved) {
+  batch_.clear();
+  const auto send_when = [&](bool full) {
+    if (!full || batch_.empty()) return;
+    socket_.transact(batch_);
+    batch_.clear();
+  };
+  for (const Bound& each : moved) {
+    if (!replaces_in_place(each)) encode_bound(false, each);
+    send_when(batch_.byte_size() >= kBatchBytes);
+  }
+  for (const Bound& each : moved) {
+    if (settings_.vip_binding != VipBinding::kRoute || each.binding == VipBinding::kRoute) continue;
+    encode_beside(each.address);
+    send_when(batch_.byte_size() >= kBatchBytes);
+  }
+  send_when(true);
+}
+
+void Device::encode_beside(const Address& address) {
+  if (settings_.vip_binding == VipBinding::kAddress) {
+    encode_address(batch_, true, address, index_);
+  } else {
+    encode_route_beside(batch_, address, index_, source_for(address));
+  }
+}
+
+void Device::encode(const AddressOp& op) {
+  if (settings_.vip_binding == VipBinding::kAddress) {
+    encode_address(batch_, op.add, op.address, index_);
+  } else {
+    // A route is deleted whatever its source address.
+    const std::optional<Address> none;
+    encode_route(batch_, op.add, op.address, index_, op.add ? source_for(op.address) : none);
+  }
+}
+
+std::vector<int> Device::change(std::span<const AddressOp> ops) {
+  std::vector<int> outcomes;
+  if (index_ == 0) return std::vector<int>(ops.size(), ENODEV);
+  outcomes.reserve(ops.size());
+  while (outcomes.size() < ops.size()) {
+    batch_.clear();
+    for (std::size_t i = outcomes.size(); i < ops.size() && batch_.byte_size() < kBatchBytes; ++i) {
+      encode(ops[i]);
+    }
+    const auto sent = socket_.transact(batch_);
+    outcomes.insert(outcomes.end(), sent.begin(), sent.end());
+  }
+  return outcomes;
+}
+
+Result<void> Device::read_addresses(unsigned index, std::vector<Bound>& bound) {
+  std::vector<Bound> found;
+  batch_.clear();
+  encode_dump_addresses(batch_, index);
+  const auto result = socket_.dump(
+      batch_, [&] { found.clear(); },
+      [&](const NetlinkMessage& message) {
+        if (message.type != RTM_NEWADDR) return;
+        const auto reading = decode_address(message.payload);
+        if (!reading || reading->index != index) return;
+        if (reading->address.is_v6() && reading->address.is_link_local()) return;
+        found.push_back(
+            {.address = reading->address, .binding = VipBinding::kAddress, .source = {}});
+      });
+  if (!result && result.error().error_number != ENODEV) {
+    return error_of(result.error().error_number, "reading the addresses of " + kName,
+                    socket_.extended());
+  }
+  bound.insert(bound.end(), found.begin(), found.end());
+  return {};
+}
+
+Result<void> Device::read_routes(unsigned index, Family family, std::vector<Bound>& bound) {
+  std::vector<Bound> found;
+  batch_.clear();
+  encode_dump_routes(batch_, family, index);
+  const auto result = socket_.dump(
+      batch_, [&] { found.clear(); },
+      [&](const NetlinkMessage& message) {
+        if (message.type != RTM_NEWROUTE) return;
+        const auto route = decode_route(message.payload);
+        if (!route || route->index != index || family_of(route->address) != family) return;
+        found.push_back(
+            {.address = route->address, .binding = VipBinding::kRoute, .source = route->source});
+      });
+  if (!result) {
+    const int error = result.error().error_number;
+    // No such device, no table yet, no such family: no routes.
+    if (error == ENODEV || error == ENOENT || error == EAFNOSUPPORT || error == EOPNOTSUPP)
+      return {};
+    return error_of(error, "reading the routes to " + kName, socket_.extended());
+  }
+  bound.insert(bound.end(), found.begin(), found.end());
+  return {};
+}
+
+Result<std::vector<Device::Bound>> Device::read_bound(unsigned index) {
+  std::vector<Bound> bound;
+  for (const auto& result : {read_addresses(index, bound), read_routes(index, Family::kIpv4, bound),
+                             read_routes(index, Family::kIpv6, bound)}) {
+    if (!result) return result.error();
+  }
+  return bound;
+}
+
+Result<std::vector<Address>> Device::read() {
+  std::vector<Address> addresses;
+  const auto link = find();
+  if (!link) return link.error();
+  if (!*link) {
+    // Somebody removed it; it is made again by prepare(), and has another index then.
+    index_ = 0;
+    return addresses;
+  }
+  const auto bound = read_bound((*link)->index);
+  if (!bound) return bound.error();
+  for (const Bound& each : *bound) {
+    if (each.binding == settings_.vip_binding) addresses.push_back(each.address);
+  }
+  return addresses;
+}
+
+Result<std::vector<Address>> Device::read_all() {
+  std::vector<Address> addresses;
+  const auto link = find();
+  if (!link) return link.error();
+  if (!*link) return addresses;
+  const auto bound = read_bound((*link)->index);
+  if (!bound) return bound.error();
+  for (const Bound& each : *bound) addresses.push_back(each.address);
+  return addresses;
+}
+
+Result<void> Device::remove() {
+  const auto link = find();
+  if (!link) return link.error();
+  if (!*link) return {};
+  batch_.clear();
+  encode_delete_link(batch_, (*link)->index);
+  const int error = socket_.transact(batch_)[0];
+  index_ = 0;
+  if (error == 0 || error == ENODEV) return {};
+  return error_of(error, "removing " + kName, socket_.extended());
+}
+
+}  // namespace ipvs

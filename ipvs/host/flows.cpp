@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ipvs/host/flows.hpp"
+
+#include <linux/netlink.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <unordered_map>
+
+#include "ipvs/host/flow_codec.hpp"
+
+namespace ipvs {
+namespace {
+
+constexpr std::size_t kBatchBytes = 60 * 1024;
+
+// Dumps that one batch may cost, and that one destination may.
+constexpr std::size_t kFewDestinations = 8;
+constexpr std::size_t kFewEndpoints = 4;
+
+auto wanted_of(Family family, std::span<const Kernel::StaleFlow> flows) {
+  std::unordered_map<Endpoint, std::vector<std::optional<Endpoint>>> wanted;
+  for (const auto& flow : flows) {
+    const ServerKey& server = flow.server;
+    if (server.protocol != Protocol::kUdp || server.fwmark != 0) continue;
+    if (family_of(server.address) != family) continue;
+    wanted[{server.address, server.port}].push_back(flow.endpoint);
+  }
+  return wanted;
+}
+
+bool leads_to(const std::vector<std::optional<Endpoint>>& endpoints, const Flow& flow) {
+  return std::any_of(endpoints.begin(), endpoints.end(), [&](const auto& endpoint) {
+    return !endpoint || *endpoint == flow.reply_source;
+  });
+}
+
+template <typename Wanted>
+bool matches(const Wanted& wanted, const Flow& flow) {
+  const auto found = wanted.find(flow.original_destination);
+  return found != wanted.end() && leads_to(found->second, flow);
+}
+
+}  // namespace
+
+Result<FlowCleaner> FlowCleaner::open() {
+  auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
+  if (!socket) return socket.error();
+  return FlowCleaner(std::move(*socket));
+}
+
+Result<std::size_t> FlowCleaner::remove(std::span<const Kernel::StaleFlow> flows) {
+  std::size_t removed = 0;
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+    const Wanted wanted = wanted_of(family, flows);
+    if (wanted.empty()) continue;
+    const auto found = find(family, wanted);
+    if (!found) return found.error();
+    const auto count = remove(std::span<const Flow>(*found));
+    if (!count) return count.error();
+    removed += *count;
+  }
+  return {boost::system::in_place_value, removed};
+}
+
+// Asked for one destination after the other the kernel looks through its table each time, but sends
+// little; sending is what costs.
+Result<std::vector<Flow>> FlowCleaner::find(Family family, const Wanted& wanted) {
+  std::vector<Flow> found;
+  int error = filters_ && wanted.size() <= kFewDestinations ? dump_each(family, wanted, found)
+                                                            : dump_all(family, wanted, found);
+  if (filters_ && (error == EINVAL || error == EOPNOTSUPP)) {
+    filters_ = false;  // a kernel before 5.8
+    found.clear();
+    error = dump_all(family, wanted, found);
+  }
+  if (error != 0) return KernelError{error, "reading connection tracking (CT_GET)"};
+  return found;
+}
+
+int FlowCleaner::dump_all(Family family, const Wanted& wanted, std::vector<Flow>& found) {
+  std::optional<FlowFilter> udp;
+  if (filters_) udp.emplace();
+  return dump(
+      family, udp, [&](const Flow& flow) { return matches(wanted, flow); }, found);
+}
+
+int FlowCleaner::dump_each(Family family, const Wanted& wanted, std::vector<Flow>& found) {
+  for (const auto& [destination, endpoints] : wanted) {
+    const int error = dump_destination(family, destination, endpoints, found);
+    if (error != 0) return error;
+  }
+  return 0;
+}
+
+// A name server has flows by the thousands, and the endpoint that is gone a few of them: the kernel
+// is asked for these alone. One that does not understand this sends none; until it is known that
+// it does, none means to ask for all of the destination's.
+int FlowCleaner::dump_destination(Family family, const Endpoint& destination,
+                                  const std::vector<std::optional<Endpoint>>& endpoints,
+                                  std::vector<Flow>& found) {
+  const bool named = endpoints.size() <= kFewEndpoints &&
+                     std::none_of(endpoints.begin(), endpoints.end(),
+                                  [](const auto& endpoint) { return !endpoint; });
+  const std::size_t before = found.size();
+  const auto dump_only = [&](const std::optional<Endpoint>& source) {
+    const auto is_wanted = [&](const Flow& flow) {
+      return flow.original_destination == destination &&
+             (source ? flow.reply_source == *source : leads_to(endpoints, flow));
+    };
+    return dump(family, FlowFilter{.destination = destination, .reply_source = source}, is_wanted,
+                found);
+  };
+  if (named && reply_filter_ != Trust::kBroken) {
+    for (const auto& endpoint : endpoints) {
+      const int error = dump_only(endpoint);
+      if (error != 0) return error;
+    }
+    if (found.size() > before) reply_filter_ = Trust::kProven;
+    if (reply_filter_ == Trust::kProven) return 0;
+  }
+  const int error = dump_only(std::nullopt);
+  if (named && found.size() > before) reply_filter_ = Trust::kBroken;
+  return error;
+}
+
+// Appends what is wanted. An errno.
+int FlowCleaner::dump(Family family, const std::optional<FlowFilter>& only,
+                      const std::function<bool(const Flow&)>& is_wanted, std::vector<Flow>& found) {
+  const std::size_t before = found.size();
+  MessageBatch request;
+  encode_dump_flows(request, family, only);
+  const auto result = socket_.dump(
+      request, [&] { found.resize(before); },
+      [&](const NetlinkMessage& message) {
+        auto flow = decode_flow(message.payload);
+        if (flow && is_wanted(*flow)) found.push_back(std::move(*flow));
+      });
+  return result ? 0 : result.error().error_number;
+}
+
+Result<std::size_t> FlowCleaner::remove(std::span<const Flow> flows) {
+  std::size_t removed = 0;
+  MessageBatch batch;
+  for (std::size_t done = 0; done < flows.size();) {
+    batch.clear();
+    for (; done < flows.size() && batch.byte_size() < kBatchBytes; ++done) {
+      encode_delete_flow(batch, flows[done]);
+    }
+    for (const int error : socket_.transact(batch)) {
+      if (error == 0) ++removed;
+      // ENOENT: it expired meanwhile, or was made anew, and then leads to an endpoint that is
+      // there.
+      if (error == 0 || error == ENOENT) continue;
+      return KernelError{error, "deleting from connection tracking (CT_DELETE)"};
+    }
+  }
+  return {boost::system::in_place_value, removed};
+}
+
+}  // namespace ipvs

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ipvs/host/route_codec.hpp"
+
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <sys/socket.h>
+
+namespace ipvs {
+namespace {
+
+// INFINITY_LIFE_TIME of net/addrconf.h.
+constexpr std::uint32_t kForEver = 0xffffffff;
+
+unsigned char af_of(Family family) {
+  return static_cast<unsigned char>(family == Family::kIpv4 ? AF_INET : AF_INET6);
+}
+
+unsigned char full_length(const Address& address) { return address.is_v4() ? 32 : 128; }
+
+template <typename Header>
+std::optional<Header> header_of(Bytes payload) {
+  return Attribute{.type = 0, .payload = payload}.read<Header>();
+}
+
+// The address, if it is of the family that the message's header says.
+std::optional<Address> address_of(const Attribute& attribute, unsigned char af) {
+  auto address = attribute.address();
+  if (address && af_of(family_of(*address)) != af) address.reset();
+  return address;
+}
+
+void begin_link(MessageBatch& batch, std::uint16_t type, std::uint16_t flags, unsigned index) {
+  batch.begin_message(type, flags);
+  ifinfomsg header{};
+  header.ifi_index = static_cast<int>(index);
+  batch.put_header(header);
+}
+
+}  // namespace
+
+void encode_get_link(MessageBatch& batch, const std::string& name) {
+  begin_link(batch, RTM_GETLINK, 0, 0);
+  batch.put_string(IFLA_IFNAME, name);
+}
+
+void encode_create_dummy(MessageBatch& batch, const std::string& name) {
+  begin_link(batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0);
+  batch.put_string(IFLA_IFNAME, name);
+  const std::size_t info = batch.begin_nest(IFLA_LINKINFO);
+  batch.put_string(IFLA_INFO_KIND, "dummy");
+  batch.end_nest(info);
+}
+
+void encode_set_flags(MessageBatch& batch, unsigned index, bool up) {
+  batch.begin_message(RTM_NEWLINK);
+  ifinfomsg header{};
+  header.ifi_index = static_cast<int>(index);
+  header.ifi_flags = IFF_NOARP;
+  if (up) header.ifi_flags |= IFF_UP;
+  header.ifi_change = header.ifi_flags;
+  batch.put_header(header);
+}
+
+void encode_set_addr_gen_mode_none(MessageBatch& batch, unsigned index) {
+  begin_link(batch, RTM_NEWLINK, 0, index);
+  const std::size_t families = batch.begin_nest(IFLA_AF_SPEC);
+  const std::size_t ipv6 = batch.begin_nest(AF_INET6);
+  batch.put_u8(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+  batch.end_nest(ipv6);
+  batch.end_nest(families);
+}
+
+void encode_delete_link(MessageBatch& batch, unsigned index) {
+  begin_link(batch, RTM_DELLINK, 0, index);
+}
+
+std::optional<Link> decode_link(Bytes payload) {
+  const auto header = header_of<ifinfomsg>(payload);
+  if (!header) return std::nullopt;
+  Link link{.index = static_cast<unsigned>(header->ifi_index),
+            .kind = {},
+            .up = (header->ifi_flags & IFF_UP) != 0,
+            .no_arp = (header->ifi_flags & IFF_NOARP) != 0};
+  for (AttributeReader reader(payload, sizeof(ifinfomsg)); const auto attribute = reader.next();) {
+    if (attribute->type != IFLA_LINKINFO) continue;
+    for (AttributeReader info(attribute->payload); const auto entry = info.next();) {
+      if (entry->type == IFLA_INFO_KIND) link.kind = entry->string();
+    }
+  }
+  return link;
+}
+
+void encode_address(MessageBatch& batch, bool add, const Address& address, unsigned index) {
+  const auto create = static_cast<std::uint16_t>(NLM_F_CREATE | NLM_F_EXCL);
+  batch.begin_message(add ? RTM_NEWADDR : RTM_DELADDR, add ? create : std::uint16_t{0});
+  ifaddrmsg header{};
+  header.ifa_family = af_of(family_of(address));
+  header.ifa_prefixlen = full_length(address);
+  // Nobody is to choose a virtual IP for a source: `masquerade` would (inet_select_addr looks at
+  // all devices), and its connections would end with the virtual IP (nf_nat_masquerade.c). In IPv4
+  // the scope keeps it from that, in IPv6 the preferred lifetime below, by RFC 6724 rule 3.
+  header.ifa_scope = address.is_v4() ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE;
+  header.ifa_index = index;
+  batch.put_header(header);
+  batch.put_address(IFA_LOCAL, address);
+  if (address.is_v4()) {
+    batch.put_address(IFA_ADDRESS, address);
+  } else if (add) {
+    // No route to the /128 beside the one in table local, and no duplicate address detection:
+    // nobody else is on this link.
+    batch.put_u32(IFA_FLAGS, IFA_F_NOPREFIXROUTE | IFA_F_NODAD);
+    batch.put_struct(
+        IFA_CACHEINFO,
+        ifa_cacheinfo{.ifa_prefered = 0, .ifa_valid = kForEver, .cstamp = 0, .tstamp = 0});
+  }
+}
+
+void encode_dump_addresses(MessageBatch& batch, unsigned index) {
+  batch.begin_message(RTM_GETADDR, NLM_F_DUMP);
+  ifaddrmsg header{};
+  header.ifa_family = AF_UNSPEC;
+  header.ifa_index = index;
+  batch.put_header(header);
+}
+
+std::optional<AddressReading> decode_address(Bytes payload) {
+  const auto header = header_of<ifaddrmsg>(payload);
+  if (!header) return std::nullopt;
+  std::optional<Address> local;
+  std::optional<Address> address;
+  std::uint32_t flags = header->ifa_flags;
+  for (AttributeReader reader(payload, sizeof(ifaddrmsg)); const auto attribute = reader.next();) {
+    if (attribute->type == IFA_LOCAL) local = address_of(*attribute, header->ifa_family);
+    if (attribute->type == IFA_ADDRESS) address = address_of(*attribute, header->ifa_family);
+    if (attribute->type == IFA_FLAGS) flags = attribute->u32().value_or(flags);
+  }
+  // On a point-to-point link IFA_ADDRESS is the other end's; IPv6 has IFA_LOCAL only there.
+  if (!local) local = address;
+  if (!local) return std::nullopt;
+  return AddressReading{.address = *local,
+                        .index = header->ifa_index,
+                        .prefix_length = header->ifa_prefixlen,
+                        .scope = header->ifa_scope,
+                        .flags = flags};
+}
+
+namespace {
+
+void put_route(MessageBatch& batch, std::uint16_t command, std::uint16_t flags,
+               const Address& address, unsigned index, const std::optional<Address>& source) {
+  batch.begin_message(command, flags);
+  rtmsg header{};
+  header.rtm_family = af_of(family_of(address));
+  header.rtm_dst_len = full_length(address);
+  header.rtm_table = RT_TABLE_LOCAL;
+  header.rtm_protocol = kRouteProtocol;
+  header.rtm_scope = RT_SCOPE_HOST;
+  header.rtm_type = RTN_LOCAL;
+  batch.put_header(header);
+  batch.put_address(RTA_DST, address);
+  batch.put_u32(RTA_OIF, index);
+  if (source) batch.put_address(RTA_PREFSRC, *source);
+}
+
+}  // namespace
+
+void encode_route(MessageBatch& batch, bool add, const Address& address, unsigned index,
+                  const std::optional<Address>& source) {
+  if (add) {
+    put_route(batch, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, address, index, source);
+  } else {
+    put_route(batch, RTM_DELROUTE, 0, address, index, source);
+  }
+}
+
+void encode_route_beside(MessageBatch& batch, const Address& address, unsigned index,
+                         const std::optional<Address>& source) {
+  // IPv6 keeps routes of different metrics beside each other without being asked to (the address's own
+  // has metric 0), and would take NLM_F_APPEND for another path of the same route.
+  const int beside = address.is_v4() ? NLM_F_APPEND : NLM_F_EXCL;
+  put_route(batch, RTM_NEWROUTE, static_cast<std::uint16_t>(NLM_F_CREATE | beside), address, index,
+            source);
+}
+
+void encode_dump_routes(MessageBatch& batch, Family family, unsigned index) {
+  batch.begin_message(RTM_GETROUTE, NLM_F_DUMP);
+  rtmsg header{};
+  header.rtm_family = af_of(family);
+  header.rtm_table = RT_TABLE_LOCAL;
+  header.rtm_protocol = kRouteProtocol;
+  header.rtm_type = RTN_LOCAL;
+  batch.put_header(header);
+  batch.put_u32(RTA_OIF, index);
+}
+
+void encode_dump_main_routes(MessageBatch& batch, Family family) {
+  batch.begin_message(RTM_GETROUTE, NLM_F_DUMP);
+  rtmsg header{};
+  header.rtm_family = af_of(family);
+  header.rtm_table = RT_TABLE_MAIN;
+  batch.put_header(header);
+}
+
+std::optional<Address> decode_default_gateway(Bytes payload) {
+  const auto header = header_of<rtmsg>(payload);
+  if (!header || header->rtm_dst_len != 0 || header->rtm_table != RT_TABLE_MAIN) {
+    return std::nullopt;
+  }
+  std::optional<Address> gateway;
+  for (AttributeReader reader(payload, sizeof(rtmsg)); const auto attribute = reader.next();) {
+    if (attribute->type == RTA_GATEWAY) gateway = address_of(*attribute, header->rtm_family);
+  }
+  return gateway;
+}
+
+std::optional<RouteReading> decode_route(Bytes payload) {
+  const auto header = header_of<rtmsg>(payload);
+  if (!header || header->rtm_table != RT_TABLE_LOCAL || header->rtm_type != RTN_LOCAL ||
+      header->rtm_protocol != kRouteProtocol) {
+    return std::nullopt;
+  }
+  std::optional<Address> address;
+  std::optional<Address> source;
+  unsigned index = 0;
+  for (AttributeReader reader(payload, sizeof(rtmsg)); const auto attribute = reader.next();) {
+    if (attribute->type == RTA_DST) address = address_of(*attribute, header->rtm_family);
+    if (attribute->type == RTA_OIF) index = attribute->u32().value_or(0);
+    if (attribute->type == RTA_PREFSRC) source = address_of(*attribute, header->rtm_family);
+  }
+  if (!address || header->rtm_dst_len != full_length(*address)) return std::nullopt;
+  return RouteReading{.address = *address, .index = index, .source = source};
+}
+
+}  // namespace ipvs

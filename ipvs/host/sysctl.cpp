@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ipvs/host/sysctl.hpp"
+
+#include <fcntl.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+
+namespace ipvs {
+namespace {
+
+using When = SysctlRule::When;
+using Effort = SysctlRule::Effort;
+
+// run_estimation is left alone on purpose: rates are not ours to read, but may be someone's.
+constexpr SysctlRule kRules[] = {
+    {.key = "net/ipv4/vs/conntrack",
+     .value = "1",
+     .reason = "nftables masquerades only what conntrack sees"},
+    // 1 delays the reuse of a client's port by a second on these kernels (a SYN is dropped while
+    // the old conntrack entry goes); 0 may send it to a destination of weight 0. From 5.9 on, 1 has
+    // neither fault: left alone.
+    {.key = "net/ipv4/vs/conn_reuse_mode",
+     .value = "0",
+     .from = {4, 1},
+     .before = {5, 9},
+     .reason = "a reused client port waits a second otherwise"},
+    {.key = "net/ipv4/vs/expire_nodest_conn",
+     .value = "1",
+     .reason = "connections to an endpoint that is gone end at once"},
+    {.key = "net/ipv4/vs/expire_quiescent_template",
+     .value = "1",
+     .reason = "session affinity leaves an endpoint of weight 0"},
+    {.key = "net/ipv4/ip_forward",
+     .value = "1",
+     .when = When::kIpv4,
+     .reason = "packets are forwarded to pods"},
+    // Setting it would turn off router advertisements, which may be where the node's own route
+    // comes from.
+    {.key = "net/ipv6/conf/all/forwarding",
+     .value = "1",
+     .when = When::kIpv6,
+     .effort = Effort::kReportOnly,
+     .reason = "packets are forwarded to pods; set it where the node is configured"},
+    {.key = "net/ipv4/conf/all/arp_ignore",
+     .value = "1",
+     .when = When::kStrictArp,
+     .reason = "strict ARP"},
+    {.key = "net/ipv4/conf/all/arp_announce",
+     .value = "2",
+     .when = When::kStrictArp,
+     .reason = "strict ARP"},
+};
+
+// One setting of one rule. The result is an error only for a required one.
+Result<void> carry_out(const Sysctls& sysctls, const SysctlRule& rule, SysctlReport& report) {
+  const auto found = sysctls.read(rule.key);
+  if (found && *found == rule.value) return {};
+  if (rule.effort == Effort::kReportOnly) {
+    const std::string is = found ? "is " + *found : "cannot be read";
+    report.warnings.push_back(std::string(rule.key) + " " + is + ", and should be " + rule.value +
+                              ": " + rule.reason);
+    return {};
+  }
+  if (!found) {
+    return KernelError{found.error().error_number,
+                       found.error().what + ", which is needed: " + rule.reason};
+  }
+  const auto written = sysctls.write(rule.key, rule.value);
+  if (!written) {
+    return KernelError{written.error().error_number, written.error().what +
+                                                         ", which is needed: " + rule.reason +
+                                                         "; make /proc/sys writable or set it on "
+                                                         "the host"};
+  }
+  report.changes.push_back(std::string(rule.key) + ": " + *found + " -> " + rule.value);
+  return {};
+}
+
+}  // namespace
+
+KernelVersion parse_kernel_version(const std::string& release) {
+  KernelVersion version;
+  if (std::sscanf(release.c_str(), "%d.%d", &version.major, &version.minor) != 2) return {};
+  return version;
+}
+
+KernelVersion running_kernel_version() {
+  utsname names{};
+  return ::uname(&names) == 0 ? parse_kernel_version(names.release) : KernelVersion{};
+}
+
+std::span<const SysctlRule> sysctl_rules() { return kRules; }
+
+bool applies(const SysctlRule& rule, const HostSettings& settings, KernelVersion version) {
+  if (version < rule.from || version >= rule.before) return false;
+  switch (rule.when) {
+    case When::kAlways:
+      return true;
+    case When::kIpv4:
+      return settings.ipv4;
+    case When::kIpv6:
+      return settings.ipv6;
+    case When::kStrictArp:
+      return settings.strict_arp;
+  }
+  return false;
+}
+
+Result<std::string> Sysctls::read(const std::string& key) const {
+  const int file = ::open((root_ + "/" + key).c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return KernelError{errno, "reading the sysctl " + key};
+  std::array<char, 256> buffer;
+  const ssize_t size = ::read(file, buffer.data(), buffer.size());
+  const int error = errno;
+  ::close(file);
+  if (size < 0) return KernelError{error, "reading the sysctl " + key};
+  std::string value(buffer.data(), static_cast<std::size_t>(size));
+  while (!value.empty() && (value.back() == '\n' || value.back() == ' ')) value.pop_back();
+  return {boost::system::in_place_value, std::move(value)};
+}
+
+Result<void> Sysctls::write(const std::string& key, const std::string& value) const {
+  const std::string what = "setting the sysctl " + key + " to " + value;
+  const int file = ::open((root_ + "/" + key).c_str(), O_WRONLY | O_CLOEXEC | O_TRUNC);
+  if (file < 0) return KernelError{errno, what};
+  const ssize_t written = ::write(file, value.data(), value.size());
+  const int error = errno;
+  ::close(file);
+  if (written != static_cast<ssize_t>(value.size()))
+    return KernelError{written < 0 ? error : EIO, what};
+  const auto now = read(key);
+  if (!now) return now.error();
+  if (*now != value) return KernelError{EINVAL, what + ": it stayed " + *now};
+  return {};
+}
+
+Result<SysctlReport> set_sysctls(const Sysctls& sysctls, const HostSettings& settings,
+                                 KernelVersion version) {
+  SysctlReport report;
+  for (const SysctlRule& rule : kRules) {
+    if (!applies(rule, settings, version)) continue;
+    const auto result = carry_out(sysctls, rule, report);
+    if (!result) return result.error();
+  }
+  return report;
+}
+
+}  // namespace ipvs

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Netlink messages as bytes: a batch of them being written, and the attributes of one being read.
+// Pure; the socket is ipvs/netlink/socket.hpp.
+//
+// Layout (include/uapi/linux/netlink.h); everything is padded to 4 bytes, integers are in host
+// order unless the attribute says otherwise:
+//
+//   struct nlmsghdr { u32 nlmsg_len; u16 nlmsg_type; u16 nlmsg_flags; u32 nlmsg_seq; u32 nlmsg_pid;
+//   } family header   (genlmsghdr, nfgenmsg, ifaddrmsg, ifinfomsg, rtmsg) struct nlattr   { u16
+//   nla_len;  /* with this header, without padding */  u16 nla_type; }  payload, padding
+//   ...
+#pragma once
+
+#include <boost/container/vector.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "ipvs/state/address.hpp"
+
+namespace ipvs {
+
+using Bytes = std::span<const std::byte>;
+
+// Many messages in one run of memory, in the order they were begun: no allocation for a message or
+// an attribute, and a socket can send any stretch of them as it is. A message ends where the next
+// one begins.
+//
+// Invariants: every message starts and ends on a multiple of 4; lengths are written by end_nest()
+// and by message_bytes()/seal(), never guessed.
+class MessageBatch {
+ public:
+  // `flags` are NLM_F_*; NLM_F_REQUEST is added, NLM_F_ACK and the sequence number are the socket's
+  // business.
+  void begin_message(std::uint16_t type, std::uint16_t flags = 0);
+  // The family's fixed header, directly after begin_message().
+  template <typename T>
+  void put_header(const T& header) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    append(&header, sizeof(header));
+  }
+
+  // Attributes of the message begun last. `be`: big-endian on the wire.
+  void put_flag(std::uint16_t type) { put(type, nullptr, 0); }
+  void put_u8(std::uint16_t type, std::uint8_t value) { put(type, &value, sizeof(value)); }
+  void put_u16(std::uint16_t type, std::uint16_t value) { put(type, &value, sizeof(value)); }
+  void put_u32(std::uint16_t type, std::uint32_t value) { put(type, &value, sizeof(value)); }
+  void put_u64(std::uint16_t type, std::uint64_t value) { put(type, &value, sizeof(value)); }
+  void put_be16(std::uint16_t type, std::uint16_t value);
+  void put_be32(std::uint16_t type, std::uint32_t value);
+  void put_be64(std::uint16_t type, std::uint64_t value);
+  void put_string(std::uint16_t type, std::string_view text);  // with its terminating NUL
+  void put_bytes(std::uint16_t type, Bytes bytes) { put(type, bytes.data(), bytes.size()); }
+  void put_address(std::uint16_t type, const Address& address);  // 4 or 16 bytes
+  template <typename T>
+  void put_struct(std::uint16_t type, const T& value) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    put(type, &value, sizeof(value));
+  }
+
+  // Nests may hold nests; the handle is what end_nest() and nest_size() take. A nest (and any
+  // attribute) is at most 65,535 bytes: the caller that may exceed this watches nest_size().
+  [[nodiscard]] std::size_t begin_nest(std::uint16_t type);
+  void end_nest(std::size_t nest);
+  std::size_t nest_size(std::size_t nest) const { return bytes_.size() - nest; }
+
+  std::size_t size() const { return offsets_.size(); }  // messages
+  bool empty() const { return offsets_.empty(); }
+  std::size_t byte_size() const { return bytes_.size(); }
+  // The whole of message `index` as it goes on the wire (its nlmsg_len is written by this call).
+  Bytes message_bytes(std::size_t index);
+  std::uint16_t message_type(std::size_t index) const;
+  void clear();  // keeps the memory
+
+  // For the socket: where message `index` starts (size(): the end), and the header fields it fills
+  // in.
+  std::size_t offset(std::size_t index) const;
+  void seal(std::size_t index, std::uint32_t sequence, std::uint16_t flags);
+  const std::byte* data() const { return bytes_.data(); }
+
+ private:
+  // Room for so many bytes and, zeroed, what pads them.
+  std::byte* grow(std::size_t size);
+  void append(const void* data, std::size_t size);
+  void put(std::uint16_t type, const void* data, std::size_t size);
+
+  boost::container::vector<std::byte> bytes_;  // it can grow without being zeroed first
+  std::vector<std::uint32_t> offsets_;
+};
+
+// One attribute as read. The typed readers answer "not there" for a payload that is too short.
+struct Attribute {
+  std::uint16_t type = 0;  // without NLA_F_NESTED and NLA_F_NET_BYTEORDER
+  Bytes payload;
+
+  std::optional<std::uint8_t> u8() const { return read<std::uint8_t>(); }
+  std::optional<std::uint16_t> u16() const { return read<std::uint16_t>(); }
+  std::optional<std::uint32_t> u32() const { return read<std::uint32_t>(); }
+  std::optional<std::uint64_t> u64() const { return read<std::uint64_t>(); }
+  std::optional<std::uint16_t> be16() const;
+  std::optional<std::uint32_t> be32() const;
+  std::optional<std::uint64_t> be64() const;
+  std::string_view string() const;  // up to the first NUL or the end
+  // By length: 4 bytes IPv4, 16 bytes IPv6; anything else is no address.
+  std::optional<Address> address() const;
+  template <typename T>
+  std::optional<T> read() const {
+    static_assert(std::is_trivially_copyable_v<T>);
+    T value;
+    if (payload.size() < sizeof(value)) return std::nullopt;
+    std::memcpy(&value, payload.data(), sizeof(value));
+    return value;
+  }
+};
+
+// Walks a run of attributes and never reads past its end, whatever the lengths in it say.
+//   for (AttributeReader reader(bytes); auto attribute = reader.next();) ...
+class AttributeReader {
+ public:
+  explicit AttributeReader(Bytes bytes) : rest_(bytes) {}
+  // The attributes behind a family header of `header_size` bytes; none if the message is shorter
+  // than it.
+  AttributeReader(Bytes message_payload, std::size_t header_size);
+  // Nothing at the end, and from the first attribute on whose length cannot be.
+  std::optional<Attribute> next();
+  bool malformed() const { return malformed_; }
+
+ private:
+  Bytes rest_;
+  bool malformed_ = false;
+};
+
+}  // namespace ipvs

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ipvs/nftables/client.hpp"
+
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include "ipvs/nftables/decode.hpp"
+#include "ipvs/state/table.hpp"
+
+namespace ipvs {
+namespace {
+
+constexpr int kReadAttempts = 20;
+
+std::string_view name_of(std::uint16_t message_type) {
+  switch (NFNL_MSG_TYPE(message_type)) {
+    case NFT_MSG_NEWTABLE:
+      return "NEWTABLE";
+    case NFT_MSG_DELTABLE:
+      return "DELTABLE";
+    case NFT_MSG_NEWCHAIN:
+      return "NEWCHAIN";
+    case NFT_MSG_NEWRULE:
+      return "NEWRULE";
+    case NFT_MSG_NEWSET:
+      return "NEWSET";
+    case NFT_MSG_NEWSETELEM:
+      return "NEWSETELEM";
+    case NFT_MSG_DELSETELEM:
+      return "DELSETELEM";
+    default:
+      return "batch";
+  }
+}
+
+// A kernel without nf_tables answers like this.
+std::string_view remedy_for(int error) {
+  return error == EINVAL || error == EOPNOTSUPP || error == EPROTONOSUPPORT
+             ? "; try modprobe nf_tables"
+             : "";
+}
+
+KernelError reading_failed(int error, std::string_view what) {
+  std::string text = "reading the nftables table ";
+  text.append(kTableName).append(" (").append(what).append(")").append(remedy_for(error));
+  return {error, std::move(text)};
+}
+
+}  // namespace
+
+NftClient::NftClient(NetlinkSocket socket)
+    : socket_(std::move(socket)),
+      port_(std::make_shared<std::atomic<std::uint32_t>>(socket_.port())) {}
+
+Result<NftClient> NftClient::open() {
+  auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
+  if (!socket) return socket.error();
+  return NftClient(std::move(*socket));
+}
+
+int NftClient::send(Transaction transaction) {
+  outcome_ = {};
+  if (transaction.misplaced) {
+    outcome_ = {.error = EINVAL,
+                .first_op = *transaction.misplaced,
+                .last_op = *transaction.misplaced + 1,
+                .refused = "no set of the table can hold this element"};
+    return EINVAL;
+  }
+  std::size_t refused = 0;
+  outcome_.error = socket_.transact_atomically(transaction.batch, &refused);
+  // The socket may have been opened anew since.
+  port_->store(socket_.port(), std::memory_order_relaxed);
+  if (outcome_.error > 0 && refused < transaction.ranges.size()) {
+    outcome_.first_op = transaction.ranges[refused].first;
+    outcome_.last_op = transaction.ranges[refused].last;
+    outcome_.refused = name_of(transaction.batch.message_type(refused));
+    outcome_.refused += ": ";
+    outcome_.refused +=
+        socket_.extended().empty() ? std::strerror(outcome_.error) : socket_.extended();
+  }
+  return outcome_.error;
+}
+
+int NftClient::install_table(const TableRules& rules, std::span<const Element> elements) {
+  return send(encode_install(rules, elements));
+}
+
+int NftClient::change_elements(std::span<const ElementOp> ops) {
+  if (ops.empty()) {
+    outcome_ = {};
+    return 0;
+  }
+  return send(encode_changes(ops));
+}
+
+int NftClient::delete_table() { return send(encode_delete_table()); }
+
+Result<std::vector<Element>> NftClient::read_elements(bool& table_present) {
+  table_present = false;
+  std::vector<Element> elements;
+  MessageBatch query;
+  encode_get_table(query);
+  const int error = socket_.transact(query).front();
+  if (error == ENOENT) return elements;
+  if (error != 0) return reading_failed(error, "GETTABLE");
+
+  bool complete = true;
+  for (const TableSet& set : table_sets()) {
+    const int read = read_set(set.name, elements);
+    if (read != 0 && read != ENOENT) return reading_failed(read, set.name);
+    complete = complete && read == 0;
+  }
+  table_present = complete;
+  return elements;
+}
+
+// Appends what is in the set, ordered by key. An errno.
+//
+// After many insertions the kernel enlarges the set's hash table in the background (net/netfilter/
+// nft_set_hash.c), and continues a dump at the n-th element of another order: some elements come
+// twice and others never, with nothing to show for it. But every pass numbers at least all elements
+// and every number is sent once: if none comes twice, none is missing.
+int NftClient::read_set(std::string_view name, std::vector<Element>& elements) {
+  const auto start = static_cast<std::ptrdiff_t>(elements.size());
+  const auto forget = [&] { elements.resize(static_cast<std::size_t>(start)); };
+  for (int attempt = 0; attempt < kReadAttempts; ++attempt) {
+    MessageBatch request;
+    encode_get_elements(request, name);
+    const auto read = socket_.dump(request, forget, [&](const NetlinkMessage& message) {
+      decode_elements(message.payload, elements);
+    });
+    if (!read) {
+      forget();
+      return read.error().error_number;
+    }
+    std::sort(elements.begin() + start, elements.end(), ElementKeyLess{});
+    if (std::adjacent_find(elements.begin() + start, elements.end()) == elements.end()) return 0;
+    forget();
+  }
+  return EINTR;
+}
+
+}  // namespace ipvs

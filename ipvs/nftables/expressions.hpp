@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The expressions of nf_tables that our rules are made of, as values, and their encoding. A rule is
+// a list of them, run in order; the first that does not match ends the rule. They are put together
+// as `nft` itself does, because `nft list` recognises its own patterns and nothing else.
+//
+// Layout (include/uapi/linux/netfilter/nf_tables.h); integers are big-endian, nests carry
+// NLA_F_NESTED:
+//
+//   NFTA_RULE_EXPRESSIONS
+//     NFTA_LIST_ELEM                     one per expression
+//       NFTA_EXPR_NAME  "meta", "payload", ...
+//       NFTA_EXPR_DATA                   the attributes of that expression
+//
+// Registers: NFT_REG_1 to _4 are 16 bytes each, NFT_REG32_00 to _15 the same 64 bytes in words of
+// 4.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "ipvs/netlink/message.hpp"
+#include "ipvs/state/model.hpp"
+
+namespace ipvs {
+
+// A constant of at most 16 bytes, as it lies in a register.
+struct RegisterValue {
+  std::array<std::byte, 16> bytes{};
+  std::size_t size = 0;
+  bool operator==(const RegisterValue&) const = default;
+
+  static RegisterValue of_u8(std::uint8_t value);
+  static RegisterValue of_u32(std::uint32_t value);  // host order: marks, conntrack state
+  static RegisterValue of(const Address& address);   // network order
+  static RegisterValue prefix_mask(Family family, std::uint8_t prefix_length);
+  static RegisterValue zeros(std::size_t size);
+  RegisterValue operator&(const RegisterValue& mask) const;
+};
+
+namespace expression {
+
+struct LoadMeta {
+  std::uint32_t key;  // NFT_META_*
+  std::uint32_t to;   // register
+  bool operator==(const LoadMeta&) const = default;
+};
+struct LoadPayload {
+  std::uint32_t base;  // NFT_PAYLOAD_NETWORK_HEADER, NFT_PAYLOAD_TRANSPORT_HEADER
+  std::uint32_t offset;
+  std::uint32_t length;
+  std::uint32_t to;
+  bool operator==(const LoadPayload&) const = default;
+};
+struct LoadConntrack {
+  std::uint32_t key;  // NFT_CT_*
+  std::uint32_t to;
+  bool operator==(const LoadConntrack&) const = default;
+};
+struct StoreConntrack {
+  std::uint32_t key;
+  std::uint32_t from;
+  bool operator==(const StoreConntrack&) const = default;
+};
+// register = (register & mask) ^ flip
+struct Bitwise {
+  std::uint32_t in_place;  // register
+  RegisterValue mask;
+  RegisterValue flip;
+  bool operator==(const Bitwise&) const = default;
+};
+struct Compare {
+  std::uint32_t operation;  // NFT_CMP_EQ, NFT_CMP_NEQ
+  std::uint32_t from;
+  RegisterValue value;
+  bool operator==(const Compare&) const = default;
+};
+// Matches if what starts at register `from` is in the set, or with `inverted` if it is not. Of a
+// map the value goes to register `to`.
+struct Lookup {
+  std::uint32_t from;
+  std::string_view set;
+  std::optional<std::uint32_t> to = {};
+  bool inverted = false;
+  bool operator==(const Lookup&) const = default;
+};
+struct Verdict {
+  std::int32_t code;       // NFT_JUMP, NFT_GOTO, NFT_RETURN, NF_DROP
+  std::string_view chain;  // of NFT_JUMP and NFT_GOTO
+  bool operator==(const Verdict&) const = default;
+};
+// The destination becomes the address in `from`, and the port in `port_from`.
+struct DestinationNat {
+  Family family;
+  std::uint32_t from;
+  std::optional<std::uint32_t> port_from = {};
+  bool operator==(const DestinationNat&) const = default;
+};
+struct Masquerade {
+  std::uint32_t flags;  // NF_NAT_RANGE_*
+  bool operator==(const Masquerade&) const = default;
+};
+struct Reject {
+  std::uint32_t type;  // NFT_REJECT_ICMPX_UNREACH, NFT_REJECT_ICMP_UNREACH, NFT_REJECT_TCP_RST
+  std::uint8_t code;   // NFT_REJECT_ICMPX_*, or of ICMP or ICMPv6
+  bool operator==(const Reject&) const = default;
+};
+
+// A match of iptables, as `iptables-nft` itself puts it into a table: it lists no rule whose
+// conditions it does not know in this form.
+struct ExtensionMatch {
+  std::string_view name;  // "conntrack"
+  std::uint32_t revision;
+  std::vector<std::byte> info;  // struct xt_*_mtinfo of that revision
+  bool operator==(const ExtensionMatch&) const = default;
+};
+
+}  // namespace expression
+
+using Expression =
+    std::variant<expression::LoadMeta, expression::LoadPayload, expression::LoadConntrack,
+                 expression::StoreConntrack, expression::Bitwise, expression::Compare,
+                 expression::Lookup, expression::Verdict, expression::DestinationNat,
+                 expression::Masquerade, expression::Reject, expression::ExtensionMatch>;
+using Expressions = std::vector<Expression>;
+
+// Appends NFTA_RULE_EXPRESSIONS to the message begun last.
+void put_expressions(MessageBatch& batch, std::span<const Expression> expressions);
+
+}  // namespace ipvs

@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ipvs/nftables/rules.hpp"
+
+#include <linux/in.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_nat.h>
+#include <linux/netfilter/nf_tables.h>
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+
+#include "ipvs/state/networks.hpp"
+#include "ipvs/state/table.hpp"
+
+namespace ipvs {
+namespace {
+
+using enum ElementKind;
+using enum TrafficClass;
+
+// ICMP_PORT_UNREACH of linux/icmp.h and ICMPV6_PORT_UNREACH of linux/icmpv6.h.
+constexpr std::uint8_t kIcmpPortUnreachable = 3;
+constexpr std::uint8_t kIcmp6PortUnreachable = 4;
+// NF_CT_STATE_BIT(IP_CT_NEW), which no exported header has.
+constexpr std::uint32_t kStateNew = 1U << (IP_CT_NEW + 1);
+
+constexpr std::array kChains{
+    Chain{"cluster-ip", {}},
+    Chain{"external", {}},
+    Chain{"external-local", {}},
+    Chain{"node-port", {}},
+    Chain{"services", {}},
+    Chain{"short-cut-marks", {}},
+    Chain{"short-cuts", {}},
+    Chain{"limits", {}},
+    Chain{"refuse", {}},
+    Chain{"refusals", {}},
+    // Before the redirections of others, which are at -100. (The kernel runs all nat chains of a
+    // hook at -100 and orders them among each other by these numbers.) IPVS takes host traffic in
+    // LOCAL_OUT at -99.
+    Chain{"prerouting", Chain::Hook{"nat", NF_INET_PRE_ROUTING, -110}},
+    Chain{"output", Chain::Hook{"nat", NF_INET_LOCAL_OUT, -110}},
+    // With the addresses the client wrote, before any translation.
+    Chain{"guard-prerouting", Chain::Hook{"filter", NF_INET_PRE_ROUTING, -120}},
+    Chain{"guard-output", Chain::Hook{"filter", NF_INET_LOCAL_OUT, -120}},
+    // Before IPVS, which takes arriving packets in LOCAL_IN at 98 and 99 and the host's at -99.
+    Chain{"guard-input", Chain::Hook{"filter", NF_INET_LOCAL_IN, 90}},
+    // After IPVS.
+    Chain{"input", Chain::Hook{"filter", NF_INET_LOCAL_IN, 110}},
+    Chain{"postrouting", Chain::Hook{"nat", NF_INET_POST_ROUTING, 100}},
+};
+
+// What differs between the two families: where the addresses lie in the header, and which register
+// is free behind one that starts at NFT_REG_1.
+struct FamilyFacts {
+  Family family;
+  std::uint8_t protocol_family;
+  std::uint32_t source, destination, length;
+  std::uint32_t second, third;  // registers of the next components of a concatenation
+  std::uint32_t fourth;         // register behind address . protocol . port
+  std::uint8_t icmp;
+  std::uint8_t port_unreachable;
+
+  // The family's set of such elements.
+  std::string_view set(ElementKind kind, TrafficClass traffic_class = {}) const {
+    return set_of({.kind = kind, .address = unspecified(family), .traffic_class = traffic_class})
+        ->name;
+  }
+};
+
+constexpr std::array kFamilies{
+    FamilyFacts{.family = Family::kIpv4,
+                .protocol_family = NFPROTO_IPV4,
+                .source = 12,
+                .destination = 16,
+                .length = 4,
+                .second = NFT_REG32_01,
+                .third = NFT_REG32_02,
+                .fourth = NFT_REG32_03,
+                .icmp = IPPROTO_ICMP,
+                .port_unreachable = kIcmpPortUnreachable},
+    FamilyFacts{.family = Family::kIpv6,
+                .protocol_family = NFPROTO_IPV6,
+                .source = 8,
+                .destination = 24,
+                .length = 16,
+                .second = NFT_REG_2,
+                .third = NFT_REG32_05,
+                .fourth = NFT_REG32_06,
+                .icmp = IPPROTO_ICMPV6,
+                .port_unreachable = kIcmp6PortUnreachable},
+};
+
+// Statements of the language: what one phrase of a rule is as expressions.
+Expressions operator+(Expressions left, const Expressions& right) {
+  left.insert(left.end(), right.begin(), right.end());
+  return left;
+}
+
+// `nft` writes this before whatever looks into a header of layer 3, and leaves it out again when
+// listing.
+Expressions is_family(const FamilyFacts& f) {
+  return {expression::LoadMeta{NFT_META_NFPROTO, NFT_REG_1},
+          expression::Compare{NFT_CMP_EQ, NFT_REG_1, RegisterValue::of_u8(f.protocol_family)}};
+}
+
+expression::LoadPayload network_header(std::uint32_t offset, std::uint32_t length,
+                                       std::uint32_t to) {
+  return {NFT_PAYLOAD_NETWORK_HEADER, offset, length, to};
+}
+
+Expressions address_in(const FamilyFacts& f, std::uint32_t offset, std::string_view set) {
+  return is_family(f) + Expressions{network_header(offset, f.length, NFT_REG_1),
+                                    expression::Lookup{NFT_REG_1, set}};
+}
+
+// meta l4proto . th dport
+Expressions load_protocol_port(std::uint32_t protocol, std::uint32_t port) {
+  return {expression::LoadMeta{NFT_META_L4PROTO, protocol},
+          expression::LoadPayload{NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, port}};
+}
+
+// ip daddr . meta l4proto . th dport
+Expressions load_destination_service(const FamilyFacts& f) {
+  return Expressions{network_header(f.destination, f.length, NFT_REG_1)} +
+         load_protocol_port(f.second, f.third);
+}
+
+Expressions destination_service_in(const FamilyFacts& f, std::string_view set) {
+  return is_family(f) + load_destination_service(f) +
+         Expressions{expression::Lookup{NFT_REG_1, set}};
+}
+
+// A node port, whichever of the node's addresses it is asked for on.
+Expressions node_port_in(const FamilyFacts& f, std::string_view set) {
+  return address_in(f, f.destination, f.set(kNodeAddress)) +
+         load_protocol_port(NFT_REG_1, NFT_REG32_01) +
+         Expressions{expression::Lookup{NFT_REG_1, set}};
+}
+
+// The address at `offset` compared with a network, without the family's own test.
+Expressions compare_network(const FamilyFacts& f, std::uint32_t offset, std::uint32_t operation,
+                            const TableRules::Network& network) {
+  Expressions result{network_header(offset, f.length, NFT_REG_1)};
+  const RegisterValue mask = RegisterValue::prefix_mask(f.family, network.prefix_length);
+  if (network.prefix_length < f.length * 8) {
+    result.push_back(expression::Bitwise{NFT_REG_1, mask, RegisterValue::zeros(mask.size)});
+  }
+  result.push_back(
+      expression::Compare{operation, NFT_REG_1, RegisterValue::of(network.address) & mask});
+  return result;
+}
+
+Expressions verdict(std::int32_t code, std::string_view chain = {}) {
+  return {expression::Verdict{code, chain}};
+}
+
+// ct mark set ct mark | bit
+Expressions set_mark(std::uint32_t bit) {
+  return {expression::LoadConntrack{NFT_CT_MARK, NFT_REG_1},
+          expression::Bitwise{NFT_REG_1, RegisterValue::of_u32(~bit), RegisterValue::of_u32(bit)},
+          expression::StoreConntrack{NFT_CT_MARK, NFT_REG_1}};
+}
+
+Expressions has_mark(std::uint32_t bit) {
+  return {expression::LoadConntrack{NFT_CT_MARK, NFT_REG_1},
+          expression::Bitwise{NFT_REG_1, RegisterValue::of_u32(bit), RegisterValue::zeros(4)},
+          expression::Compare{NFT_CMP_EQ, NFT_REG_1, RegisterValue::of_u32(bit)}};
+}
+
+Expressions is_new() {
+  return {expression::LoadConntrack{NFT_CT_STATE, NFT_REG_1},
+          expression::Bitwise{NFT_REG_1, RegisterValue::of_u32(kStateNew), RegisterValue::zeros(4)},
+          expression::Compare{NFT_CMP_NEQ, NFT_REG_1, RegisterValue::zeros(4)}};
+}
+
+Expressions compare_protocol(std::uint32_t operation, std::uint8_t protocol) {
+  return {expression::LoadMeta{NFT_META_L4PROTO, NFT_REG_1},
+          expression::Compare{operation, NFT_REG_1, RegisterValue::of_u8(protocol)}};
+}
+
+Expressions masquerade() { return {expression::Masquerade{NF_NAT_RANGE_PROTO_RANDOM_FULLY}}; }
+
+// The rules of a chain, family by family where they look at addresses.
+void add_cluster_ip(const TableRules& rules, std::vector<Rule>& out) {
+  const Expressions mark = set_mark(rules.masquerade_bit);
+  if (rules.masquerade_all) {
+    out.push_back({"cluster-ip", mark});
+    return;
+  }
+  for (const FamilyFacts& f : kFamilies) {
+    Expressions outside;
+    bool everything_is_inside = false;
+    for (const TableRules::Network& network : rules.cluster_cidrs) {
+      if (family_of(network.address) != f.family) continue;
+      everything_is_inside |= network.prefix_length == 0;
+      outside = outside + compare_network(f, f.source, NFT_CMP_NEQ, network);
+    }
+    if (outside.empty() || everything_is_inside) {
+      out.push_back({"cluster-ip", address_in(f, f.source, f.set(kVirtualIp)) + mark});
+    } else {
+      out.push_back({"cluster-ip", is_family(f) + outside + mark});
+    }
+  }
+}
+
+void add_external(const TableRules& rules, std::vector<Rule>& out) {
+  const Expressions mark = set_mark(rules.masquerade_bit);
+  out.push_back({"external", mark});
+  for (const FamilyFacts& f : kFamilies) {
+    out.push_back({"external-local", address_in(f, f.source, f.set(kVirtualIp)) + mark});
+  }
+  const Expressions protocol_port = load_protocol_port(NFT_REG_1, NFT_REG32_01);
+  const auto in = [](std::string_view set) {
+    return Expressions{expression::Lookup{NFT_REG_1, set}};
+  };
+  out.push_back({"node-port", protocol_port + in("node-ports") + verdict(NFT_GOTO, "external")});
+  out.push_back(
+      {"node-port", protocol_port + in("node-ports-local") + verdict(NFT_GOTO, "external-local")});
+}
+
+void add_services(std::vector<Rule>& out) {
+  using boost::asio::ip::address_v4;
+  using boost::asio::ip::address_v6;
+  const std::array<TableRules::Network, 2> loopback{
+      TableRules::Network{.address = address_v4(0x7f000000), .prefix_length = 8},
+      TableRules::Network{.address = address_v6::loopback(), .prefix_length = 128}};
+  for (std::size_t i = 0; i < kFamilies.size(); ++i) {
+    const FamilyFacts& f = kFamilies[i];
+    out.push_back({"services", is_family(f) +
+                                   compare_network(f, f.source, NFT_CMP_EQ, loopback[i]) +
+                                   verdict(NFT_RETURN)});
+  }
+  for (const FamilyFacts& f : kFamilies) {
+    const auto dispatch = [&](std::string_view set, std::string_view chain) {
+      out.push_back({"services", destination_service_in(f, set) + verdict(NFT_GOTO, chain)});
+    };
+    dispatch(f.set(kServiceIp, kClusterIp), "cluster-ip");
+    dispatch(f.set(kServiceIp, kExternal), "external");
+    dispatch(f.set(kServiceIp, kExternalLocal), "external-local");
+    out.push_back({"services", address_in(f, f.destination, f.set(kNodeAddress)) +
+                                   verdict(NFT_GOTO, "node-port")});
+  }
+}
+
+// Clients of the cluster are led from an external address whose endpoints are the local ones to the
+// cluster IP, which has all of them. The value of the map lies where its key was: the address in
+// register 1, the port behind it.
+void add_short_cuts(std::vector<Rule>& out) {
+  for (const FamilyFacts& f : kFamilies) {
+    const auto lead = [&](std::string_view map) {
+      return Expressions{
+          expression::Lookup{.from = NFT_REG_1, .set = map, .to = NFT_REG_1},
+          expression::DestinationNat{.family = f.family, .from = NFT_REG_1, .port_from = f.second}};
+    };
+    out.push_back(
+        {"short-cuts", is_family(f) + load_destination_service(f) + lead(f.set(kShortCutIp))});
+    out.push_back({"short-cuts", address_in(f, f.destination, f.set(kNodeAddress)) +
+                                     load_protocol_port(NFT_REG_1, NFT_REG32_01) +
+                                     lead(f.set(kShortCutNodePort))});
+  }
+}
+
+void add_settled(std::string_view chain, std::vector<Rule>& out) {
+  for (const FamilyFacts& f : kFamilies) {
+    out.push_back({chain, address_in(f, f.destination, f.set(kVirtualIp)) +
+                              Expressions{network_header(f.destination, f.length, NFT_REG_1),
+                                          expression::DestinationNat{f.family, NFT_REG_1}}});
+  }
+}
+
+// A flow that takes a short cut may end on another node. Where its client is not a Pod of this
+// node, that one would answer past us, or to an address of ours it has no reason to know: it has to
+// answer to us.
+void add_short_cut_marks(std::vector<Rule>& out) {
+  const Expressions mark = verdict(NFT_JUMP, "external");
+  for (const FamilyFacts& f : kFamilies) {
+    out.push_back(
+        {"short-cut-marks", destination_service_in(f, f.set(kServiceIp, kExternalLocal)) + mark});
+    out.push_back({"short-cut-marks", node_port_in(f, "node-ports-local") + mark});
+  }
+}
+
+// A client of the cluster that is on none of this node's Pod networks; nothing, where these are not
+// known, or no others are the cluster's.
+Expressions is_elsewhere(const TableRules& rules, const FamilyFacts& f) {
+  Expressions result;
+  if (rules.own_pods == rules.pod_sources) return result;
+  for (const TableRules::Network& own : rules.own_pods) {
+    if (family_of(own.address) == f.family)
+      result = result + compare_network(f, f.source, NFT_CMP_NEQ, own);
+  }
+  return result;
+}
+
+void add_destination_hooks(const TableRules& rules, std::vector<Rule>& out) {
+  out.push_back({"prerouting", verdict(NFT_JUMP, "services")});
+  for (const TableRules::Network& network : rules.pod_sources) {
+    const FamilyFacts& f = kFamilies[family_of(network.address) == Family::kIpv4 ? 0 : 1];
+    const Expressions is_pod = is_family(f) + compare_network(f, f.source, NFT_CMP_EQ, network);
+    const Expressions elsewhere = is_elsewhere(rules, f);
+    if (!elsewhere.empty())
+      out.push_back({"prerouting", is_pod + elsewhere + verdict(NFT_JUMP, "short-cut-marks")});
+    out.push_back({"prerouting", is_pod + verdict(NFT_JUMP, "short-cuts")});
+  }
+  add_settled("prerouting", out);
+
+  out.push_back({"output", verdict(NFT_JUMP, "short-cut-marks")});
+  out.push_back({"output", verdict(NFT_JUMP, "services")});
+  out.push_back({"output", verdict(NFT_JUMP, "short-cuts")});
+  add_settled("output", out);
+}
+
+// loadBalancerSourceRanges, for new flows from anywhere, this host included.
+void add_limits(std::vector<Rule>& out) {
+  for (const FamilyFacts& f : kFamilies) {
+    out.push_back(
+        {"limits",
+         destination_service_in(f, f.set(kLimitedIp)) + load_destination_service(f) +
+             Expressions{
+                 network_header(f.source, f.length, f.fourth),
+                 expression::Lookup{
+                     .from = NFT_REG_1, .set = f.set(kAllowedSource), .to = {}, .inverted = true}} +
+             verdict(NF_DROP)});
+  }
+  out.push_back({"guard-prerouting", is_new() + verdict(NFT_JUMP, "limits")});
+  out.push_back({"guard-output", is_new() + verdict(NFT_JUMP, "limits")});
+  out.push_back({"guard-output", is_new() + verdict(NFT_JUMP, "refusals")});
+}
+
+// What nobody serves is refused here and not by IPVS, whose ICMP the kernel limits to a few a
+// second.
+void add_guards(std::vector<Rule>& out) {
+  out.push_back({"refuse", compare_protocol(NFT_CMP_EQ, IPPROTO_TCP) +
+                               Expressions{expression::Reject{NFT_REJECT_TCP_RST, 0}}});
+  out.push_back(
+      {"refuse", {expression::Reject{NFT_REJECT_ICMPX_UNREACH, NFT_REJECT_ICMPX_PORT_UNREACH}}});
+  for (const FamilyFacts& f : kFamilies) {
+    const Expressions refuse = verdict(NFT_GOTO, "refuse");
+    out.push_back({"refusals", destination_service_in(f, f.set(kGuardedIp, kRefused)) + refuse});
+    out.push_back({"refusals", node_port_in(f, f.set(kGuardedNodePort, kRefused)) + refuse});
+  }
+  out.push_back({"guard-input", is_new() + verdict(NFT_JUMP, "refusals")});
+  for (const FamilyFacts& f : kFamilies) {
+    const Expressions drop = verdict(NF_DROP);
+    out.push_back({"guard-input",
+                   is_new() + destination_service_in(f, f.set(kGuardedIp, kElsewhere)) + drop});
+    out.push_back(
+        {"guard-input", is_new() + node_port_in(f, f.set(kGuardedNodePort, kElsewhere)) + drop});
+  }
+}
+
+// What still is addressed to a virtual IP behind IPVS is for a port without a Service. Echo
+// requests are let through: people ping their Services.
+void add_input(std::vector<Rule>& out) {
+  for (const FamilyFacts& f : kFamilies) {
+    const Expressions new_to_vip = is_new() + address_in(f, f.destination, f.set(kVirtualIp));
+    out.push_back({"input", new_to_vip + compare_protocol(NFT_CMP_EQ, IPPROTO_TCP) +
+                                Expressions{expression::Reject{NFT_REJECT_TCP_RST, 0}}});
+    out.push_back({"input", new_to_vip + compare_protocol(NFT_CMP_NEQ, f.icmp) +
+                                Expressions{expression::Reject{NFT_REJECT_ICMP_UNREACH,
+                                                               f.port_unreachable}}});
+  }
+}
+
+void add_postrouting(const TableRules& rules, std::vector<Rule>& out) {
+  out.push_back({"postrouting", has_mark(rules.masquerade_bit) + masquerade()});
+  for (const FamilyFacts& f : kFamilies) {
+    out.push_back({"postrouting", is_family(f) +
+                                      Expressions{network_header(f.source, f.length, NFT_REG_1),
+                                                  network_header(f.destination, f.length, f.second),
+                                                  expression::Lookup{NFT_REG_1, f.set(kHairpin)}} +
+                                      masquerade()});
+  }
+}
+
+}  // namespace
+
+std::span<const Chain> table_chains() { return kChains; }
+
+std::vector<Rule> table_rules(const TableRules& rules) {
+  std::vector<Rule> out;
+  add_cluster_ip(rules, out);
+  add_external(rules, out);
+  add_services(out);
+  add_short_cut_marks(out);
+  add_short_cuts(out);
+  add_destination_hooks(rules, out);
+  add_limits(out);
+  add_guards(out);
+  add_input(out);
+  add_postrouting(rules, out);
+  return out;
+}
+
+}  // namespace ipvs

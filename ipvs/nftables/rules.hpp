@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The chains and rules of our table, as values: the picture in ipvs/state/table.hpp spelt out. Pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "ipvs/nftables/expressions.hpp"
+#include "ipvs/state/kernel.hpp"
+
+namespace ipvs {
+
+struct Chain {
+  // Of a base chain: where it hooks into the path of a packet.
+  struct Hook {
+    std::string_view type;  // "filter", "nat"
+    std::uint32_t number;   // NF_INET_*
+    std::int32_t priority;
+  };
+  std::string_view name;
+  std::optional<Hook> hook;
+};
+
+struct Rule {
+  std::string_view chain;
+  Expressions expressions;
+  bool operator==(const Rule&) const = default;
+};
+
+std::span<const Chain> table_chains();
+std::vector<Rule> table_rules(const TableRules& rules);
+
+}  // namespace ipvs

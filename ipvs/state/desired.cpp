@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ipvs/state/desired.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace ipvs {
+
+void DirtyKeys::merge(DirtyKeys other) {
+  servers.merge(other.servers);
+  addresses.merge(other.addresses);
+  elements.merge(other.elements);
+}
+
+void Desired::set(const Owner& owner, ServicePlan plan) {
+  const auto held = holdings_.try_emplace(owner).first;
+  Holding& holding = held->second;
+  std::vector<ServerKey> servers;
+  servers.reserve(plan.servers.size());
+  for (const Server& server : plan.servers) servers.push_back(server.settings.key);
+
+  replace_servers(owner, std::move(plan.servers), holding.servers);
+  holding.servers = std::move(servers);
+  // Endpoints come and go; what leads to them stays as it is.
+  if (plan.addresses != holding.addresses) {
+    replace_addresses(owner, plan.addresses, holding.addresses);
+    holding.addresses = std::move(plan.addresses);
+  }
+  if (plan.elements != holding.elements) {
+    replace_elements(owner, plan.elements, holding.elements);
+    holding.elements = std::move(plan.elements);
+  }
+  if (holding.servers.empty() && holding.addresses.empty() && holding.elements.empty()) {
+    holdings_.erase(held);
+  }
+}
+
+void Desired::replace_servers(const Owner& owner, std::vector<Server> next,
+                              const std::vector<ServerKey>& previous) {
+  for (const ServerKey& key : previous) {
+    const auto place =
+        std::lower_bound(next.begin(), next.end(), key,
+                         [](const Server& p, const ServerKey& k) { return p.settings.key < k; });
+    const bool stays = place != next.end() && place->settings.key == key;
+    const auto entry = servers_.find(key);
+    // Another Service may have taken the key over in the meantime: then it is no longer ours to
+    // remove.
+    if (stays || entry == servers_.end() || entry->second.owner != owner) continue;
+    destination_count_ -= entry->second.server.destinations.size();
+    servers_.erase(entry);
+    dirty_.servers.insert(key);
+  }
+  for (Server& server : next) {
+    const ServerKey key = server.settings.key;
+    const auto entry = servers_.find(key);
+    if (entry == servers_.end()) {
+      destination_count_ += server.destinations.size();
+      servers_.emplace(key, ServerEntry{std::move(server), owner});
+      dirty_.servers.insert(key);
+      continue;
+    }
+    entry->second.owner = owner;
+    if (entry->second.server == server) continue;
+    destination_count_ += server.destinations.size();
+    destination_count_ -= entry->second.server.destinations.size();
+    entry->second.server = std::move(server);
+    dirty_.servers.insert(key);
+  }
+}
+
+void Desired::replace_addresses(const Owner& owner, const std::vector<Address>& next,
+                                const std::vector<Address>& previous) {
+  for (const Address& address : next) {
+    auto [entry, added] = addresses_.try_emplace(address, Shared<Address>{address, {}});
+    auto& owners = entry->second.owners;
+    if (std::find(owners.begin(), owners.end(), owner) == owners.end()) owners.push_back(owner);
+    if (added) dirty_.addresses.insert(address);
+  }
+  for (const Address& address : previous) {
+    if (std::binary_search(next.begin(), next.end(), address)) continue;
+    const auto entry = addresses_.find(address);
+    if (entry == addresses_.end()) continue;
+    std::erase(entry->second.owners, owner);
+    if (entry->second.owners.empty()) {
+      addresses_.erase(entry);
+      dirty_.addresses.insert(address);
+    }
+  }
+}
+
+void Desired::replace_elements(const Owner& owner, const std::vector<Element>& next,
+                               const std::vector<Element>& previous) {
+  for (const Element& element : next) {
+    auto [entry, added] = elements_.try_emplace(element, Shared<Element>{element, {}});
+    auto& owners = entry->second.owners;
+    if (std::find(owners.begin(), owners.end(), owner) == owners.end()) owners.push_back(owner);
+    if (added || entry->second.value != element) {
+      entry->second.value = element;
+      dirty_.elements.insert(element);
+    }
+  }
+  for (const Element& element : previous) {
+    if (std::binary_search(next.begin(), next.end(), element, ElementKeyLess{})) continue;
+    const auto entry = elements_.find(element);
+    if (entry == elements_.end()) continue;
+    std::erase(entry->second.owners, owner);
+    if (entry->second.owners.empty()) {
+      elements_.erase(entry);
+      dirty_.elements.insert(element);
+    }
+  }
+}
+
+DirtyKeys Desired::take_dirty() { return std::exchange(dirty_, {}); }
+
+DirtyKeys Desired::all_keys() const {
+  DirtyKeys keys;
+  for (const auto& [key, entry] : servers_) keys.servers.insert(key);
+  for (const auto& [address, shared] : addresses_) {
+    keys.addresses.insert(keys.addresses.end(), address);
+  }
+  for (const auto& [element, shared] : elements_) {
+    keys.elements.insert(keys.elements.end(), element);
+  }
+  return keys;
+}
+
+const Server* Desired::server(const ServerKey& key) const {
+  const auto entry = servers_.find(key);
+  return entry == servers_.end() ? nullptr : &entry->second.server;
+}
+
+const Owner* Desired::owner_of(const ServerKey& key) const {
+  const auto entry = servers_.find(key);
+  return entry == servers_.end() ? nullptr : &entry->second.owner;
+}
+
+std::vector<ServerKey> Desired::servers_of(const Owner& owner) const {
+  const auto held = holdings_.find(owner);
+  return held == holdings_.end() ? std::vector<ServerKey>() : held->second.servers;
+}
+
+std::vector<Element> Desired::elements_of(const Owner& owner) const {
+  const auto held = holdings_.find(owner);
+  return held == holdings_.end() ? std::vector<Element>() : held->second.elements;
+}
+
+bool Desired::wants(const Address& address) const { return addresses_.contains(address); }
+
+const Element* Desired::element(const Element& key) const {
+  const auto entry = elements_.find(key);
+  return entry == elements_.end() ? nullptr : &entry->second.value;
+}
+
+std::string_view Desired::some_owner_of(const Address& address) const {
+  const auto entry = addresses_.find(address);
+  return entry == addresses_.end() ? std::string_view{} : entry->second.owners.front();
+}
+
+std::string_view Desired::some_owner_of(const Element& key) const {
+  const auto entry = elements_.find(key);
+  return entry == elements_.end() ? std::string_view{} : entry->second.owners.front();
+}
+
+std::vector<Element> Desired::elements() const {
+  std::vector<Element> all;
+  all.reserve(elements_.size());
+  for (const auto& [key, shared] : elements_) all.push_back(shared.value);
+  return all;
+}
+
+std::vector<Address> Desired::addresses() const {
+  std::vector<Address> all;
+  all.reserve(addresses_.size());
+  for (const auto& [address, shared] : addresses_) all.push_back(address);
+  return all;
+}
+
+}  // namespace ipvs

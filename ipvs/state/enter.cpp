@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The half of ipvs/state/apply.hpp that enters outcomes in the Ledger.
+#include <algorithm>
+#include <cerrno>
+#include <set>
+
+#include "ipvs/state/apply.hpp"
+
+namespace ipvs {
+namespace {
+
+bool is_delete(ServerCommand command) {
+  return command == ServerCommand::kDelService || command == ServerCommand::kDelDest;
+}
+
+bool is_destination(ServerCommand command) {
+  return command == ServerCommand::kNewDest || command == ServerCommand::kSetDest ||
+         command == ServerCommand::kDelDest;
+}
+
+bool done(const ServerOp& op, int error) {
+  return error == 0 || (is_delete(op.command) && (error == ESRCH || error == ENOENT));
+}
+
+bool done(const AddressOp& op, int error) {
+  if (error == 0) return true;
+  return op.add ? error == EEXIST : (error == EADDRNOTAVAIL || error == ESRCH);
+}
+
+std::string describe(const ServerOp& op) {
+  std::string text = std::string(name_of(op.command)) + " " + op.server.key.text();
+  if (is_destination(op.command)) text += " -> " + op.destination.endpoint.text();
+  if (op.command == ServerCommand::kNewService || op.command == ServerCommand::kSetService) {
+    text += " scheduler " + op.server.scheduler;
+  }
+  return text;
+}
+
+// True when our sets named the virtual server before this batch: then it is ours, whoever made it
+// last.
+bool named_by(const Ledger& ledger, const ServerKey& key) {
+  const Element vip{.kind = ElementKind::kServiceIp,
+                    .address = key.address,
+                    .protocol = key.protocol,
+                    .port = key.port};
+  if (ledger.element(vip)) return true;
+  const Element port{
+      .kind = ElementKind::kNodePort, .address = {}, .protocol = key.protocol, .port = key.port};
+  const Element node{.kind = ElementKind::kNodeAddress, .address = key.address};
+  return ledger.element(port) && ledger.element(node);
+}
+
+class Entry {
+ public:
+  Entry(Ledger& ledger, const Desired& desired) : ledger_(ledger), desired_(desired) {}
+
+  void foreign(const Changes& changes, const Outcome& outcome) {
+    for (std::size_t i = 0; i < changes.create.size(); ++i) {
+      const ServerOp& op = changes.create[i];
+      if (op.command == ServerCommand::kNewService && outcome.create[i] == EEXIST &&
+          !ledger_.server(op.server.key) && !named_by(ledger_, op.server.key)) {
+        foreign_.insert(op.server.key);
+      }
+    }
+  }
+
+  void read_back(const Outcome& outcome) {
+    for (const auto& [key, found] : outcome.read_back) {
+      if (foreign_.contains(key)) continue;
+      if (found) {
+        ledger_.put_server(*found);
+      } else {
+        ledger_.remove_server(key);
+      }
+      result_.retry.servers.insert(key);
+    }
+  }
+
+  void servers(const std::vector<ServerOp>& ops, const std::vector<int>& errors,
+               const Outcome& outcome) {
+    for (std::size_t i = 0; i < ops.size(); ++i) {
+      const ServerKey& key = ops[i].server.key;
+      if (foreign_.contains(key)) continue;
+      const bool read = outcome.read_back.contains(key);
+      if (done(ops[i], errors[i])) {
+        if (!read) enter(ops[i]);
+        ++result_.done;
+        continue;
+      }
+      result_.retry.servers.insert(key);
+      if (errors[i] == kSkipped || (read && errors[i] == EEXIST)) continue;
+      report(ops[i], errors[i]);
+    }
+  }
+
+  void addresses(const std::vector<AddressOp>& ops, const std::vector<int>& errors) {
+    for (std::size_t i = 0; i < ops.size(); ++i) {
+      const Address& address = ops[i].address;
+      if (done(ops[i], errors[i])) {
+        if (ops[i].add) {
+          ledger_.put_address(address);
+        } else {
+          ledger_.remove_address(address);
+        }
+        ++result_.done;
+        continue;
+      }
+      result_.retry.addresses.insert(address);
+      if (errors[i] == kSkipped) continue;
+      const char* command = ops[i].add ? "RTM_NEWADDR" : "RTM_DELADDR";
+      result_.failures.push_back({.command = command,
+                                  .error_number = errors[i],
+                                  .what = std::string(command) + " " + address.to_string(),
+                                  .owner = Owner(desired_.some_owner_of(address))});
+    }
+  }
+
+  void elements(const std::vector<ElementOp>& ops, const std::vector<int>& errors) {
+    for (std::size_t i = 0; i < ops.size(); ++i) {
+      if (errors[i] == 0) {
+        if (ops[i].add) {
+          ledger_.put_element(ops[i].element);
+        } else {
+          ledger_.remove_element(ops[i].element);
+        }
+        ++result_.done;
+        continue;
+      }
+      result_.retry.elements.insert(ops[i].element);
+      if (errors[i] == kSkipped) continue;
+      const char* command = ops[i].add ? "NEWSETELEM" : "DELSETELEM";
+      result_.failures.push_back({.command = command,
+                                  .error_number = errors[i],
+                                  .what = std::string(command) + " " + ops[i].element.text(),
+                                  .owner = Owner(desired_.some_owner_of(ops[i].element))});
+    }
+  }
+
+  void truth(const Outcome& outcome) {
+    if (outcome.addresses) {
+      ledger_.clear_addresses();
+      for (const Address& address : *outcome.addresses) ledger_.put_address(address);
+    }
+    if (outcome.elements) {
+      ledger_.clear_elements();
+      for (const Element& element : *outcome.elements) ledger_.put_element(element);
+    }
+  }
+
+  Entered finish() {
+    result_.foreign.assign(foreign_.begin(), foreign_.end());
+    return std::move(result_);
+  }
+
+ private:
+  void enter(const ServerOp& op) {
+    const ServerKey& key = op.server.key;
+    switch (op.command) {
+      case ServerCommand::kNewService:
+        ledger_.put_server({.settings = op.server, .destinations = {}});
+        break;
+      case ServerCommand::kSetService:
+        ledger_.set_settings(op.server);
+        break;
+      case ServerCommand::kDelService:
+        ledger_.remove_server(key);
+        break;
+      case ServerCommand::kNewDest:
+      case ServerCommand::kSetDest:
+        ledger_.put_destination(key, op.destination);
+        break;
+      case ServerCommand::kDelDest:
+        ledger_.remove_destination(key, op.destination.endpoint);
+        break;
+    }
+  }
+
+  void report(const ServerOp& op, int error) {
+    const ServerKey& key = op.server.key;
+    const Owner* owner = desired_.owner_of(key);
+    result_.failures.push_back({.command = name_of(op.command),
+                                .error_number = error,
+                                .what = describe(op),
+                                .owner = owner ? *owner : Owner{},
+                                .scheduler = op.server.scheduler});
+  }
+
+  Ledger& ledger_;
+  const Desired& desired_;
+  std::set<ServerKey> foreign_;
+  Entered result_;
+};
+
+}  // namespace
+
+Entered enter(Ledger& ledger, const Desired& desired, const Changes& changes,
+              const Outcome& outcome) {
+  Entry entry(ledger, desired);
+  entry.foreign(changes, outcome);
+  entry.read_back(outcome);
+  entry.elements(changes.protect, outcome.protect);
+  entry.servers(changes.create, outcome.create, outcome);
+  entry.servers(changes.fill, outcome.fill, outcome);
+  entry.addresses(changes.bind, outcome.bind);
+  entry.servers(changes.release, outcome.release, outcome);
+  entry.addresses(changes.unbind, outcome.unbind);
+  entry.servers(changes.dismantle, outcome.dismantle, outcome);
+  // Before the last phase: what was read may be from before it.
+  entry.truth(outcome);
+  entry.elements(changes.unprotect, outcome.unprotect);
+  return entry.finish();
+}
+
+}  // namespace ipvs

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The seam to the kernel: everything the agent makes a kernel do passes this interface. LinuxKernel
+// (ipvs/linux_kernel.hpp) speaks netlink; the tests' FakeKernel keeps maps and fails on request.
+//
+// Threading: not thread-safe; the agent calls it on its one kernel thread only. Calls block.
+//
+// Errors: raw errno values, 0 for done, kept as the kernel gave them (EEXIST, ESRCH, ENOENT, ...).
+// What they mean for us is decided above (ipvs/state/apply.hpp), not here. kUnknownOutcome stands for a
+// reply that was lost (ENOBUFS on the socket, time-out): the request may or may not have been
+// carried out, and the caller must read back.
+#pragma once
+
+#include <boost/system/error_code.hpp>
+#include <boost/system/result.hpp>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ipvs/state/model.hpp"
+
+namespace ipvs {
+
+inline constexpr int kUnknownOutcome = -1;
+
+enum class ServerCommand : std::uint8_t {
+  kNewService,
+  kSetService,
+  kDelService,
+  kNewDest,
+  kSetDest,
+  kDelDest,
+};
+// "NEW_SERVICE", as in enum ip_vs_genl_cmd without the prefix.
+const char* name_of(ServerCommand command);
+
+// One IPVS command. `server` is complete for NEW/SET_SERVICE, else only its key is used;
+// `destination` is complete for NEW/SET_DEST, only its endpoint counts for DEL_DEST.
+struct ServerOp {
+  ServerCommand command = ServerCommand::kNewService;
+  VirtualServer server;
+  Destination destination;
+  bool operator==(const ServerOp&) const = default;
+};
+
+struct ElementOp {
+  bool add = true;  // false: delete
+  Element element;
+  bool operator==(const ElementOp&) const = default;
+};
+
+struct AddressOp {
+  bool add = true;  // false: delete
+  Address address;
+  bool operator==(const AddressOp&) const = default;
+};
+
+// How a VIP is made local: an address on kube-ipvs0, or a `local` route to it.
+enum class VipBinding : std::uint8_t { kAddress, kRoute };
+
+// The constant part of our nftables table: what rules say, as opposed to what sets hold.
+struct TableRules {
+  bool masquerade_all = false;
+  // Pod networks, per family; traffic to cluster IPs from outside them is masqueraded. Both empty:
+  // only traffic whose source is itself a VIP is.
+  struct Network {
+    Address address;
+    std::uint8_t prefix_length = 0;
+    bool operator==(const Network&) const = default;
+  };
+  std::vector<Network> cluster_cidrs;
+  // Whose traffic counts as the cluster's own where a Service has a short cut for it
+  // (ElementKind::kShortCutIp); this host's always does.
+  std::vector<Network> pod_sources;
+  // Those of them that are on this node. Whoever else of the cluster asks here, for a Service whose
+  // endpoints may be anywhere, has to be answered through here and is masqueraded. Unknown for a
+  // family: nobody is.
+  std::vector<Network> own_pods;
+  std::uint32_t masquerade_bit = 0x4000;  // of the conntrack mark: one bit
+  bool operator==(const TableRules&) const = default;
+};
+
+// What must be so on the host before anything is programmed.
+struct HostSettings {
+  VipBinding vip_binding = VipBinding::kAddress;
+  // Source address of VIP routes (VipBinding::kRoute), per family; unset: none is given.
+  std::optional<Address> route_source_v4;
+  std::optional<Address> route_source_v6;
+  bool strict_arp = false;
+  Timeouts timeouts;
+  bool ipv4 = true;
+  bool ipv6 = true;
+  bool operator==(const HostSettings&) const = default;
+};
+
+// A fault that stops the caller from going on: what was being done, and errno.
+struct KernelError {
+  int error_number = 0;
+  std::string what;          // "reading virtual servers (GET_SERVICE)"; may end in a remedy
+  std::string text() const;  // "what: strerror"
+};
+
+// Exceptions are for bugs: asking an error for its value is one.
+[[noreturn]] void throw_exception_from_error(const KernelError& error,
+                                             const boost::source_location&);
+
+template <typename T>
+using Result = boost::system::result<T, KernelError>;
+
+struct HostFacts {
+  std::uint32_t ipvs_version = 0;  // IPVS_INFO_ATTR_VERSION, 0x010201 = 1.2.1
+  std::uint32_t connection_table_size = 0;
+  int kernel_major = 0;
+  int kernel_minor = 0;
+  std::vector<std::string> warnings;  // one line each: what is not as it should be, and the remedy
+  std::vector<std::string> changes;   // sysctls set, "net.ipv4.vs.conntrack: 0 -> 1"
+};
+
+// Everything of ours found in the kernel.
+struct Observed {
+  std::vector<Server> servers;     // every virtual server in the namespace, ours or not
+  std::vector<Address> addresses;  // on kube-ipvs0, or routed to it
+  std::vector<Element> elements;   // of our table; empty if there is none
+  bool table_present = false;
+};
+
+class Kernel {
+ public:
+  virtual ~Kernel() = default;
+
+  // Loads IPVS, creates kube-ipvs0, sets sysctls and timeouts. Idempotent.
+  virtual Result<HostFacts> prepare(const HostSettings& settings) = 0;
+  // Tries whether the scheduler can be used (its module is loaded on demand).
+  virtual Result<void> probe_scheduler(const std::string& scheduler) = 0;
+  virtual Result<Observed> observe() = 0;
+
+  // One errno (or kUnknownOutcome) per op, in order. An op is tried whatever became of those before
+  // it.
+  virtual std::vector<int> change_servers(std::span<const ServerOp> ops) = 0;
+  virtual std::vector<int> change_addresses(std::span<const AddressOp> ops) = 0;
+  // One transaction: all or nothing; the errno of the first refused element.
+  virtual int change_elements(std::span<const ElementOp> ops) = 0;
+  // Replaces our whole table (or creates it) in one transaction.
+  virtual int install_table(const TableRules& rules, std::span<const Element> elements) = 0;
+
+  virtual Result<std::optional<ServerReading>> read_server(const ServerKey& key) = 0;
+  // Every virtual server with its destinations and counters.
+  virtual Result<std::vector<ServerReading>> read_servers(std::span<const ServerKey> keys) = 0;
+  // The destinations alone, for each of `keys`; of the virtual server itself the key only. None of
+  // one that does not exist.
+  virtual Result<std::vector<ServerReading>> read_destinations(std::span<const ServerKey> keys) = 0;
+  virtual Result<std::vector<Address>> read_addresses() = 0;
+  virtual Result<std::vector<Element>> read_elements() = 0;
+
+  // Deletes UDP conntrack entries whose original destination is `server` (for a node port: of that
+  // port on `server.address`) and whose reply source is `endpoint`; without an endpoint, all to
+  // that server. Returns how many went.
+  struct StaleFlow {
+    ServerKey server;
+    std::optional<Endpoint> endpoint;
+    bool operator==(const StaleFlow&) const = default;
+  };
+  virtual Result<std::size_t> delete_flows(std::span<const StaleFlow> flows) = 0;
+
+  // Removes everything: our table, kube-ipvs0, the virtual servers they name, and our rules in
+  // chains of others.
+  virtual Result<void> cleanup() = 0;
+};
+
+}  // namespace ipvs

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ipvs/state/own_servers.hpp"
+
+#include <algorithm>
+
+namespace ipvs {
+
+OwnServers::OwnServers(std::span<const Element> elements, std::span<const Address> addresses)
+    : elements_(elements.begin(), elements.end()), addresses_(addresses.begin(), addresses.end()) {
+  std::sort(elements_.begin(), elements_.end(), ElementKeyLess());
+  std::sort(addresses_.begin(), addresses_.end());
+}
+
+bool OwnServers::names(const Element& element) const {
+  return std::binary_search(elements_.begin(), elements_.end(), element, ElementKeyLess());
+}
+
+bool OwnServers::contains(const ServerKey& key) const {
+  if (key.fwmark != 0) return false;
+  if (std::binary_search(addresses_.begin(), addresses_.end(), key.address)) return true;
+  if (names({.kind = ElementKind::kVirtualIp, .address = key.address})) return true;
+  if (names({.kind = ElementKind::kServiceIp,
+             .address = key.address,
+             .protocol = key.protocol,
+             .port = key.port})) {
+    return true;
+  }
+  return names({.kind = ElementKind::kNodePort, .protocol = key.protocol, .port = key.port}) &&
+         names({.kind = ElementKind::kNodeAddress, .address = key.address});
+}
+
+}  // namespace ipvs

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ipvs/virtual_servers/client.hpp"
+
+#include <fcntl.h>
+#include <linux/ip_vs.h>
+#include <linux/netlink.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "ipvs/virtual_servers/proc_table.hpp"
+
+namespace ipvs {
+namespace {
+
+// Where a batch is sent: about one send's worth, so that a batch of any number of operations needs
+// no more memory.
+constexpr std::size_t kBatchBytes = 60 * 1024;
+
+// Below this many virtual servers a netlink dump for each is as quick as the file.
+constexpr std::size_t kFewServers = 16;
+
+KernelError error_of(int error, std::string what, const std::string& extended) {
+  if (error == EPERM) what += " (run as root or grant CAP_NET_ADMIN)";
+  if (!extended.empty()) what += " (" + extended + ")";
+  return {error, std::move(what)};
+}
+
+// /proc/net would be that of the process's first thread, which may be in another namespace.
+constexpr const char* kProcTable = "/proc/thread-self/net/ip_vs";
+
+// Nothing where the file cannot be read or is not understood to the last line.
+std::optional<std::unordered_map<ServerKey, std::vector<Destination>>> read_proc_table() {
+  const int file = ::open(kProcTable, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return std::nullopt;
+  ProcTableParser parser;
+  std::array<char, 16 * 1024> piece;
+  ssize_t size = 0;
+  while ((size = ::read(file, piece.data(), piece.size())) > 0) {
+    parser.feed({piece.data(), static_cast<std::size_t>(size)});
+  }
+  ::close(file);
+  auto servers = parser.finish();
+  if (size < 0 || parser.strange_lines() > 0) return std::nullopt;
+  return servers;
+}
+
+}  // namespace
+
+IpvsClient::IpvsClient(NetlinkSocket socket, std::uint16_t family)
+    : socket_(std::move(socket)), family_(family) {}
+
+Result<IpvsClient> IpvsClient::open() {
+  auto socket = NetlinkSocket::open(NETLINK_GENERIC, {}, NetlinkSocket::kReceiveLittle);
+  if (!socket) return socket.error();
+  auto family = socket->resolve_family(IPVS_GENL_NAME);
+  // A module that is just being loaded may answer the second time only.
+  if (!family) family = socket->resolve_family(IPVS_GENL_NAME);
+  if (!family && family.error().error_number == ENOENT) {
+    return KernelError{ENOENT, "the kernel has no IPVS: load it with `modprobe ip_vs`"};
+  }
+  if (!family) return family.error();
+  return IpvsClient(std::move(*socket), *family);
+}
+
+std::vector<int> IpvsClient::change_servers(std::span<const ServerOp> ops) {
+  std::vector<int> outcomes;
+  outcomes.reserve(ops.size());
+  while (outcomes.size() < ops.size()) {
+    batch_.clear();
+    for (std::size_t i = outcomes.size(); i < ops.size() && batch_.byte_size() < kBatchBytes; ++i) {
+      encode_op(batch_, family_, ops[i]);
+    }
+    const auto sent = socket_.transact(batch_);
+    outcomes.insert(outcomes.end(), sent.begin(), sent.end());
+  }
+  return outcomes;
+}
+
+Result<std::vector<ServerReading>> IpvsClient::dump_services() {
+  std::vector<ServerReading> readings;
+  batch_.clear();
+  encode_dump_services(batch_, family_);
+  const auto result = socket_.dump(
+      batch_, [&] { readings.clear(); },
+      [&](const NetlinkMessage& message) {
+        if (auto reading = decode_service(message.payload)) {
+          readings.push_back(std::move(*reading));
+        }
+      });
+  if (!result) {
+    return error_of(result.error().error_number, "reading virtual servers (GET_SERVICE)",
+                    socket_.extended());
+  }
+  return readings;
+}
+
+Result<std::vector<DestinationReading>> IpvsClient::dump_destinations(const ServerKey& key) {
+  std::vector<DestinationReading> readings;
+  batch_.clear();
+  encode_dump_destinations(batch_, family_, key);
+  const Family family = family_of(key.address);
+  const auto result = socket_.dump(
+      batch_, [&] { readings.clear(); },
+      [&](const NetlinkMessage& message) {
+        if (auto reading = decode_destination(message.payload, family)) {
+          readings.push_back(*reading);
+        }
+      });
+  if (!result) {
+    return error_of(result.error().error_number,
+                    "reading the destinations of " + key.text() + " (GET_DEST)",
+                    socket_.extended());
+  }
+  std::sort(readings.begin(), readings.end(),
+            [](const DestinationReading& a, const DestinationReading& b) {
+              return a.destination.endpoint < b.destination.endpoint;
+            });
+  return readings;
+}
+
+Result<std::optional<ServerReading>> IpvsClient::read_server(const ServerKey& key) {
+  auto readings = read_servers({&key, 1});
+  if (!readings) return readings.error();
+  if (readings->empty()) return std::optional<ServerReading>();
+  return std::optional(std::move(readings->front()));
+}
+
+Result<std::vector<ServerReading>> IpvsClient::read_servers(std::span<const ServerKey> keys) {
+  std::vector<ServerReading> readings;
+  readings.reserve(keys.size());
+  for (std::size_t done = 0; done < keys.size();) {
+    batch_.clear();
+    while (done + batch_.size() < keys.size() && batch_.byte_size() < kBatchBytes) {
+      encode_get_service(batch_, family_, keys[done + batch_.size()]);
+    }
+    const auto outcomes = socket_.transact(batch_, [&](std::size_t, const NetlinkMessage& message) {
+      if (auto reading = decode_service(message.payload)) readings.push_back(std::move(*reading));
+    });
+    for (std::size_t i = 0; i < outcomes.size(); ++i) {
+      if (outcomes[i] == 0 || outcomes[i] == ESRCH) continue;
+      return error_of(outcomes[i], "reading " + keys[done + i].text() + " (GET_SERVICE)",
+                      socket_.extended());
+    }
+    done += outcomes.size();
+  }
+  return with_destinations(std::move(readings));
+}
+
+Result<std::vector<ServerReading>> IpvsClient::read_destinations(std::span<const ServerKey> keys) {
+  std::vector<ServerReading> readings;
+  for (const ServerKey& key : keys) readings.push_back({.settings = {.key = key}});
+  return with_destinations(std::move(readings));
+}
+
+Result<std::vector<ServerReading>> IpvsClient::with_destinations(
+    std::vector<ServerReading> readings) {
+  for (ServerReading& reading : readings) {
+    auto destinations = dump_destinations(reading.settings.key);
+    if (!destinations) return destinations.error();
+    reading.destinations = std::move(*destinations);
+  }
+  return readings;
+}
+
+Result<std::vector<Server>> IpvsClient::read_configuration() {
+  auto readings = dump_services();
+  if (!readings) return readings.error();
+  std::optional<std::unordered_map<ServerKey, std::vector<Destination>>> table;
+  if (readings->size() > kFewServers) table = read_proc_table();
+
+  std::vector<Server> servers;
+  servers.reserve(readings->size());
+  for (ServerReading& reading : *readings) {
+    Server server{std::move(reading.settings), {}};
+    if (table && table->contains(server.settings.key)) {
+      server.destinations = std::move(table->at(server.settings.key));
+    } else {
+      const auto destinations = dump_destinations(server.settings.key);
+      if (!destinations) return destinations.error();
+      for (const auto& found : *destinations) server.destinations.push_back(found.destination);
+    }
+    servers.push_back(std::move(server));
+  }
+  return servers;
+}
+
+Result<IpvsInfo> IpvsClient::info() {
+  batch_.clear();
+  encode_get_info(batch_, family_);
+  std::optional<IpvsInfo> info;
+  const auto outcomes = socket_.transact(batch_, [&](std::size_t, const NetlinkMessage& message) {
+    info = decode_info(message.payload);
+  });
+  if (outcomes[0] != 0) {
+    return error_of(outcomes[0], "reading the version of IPVS (GET_INFO)", socket_.extended());
+  }
+  if (!info) return KernelError{EPROTO, "reading the version of IPVS (GET_INFO): no answer in it"};
+  return *info;
+}
+
+Result<void> IpvsClient::set_timeouts(const Timeouts& timeouts) {
+  if (timeouts == Timeouts{}) return {};
+  batch_.clear();
+  encode_set_timeouts(batch_, family_, timeouts);
+  const int error = socket_.transact(batch_)[0];
+  if (error == 0) return {};
+  return error_of(error, "setting the timeouts of IPVS (SET_CONFIG)", socket_.extended());
+}
+
+}  // namespace ipvs

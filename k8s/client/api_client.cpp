@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "k8s/client/api_client.hpp"
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/ssl/error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/error.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/buffer_body.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/write.hpp>
+#include <charconv>
+
+#include "k8s/async/cancellation.hpp"
+#include "k8s/async/coarse_clock.hpp"
+#include "k8s/client/credentials.hpp"
+#include "k8s/client/dial.hpp"
+#include "k8s/client/read_deadline.hpp"
+#include "k8s/client/response_body.hpp"
+
+namespace k8s {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+using boost::system::error_code;
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+using Token = ClosesWhenCancelled<TcpStream, std::remove_const_t<decltype(kAwait)>>;
+using ResponseParser = http::response_parser<http::buffer_body>;
+constexpr std::size_t kReadBuffer = 64 * 1024;
+constexpr std::size_t kLeastRead = 512;
+constexpr std::uint32_t kMaxHead = 64 * 1024;
+constexpr std::chrono::seconds kMaxRetryAfter{300};
+
+struct Call {
+  http::verb verb = http::verb::get;
+  std::string path;
+  std::string json;
+  bool gzip = false;
+  bool protobuf = false;
+  milliseconds head{0};
+  milliseconds idle{0};
+  milliseconds total{0};
+  OnChunk on_chunk;
+  std::function<void(MediaType)> on_head;
+  std::function<milliseconds()> idle_now;
+};
+
+Response failed(Response::End end, error_code error, std::string what) {
+  Response response;
+  response.end = end;
+  response.error = error;
+  response.what = std::move(what);
+  return response;
+}
+
+Response failed(const DialError& error) {
+  const bool late = error.code == beast::error::timeout || error.code == asio::error::timed_out;
+  const auto end = late ? Response::End::kTimedOut : Response::End::kFailed;
+  return failed(end, error.code, error.what);
+}
+
+std::optional<std::chrono::seconds> retry_after(std::string_view value) {
+  std::int64_t seconds = 0;
+  const auto [stop, error] = std::from_chars(value.data(), value.data() + value.size(), seconds);
+  if (error != std::errc{} || stop != value.data() + value.size() || seconds < 0)
+    return std::nullopt;
+  return std::min(std::chrono::seconds(seconds), kMaxRetryAfter);
+}
+
+std::string seconds_text(milliseconds time) {
+  return time.count() % 1000 == 0 ? std::to_string(time.count() / 1000) + " s"
+                                  : std::to_string(time.count()) + " ms";
+}
+
+// What an I/O error in the middle of a call comes to.
+void conclude(Response& response, const error_code& error, const std::string& doing,
+              const std::string& deadline) {
+  response.error = error;
+  const bool peer_left =
+      error == http::error::partial_message || error == http::error::end_of_stream ||
+      error == asio::error::eof || error == asio::ssl::error::stream_truncated ||
+      error == asio::error::connection_reset || error == asio::error::broken_pipe;
+  if (error == beast::error::timeout) {
+    response.end = Response::End::kTimedOut;
+    response.what = doing + ": " + deadline;
+  } else if (peer_left && response.status != 0) {
+    response.end = Response::End::kClosed;
+    response.what = doing + ": the server closed the connection (" + error.message() + ")";
+  } else {
+    response.end = Response::End::kFailed;
+    response.what = doing + ": " + error.message();
+  }
+}
+
+}  // namespace
+
+struct ApiClient::Impl {
+  Impl(asio::any_io_executor executor_in, ApiAccess access_in, ApiOptions options_in)
+      : executor(std::move(executor_in)),
+        access(std::move(access_in)),
+        options(std::move(options_in)),
+        credentials(executor, access,
+                    {.token_file_age = options.token_file_age, .wall_clock = {}}) {
+    if (options.user_agent.empty()) options.user_agent = "kube-ipvs/" KUBE_IPVS_VERSION;
+  }
+
+  // One context for all connections, made anew when a certificate on disk has changed: parsing a
+  // bundle of authorities costs time and memory that four watches need not pay four times.
+  DialResult<std::shared_ptr<TlsContext>> context_for(TlsMaterial material) {
+    if (context && material == context_material) return context;
+    auto made = make_tls_context(material);
+    if (!made) return made;
+    context = *made;
+    context_material = std::move(material);
+    return context;
+  }
+
+  asio::any_io_executor executor;
+  const ApiAccess access;
+  ApiOptions options;
+  Credentials credentials;
+  TlsMaterial context_material;
+  std::shared_ptr<TlsContext> context;
+};
+
+struct ApiConnection::Impl {
+  explicit Impl(ApiClient::Impl& client_in) : client(client_in) { buffer.reserve(kReadBuffer); }
+
+  asio::awaitable<Response> call(const Call& call);
+  asio::awaitable<std::optional<Response>> connect(const Identity& identity);
+  asio::awaitable<Response> exchange_once(const Call& call, const Identity& identity);
+  template <typename Stream>
+  asio::awaitable<Response> exchange(Stream& stream, std::shared_ptr<TcpStream> tcp,
+                                     const Call& call, const Identity& identity);
+  template <typename Stream>
+  asio::awaitable<error_code> read_more(Stream& stream, Token token, ReadDeadline& deadline,
+                                        ResponseParser& parser);
+  template <typename Stream>
+  asio::awaitable<void> read_body(Stream& stream, std::shared_ptr<TcpStream> tcp, const Call& call,
+                                  ResponseParser& parser, Response& response);
+  http::request<http::string_body> request_for(const Call& call, const Identity& identity) const;
+
+  bool is_open() const { return plain || tls; }
+  void close() {
+    tls.reset();
+    plain.reset();
+    context.reset();
+    buffer.clear();
+  }
+
+  ApiClient::Impl& client;
+  std::shared_ptr<TlsContext> context;  // of `tls`, which refers to it
+  std::shared_ptr<TcpStream> plain;
+  std::shared_ptr<TlsStream> tls;  // one of the two, while connected
+  bool reusable = false;           // what the last exchange left behind
+  beast::flat_buffer buffer;
+  std::unique_ptr<char[]> chunk = std::make_unique_for_overwrite<char[]>(kReadBuffer);
+};
+
+// Opens the connection; a Response when that failed.
+asio::awaitable<std::optional<Response>> ApiConnection::Impl::connect(const Identity& identity) {
+  const ApiAccess& access = client.access;
+  const ApiOptions& options = client.options;
+  std::shared_ptr<TlsContext> new_context;
+  if (access.tls) {
+    auto authority = client.credentials.certificate_authority();
+    if (!authority) co_return failed(Response::End::kFailed, {}, authority.error().text);
+    TlsMaterial material{.certificate_authority = std::move(*authority),
+                         .client_certificate = identity.client_certificate,
+                         .client_key = identity.client_key};
+    auto made = client.context_for(std::move(material));
+    if (!made) co_return failed(made.error());
+    new_context = *made;
+  }
+  auto endpoints =
+      co_await resolve_host(client.executor, access.host, access.port, options.resolve);
+  if (!endpoints) co_return failed(endpoints.error());
+  bool cancelled = co_await is_cancelled();
+  if (cancelled) co_return Response();
+  auto tcp = co_await connect_tcp(client.executor, std::move(*endpoints), options.connect);
+  if (!tcp) co_return failed(tcp.error());
+  cancelled = co_await is_cancelled();
+  if (cancelled) co_return Response();
+  if (!access.tls) {
+    plain = std::move(*tcp);
+    co_return std::nullopt;
+  }
+  auto stream = co_await start_tls(std::move(**tcp), *new_context, access, options.handshake);
+  if (!stream) co_return failed(stream.error());
+  context = std::move(new_context);
+  tls = std::move(*stream);
+  co_return std::nullopt;
+}
+
+http::request<http::string_body> ApiConnection::Impl::request_for(const Call& call,
+                                                                  const Identity& identity) const {
+  const ApiAccess& access = client.access;
+  const bool v6 = access.host.find(':') != std::string::npos;
+  http::request<http::string_body> request(call.verb, access.base_path + call.path, 11);
+  request.set(http::field::host,
+              (v6 ? "[" + access.host + "]" : access.host) + ":" + std::to_string(access.port));
+  request.set(http::field::user_agent, client.options.user_agent);
+  request.set(http::field::accept, call.protobuf
+                                       ? std::string(kProtobufType) + ", " + std::string(kJsonType)
+                                       : std::string(kJsonType));
+  if (call.gzip) request.set(http::field::accept_encoding, "gzip");
+  if (!identity.token.empty()) {
+    request.set(http::field::authorization, "Bearer " + identity.token);
+  }
+  if (call.verb != http::verb::get) {
+    request.set(http::field::content_type, kJsonType);
+    request.body() = call.json;
+    request.prepare_payload();
+  }
+  return request;
+}
+
+asio::awaitable<Response> ApiConnection::Impl::call(const Call& call) {
+  const auto identity = co_await client.credentials.identity();
+  Response response;
+  bool cancelled = co_await is_cancelled();
+  if (cancelled) {
+    response.end = Response::End::kCancelled;
+    co_return response;
+  }
+  if (!identity) {
+    response = failed(Response::End::kFailed, {}, identity.error().text);
+  } else {
+    const bool reused = is_open();
+    response = co_await exchange_once(call, *identity);
+    // A server may close a kept connection just as we use it again; that is no failure of the call.
+    const bool stale = reused && call.verb == http::verb::get && response.status == 0 &&
+                       response.end == Response::End::kFailed;
+    cancelled = co_await is_cancelled();
+    if (stale && !cancelled) response = co_await exchange_once(call, *identity);
+  }
+  if (response.status == 401) client.credentials.forget();
+  cancelled = co_await is_cancelled();
+  if (cancelled) {
+    close();
+    response.end = Response::End::kCancelled;
+  }
+  co_return response;
+}
+
+// One try: connects where there is no connection, and closes it when it cannot be used again.
+asio::awaitable<Response> ApiConnection::Impl::exchange_once(const Call& call,
+                                                             const Identity& identity) {
+  if (!is_open()) {
+    buffer.clear();
+    auto failure = co_await connect(identity);
+    if (failure) co_return std::move(*failure);
+  }
+  Response response;
+  reusable = false;
+  // In locals meanwhile: whichever way this coroutine is left, a half-used connection is closed.
+  auto tls_in_use = std::move(tls);
+  auto plain_in_use = std::move(plain);
+  if (tls_in_use) {
+    const std::shared_ptr<TcpStream> lowest(tls_in_use, &tls_in_use->next_layer());
+    response = co_await exchange(*tls_in_use, lowest, call, identity);
+  } else {
+    response = co_await exchange(*plain_in_use, plain_in_use, call, identity);
+  }
+  if (reusable) {
+    tls = std::move(tls_in_use);
+    plain = std::move(plain_in_use);
+  }
+  co_return response;
+}
+
+template <typename Stream>
+asio::awaitable<Response> ApiConnection::Impl::exchange(Stream& stream,
+                                                        std::shared_ptr<TcpStream> tcp,
+                                                        const Call& call,
+                                                        const Identity& identity) {
+  const auto token = closes_when_cancelled(tcp, kAwait);
+  const std::string doing =
+      std::string(call.verb == http::verb::get ? "GET " : "POST ") + client.access.url();
+  Response response;
+  const auto request = request_for(call, identity);
+  tcp->expires_after(client.options.write);
+  const auto [write_error, written] = co_await http::async_write(stream, request, token);
+  bool cancelled = co_await is_cancelled();
+  if (cancelled) co_return response;
+  if (write_error) {
+    conclude(response, write_error, doing, "the request could not be sent in time");
+    co_return response;
+  }
+
+  ResponseParser parser;
+  parser.header_limit(kMaxHead);
+  // Beast counts a body's bytes over its whole life, and a watch lives for minutes: no limit here,
+  // the decoders have one per event.
+  parser.body_limit(boost::none);
+  tcp->expires_after(call.head);
+  const auto [head_error, head] = co_await http::async_read_header(stream, buffer, parser, token);
+  cancelled = co_await is_cancelled();
+  if (cancelled) co_return response;
+  if (head_error) {
+    conclude(response, head_error, doing, "no answer within " + seconds_text(call.head));
+    co_return response;
+  }
+  response.status = parser.get().result_int();
+  response.reason = std::string(parser.get().reason());
+  response.type = media_type(parser.get()[http::field::content_type]);
+  response.retry_after = retry_after(parser.get()[http::field::retry_after]);
+  response.end = Response::End::kComplete;
+  co_await read_body(stream, tcp, call, parser, response);
+  co_return response;
+}
+
+// Reads what comes next into the buffer, by `deadline`. An orderly end is told to the parser.
+template <typename Stream>
+asio::awaitable<error_code> ApiConnection::Impl::read_more(Stream& stream, Token token,
+                                                           ReadDeadline& deadline,
+                                                           ResponseParser& parser) {
+  // What the parser leaves is the beginning of a chunk's head.
+  if (buffer.size() > kMaxHead) co_return http::error::buffer_overflow;
+  const auto space = buffer.prepare(std::max(buffer.capacity() - buffer.size(), kLeastRead));
+  auto [error, size] = co_await stream.async_read_some(space, token);
+  buffer.commit(size);
+  if (deadline.passed()) co_return beast::error::timeout;
+  if (error == asio::error::eof) {
+    error = {};
+    parser.put_eof(error);
+  }
+  co_return error;
+}
+
+// A loop of reading and parsing, rather than Beast's read operation: that takes three rounds of the
+// scheduler for the one chunk that is an event.
+template <typename Stream>
+asio::awaitable<void> ApiConnection::Impl::read_body(Stream& stream, std::shared_ptr<TcpStream> tcp,
+                                                     const Call& call, ResponseParser& parser,
+                                                     Response& response) {
+  const std::string doing = "reading from " + client.access.url();
+  ResponseBody receiver(response, call.on_chunk, doing);
+  const auto checksum =
+      client.access.tls ? GzipStream::Checksum::kIgnore : GzipStream::Checksum::kVerify;
+  const bool readable =
+      receiver.open(parser.get()[http::field::content_encoding], call.gzip, checksum);
+  if (!readable) co_return;
+  const Token token = closes_when_cancelled(tcp, kAwait);
+  const auto last = call.total.count() > 0 ? Clock::now() + call.total : Clock::time_point::max();
+  ReadDeadline deadline(tcp);
+  parser.eager(true);  // as far as what is there goes
+  if (receiver.wanted() && call.on_head) call.on_head(response.type);
+  while (!parser.is_done()) {
+    error_code error = http::error::need_more;
+    if (buffer.size() > 0) {
+      auto& body = parser.get().body();
+      body.data = chunk.get();
+      body.size = kReadBuffer;
+      buffer.consume(parser.put(buffer.data(), error));
+      const bool going = receiver.take({chunk.get(), kReadBuffer - body.size});
+      if (!going) co_return;
+    }
+    bool last_wait = false;
+    milliseconds idle{0};
+    if (error == http::error::need_more) {
+      idle = receiver.wanted() && call.idle_now ? call.idle_now() : call.idle;
+      const auto now = coarse_now();
+      last_wait = idle.count() == 0 || last - now < idle;
+      deadline.set(last_wait ? last : now + idle);
+      error = co_await read_more(stream, token, deadline, parser);
+      const bool cancelled = co_await is_cancelled();
+      if (cancelled) co_return;
+    }
+    if (error && error != http::error::need_buffer) {
+      const auto limit = seconds_text(last_wait ? call.total : idle);
+      conclude(response, error, doing,
+               (last_wait ? "not finished within " : "nothing for ") + limit);
+      co_return;
+    }
+  }
+  const bool whole = receiver.finish();
+  reusable = whole && parser.keep_alive() && buffer.size() == 0;
+}
+
+std::string Response::text() const {
+  if (!what.empty()) return what;
+  return std::to_string(status) + (reason.empty() ? "" : " " + reason);
+}
+
+ApiClient::ApiClient(asio::any_io_executor executor, ApiAccess access, ApiOptions options)
+    : impl_(std::make_unique<Impl>(std::move(executor), std::move(access), std::move(options))) {}
+ApiClient::~ApiClient() = default;
+
+const ApiAccess& ApiClient::access() const { return impl_->access; }
+
+std::unique_ptr<ApiConnection> ApiClient::connection() {
+  return std::make_unique<ApiConnection>(*impl_);
+}
+
+asio::awaitable<Response> ApiClient::post(std::string path, std::string json) {
+  ApiConnection connection(*impl_);
+  co_return co_await connection.post(std::move(path), std::move(json));
+}
+
+asio::awaitable<std::vector<Address>> ApiClient::resolve() {
+  std::vector<Address> addresses;
+  const auto endpoints = co_await resolve_host(impl_->executor, impl_->access.host,
+                                               impl_->access.port, impl_->options.resolve);
+  if (!endpoints) co_return addresses;
+  for (const auto& endpoint : *endpoints) addresses.push_back(endpoint.address());
+  co_return addresses;
+}
+
+ApiConnection::ApiConnection(ApiClient::Impl& client) : impl_(std::make_unique<Impl>(client)) {}
+ApiConnection::~ApiConnection() = default;
+
+asio::awaitable<Response> ApiConnection::get(GetRequest request, OnChunk on_chunk) {
+  const Call call{.verb = http::verb::get,
+                  .path = std::move(request.path),
+                  .json = {},
+                  .gzip = request.gzip,
+                  .protobuf = request.protobuf,
+                  .head = request.head,
+                  .idle = request.idle,
+                  .total = request.total,
+                  .on_chunk = std::move(on_chunk),
+                  .on_head = std::move(request.on_head),
+                  .idle_now = std::move(request.idle_now)};
+  co_return co_await impl_->call(call);
+}
+
+asio::awaitable<Response> ApiConnection::post(std::string path, std::string json) {
+  const Call call{.verb = http::verb::post,
+                  .path = std::move(path),
+                  .json = std::move(json),
+                  .gzip = false,
+                  .protobuf = false,
+                  .head = milliseconds(30'000),
+                  .idle = milliseconds(30'000),
+                  .total = milliseconds(60'000),
+                  .on_chunk = {},
+                  .on_head = {},
+                  .idle_now = {}};
+  co_return co_await impl_->call(call);
+}
+
+void ApiConnection::close() { impl_->close(); }
+
+}  // namespace k8s

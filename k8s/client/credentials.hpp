@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The credentials of an ApiAccess as they are now: files are read again as they rotate, a
+// credential plugin is run again when what it gave expires.
+//
+// Threading: one io_context thread. Any number of coroutines may ask at once; the plugin runs once
+// for all. Errors: Problem, in words; the next call tries again.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/system/result.hpp>
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "k8s/client/exec_credential.hpp"
+#include "k8s/client/kubeconfig.hpp"
+
+namespace k8s {
+
+// What one connection is made with. PEM texts, "" where there is none.
+struct Identity {
+  std::string token;
+  std::string client_certificate;
+  std::string client_key;
+};
+
+class Credentials {
+ public:
+  struct Options {
+    std::chrono::milliseconds token_file_age{60'000};  // a token file is read again after this
+    std::chrono::milliseconds plugin_deadline{60'000};
+    std::chrono::seconds plugin_margin{10};  // run the plugin again this long before expiry
+    std::function<std::chrono::steady_clock::time_point()> now = std::chrono::steady_clock::now;
+    std::function<UnixSeconds()> wall_clock;  // default: the system clock
+  };
+
+  Credentials(boost::asio::any_io_executor executor, const ApiAccess& access, Options options);
+
+  // May run the plugin: give it the calling coroutine's cancellation.
+  boost::asio::awaitable<boost::system::result<Identity, Problem>> identity();
+
+  // PEM; "" where the access names none. Read from its file each time.
+  boost::system::result<std::string, Problem> certificate_authority() const;
+
+  // After a 401: what is cached is not used again.
+  void forget();
+
+ private:
+  boost::asio::awaitable<std::optional<Problem>> refresh_plugin();
+  boost::asio::awaitable<std::optional<Problem>> run_plugin_once();
+  std::optional<Problem> refresh_token_file();
+  bool plugin_is_fresh() const;
+
+  boost::asio::any_io_executor executor_;
+  const ApiAccess& access_;
+  Options options_;
+  std::string file_token_;
+  std::optional<std::chrono::steady_clock::time_point> file_token_read_;
+  std::optional<ExecCredential> plugin_credential_;
+  // Present while the plugin runs; those who wait for it wait on this timer, which its end cancels.
+  std::optional<boost::asio::steady_timer> plugin_running_;
+};
+
+}  // namespace k8s

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "k8s/client/dial.hpp"
+
+#include <netinet/tcp.h>
+#include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
+#include <sys/socket.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/ssl/host_name_verification.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/error.hpp>
+#include <sstream>
+
+#include "k8s/async/cancellation.hpp"
+
+namespace k8s {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+
+std::string name_of(const tcp::endpoint& endpoint) {
+  std::ostringstream out;
+  out << endpoint;
+  return out.str();
+}
+
+// A peer that is gone without a word is found in 15 + 3 * 10 s when we are silent, and in 45 s when
+// it leaves our data unacknowledged: HTTP/1.1 has no ping of its own. Failing to set one of these
+// only slows that down, so it is no error.
+void set_options(TcpStream& stream) {
+  constexpr int kOn = 1;
+  const int socket = stream.socket().native_handle();
+  const auto set = [socket](int level, int option, int value) {
+    ::setsockopt(socket, level, option, &value, sizeof value);
+  };
+  set(IPPROTO_TCP, TCP_NODELAY, kOn);
+  set(SOL_SOCKET, SO_KEEPALIVE, kOn);
+  set(IPPROTO_TCP, TCP_KEEPIDLE, 15);
+  set(IPPROTO_TCP, TCP_KEEPINTVL, 10);
+  set(IPPROTO_TCP, TCP_KEEPCNT, 3);
+  set(IPPROTO_TCP, TCP_USER_TIMEOUT, 45'000);
+}
+
+DialError dial_error(const error_code& code, std::string what) {
+  return {.code = code, .what = std::move(what)};
+}
+
+DialError bad_material(const char* what, const error_code& error) {
+  return dial_error(error, std::string(what) + ": " + error.message());
+}
+
+struct Lookup {
+  explicit Lookup(const asio::any_io_executor& executor) : resolver(executor), done(executor) {}
+  tcp::resolver resolver;
+  asio::steady_timer done;
+  bool answered = false;
+  error_code error;
+  Endpoints endpoints;
+};
+
+// getaddrinfo cannot be interrupted. The handler holds the lookup weakly, so a caller that has
+// waited long enough, or was cancelled, leaves and the late answer falls on the floor.
+void start_lookup(const std::shared_ptr<Lookup>& lookup, const std::string& host,
+                  std::uint16_t port) {
+  lookup->resolver.async_resolve(
+      host, std::to_string(port), tcp::resolver::numeric_service,
+      [weak = std::weak_ptr(lookup)](error_code error, const tcp::resolver::results_type& results) {
+        const auto self = weak.lock();
+        if (!self) return;
+        self->answered = true;
+        self->error = error;
+        for (const auto& result : results) self->endpoints.push_back(result.endpoint());
+        self->done.cancel();
+      });
+}
+
+bool is_address(const std::string& host) {
+  error_code error;
+  asio::ip::make_address(host, error);
+  return !error;
+}
+
+// Asio's check of the certificate's names, remembering whether it was the one that said no:
+// OpenSSL's own verdict does not tell.
+struct NameCheck {
+  asio::ssl::host_name_verification names;
+  std::shared_ptr<bool> refused;
+  bool operator()(bool good_so_far, asio::ssl::verify_context& context) const {
+    const bool good = names(good_so_far, context);
+    if (good_so_far && !good) *refused = true;
+    return good;
+  }
+};
+
+std::string verification_failure(TlsStream& stream, const std::string& name, bool wrong_name,
+                                 const error_code& error) {
+  if (wrong_name) return "its certificate is not for " + name;
+  const long verdict = ::SSL_get_verify_result(stream.native_handle());
+  if (verdict == X509_V_OK) return error.message();
+  return std::string("its certificate is not trusted: ") + ::X509_verify_cert_error_string(verdict);
+}
+
+}  // namespace
+
+DialResult<std::shared_ptr<TlsContext>> make_tls_context(const TlsMaterial& material) {
+  error_code error;
+  auto context = std::make_shared<TlsContext>(TlsContext::tls_client);
+  SSL_CTX* native = context->native_handle();
+  ::SSL_CTX_set_min_proto_version(native, TLS1_2_VERSION);
+  ::SSL_CTX_set_options(native, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+  // Watches are idle most of the time: let their record buffers go (32 KiB each).
+  ::SSL_CTX_set_mode(native, SSL_MODE_RELEASE_BUFFERS);
+  // An intermediate authority in the bundle is as good as a root, as with client-go.
+  ::X509_VERIFY_PARAM_set_flags(::SSL_CTX_get0_param(native), X509_V_FLAG_PARTIAL_CHAIN);
+  if (material.certificate_authority.empty()) {
+    context->set_default_verify_paths(error);
+    if (error) return bad_material("the system's certificate authorities", error);
+  } else {
+    context->add_certificate_authority(asio::buffer(material.certificate_authority), error);
+    if (error) return bad_material("certificate-authority", error);
+  }
+  if (!material.client_certificate.empty()) {
+    context->use_certificate_chain(asio::buffer(material.client_certificate), error);
+    if (error) return bad_material("client-certificate", error);
+    context->use_private_key(asio::buffer(material.client_key), TlsContext::pem, error);
+    if (error) return bad_material("client-key", error);
+  }
+  return context;
+}
+
+asio::awaitable<DialResult<Endpoints>> resolve_host(asio::any_io_executor executor,
+                                                    std::string host, std::uint16_t port,
+                                                    std::chrono::milliseconds deadline) {
+  error_code error;
+  const auto address = asio::ip::make_address(host, error);
+  if (!error) co_return Endpoints(1, tcp::endpoint(address, port));
+  const auto lookup = std::make_shared<Lookup>(executor);
+  lookup->done.expires_after(deadline);
+  start_lookup(lookup, host, port);
+  co_await lookup->done.async_wait(kAwait);
+  if (!lookup->answered) {
+    co_return dial_error(asio::error::timed_out, "resolve " + host + ": no answer in time");
+  }
+  if (lookup->error || lookup->endpoints.empty()) {
+    co_return dial_error(lookup->error, "resolve " + host + ": " + lookup->error.message());
+  }
+  co_return std::move(lookup->endpoints);
+}
+
+asio::awaitable<DialResult<std::shared_ptr<TcpStream>>> connect_tcp(
+    asio::any_io_executor executor, Endpoints endpoints, std::chrono::milliseconds deadline_each) {
+  DialError last;
+  for (const tcp::endpoint& endpoint : endpoints) {
+    auto stream = std::make_shared<TcpStream>(executor);
+    stream->expires_after(deadline_each);
+    const auto [error] =
+        co_await stream->async_connect(endpoint, closes_when_cancelled(stream, kAwait));
+    if (!error) {
+      set_options(*stream);
+      co_return std::move(stream);
+    }
+    const std::string why =
+        error == boost::beast::error::timeout ? "no answer in time" : error.message();
+    last = dial_error(error, "connect to " + name_of(endpoint) + ": " + why);
+    const bool cancelled = co_await is_cancelled();
+    if (cancelled) break;
+  }
+  co_return last;
+}
+
+asio::awaitable<DialResult<std::shared_ptr<TlsStream>>> start_tls(
+    TcpStream tcp, TlsContext& context, const ApiAccess& access,
+    std::chrono::milliseconds deadline) {
+  const std::string& name = access.tls_server_name.empty() ? access.host : access.tls_server_name;
+  auto stream = std::make_shared<TlsStream>(std::move(tcp), context);
+  const auto wrong_name = std::make_shared<bool>(false);
+  if (access.insecure_skip_tls_verify) {
+    stream->set_verify_mode(asio::ssl::verify_none);
+  } else {
+    stream->set_verify_mode(asio::ssl::verify_peer);
+    stream->set_verify_callback(NameCheck{asio::ssl::host_name_verification(name), wrong_name});
+  }
+  // RFC 6066: the server name indication is for names only.
+  if (!is_address(name)) {
+    ::SSL_ctrl(stream->native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+               const_cast<char*>(name.c_str()));
+  }
+  const std::shared_ptr<TcpStream> lowest(stream, &stream->next_layer());
+  lowest->expires_after(deadline);
+  const auto [error] = co_await stream->async_handshake(asio::ssl::stream_base::client,
+                                                        closes_when_cancelled(lowest, kAwait));
+  if (!error) co_return std::move(stream);
+  const std::string why = error == boost::beast::error::timeout
+                              ? "no answer in time"
+                              : verification_failure(*stream, name, *wrong_name, error);
+  co_return dial_error(error, "TLS with " + access.host + ": " + why);
+}
+
+}  // namespace k8s

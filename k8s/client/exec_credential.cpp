@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "k8s/client/exec_credential.hpp"
+
+#include <array>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+#include <cstdint>
+
+#include "k8s/client/encoding.hpp"
+
+namespace k8s {
+namespace {
+
+std::string base64_encode(std::string_view text) {
+  constexpr std::string_view kAlphabet =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); i += 3) {
+    std::uint32_t bits = 0;
+    for (std::size_t j = 0; j < 3; ++j) {
+      bits = bits << 8 | (i + j < text.size() ? static_cast<unsigned char>(text[i + j]) : 0u);
+    }
+    for (std::size_t j = 0; j < 4; ++j) {
+      const bool padding = i + j > text.size();
+      out += padding ? '=' : kAlphabet[bits >> (18 - 6 * j) & 63];
+    }
+  }
+  return out;
+}
+
+// A string member; "" where it is absent or of another type.
+std::string text_of(const boost::json::object& object, std::string_view key) {
+  const boost::json::value* value = object.if_contains({key.data(), key.size()});
+  const boost::json::string* text = value ? value->if_string() : nullptr;
+  return text ? std::string(text->data(), text->size()) : std::string();
+}
+
+Problem problem(std::string text) { return Problem::because(std::move(text)); }
+
+}  // namespace
+
+std::string exec_info(const ExecPlugin& plugin, const ApiAccess& access,
+                      std::string_view certificate_authority) {
+  boost::json::object spec{{"interactive", false}};
+  if (plugin.provide_cluster_info) {
+    boost::json::object cluster{{"server", access.url()}};
+    if (!access.tls_server_name.empty()) cluster["tls-server-name"] = access.tls_server_name;
+    if (access.insecure_skip_tls_verify) cluster["insecure-skip-tls-verify"] = true;
+    if (!certificate_authority.empty()) {
+      cluster["certificate-authority-data"] = base64_encode(certificate_authority);
+    }
+    spec["cluster"] = std::move(cluster);
+  }
+  return boost::json::serialize(boost::json::object{
+      {"apiVersion", plugin.api_version}, {"kind", "ExecCredential"}, {"spec", std::move(spec)}});
+}
+
+boost::system::result<ExecCredential, Problem> parse_exec_credential(std::string_view json,
+                                                                     std::string_view api_version) {
+  boost::system::error_code error;
+  const boost::json::value document = boost::json::parse({json.data(), json.size()}, error);
+  if (error || !document.is_object()) return problem("its output is not a JSON object");
+  const boost::json::object& root = document.get_object();
+  if (const auto kind = text_of(root, "kind"); kind != "ExecCredential") {
+    return problem("its output has kind '" + kind + "', not ExecCredential");
+  }
+  if (const auto version = text_of(root, "apiVersion"); version != api_version) {
+    return problem("its output has apiVersion '" + version + "', but the kubeconfig asks for '" +
+                   std::string(api_version) + "'");
+  }
+  const boost::json::value* status = root.if_contains("status");
+  if (!status || !status->is_object()) return problem("its output has no status");
+  const boost::json::object& fields = status->get_object();
+  ExecCredential credential{.token = text_of(fields, "token"),
+                            .client_certificate = text_of(fields, "clientCertificateData"),
+                            .client_key = text_of(fields, "clientKeyData"),
+                            .expires = {}};
+  if (credential.client_certificate.empty() != credential.client_key.empty()) {
+    return problem("its output has only one of clientCertificateData and clientKeyData");
+  }
+  if (credential.token.empty() && credential.client_certificate.empty()) {
+    return problem("its output has neither a token nor a client certificate");
+  }
+  if (const auto text = text_of(fields, "expirationTimestamp"); !text.empty()) {
+    credential.expires = parse_timestamp(text);
+    if (!credential.expires) {
+      return problem("its expirationTimestamp '" + text + "' is not an RFC 3339 time");
+    }
+  }
+  return credential;
+}
+
+}  // namespace k8s

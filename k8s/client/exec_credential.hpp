@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The two messages exchanged with a credential plugin: what we tell it and what it answers.
+// Pure; running the program is k8s/client/credentials.hpp's.
+// Source: k8s.io/client-go/pkg/apis/clientauthentication v1 and v1beta1 (the same fields in both).
+#pragma once
+
+#include <boost/system/result.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "k8s/client/kubeconfig.hpp"
+#include "k8s/types.hpp"
+
+namespace k8s {
+
+// Why something did not work, in words for the operator. Not convertible from a string, so that a
+// result<std::string, Problem> is never in doubt about which of the two it was given.
+class Problem {
+ public:
+  static Problem because(std::string why) {
+    Problem problem;
+    problem.text = std::move(why);
+    return problem;
+  }
+  Problem() = default;
+  std::string text;
+};
+
+struct ExecCredential {
+  std::string token;
+  std::string client_certificate;  // PEM; together with client_key, or both empty
+  std::string client_key;
+  std::optional<UnixSeconds> expires;  // absent: good until the API server refuses it
+};
+
+// The value of KUBERNETES_EXEC_INFO. `certificate_authority` is the PEM text, "" for the system's.
+std::string exec_info(const ExecPlugin& plugin, const ApiAccess& access,
+                      std::string_view certificate_authority);
+
+boost::system::result<ExecCredential, Problem> parse_exec_credential(std::string_view json,
+                                                                     std::string_view api_version);
+
+}  // namespace k8s

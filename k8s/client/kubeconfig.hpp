@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where the API server is and how to be let in: from a kubeconfig file, or from the service account
+// that Kubernetes mounts into a Pod. The result is a value; credentials it names by file are read
+// when they are used (k8s/client/credentials.hpp), because they rotate.
+//
+// Precedence where a kubeconfig says a thing twice is client-go's: *-data before the file,
+// tokenFile before token. Relative file names are relative to the kubeconfig. Fields we do not know
+// are ignored, as kubectl does; fields that would change who we are or which way we go, and which
+// we do not implement, are refused.
+//
+// Errors: AccessFault, one line, naming file, line and field. Nothing here throws.
+#pragma once
+
+#include <boost/system/result.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace k8s {
+
+// A credential or certificate: either the text itself (PEM, or a token), or the file that holds it.
+struct Secret {
+  std::string file;
+  std::string text;
+  bool empty() const { return file.empty() && text.empty(); }
+  bool operator==(const Secret&) const = default;
+};
+
+// users[].user.exec: a program that prints an ExecCredential (client.authentication.k8s.io).
+struct ExecPlugin {
+  std::string api_version;  // client.authentication.k8s.io/v1 or /v1beta1
+  std::string command;      // found in PATH unless it contains a slash
+  std::vector<std::string> args;
+  std::vector<std::pair<std::string, std::string>> env;  // added to our own environment
+  std::string install_hint;
+  bool provide_cluster_info = false;
+  bool operator==(const ExecPlugin&) const = default;
+};
+
+struct ApiAccess {
+  std::string origin;  // "/etc/kube-ipvs/kubeconfig", "service account": for messages
+  bool tls = true;
+  std::string host;  // a name, or an IP address without brackets
+  std::uint16_t port = 443;
+  std::string base_path;         // "" or "/k8s/clusters/c-1": put before every request path
+  Secret certificate_authority;  // empty: the system's
+  std::string tls_server_name;   // checked and sent instead of `host`; empty: `host`
+  bool insecure_skip_tls_verify = false;
+  // At most one of token and exec; a client certificate may come with either.
+  Secret token;
+  Secret client_certificate;
+  Secret client_key;
+  std::optional<ExecPlugin> exec;
+
+  std::string url() const;
+  bool operator==(const ApiAccess&) const = default;
+};
+
+struct AccessFault {
+  std::string where;   // "kubeconfig:12", "--master"
+  std::string field;   // "users[0].user.exec.command", or ""
+  std::string reason;  // "must not be empty"
+  std::string text() const;
+};
+
+using AccessResult = boost::system::result<ApiAccess, AccessFault>;
+
+// What Kubernetes gives a Pod.
+struct InCluster {
+  std::string host;  // KUBERNETES_SERVICE_HOST
+  std::string port;  // KUBERNETES_SERVICE_PORT
+  std::string directory = "/var/run/secrets/kubernetes.io/serviceaccount";
+  static InCluster from_environment();
+};
+
+// The access that the flags --kubeconfig and --master ask for:
+//   kubeconfig           that file; `master` replaces its server
+//   neither              the service account
+//   master alone         that server, with the service account where one is mounted and the URL is
+//   https
+//                        (the way to reach the API when its own VIP is what we are to program)
+AccessResult find_api_access(const std::string& kubeconfig, const std::string& master,
+                             const InCluster& in_cluster);
+
+// `name` stands for the file in messages, and its folder is where relative file names start.
+AccessResult parse_kubeconfig(std::string_view text, const std::string& name);
+
+}  // namespace k8s

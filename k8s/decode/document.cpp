@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "k8s/decode/document.hpp"
+
+#include <utility>
+
+namespace k8s::doc {
+namespace {
+
+std::string_view wanted(Shape shape, bool element) {
+  if (is_array(shape) && !element) return "an array";
+  switch (shape) {
+    case Shape::kString:
+    case Shape::kStrings:
+    case Shape::kTime:
+      return "a string";
+    case Shape::kInteger:
+      return "an integer";
+    case Shape::kBoolean:
+      return "a boolean";
+    case Shape::kIntOrString:
+      return "an integer or a string";
+    case Shape::kObject:
+    case Shape::kObjects:
+    case Shape::kMap:
+    case Shape::kChild:
+    case Shape::kChildren:
+      break;
+  }
+  return "an object";
+}
+
+}  // namespace
+
+std::string misplaced(std::string_view what, Shape shape, bool element) {
+  std::string reason(what);
+  reason += " where ";
+  reason += wanted(shape, element);
+  reason += " belongs";
+  return reason;
+}
+
+void Path::attach(Visitor& visitor) const { visitor.path_ = this; }
+
+void Path::refuse(Visitor& visitor, std::string reason) { visitor.refuse(std::move(reason)); }
+
+void Visitor::refuse(std::string reason, std::string_view below) {
+  if (!refusal_.reason.empty()) return;
+  refusal_.field = path_ == nullptr ? std::string() : path_->text();
+  if (refusal_.field.empty() && below.starts_with('.')) below.remove_prefix(1);
+  refusal_.field += below;
+  refusal_.reason = std::move(reason);
+}
+
+void Visitor::refuse_field(std::string field, std::string reason) {
+  if (refusal_.reason.empty()) refusal_ = {std::move(field), std::move(reason)};
+}
+
+}  // namespace k8s::doc

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "k8s/decode/object_reader.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "k8s/decode/values.hpp"
+
+namespace k8s {
+namespace {
+
+int clamped(std::int64_t value) {
+  return static_cast<int>(std::clamp<std::int64_t>(value, 0, std::numeric_limits<int>::max()));
+}
+
+bool is_version_of(std::string_view api_version, std::string_view group) {
+  if (group.empty()) return api_version == "v1";
+  const auto slash = api_version.find('/');
+  if (slash == api_version.npos || api_version.substr(0, slash) != group) return false;
+  const auto version = api_version.substr(slash + 1);
+  return version == "v1" || version == "v1beta1";
+}
+
+}  // namespace
+
+std::string DecodeFault::text() const {
+  std::string line = object;
+  for (const auto& part : {field, reason}) {
+    if (part.empty()) continue;
+    if (!line.empty()) line += ": ";
+    line += part;
+  }
+  return line;
+}
+
+bool is_known_annotation(std::string_view key) {
+  return key.starts_with("kube-ipvs.io/") || key == "kube-router.io/service.scheduler" ||
+         key == "endpoints.kubernetes.io/last-change-trigger-time" ||
+         key == "service.kubernetes.io/topology-mode" ||
+         key == "service.kubernetes.io/topology-aware-hints";
+}
+
+bool take_status_field(ApiStatus& status, doc::Place place, const doc::Scalar& value) {
+  switch (place) {
+    case kStatusCode:
+      status.code = clamped(value.integer);
+      return true;
+    case kStatusReason:
+      status.reason = value.text;
+      return true;
+    case kStatusMessage:
+      status.message = value.text;
+      return true;
+    case kRetryAfterSeconds:
+      status.retry_after_seconds = clamped(value.integer);
+      return true;
+    default:
+      return false;
+  }
+}
+
+Parsed<UnixSeconds> time_of(const doc::Scalar& value) {
+  if (value.is_text) return parse_time(value.text);
+  // The years 0000 to 9999, as in RFC 3339: sums with what is beyond could overflow.
+  constexpr std::int64_t kFirst = -62'167'219'200;
+  constexpr std::int64_t kLast = 253'402'300'799;
+  if (value.integer >= kFirst && value.integer <= kLast) return value.integer;
+  return Parsed<UnixSeconds>::failed(std::to_string(value.integer) + " s is not a time");
+}
+
+void MetaReader::open(doc::Place place) {
+  if (place != doc::kRoot) return;
+  clear_refusal();
+  kind_.clear();
+  api_version_.clear();
+  status_ = {};
+  start();
+}
+
+void MetaReader::close(doc::Place place) {
+  if (place != doc::kRoot) return;
+  check_identity();
+  complete();
+}
+
+void MetaReader::scalar(doc::Place place, const doc::Scalar& value) {
+  Meta& m = meta();
+  switch (place) {
+    case kKind:
+      kind_ = value.text;
+      return;
+    case kApiVersion:
+      api_version_ = value.text;
+      return;
+    case kName:
+      m.key.name = value.text;
+      return;
+    case kNamespace:
+      m.key.ns = value.text;
+      return;
+    case kUid:
+      m.uid = value.text;
+      return;
+    case kResourceVersion:
+      m.resource_version = value.text;
+      return;
+    case kCreationTimestamp:
+      accept(time_of(value), m.creation_timestamp);
+      return;
+    case kDeletionTimestamp:
+      accept(time_of(value), m.deletion_timestamp);
+      return;
+    case kDeletionGraceSeconds:
+      m.deletion_grace_seconds =
+          static_cast<std::uint32_t>(std::clamp<std::int64_t>(value.integer, 0, UINT32_MAX));
+      return;
+    default:
+      take_status_field(status_, place, value);
+      return;
+  }
+}
+
+bool MetaReader::wants(doc::Place place, std::string_view key) {
+  if (place == kLabels) return wants_label(key);
+  if (place == kAnnotations) return is_known_annotation(key);
+  return wants_own(place, key);
+}
+
+void MetaReader::entry(doc::Place place, std::string_view key, std::string_view value) {
+  if (place >= kFirstOwn) return entry_own(place, key, value);
+  Labels& map = place == kLabels ? meta().labels : meta().annotations;
+  if (map.empty()) map.reserve(4);  // most have two to four, and moving them costs more than room
+  map.insert_or_assign(std::string(key), std::string(value));
+}
+
+void MetaReader::check_identity() {
+  const ObjectKey& key = meta().key;
+  if (!kind_.empty() && kind_ != expected_kind_) {
+    refuse_field("kind", quoted(kind_) + " where " + std::string(expected_kind_) + " belongs");
+  }
+  if (!api_version_.empty() && !is_version_of(api_version_, group_)) {
+    refuse_field("apiVersion", quoted(api_version_) + " is not served by this reader");
+  }
+  if (key.name.empty()) {
+    refuse_field("metadata.name", "missing");
+  } else if (!is_dns_subdomain(key.name)) {
+    refuse_field("metadata.name", quoted(key.name) + " is not an object name (RFC 1123 subdomain)");
+  }
+  if (!key.ns.empty() && !is_dns_label(key.ns)) {
+    refuse_field("metadata.namespace", quoted(key.ns) + " is not a namespace (RFC 1123 label)");
+  }
+}
+
+DecodeFault MetaReader::fault() const {
+  if (refusal().reason.empty()) return {};
+  std::string object(expected_kind_);
+  const ObjectKey& key = meta().key;
+  if (!key.name.empty()) {
+    // A name that is no name is quoted, so that what reaches a log is always one line.
+    const bool sound = is_dns_subdomain(key.name) && (key.ns.empty() || is_dns_label(key.ns));
+    object += ' ' + (sound ? key.text() : quoted(key.text()));
+  }
+  return {std::move(object), refusal().field, refusal().reason};
+}
+
+}  // namespace k8s

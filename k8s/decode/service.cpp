@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// core/v1 Service. The rules and defaults are those of the API's own field documentation and of its
+// validation (pkg/apis/core/validation, ValidateService), as far as they touch what we read.
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "k8s/decode/object_reader.hpp"
+#include "k8s/decode/values.hpp"
+
+namespace k8s {
+namespace {
+
+using doc::Field;
+using doc::Place;
+using doc::Scalar;
+using doc::Schema;
+using doc::Shape;
+
+enum ServicePlace : Place {
+  kSpec = kFirstOwn,
+  kType,
+  kClusterIp,
+  kClusterIps,
+  kExternalIps,
+  kSelector,
+  kSessionAffinity,
+  kAffinityConfig,
+  kClientIp,
+  kTimeoutSeconds,
+  kInternalPolicy,
+  kExternalPolicy,
+  kSourceRanges,
+  kHealthCheckNodePort,
+  kPublishNotReady,
+  kDistribution,
+  kPort,
+  kPortName,
+  kPortProtocol,
+  kPortNumber,
+  kPortNodePort,
+  kPortTarget,
+  kStatus,
+  kLoadBalancer,
+  kIngress,
+  kIngressIp,
+  kIngressMode,
+};
+
+constexpr auto kFields = object_fields(std::array{
+    kUidField,
+    Field{doc::kRoot, {"spec", 2}, Shape::kObject, kSpec},
+    Field{kSpec, {"type", 4}, Shape::kString, kType},
+    Field{kSpec, {"clusterIP", 3}, Shape::kString, kClusterIp},
+    Field{kSpec, {"clusterIPs", 18}, Shape::kStrings, kClusterIps},
+    Field{kSpec, {"externalIPs", 5}, Shape::kStrings, kExternalIps},
+    Field{kSpec, {"selector", 2}, Shape::kMap, kSelector},
+    Field{kSpec, {"sessionAffinity", 7}, Shape::kString, kSessionAffinity},
+    Field{kSpec, {"sessionAffinityConfig", 14}, Shape::kObject, kAffinityConfig},
+    Field{kAffinityConfig, {"clientIP", 1}, Shape::kObject, kClientIp},
+    Field{kClientIp, {"timeoutSeconds", 1}, Shape::kInteger, kTimeoutSeconds},
+    Field{kSpec, {"internalTrafficPolicy", 22}, Shape::kString, kInternalPolicy},
+    Field{kSpec, {"externalTrafficPolicy", 11}, Shape::kString, kExternalPolicy},
+    Field{kSpec, {"loadBalancerSourceRanges", 9}, Shape::kStrings, kSourceRanges},
+    Field{kSpec, {"healthCheckNodePort", 12}, Shape::kInteger, kHealthCheckNodePort},
+    Field{kSpec, {"publishNotReadyAddresses", 13}, Shape::kBoolean, kPublishNotReady},
+    Field{kSpec, {"trafficDistribution", 23}, Shape::kString, kDistribution},
+    Field{kSpec, {"ports", 1}, Shape::kObjects, kPort},
+    Field{kPort, {"name", 1}, Shape::kString, kPortName},
+    Field{kPort, {"protocol", 2}, Shape::kString, kPortProtocol},
+    Field{kPort, {"port", 3}, Shape::kInteger, kPortNumber},
+    Field{kPort, {"nodePort", 5}, Shape::kInteger, kPortNodePort},
+    Field{kPort, {"targetPort", 4}, Shape::kIntOrString, kPortTarget},
+    Field{doc::kRoot, {"status", 3}, Shape::kObject, kStatus},
+    Field{kStatus, {"loadBalancer", 1}, Shape::kObject, kLoadBalancer},
+    Field{kLoadBalancer, {"ingress", 1}, Shape::kObjects, kIngress},
+    Field{kIngress, {"ip", 1}, Shape::kString, kIngressIp},
+    Field{kIngress, {"ipMode", 3}, Shape::kString, kIngressMode},
+});
+constexpr Schema kSchema(kFields);
+
+constexpr std::uint32_t kDefaultAffinitySeconds = 10800;
+constexpr std::int64_t kMaxAffinitySeconds = 86400;
+
+Parsed<ServiceType> parse_type(std::string_view text) {
+  if (text.empty() || text == "ClusterIP") return ServiceType::kClusterIp;
+  if (text == "NodePort") return ServiceType::kNodePort;
+  if (text == "LoadBalancer") return ServiceType::kLoadBalancer;
+  if (text == "ExternalName") return ServiceType::kExternalName;
+  return Parsed<ServiceType>::failed(
+      quoted(text) + " is not a type (ClusterIP, NodePort, LoadBalancer, ExternalName)");
+}
+
+Parsed<TrafficPolicy> parse_policy(std::string_view text) {
+  if (text.empty() || text == "Cluster") return TrafficPolicy::kCluster;
+  if (text == "Local") return TrafficPolicy::kLocal;
+  return Parsed<TrafficPolicy>::failed(quoted(text) + " is not a traffic policy (Cluster, Local)");
+}
+
+// "ClientIP" is true.
+Parsed<bool> parse_affinity(std::string_view text) {
+  if (text.empty() || text == "None") return false;
+  if (text == "ClientIP") return true;
+  return Parsed<bool>::failed(quoted(text) + " is not a session affinity (None, ClientIP)");
+}
+
+// "Proxy" is true.
+Parsed<bool> parse_ip_mode(std::string_view text) {
+  if (text.empty() || text == "VIP") return false;
+  if (text == "Proxy") return true;
+  return Parsed<bool>::failed(quoted(text) + " is not an IP mode (VIP, Proxy)");
+}
+
+Parsed<std::uint32_t> parse_timeout(std::int64_t seconds) {
+  if (seconds >= 1 && seconds <= kMaxAffinitySeconds) return static_cast<std::uint32_t>(seconds);
+  return Parsed<std::uint32_t>::failed(std::to_string(seconds) + " is not a timeout (1-86400)");
+}
+
+Parsed<TargetPort> parse_target(const Scalar& value) {
+  // 0 and "" both mean the same as `port` (SetDefaults_Service).
+  if (value.is_text && value.text.empty()) return TargetPort(std::uint16_t{0});
+  if (value.is_text) {
+    if (is_service_port_name(value.text)) return TargetPort(std::string(value.text));
+    return Parsed<TargetPort>::failed(quoted(value.text) + " is not a port name");
+  }
+  const auto port = parse_port(value.integer, 0);
+  return port ? Parsed<TargetPort>(TargetPort(*port)) : Parsed<TargetPort>::failed(port.reason());
+}
+
+template <typename T>
+void add_once(std::vector<T>& list, const T& value) {
+  if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(value);
+}
+
+class ServiceReader final : public ObjectReader<Service> {
+ public:
+  ServiceReader() : ObjectReader("Service", "") {}
+  const Schema& schema() const override { return kSchema; }
+
+ private:
+  void start() override {
+    object = {};
+    single_cluster_ip_.reset();
+    has_cluster_ips_ = client_ip_affinity_ = false;
+    affinity_seconds_ = kDefaultAffinitySeconds;
+  }
+
+  bool wants_label(std::string_view key) const override {
+    return key == "service.kubernetes.io/service-proxy-name" ||
+           key == "service.kubernetes.io/headless";
+  }
+
+  void open(Place place) override {
+    if (place == kPort) object.ports.emplace_back();
+    if (place == kIngress) ingress_ = {};
+    MetaReader::open(place);
+  }
+
+  void close(Place place) override {
+    if (place == kPort && object.ports.back().port == 0) refuse("missing", ".port");
+    // One with only a host name stands for itself, in DNS.
+    if (place == kIngress && !ingress_.ip.is_unspecified()) {
+      object.load_balancer_ingress.push_back(ingress_);
+    }
+    MetaReader::close(place);
+  }
+
+  void entry_own(Place, std::string_view key, std::string_view value) override {
+    object.selector.insert_or_assign(std::string(key), std::string(value));
+  }
+
+  void scalar(Place place, const Scalar& value) override {
+    if (place >= kPort) return scalar_of_element(place, value);
+    switch (place) {
+      case kType:
+        accept(parse_type(value.text), object.type);
+        return;
+      case kClusterIp:
+        single_cluster_ip_ = value.text;
+        return;
+      case kClusterIps:
+        take_cluster_ip(value.text);
+        return;
+      case kExternalIps:
+        take_external_ip(value.text);
+        return;
+      case kSessionAffinity:
+        accept(parse_affinity(value.text), client_ip_affinity_);
+        return;
+      case kTimeoutSeconds:
+        accept(parse_timeout(value.integer), affinity_seconds_);
+        return;
+      case kInternalPolicy:
+        accept(parse_policy(value.text), object.internal_traffic_policy);
+        return;
+      case kExternalPolicy:
+        accept(parse_policy(value.text), object.external_traffic_policy);
+        return;
+      case kSourceRanges:
+        take_source_range(value.text);
+        return;
+      case kHealthCheckNodePort:
+        accept(parse_port(value.integer, 0), object.health_check_node_port);
+        return;
+      case kPublishNotReady:
+        object.publish_not_ready_addresses = value.boolean;
+        return;
+      case kDistribution:
+        take_distribution(value.text);
+        return;
+      default:
+        return MetaReader::scalar(place, value);
+    }
+  }
+
+  void scalar_of_element(Place place, const Scalar& value) {
+    switch (place) {
+      case kPortName:
+        take_port_name(value.text);
+        return;
+      case kPortProtocol:
+        take_protocol(value.text);
+        return;
+      case kPortNumber:
+        accept(parse_port(value.integer), object.ports.back().port);
+        return;
+      case kPortNodePort:
+        accept(parse_port(value.integer, 0), object.ports.back().node_port);
+        return;
+      case kPortTarget:
+        accept(parse_target(value), object.ports.back().target_port);
+        return;
+      case kIngressIp:
+        take_ingress_ip(value.text);
+        return;
+      case kIngressMode:
+        accept(parse_ip_mode(value.text), ingress_.proxy_mode);
+        return;
+      default:
+        return;
+    }
+  }
+
+  void take_port_name(std::string_view text) {
+    object.ports.back().name = text;
+    if (!text.empty() && !is_dns_label(text)) {
+      refuse(quoted(text) + " is not a port name (RFC 1123 label)");
+    }
+  }
+
+  // Local tunnels report 127.0.0.1 here: true for the user's machine, nothing to serve on this one.
+  void take_ingress_ip(std::string_view text) {
+    if (text.empty()) return;
+    Address address;
+    if (accept(parse_address(text), address) && parse_routable_address(text)) ingress_.ip = address;
+  }
+
+  void take_protocol(std::string_view text) {
+    if (!text.empty()) accept(parse_protocol(text), object.ports.back().protocol);
+  }
+
+  void take_cluster_ip(std::string_view text) {
+    has_cluster_ips_ = true;
+    if (text == "None") {
+      object.headless = true;
+      return;
+    }
+    Address address;
+    if (accept(parse_routable_address(text), address)) add_once(object.cluster_ips, address);
+  }
+
+  void take_external_ip(std::string_view text) {
+    Address address;
+    if (accept(parse_routable_address(text), address)) add_once(object.external_ips, address);
+  }
+
+  void take_source_range(std::string_view text) {
+    Cidr range;
+    if (accept(parse_cidr(text), range)) add_once(object.load_balancer_source_ranges, range);
+  }
+
+  // The API asks implementations to treat a value they do not know as none.
+  void take_distribution(std::string_view text) {
+    if (text == "PreferClose" || text == "PreferSameZone" || text == "PreferSameNode") {
+      object.traffic_distribution = text;
+    }
+  }
+
+  void complete() override {
+    if (!has_cluster_ips_ && single_cluster_ip_ && !single_cluster_ip_->empty()) {
+      complete_cluster_ip();
+    }
+    if (object.headless && !object.cluster_ips.empty()) {
+      refuse_field("spec.clusterIPs", "None stands alone");
+    }
+    if (object.type == ServiceType::kExternalName) object.cluster_ips.clear();
+    if (client_ip_affinity_) object.client_ip_affinity_seconds = affinity_seconds_;
+    check_ports();
+  }
+
+  void complete_cluster_ip() {
+    if (*single_cluster_ip_ == "None") {
+      object.headless = true;
+      return;
+    }
+    const auto address = parse_routable_address(*single_cluster_ip_);
+    if (address) {
+      object.cluster_ips.push_back(*address);
+    } else {
+      refuse_field("spec.clusterIP", address.reason());
+    }
+  }
+
+  // Names, protocol and port, and protocol and node port are each unique within a Service.
+  void check_ports() {
+    if (object.ports.size() < 2) return;
+    check_unique(".name",
+                 [](const ServicePort& p) { return std::make_optional<std::string_view>(p.name); });
+    check_unique(".port", [](const ServicePort& p) { return numbered(p.protocol, p.port); });
+    check_unique(".nodePort",
+                 [](const ServicePort& p) { return numbered(p.protocol, p.node_port); });
+  }
+
+  // Nothing for 0, which is no port and may stand there any number of times.
+  static std::optional<std::uint32_t> numbered(Protocol protocol, std::uint16_t number) {
+    if (number == 0) return {};
+    return (static_cast<std::uint32_t>(protocol) << 16) | number;
+  }
+
+  template <typename KeyOf>
+  void check_unique(std::string_view below, KeyOf key_of) {
+    const auto& ports = object.ports;
+    std::vector<std::pair<decltype(key_of(ports.front())), std::size_t>> keys;
+    keys.reserve(ports.size());
+    for (std::size_t i = 0; i < ports.size(); ++i) keys.emplace_back(key_of(ports[i]), i);
+    std::sort(keys.begin(), keys.end());
+    for (std::size_t i = 1; i < keys.size(); ++i) {
+      if (!keys[i].first || keys[i].first != keys[i - 1].first) continue;
+      refuse_field("spec.ports[" + std::to_string(keys[i].second) + "]" + std::string(below),
+                   "the same as that of spec.ports[" + std::to_string(keys[i - 1].second) + "]");
+    }
+  }
+
+  std::optional<std::string> single_cluster_ip_;
+  bool has_cluster_ips_ = false;
+  bool client_ip_affinity_ = false;
+  std::uint32_t affinity_seconds_ = kDefaultAffinitySeconds;
+  LoadBalancerIngress ingress_;
+};
+
+}  // namespace
+
+template <>
+std::unique_ptr<ObjectReader<Service>> make_reader() {
+  return std::make_unique<ServiceReader>();
+}
+
+}  // namespace k8s

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "k8s/manifests/directory.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <utility>
+
+#include "k8s/manifests/parse.hpp"
+
+namespace k8s {
+namespace {
+
+using boost::system::error_code;
+
+constexpr std::uint32_t kDirectoryEvents = IN_CLOSE_WRITE | IN_CREATE | IN_ATTRIB | IN_DELETE |
+                                           IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF |
+                                           IN_MOVE_SELF | IN_ONLYDIR;
+constexpr std::uint32_t kDirectoryGone = IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT;
+
+error_code last_error() { return {errno, boost::system::system_category()}; }
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+struct CloseDirectory {
+  void operator()(DIR* directory) const { ::closedir(directory); }
+};
+
+std::string absolute(const std::string& path) {
+  std::error_code ignored;
+  std::string whole = std::filesystem::absolute(path, ignored).lexically_normal().string();
+  while (whole.size() > 1 && whole.back() == '/') whole.pop_back();
+  return whole;
+}
+
+std::string parent_of(const std::string& path) {
+  return std::filesystem::path(path).parent_path().string();
+}
+
+std::string name_in(const std::string& path) {
+  return std::filesystem::path(path).filename().string();
+}
+
+}  // namespace
+
+ManifestDirectory::ManifestDirectory(boost::asio::any_io_executor executor, std::string path)
+    : path_(absolute(path)), events_(std::move(executor)) {}
+
+error_code ManifestDirectory::open() {
+  if (!events_.is_open()) {
+    const int fd = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (fd < 0) return last_error();
+    error_code error;
+    events_.assign(fd, error);
+    if (error) {
+      ::close(fd);
+      return error;
+    }
+  }
+  watch_link();
+  const int watch = ::inotify_add_watch(events_.native_handle(), path_.c_str(), kDirectoryEvents);
+  if (watch < 0) return last_error();
+  watch_ = watch;
+  changes_.everything = true;
+  return {};
+}
+
+// Where the directory is reached through a link, moving the link is told by the link's own
+// directory.
+void ManifestDirectory::watch_link() {
+  struct stat status {};
+  if (link_watch_ >= 0 || ::lstat(path_.c_str(), &status) != 0 || !S_ISLNK(status.st_mode)) return;
+  link_watch_ = ::inotify_add_watch(events_.native_handle(), parent_of(path_).c_str(),
+                                    IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
+}
+
+void ManifestDirectory::lose() {
+  if (watch_ >= 0) ::inotify_rm_watch(events_.native_handle(), watch_);
+  watch_ = -1;
+}
+
+boost::asio::awaitable<void> ManifestDirectory::wait() {
+  co_await events_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                              boost::asio::as_tuple(boost::asio::use_awaitable));
+}
+
+bool ManifestDirectory::drain() {
+  alignas(inotify_event) std::array<char, 16384> buffer;
+  bool changed = false;
+  while (true) {
+    const ssize_t length = ::read(events_.native_handle(), buffer.data(), buffer.size());
+    if (length < 0 && errno == EINTR) continue;
+    if (length <= 0) return changed;  // EAGAIN: that was all
+    for (const char* at = buffer.data(); at < buffer.data() + length;) {
+      inotify_event event;
+      std::memcpy(&event, at, sizeof event);
+      const char* name = at + sizeof event;
+      if (take_event(event.wd, event.mask, {name, ::strnlen(name, event.len)})) changed = true;
+      at += sizeof event + event.len;
+    }
+  }
+}
+
+bool ManifestDirectory::take_event(int watch, std::uint32_t mask, std::string_view name) {
+  if ((mask & IN_Q_OVERFLOW) != 0) {
+    changes_.everything = true;
+    return true;
+  }
+  if (watch == link_watch_ && watch != watch_) {
+    if ((mask & IN_IGNORED) != 0) link_watch_ = -1;
+    if (name != name_in(path_)) return false;
+    lose();
+    return true;
+  }
+  if (watch != watch_) return false;  // of a watch that is no more
+  if ((mask & kDirectoryGone) != 0) {
+    lose();
+    return true;
+  }
+  if (!is_manifest_name(name)) {
+    // A ConfigMap's `..data`, moved into place: the files lead through it.
+    if ((mask & IN_MOVED_TO) == 0 || !is_link_or(name, S_IFDIR)) return false;
+    changes_.everything = true;
+    return true;
+  }
+  if ((mask & IN_CREATE) != 0 && !is_link_or(name, 0)) return false;
+  if ((mask & IN_ATTRIB) != 0 && !unreadable_.contains(std::string(name))) return false;
+  changes_.names.emplace(name);
+  return true;
+}
+
+// A symbolic link, another name of a file that exists elsewhere, or of file type `type`.
+bool ManifestDirectory::is_link_or(std::string_view name, std::uint32_t type) const {
+  struct stat status {};
+  if (::lstat((path_ + "/" + std::string(name)).c_str(), &status) != 0) return false;
+  const std::uint32_t found = status.st_mode & S_IFMT;
+  return found == S_IFLNK || found == type ||
+         (found == S_IFREG && type == 0 && status.st_nlink > 1);
+}
+
+ManifestDirectory::Changes ManifestDirectory::take_changes() { return std::exchange(changes_, {}); }
+
+boost::system::result<std::vector<std::string>> ManifestDirectory::list() const {
+  const std::unique_ptr<DIR, CloseDirectory> directory(::opendir(path_.c_str()));
+  if (!directory) return last_error();
+  std::vector<std::string> names;
+  errno = 0;
+  while (const dirent* entry = ::readdir(directory.get())) {
+    if (is_manifest_name(entry->d_name)) names.emplace_back(entry->d_name);
+    errno = 0;
+  }
+  if (errno != 0) return last_error();
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+boost::system::result<std::optional<std::string>> ManifestDirectory::read(
+    const std::string& name, std::size_t max_bytes) const {
+  // O_NONBLOCK: opening a FIFO must not wait for a writer.
+  const Descriptor file(
+      ::open((path_ + "/" + name).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (file.get() < 0) {
+    if (errno == ENOENT) return std::optional<std::string>();
+    return last_error();
+  }
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) return last_error();
+  if (S_ISDIR(status.st_mode)) return error_code(EISDIR, boost::system::system_category());
+  if (!S_ISREG(status.st_mode)) return error_code(EINVAL, boost::system::system_category());
+  std::string text;
+  const auto size = static_cast<std::size_t>(std::max<off_t>(status.st_size, 0));
+  text.resize(std::min(size, max_bytes) + 1);
+  std::size_t length = 0;
+  while (length < text.size()) {
+    const ssize_t got = ::read(file.get(), text.data() + length, text.size() - length);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return last_error();
+    if (got == 0) break;
+    length += static_cast<std::size_t>(got);
+    if (length == text.size() && length <= max_bytes) {
+      text.resize(std::min(max_bytes + 1, length + 65536));
+    }
+  }
+  text.resize(length);
+  return std::optional<std::string>(std::move(text));
+}
+
+void ManifestDirectory::watch_mode_of(const std::string& name, bool wanted) {
+  if (wanted) {
+    unreadable_.insert(name);
+  } else {
+    unreadable_.erase(name);
+  }
+}
+
+}  // namespace k8s

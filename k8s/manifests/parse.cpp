@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "k8s/manifests/parse.hpp"
+
+#include <algorithm>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+#include "k8s/decode/decode.hpp"
+#include "k8s/decode/values.hpp"
+#include "k8s/manifests/json.hpp"
+
+namespace k8s {
+namespace {
+
+namespace json = boost::json;
+
+// A kind or version from a file, fit for one line of log.
+std::string shown(std::string_view word) {
+  const auto is_plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '/' || c == '-';
+  };
+  const bool plain = word.size() <= 80 && std::all_of(word.begin(), word.end(), is_plain);
+  return plain ? std::string(word) : quoted(word);
+}
+
+// The value at object[field], or null where there is none or it is null.
+const json::value* member(const json::object& object, std::string_view field) {
+  const json::value* value = object.if_contains(field);
+  return value != nullptr && !value->is_null() ? value : nullptr;
+}
+
+const json::object* section_of(const json::object& object, std::string_view field) {
+  const json::value* value = member(object, field);
+  return value != nullptr ? value->if_object() : nullptr;
+}
+
+std::string_view text_at(const json::object& object, std::string_view field) {
+  const json::value* value = member(object, field);
+  const json::string* text = value != nullptr ? value->if_string() : nullptr;
+  return text != nullptr ? std::string_view(*text) : std::string_view();
+}
+
+// A fault in a field which the decoder does not know; empty: none.
+struct FieldFault {
+  std::string field;
+  std::string reason;
+};
+
+// The decoder looks only at the labels and annotations we use; kubectl would refuse the file for
+// any.
+std::optional<FieldFault> check_words(const json::object& root) {
+  const json::object* meta = section_of(root, "metadata");
+  for (const char* field : {"labels", "annotations"}) {
+    const json::object* words = meta != nullptr ? section_of(*meta, field) : nullptr;
+    if (words == nullptr) continue;
+    for (const json::key_value_pair& word : *words) {
+      if (word.value().is_string() || word.value().is_null()) continue;
+      return FieldFault{"metadata." + std::string(field) + "[" + shown(word.key()) + "]",
+                        shown(json::serialize(word.value())) + " is not a string (quote it)"};
+    }
+  }
+  return std::nullopt;
+}
+
+// ------------------------------------------------------------------ what only the raw document
+// says
+
+std::optional<FieldFault> read_families(const json::object& spec, ManifestExtras<Service>& extras) {
+  const json::value* families = member(spec, "ipFamilies");
+  if (families == nullptr) return std::nullopt;
+  const json::array* list = families->if_array();
+  if (list == nullptr) return FieldFault{"spec.ipFamilies", "is not a list"};
+  for (const json::value& family : *list) {
+    if (family == "IPv4") {
+      extras.families.push_back(IpFamily::kIpv4);
+    } else if (family == "IPv6") {
+      extras.families.push_back(IpFamily::kIpv6);
+    } else {
+      return FieldFault{"spec.ipFamilies", "only IPv4 and IPv6 are families"};
+    }
+  }
+  const bool repeats = list->size() == 2 && extras.families[0] == extras.families[1];
+  if (list->size() > 2 || repeats) return FieldFault{"spec.ipFamilies", "names a family twice"};
+  return std::nullopt;
+}
+
+std::optional<FieldFault> complete(const json::object& root, Service&,
+                                   ManifestExtras<Service>& extras) {
+  const json::object* spec = section_of(root, "spec");
+  if (spec == nullptr) return std::nullopt;
+  const std::string_view policy = text_at(*spec, "ipFamilyPolicy");
+  if (policy == "PreferDualStack") {
+    extras.family_policy = FamilyPolicy::kPreferDualStack;
+  } else if (policy == "RequireDualStack") {
+    extras.family_policy = FamilyPolicy::kRequireDualStack;
+  } else if (policy != "SingleStack" && member(*spec, "ipFamilyPolicy") != nullptr) {
+    return FieldFault{"spec.ipFamilyPolicy",
+                      "is none of SingleStack, PreferDualStack and RequireDualStack"};
+  }
+  if (const json::value* wanted = member(*spec, "allocateLoadBalancerNodePorts")) {
+    if (!wanted->is_bool()) {
+      return FieldFault{"spec.allocateLoadBalancerNodePorts", "is not true or false"};
+    }
+    extras.allocate_node_ports = wanted->get_bool();
+  }
+  return read_families(*spec, extras);
+}
+
+std::optional<FieldFault> complete(const json::object& root, Pod& pod,
+                                   ManifestExtras<Pod>& extras) {
+  const json::object* spec = section_of(root, "spec");
+  if (const json::value* grace =
+          spec != nullptr ? member(*spec, "terminationGracePeriodSeconds") : nullptr) {
+    const std::int64_t* seconds = grace->if_int64();
+    if (seconds == nullptr || *seconds < 0 || *seconds > INT32_MAX) {
+      return FieldFault{"spec.terminationGracePeriodSeconds", "is not a number of seconds"};
+    }
+    extras.grace_seconds = static_cast<std::uint32_t>(*seconds);
+  }
+  if (pod.pod_ips.empty()) {
+    return FieldFault{"status.podIP", "missing, and there is no kubelet here to give it one"};
+  }
+  const json::object* status = section_of(root, "status");
+  if (status == nullptr || member(*status, "phase") == nullptr) pod.phase = PodPhase::kRunning;
+  if (status == nullptr || member(*status, "conditions") == nullptr) {
+    pod.ready = pod.phase == PodPhase::kRunning;
+  }
+  return std::nullopt;
+}
+
+template <typename T>
+std::optional<FieldFault> complete(const json::object&, T&, ManifestExtras<T>&) {
+  return std::nullopt;
+}
+
+// ------------------------------------------------------------------ one document
+
+template <typename T>
+inline constexpr std::string_view kApiVersion = "v1";
+template <>
+inline constexpr std::string_view kApiVersion<EndpointSlice> = "discovery.k8s.io/v1";
+
+template <typename T>
+inline constexpr bool kNamespaced = true;
+template <>
+inline constexpr bool kNamespaced<Node> = false;
+
+// "discovery.k8s.io" of "discovery.k8s.io/v1", "" of "v1".
+std::string_view group_of(std::string_view api_version) {
+  const std::size_t slash = api_version.find('/');
+  return slash == std::string_view::npos ? std::string_view() : api_version.substr(0, slash);
+}
+
+class Reader {
+ public:
+  void take(ManifestDocument document) {
+    if (document.root.is_null()) return;
+    json::object* root = document.root.if_object();
+    if (root == nullptr) return lose(document.line, "this document is not an object");
+    const std::string_view kind = text_at(*root, "kind");
+    if (kind == "List") return take_list(*root, {}, {}, document);
+    for (const ListKind& list : kListKinds) {
+      if (kind == list.kind) return take_list(*root, list.item_kind, list.item_version, document);
+    }
+    take_object(*root, document.line);
+  }
+
+  void lose(int line, std::string what) {
+    parsed_.incomplete = true;
+    parsed_.faults.push_back({.kind = "manifest",
+                              .line = line,
+                              .what = std::move(what),
+                              .object = {},
+                              .hides_objects = true});
+  }
+
+  ParsedManifest finish() { return std::move(parsed_); }
+
+ private:
+  // What `kubectl get --raw` gives: the items carry no kind of their own.
+  struct ListKind {
+    std::string_view kind;
+    std::string_view item_kind;
+    std::string_view item_version;
+  };
+  static constexpr ListKind kListKinds[] = {
+      {"ServiceList", kKindName<Service>, kApiVersion<Service>},
+      {"PodList", kKindName<Pod>, kApiVersion<Pod>},
+      {"NodeList", kKindName<Node>, kApiVersion<Node>},
+      {"EndpointSliceList", kKindName<EndpointSlice>, kApiVersion<EndpointSlice>},
+  };
+
+  void take_list(json::object& root, std::string_view kind, std::string_view api_version,
+                 const ManifestDocument& document) {
+    json::value* items = root.if_contains("items");
+    if (items == nullptr || items->is_null()) return;
+    json::array* list = items->if_array();
+    if (list == nullptr) return lose(document.line, "kind List: items: is not a list");
+    for (std::size_t i = 0; i < list->size(); ++i) {
+      const int line = i < document.item_lines.size() ? document.item_lines[i] : document.line;
+      json::object* item = (*list)[i].if_object();
+      if (item == nullptr) {
+        lose(line, "items[" + std::to_string(i) + "] is not an object");
+        continue;
+      }
+      if (!kind.empty()) {
+        item->emplace("kind", kind);
+        item->emplace("apiVersion", api_version);
+      }
+      take_object(*item, line);
+      (*list)[i] = nullptr;  // done with: long lists give their memory back as they go
+    }
+  }
+
+  void take_object(json::object& root, int line) {
+    const std::string_view kind = text_at(root, "kind");
+    const std::string_view api_version = text_at(root, "apiVersion");
+    if (kind.empty()) return lose(line, "kind: missing");
+    const bool used = take_as<Service>(kind, api_version, root, line) ||
+                      take_as<Pod>(kind, api_version, root, line) ||
+                      take_as<Node>(kind, api_version, root, line) ||
+                      take_as<EndpointSlice>(kind, api_version, root, line);
+    if (used || kind == "Namespace") return;
+    const std::string_view group = group_of(api_version);
+    parsed_.faults.push_back({.kind = "manifest",
+                              .line = line,
+                              .what = "kind " + shown(kind) +
+                                      (group.empty() ? "" : " of " + shown(api_version)) +
+                                      " is not used here: skipped",
+                              .object = {}});
+  }
+
+  // False: it is another kind, or another API group's kind of that name.
+  template <typename T>
+  bool take_as(std::string_view kind, std::string_view api_version, json::object& root, int line) {
+    if (kind != kKindName<T>) return false;
+    if (!api_version.empty() && group_of(api_version) != group_of(kApiVersion<T>)) return false;
+    const std::optional<ObjectKey> key = identify<T>(root, line);
+    if (!key) return true;
+    if (api_version != kApiVersion<T>) {
+      refuse<T>(
+          *key, line,
+          "apiVersion: " + std::string(kApiVersion<T>) + " is needed, not " + quoted(api_version));
+      return true;
+    }
+    take_known<T>(*key, root, line);
+    return true;
+  }
+
+  // Its key, with the namespace filled in; none when it has no usable name.
+  template <typename T>
+  std::optional<ObjectKey> identify(json::object& root, int line) {
+    json::value* meta_value = root.if_contains("metadata");
+    json::object* meta = meta_value != nullptr ? meta_value->if_object() : nullptr;
+    if (meta == nullptr) {
+      lose(line, std::string(kKindName<T>) + ": metadata: missing");
+      return std::nullopt;
+    }
+    const std::string_view name = text_at(*meta, "name");
+    if (!is_dns_subdomain(name)) {
+      const json::value* given = member(*meta, "name");
+      const std::string why = given == nullptr      ? "missing"
+                              : !given->is_string() ? "is not a string (quote it)"
+                                                    : quoted(name) + " is not a DNS name";
+      lose(line, std::string(kKindName<T>) + ": metadata.name: " + why);
+      return std::nullopt;
+    }
+    if (!kNamespaced<T>) {
+      meta->erase("namespace");
+      return ObjectKey{{}, std::string(name)};
+    }
+    const json::value* ns = member(*meta, "namespace");
+    if (ns == nullptr || (ns->is_string() && ns->get_string().empty())) {
+      const std::string kept(name);  // inserting may move what `name` looks at
+      (*meta)["namespace"] = "default";
+      return ObjectKey{"default", kept};
+    }
+    if (!is_dns_label(text_at(*meta, "namespace"))) {
+      lose(line, name_of<T>({{}, std::string(name)}) + ": metadata.namespace: is not a DNS name");
+      return std::nullopt;
+    }
+    return ObjectKey{std::string(ns->get_string()), std::string(name)};
+  }
+
+  template <typename T>
+  void take_known(const ObjectKey& key, const json::object& root, int line) {
+    if (const auto fault = check_words(root)) {
+      return refuse<T>(key, line, fault->field + ": " + fault->reason);
+    }
+    Decoded<T> decoded = decode_object<T>(json::serialize(root));
+    if (!decoded.fault.reason.empty()) {
+      const std::string& field = decoded.fault.field;
+      return refuse<T>(key, line, (field.empty() ? "" : field + ": ") + decoded.fault.reason);
+    }
+    auto entry = std::make_shared<ManifestEntry<T>>();
+    entry->object = std::move(decoded.object);
+    entry->line = line;
+    if (const auto fault = complete(root, entry->object, entry->extras)) {
+      return refuse<T>(key, line, fault->field + ": " + fault->reason);
+    }
+    parsed_.of<T>().entries.push_back(std::move(entry));
+  }
+
+  template <typename T>
+  void refuse(const ObjectKey& key, int line, std::string what) {
+    parsed_.of<T>().refused.push_back(key);
+    parsed_.faults.push_back({.kind = "decode",
+                              .line = line,
+                              .what = name_of<T>(key) + ": " + std::move(what),
+                              .object = name_of<T>(key)});
+  }
+
+  ParsedManifest parsed_;
+};
+
+}  // namespace
+
+bool is_manifest_name(std::string_view file_name) {
+  return !file_name.starts_with('.') &&
+         (file_name.ends_with(".yaml") || file_name.ends_with(".yml") ||
+          file_name.ends_with(".json"));
+}
+
+ManifestFormat format_of(std::string_view file_name) {
+  return file_name.ends_with(".json") ? ManifestFormat::kJson : ManifestFormat::kYaml;
+}
+
+ParsedManifest parse_manifest(std::string_view text, ManifestFormat format) {
+  Reader reader;
+  const DocumentHandlers handlers{
+      .on_document = [&](ManifestDocument document) { reader.take(std::move(document)); },
+      .on_fault = [&](DocumentFault fault) { reader.lose(fault.line, std::move(fault.what)); }};
+  if (format == ManifestFormat::kJson) {
+    read_json_documents(text, handlers);
+  } else {
+    read_yaml_documents(text, handlers);
+  }
+  return reader.finish();
+}
+
+}  // namespace k8s

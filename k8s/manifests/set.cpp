@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "k8s/manifests/set.hpp"
+
+#include <algorithm>
+#include <type_traits>
+#include <utility>
+
+namespace k8s {
+namespace {
+
+using Names = boost::container::flat_set<std::string>;
+
+std::string place(const std::string& file, int line) {
+  return line == 0 ? file : file + ":" + std::to_string(line);
+}
+
+// `entry`'s object, kept alive by the entry: no copy.
+template <typename T>
+std::shared_ptr<const T> object_of(const ManifestEntryPtr<T>& entry) {
+  return std::shared_ptr<const T>(entry, &entry->object);
+}
+
+bool has_finished(const Pod& pod) {
+  return pod.phase == PodPhase::kSucceeded || pod.phase == PodPhase::kFailed;
+}
+
+}  // namespace
+
+// ------------------------------------------------------------------ files in
+
+void ManifestSet::put(const std::string& name, ParsedManifest parsed) {
+  const auto place_of_file = files_.try_emplace(name).first;
+  File& file = place_of_file->second;
+  refuse_impossible<Service>(parsed);
+  Names kept;
+  const auto take = [&]<typename T>(Entries<T>& held) {
+    merge<T>(held, parsed, kept);
+    replace<T>(place_of_file->first, held, std::move(parsed.of<T>().entries));
+  };
+  std::apply([&](auto&... held) { (take(held), ...); }, file.entries);
+  report(file, name, parsed, kept);
+}
+
+void ManifestSet::put_unreadable(const std::string& name, const std::string& why) {
+  ParsedManifest parsed;
+  parsed.incomplete = true;
+  parsed.faults.push_back(
+      {.kind = "manifest", .line = 0, .what = why, .object = {}, .hides_objects = true});
+  put(name, std::move(parsed));
+}
+
+void ManifestSet::drop(const std::string& name) {
+  const auto found = files_.find(name);
+  if (found == files_.end()) return;
+  const auto empty = [&]<typename T>(Entries<T>& held) { replace<T>(found->first, held, {}); };
+  std::apply([&](auto&... held) { (empty(held), ...); }, found->second.entries);
+  files_.erase(found);
+}
+
+std::vector<std::string> ManifestSet::files() const {
+  std::vector<std::string> names;
+  names.reserve(files_.size());
+  for (const auto& [name, file] : files_) names.push_back(name);
+  return names;
+}
+
+template <typename T>
+void ManifestSet::refuse_impossible(ParsedManifest& parsed) const {
+  ManifestSection<T>& section = parsed.of<T>();
+  std::erase_if(section.entries, [&](const ManifestEntryPtr<T>& entry) {
+    std::string why = allocation_fault(entry->object, entry->extras, ranges_);
+    if (why.empty()) return false;
+    const ObjectKey& key = entry->object.meta.key;
+    section.refused.push_back(key);
+    parsed.faults.push_back({.kind = "manifest",
+                             .line = entry->line,
+                             .what = name_of<T>(key) + ": " + std::move(why),
+                             .object = name_of<T>(key)});
+    return true;
+  });
+}
+
+// Puts back what `parsed` could not say and `before` did; reuses the entries that say the same as
+// before.
+template <typename T>
+void ManifestSet::merge(const Entries<T>& before, ParsedManifest& parsed, Names& kept) const {
+  ManifestSection<T>& section = parsed.of<T>();
+  std::map<ObjectKey, ManifestEntryPtr<T>*> seen;
+  for (ManifestEntryPtr<T>& entry : section.entries) seen.emplace(entry->object.meta.key, &entry);
+  boost::container::flat_set<ObjectKey> refused(section.refused.begin(), section.refused.end());
+  Entries<T> put_back;
+  for (const ManifestEntryPtr<T>& old : before) {
+    const ObjectKey& key = old->object.meta.key;
+    if (const auto now = seen.find(key); now != seen.end()) {
+      if ((*now->second)->says_the_same(*old) && (*now->second)->line == old->line) {
+        *now->second = old;
+      }
+    } else if (refused.contains(key) || parsed.incomplete) {
+      put_back.push_back(old);
+      if (refused.contains(key)) kept.insert(name_of<T>(key));
+    }
+  }
+  section.entries.insert(section.entries.end(), put_back.begin(), put_back.end());
+}
+
+template <typename T>
+void ManifestSet::replace(const std::string& file, Entries<T>& held, Entries<T> now) {
+  Kind<T>& table = kind<T>();
+  for (const ManifestEntryPtr<T>& entry : held) {
+    const ObjectKey& key = entry->object.meta.key;
+    std::erase_if(table.slots[key].claims,
+                  [&](const Claim<T>& claim) { return claim.file == &file; });
+    table.dirty.push_back(key);
+  }
+  for (const ManifestEntryPtr<T>& entry : now) {
+    const ObjectKey& key = entry->object.meta.key;
+    auto& claims = table.slots[key].claims;
+    const auto after = std::find_if(claims.begin(), claims.end(),
+                                    [&](const Claim<T>& claim) { return *claim.file > file; });
+    claims.insert(after, Claim<T>{&file, entry});
+    table.dirty.push_back(key);
+  }
+  now.shrink_to_fit();
+  held = std::move(now);
+}
+
+void ManifestSet::report(File& file, const std::string& name, const ParsedManifest& parsed,
+                         const Names& kept) {
+  std::vector<std::string> told = std::move(file.faults);
+  file.faults.clear();
+  bool has_entries = false;
+  std::apply([&](const auto&... held) { has_entries = (... || !held.empty()); }, file.entries);
+  for (const ManifestFault& fault : parsed.faults) {
+    std::string what = fault.what;
+    if (!fault.object.empty()) {
+      what += kept.contains(fault.object) ? ": its last good state stays" : ": skipped";
+    } else if (fault.hides_objects) {
+      what += has_entries ? ": skipped, objects the file had before stay" : ": skipped";
+    }
+    // Without the line, which moves with every edit above it.
+    if (std::find(told.begin(), told.end(), what) == told.end()) {
+      faults_.push_back({fault.kind, place(name, fault.line) + ": " + what});
+    }
+    file.faults.push_back(std::move(what));
+  }
+}
+
+// ------------------------------------------------------------------ changes out
+
+ManifestChanges ManifestSet::settle(UnixSeconds now) {
+  ManifestChanges changes;
+  settle_plain(std::get<ManifestChange<Node>>(changes.kinds));
+  settle_plain(std::get<ManifestChange<EndpointSlice>>(changes.kinds));
+  settle_pods(std::get<ManifestChange<Pod>>(changes.kinds), now);
+  settle_services(std::get<ManifestChange<Service>>(changes.kinds));
+  changes.faults = std::exchange(faults_, {});
+  return changes;
+}
+
+std::optional<UnixSeconds> ManifestSet::next_removal() const {
+  std::optional<UnixSeconds> next;
+  for (const auto& [key, when] : ending_) next = std::min(next.value_or(when), when);
+  return next;
+}
+
+template <typename T>
+void ManifestSet::tell_duplicates(const ObjectKey& key, const Slot<T>& slot) {
+  auto& told = kind<T>().conflicts;
+  if (slot.claims.size() < 2) {
+    told.erase(key);
+    return;
+  }
+  std::vector<std::string> now;
+  const Claim<T>& first = slot.claims.front();
+  for (std::size_t i = 1; i < slot.claims.size(); ++i) {
+    const Claim<T>& other = slot.claims[i];
+    now.push_back(place(*other.file, other.entry->line) + ": " + name_of<T>(key) + " is in " +
+                  place(*first.file, first.entry->line) + " already: skipped");
+  }
+  std::vector<std::string>& before = told[key];
+  for (const std::string& what : now) {
+    if (std::find(before.begin(), before.end(), what) == before.end()) {
+      faults_.push_back({"conflict", what});
+    }
+  }
+  before = std::move(now);
+}
+
+template <typename T>
+std::vector<ObjectKey> ManifestSet::take_dirty() {
+  std::vector<ObjectKey> dirty = std::exchange(kind<T>().dirty, {});
+  std::sort(dirty.begin(), dirty.end());
+  dirty.erase(std::unique(dirty.begin(), dirty.end()), dirty.end());
+  for (const ObjectKey& key : dirty) tell_duplicates<T>(key, kind<T>().slots.at(key));
+  return dirty;
+}
+
+template <typename T>
+void ManifestSet::settle_plain(ManifestChange<T>& change) {
+  auto& slots = kind<T>().slots;
+  for (const ObjectKey& key : take_dirty<T>()) {
+    const auto found = slots.find(key);
+    Slot<T>& slot = found->second;
+    if (slot.claims.empty()) {
+      if (slot.given) change.removed.push_back(key);
+      slots.erase(found);
+      continue;
+    }
+    const std::shared_ptr<const T> now = object_of<T>(slot.claims.front().entry);
+    if (!slot.given || !(*slot.given == *now)) change.upserted.push_back(now);
+    slot.given = now;
+    slot.source = slot.claims.front().entry;
+  }
+}
+
+void ManifestSet::settle_pods(ManifestChange<Pod>& change, UnixSeconds now) {
+  auto& slots = kind<Pod>().slots;
+  for (const ObjectKey& key : take_dirty<Pod>()) {
+    const auto found = slots.find(key);
+    Slot<Pod>& slot = found->second;
+    if (slot.claims.empty()) {
+      let_go(key, slot, change, now);
+      if (!slot.given) slots.erase(found);
+      continue;
+    }
+    ending_.erase(key);
+    const std::shared_ptr<const Pod> pod = object_of<Pod>(slot.claims.front().entry);
+    if (!slot.given || !(*slot.given == *pod)) change.upserted.push_back(pod);
+    slot.given = pod;
+    slot.source = slot.claims.front().entry;
+  }
+  for (auto pod = ending_.begin(); pod != ending_.end();) {
+    if (pod->second > now) {
+      ++pod;
+      continue;
+    }
+    change.removed.push_back(pod->first);
+    slots.erase(pod->first);
+    pod = ending_.erase(pod);
+  }
+}
+
+// The Pod is in no file any more.
+void ManifestSet::let_go(const ObjectKey& key, Slot<Pod>& slot, ManifestChange<Pod>& change,
+                         UnixSeconds now) {
+  if (!slot.given || ending_.contains(key)) return;
+  const UnixSeconds end =
+      slot.given->meta.deletion_timestamp.value_or(now + slot.source->extras.grace_seconds);
+  if (end <= now || has_finished(*slot.given)) {
+    change.removed.push_back(key);
+    slot.given = nullptr;
+    return;
+  }
+  if (!slot.given->meta.deletion_timestamp) {
+    auto ending = std::make_shared<Pod>(*slot.given);
+    ending->meta.deletion_timestamp = end;
+    slot.given = std::move(ending);
+    slot.source = nullptr;
+    change.upserted.push_back(slot.given);
+  }
+  ending_.emplace(key, end);
+}
+
+void ManifestSet::settle_services(ManifestChange<Service>& change) {
+  const std::vector<ObjectKey> dirty = take_dirty<Service>();
+  if (dirty.empty()) return;
+  auto& slots = kind<Service>().slots;
+  for (const ObjectKey& key : dirty) {
+    const auto found = slots.find(key);
+    if (!found->second.claims.empty()) continue;
+    if (found->second.given) change.removed.push_back(key);
+    slots.erase(found);
+  }
+  std::vector<AllocationRequest> requests;
+  requests.reserve(slots.size());
+  for (const auto& [key, slot] : slots) {
+    const ManifestEntry<Service>& entry = *slot.claims.front().entry;
+    requests.push_back({&entry.object, &entry.extras, slot.given.get()});
+  }
+  AllocationResult result = allocate(requests, ranges_);
+  std::size_t i = 0;
+  for (auto& [key, slot] : slots) {
+    const Allocation& numbers = result.allocations[i++];
+    const ManifestEntryPtr<Service>& entry = slot.claims.front().entry;
+    if (numbers.refused) {
+      if (slot.given) change.removed.push_back(key);
+      slot.given = nullptr;
+    } else if (!slot.given || slot.source != entry || !carries(*slot.given, numbers)) {
+      auto now = carries(entry->object, numbers)
+                     ? object_of<Service>(entry)
+                     : std::make_shared<const Service>(with_allocation(entry->object, numbers));
+      if (!slot.given || !(*slot.given == *now)) change.upserted.push_back(now);
+      slot.given = std::move(now);
+    }
+    slot.source = entry;
+  }
+  Names conflicts(result.conflicts.begin(), result.conflicts.end());
+  for (const std::string& what : conflicts) {
+    if (!allocation_conflicts_.contains(what)) faults_.push_back({"conflict", what});
+  }
+  allocation_conflicts_ = std::move(conflicts);
+}
+
+}  // namespace k8s

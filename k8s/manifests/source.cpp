@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "k8s/manifests/source.hpp"
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <exception>
+#include <utility>
+
+#include "k8s/async/cancellation.hpp"
+#include "k8s/manifests/json.hpp"
+#include "k8s/manifests/parse.hpp"
+
+namespace k8s {
+namespace {
+
+namespace asio = boost::asio;
+using Milliseconds = ManifestOptions::Milliseconds;
+
+constexpr Milliseconds kRetry{1000};
+constexpr int kMostSettles = 20;
+
+asio::awaitable<void> wait_on_timer(Milliseconds duration) {
+  asio::steady_timer timer(co_await asio::this_coro::executor, duration);
+  co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+}
+
+UnixSeconds system_now() {
+  const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::seconds>(since_epoch).count();
+}
+
+template <typename T>
+void deliver_kind(Sink<T>* sink, const ManifestChange<T>& change, bool is_first) {
+  if (sink == nullptr) return;
+  if (is_first) sink->list_started();
+  for (const ObjectKey& key : change.removed) sink->remove(key);
+  for (const auto& object : change.upserted) sink->upsert(*object);
+  if (is_first) sink->list_finished();
+}
+
+}  // namespace
+
+ManifestSource::ManifestSource(asio::any_io_executor executor, Sinks sinks, ManifestOptions options,
+                               FaultHandler on_fault)
+    : sinks_(sinks),
+      options_(std::move(options)),
+      on_fault_(std::move(on_fault)),
+      directory_(std::move(executor), options_.directory),
+      set_(options_.ranges) {
+  if (!options_.now) options_.now = system_now;
+  if (!options_.wait) options_.wait = wait_on_timer;
+}
+
+asio::awaitable<void> ManifestSource::run() {
+  co_await asio::this_coro::throw_if_cancelled(false);
+  while (true) {
+    const bool cancelled = co_await is_cancelled();
+    if (cancelled) co_return;
+    if (directory_.is_open() || reopen()) read_changes();
+    deliver();
+    co_await wait_for_change();
+    co_await wait_for_quiet();
+  }
+}
+
+// ------------------------------------------------------------------ files in
+
+bool ManifestSource::reopen() {
+  everything_due_ = true;
+  was_lost_ = has_listed_;
+  const auto error = directory_.open();
+  if (error) fault(error.message());
+  return !error;
+}
+
+void ManifestSource::read_changes() {
+  const ManifestDirectory::Changes changes = directory_.take_changes();
+  if (changes.everything || everything_due_) return read_everything();
+  for (const std::string& name : changes.names) read_file(name);
+}
+
+void ManifestSource::read_everything() {
+  everything_due_ = true;
+  const auto names = directory_.list();
+  if (!names) return fault(names.error().message());
+  // Between its creation and its first file a new directory says nothing yet.
+  if (was_lost_ && names->empty()) return fault("is back, and empty");
+  everything_due_ = was_lost_ = false;
+  has_listed_ = true;
+  last_fault_.clear();
+  for (const std::string& known : set_.files()) {
+    const std::string name = known.substr(directory_.path().size() + 1);
+    if (!std::binary_search(names->begin(), names->end(), name)) set_.drop(known);
+  }
+  for (const std::string& name : *names) read_file(name);
+}
+
+void ManifestSource::read_file(const std::string& name) {
+  const auto text = directory_.read(name, kMaxManifestBytes);
+  directory_.watch_mode_of(name, text.has_error());
+  if (text.has_error()) {
+    set_.put_unreadable(path_of(name), "cannot be read: " + text.error().message());
+  } else if (!text->has_value()) {
+    set_.drop(path_of(name));
+  } else {
+    set_.put(path_of(name), parse_manifest(**text, format_of(name)));
+  }
+}
+
+void ManifestSource::fault(std::string what) {
+  what = "manifest directory " + directory_.path() + ": " + what +
+         (has_listed_ ? ": the last state stays" : ": waiting for it");
+  if (what == last_fault_) return;
+  last_fault_ = what;
+  if (on_fault_) on_fault_({"manifest", std::move(what)});
+}
+
+// ------------------------------------------------------------------ changes out
+
+void ManifestSource::deliver() {
+  if (!has_listed_) return;
+  const ManifestChanges changes = set_.settle(options_.now());
+  const bool is_first = !std::exchange(has_delivered_, true);
+  if (on_fault_) std::for_each(changes.faults.begin(), changes.faults.end(), on_fault_);
+  deliver_kind(sinks_.nodes, changes.of<Node>(), is_first);
+  deliver_kind(sinks_.services, changes.of<Service>(), is_first);
+  deliver_kind(sinks_.slices, changes.of<EndpointSlice>(), is_first);
+  deliver_kind(sinks_.pods, changes.of<Pod>(), is_first);
+}
+
+// ------------------------------------------------------------------ waiting
+
+std::optional<Milliseconds> ManifestSource::next_deadline() const {
+  std::optional<Milliseconds> wait;
+  if (everything_due_ || !directory_.is_open()) wait = kRetry;
+  if (const auto removal = set_.next_removal()) {
+    const std::chrono::seconds left(std::max<UnixSeconds>(*removal - options_.now(), 0));
+    wait = std::min<Milliseconds>(wait.value_or(left), left);
+  }
+  return wait;
+}
+
+asio::awaitable<void> ManifestSource::wait_for_change() {
+  using namespace asio::experimental::awaitable_operators;
+  const std::optional<Milliseconds> deadline = next_deadline();
+  if (!deadline) {
+    co_await directory_.wait();
+  } else if (!directory_.has_events()) {
+    co_await options_.wait(*deadline);
+  } else {
+    try {
+      co_await (directory_.wait() || options_.wait(*deadline));
+    } catch (const std::exception&) {
+      // Cancelled before the two had begun: run() sees it.
+    }
+  }
+}
+
+asio::awaitable<void> ManifestSource::wait_for_quiet() {
+  for (int i = 0; directory_.drain() && i < kMostSettles; ++i) {
+    const bool cancelled = co_await is_cancelled();
+    if (cancelled) co_return;
+    co_await options_.wait(options_.settle);
+  }
+}
+
+}  // namespace k8s

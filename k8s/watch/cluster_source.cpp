@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "k8s/watch/cluster_source.hpp"
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/experimental/parallel_group.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <exception>
+
+namespace k8s {
+namespace {
+
+namespace asio = boost::asio;
+
+ReflectorOptions reflector_for(const ClusterOptions& options, std::string kind, std::string path) {
+  ReflectorOptions result = options.reflector;
+  result.kind = std::move(kind);
+  result.paths = {std::move(path)};
+  return result;
+}
+
+template <typename T>
+std::unique_ptr<ReflectorCore> make_reflector(const asio::any_io_executor& executor,
+                                              ApiClient& client, ReflectorOptions options,
+                                              Sink<T>& sink, const FaultHandler& on_fault) {
+  return std::make_unique<Reflector<T>>(executor, client, std::move(options), sink, on_fault);
+}
+
+}  // namespace
+
+ReflectorOptions service_reflector(const ClusterOptions& options) {
+  return reflector_for(options, "Service", "/api/v1/services");
+}
+
+ReflectorOptions pod_reflector(const ClusterOptions& options) {
+  ReflectorOptions result = reflector_for(options, "Pod", "/api/v1/pods");
+  result.field_selector = "status.phase!=Failed,status.phase!=Succeeded";
+  return result;
+}
+
+ReflectorOptions node_reflector(const ClusterOptions& options) {
+  ReflectorOptions result = reflector_for(options, "Node", "/api/v1/nodes");
+  if (options.only_own_node) result.field_selector = "metadata.name=" + options.node_name;
+  return result;
+}
+
+ReflectorOptions slice_reflector(const ClusterOptions& options) {
+  ReflectorOptions result =
+      reflector_for(options, "EndpointSlice", "/apis/discovery.k8s.io/v1/endpointslices");
+  result.paths.push_back("/apis/discovery.k8s.io/v1beta1/endpointslices");
+  if (options.endpoint_source == config::EndpointSource::kSelector) {
+    // Slices are the lesser source here, and a server that has none is not broken.
+    result.label_selector =
+        "endpointslice.kubernetes.io/managed-by!=endpointslice-controller.k8s.io";
+    result.optional_resource = true;
+  } else {
+    result.label_selector = "!service.kubernetes.io/headless";
+  }
+  return result;
+}
+
+ClusterSource::ClusterSource(asio::any_io_executor executor, ApiClient& client, const Sinks& sinks,
+                             const ClusterOptions& options, FaultHandler on_fault)
+    : executor_(std::move(executor)) {
+  const auto add = [&](auto* sink, ReflectorOptions reflector) {
+    if (!sink) return;
+    reflectors_.push_back(make_reflector(executor_, client, std::move(reflector), *sink, on_fault));
+  };
+  add(sinks.services, service_reflector(options));
+  add(sinks.pods, pod_reflector(options));
+  add(sinks.nodes, node_reflector(options));
+  add(sinks.slices, slice_reflector(options));
+}
+
+ClusterSource::~ClusterSource() = default;
+
+asio::awaitable<void> ClusterSource::run() {
+  if (reflectors_.empty()) co_return;
+  const bool threw_before = co_await asio::this_coro::throw_if_cancelled();
+  co_await asio::this_coro::throw_if_cancelled(false);
+  using Running = decltype(asio::co_spawn(executor_, reflectors_[0]->run(), asio::deferred));
+  std::vector<Running> running;
+  for (const auto& reflector : reflectors_) {
+    running.push_back(asio::co_spawn(executor_, reflector->run(), asio::deferred));
+  }
+  // A reflector that throws has met a bug or an end of memory: the others are ended and it is
+  // passed on.
+  auto group = asio::experimental::make_parallel_group(std::move(running));
+  auto [order, errors] =
+      co_await group.async_wait(asio::experimental::wait_for_one_error(), asio::use_awaitable);
+  co_await asio::this_coro::throw_if_cancelled(threw_before);
+  for (const std::exception_ptr& error : errors) {
+    if (error) std::rethrow_exception(error);
+  }
+}
+
+double ClusterSource::seconds_since_contact() const {
+  double longest = 0;
+  for (const auto& reflector : reflectors_) {
+    longest = std::max(longest, reflector->seconds_since_contact());
+  }
+  return longest;
+}
+
+std::vector<ClusterSource::KindCounters> ClusterSource::counters() const {
+  std::vector<KindCounters> result;
+  for (const auto& reflector : reflectors_) {
+    result.push_back({.kind = reflector->kind(), .counters = &reflector->counters()});
+  }
+  return result;
+}
+
+}  // namespace k8s

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/cluster/node_table.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <string>
+#include <utility>
+
+#include "test/agent/objects.hpp"
+
+namespace {
+
+using namespace agent::test;
+
+struct Fixture {
+  int changes = 0;
+  std::string zone_changes;  // "own " or "other " for each
+  agent::NodeTable table{
+      kThisNode,
+      {.own_changed = [this] { ++changes; },
+       .zones_changed = [this](bool own) { zone_changes += own ? "own " : "other "; }}};
+
+  std::string take_zone_changes() { return std::exchange(zone_changes, {}); }
+};
+
+}  // namespace
+
+TEST_CASE("the own Node is told of when it comes, changes and goes") {
+  Fixture f;
+  CHECK(f.table.own() == nullptr);
+  f.table.upsert(make_node(kThisNode));
+  CHECK(f.changes == 1);
+  REQUIRE(f.table.own());
+  CHECK(f.table.own()->addresses[0].address == ip("192.168.1.1"));
+  f.table.upsert(make_node(kThisNode, "", "192.168.1.9"));
+  CHECK(f.changes == 2);
+  f.table.remove({.ns = "", .name = kThisNode});
+  CHECK(f.changes == 3);
+  CHECK(f.table.own() == nullptr);
+  f.table.remove({.ns = "", .name = kThisNode});
+  CHECK(f.changes == 3);
+}
+
+TEST_CASE("a heartbeat, which changes the version alone, is no change") {
+  Fixture f;
+  k8s::Node node = make_node(kThisNode);
+  node.meta.resource_version = "1";
+  f.table.upsert(node);
+  node.meta.resource_version = "2";
+  f.table.upsert(node);
+  CHECK(f.changes == 1);
+}
+
+TEST_CASE("of other Nodes nothing but their zone is anybody's business") {
+  Fixture f;
+  f.table.upsert(make_node(kOtherNode));
+  f.table.upsert(make_node(kOtherNode, "", "192.168.1.7"));
+  f.table.remove({.ns = "", .name = kOtherNode});
+  CHECK(f.changes == 0);
+  CHECK(f.zone_changes.empty());
+}
+
+TEST_CASE("the zone of a Node is known while it says one, and a change of it is told") {
+  Fixture f;
+  CHECK(f.table.zone_of(kOtherNode).empty());
+  f.table.upsert(make_node(kOtherNode, "zone-a"));
+  CHECK(f.table.zone_of(kOtherNode) == "zone-a");
+  CHECK(f.take_zone_changes() == "other ");
+  f.table.upsert(make_node(kOtherNode, "zone-b"));
+  CHECK(f.table.zone_of(kOtherNode) == "zone-b");
+  CHECK(f.take_zone_changes() == "other ");
+  f.table.upsert(make_node(kOtherNode));
+  CHECK(f.table.zone_of(kOtherNode).empty());
+  CHECK(f.take_zone_changes() == "other ");
+  f.table.upsert(make_node(kThisNode, "zone-b"));
+  CHECK(f.take_zone_changes() == "own ");
+  f.table.remove({.ns = "", .name = kThisNode});
+  CHECK(f.table.zone_of(kThisNode).empty());
+  CHECK(f.take_zone_changes() == "own ");
+  f.table.remove({.ns = "", .name = kOtherNode});
+  CHECK(f.take_zone_changes().empty());  // it had none any more
+}
+
+TEST_CASE("a heartbeat of a Node that stays in its zone is no change") {
+  Fixture f;
+  for (const char* name : {kThisNode, kOtherNode}) f.table.upsert(make_node(name, "zone-a"));
+  f.take_zone_changes();
+  for (const char* name : {kThisNode, kOtherNode}) {
+    k8s::Node node = make_node(name, "zone-a");
+    node.meta.resource_version = "77";
+    f.table.upsert(node);
+  }
+  CHECK(f.zone_changes.empty());
+  CHECK(f.changes == 1);
+}
+
+TEST_CASE("the zones that a full list brings, changes and takes away are told once, at its end") {
+  Fixture f;
+  f.table.list_started();
+  for (int n = 0; n < 100; ++n) f.table.upsert(make_node("n" + std::to_string(n), "zone-a"));
+  f.table.upsert(make_node(kThisNode, "zone-a"));
+  CHECK(f.zone_changes.empty());
+  f.table.list_finished();
+  CHECK(f.take_zone_changes() == "own ");
+  f.table.list_started();
+  f.table.upsert(make_node(kThisNode, "zone-a"));
+  f.table.upsert(make_node("n1", "zone-b"));
+  f.table.list_started();  // the first broke off
+  f.table.upsert(make_node(kThisNode, "zone-a"));
+  f.table.upsert(make_node("n1", "zone-b"));
+  f.table.list_finished();
+  CHECK(f.take_zone_changes() == "other ");
+  CHECK(f.table.zone_of("n1") == "zone-b");
+  CHECK(f.table.zone_of("n2").empty());
+}
+
+TEST_CASE("a full list without the own Node removes it; one that keeps it does not") {
+  Fixture f;
+  f.table.upsert(make_node(kThisNode));
+  f.table.list_started();
+  f.table.keep({.ns = "", .name = kThisNode});
+  f.table.keep({.ns = "", .name = "never-seen"});
+  f.table.list_finished();
+  CHECK(f.table.own() != nullptr);
+  f.table.list_started();
+  f.table.upsert(make_node(kThisNode));
+  f.table.list_finished();
+  CHECK(f.changes == 1);
+  f.table.list_started();
+  f.table.upsert(make_node(kOtherNode));
+  f.table.list_finished();
+  CHECK(f.table.own() == nullptr);
+  CHECK(f.changes == 2);
+}
+
+TEST_CASE("a node is eligible while it exists, is not being deleted and not to be scaled away") {
+  Fixture f;
+  CHECK(f.table.eligible());  // no Nodes at all: a manifest directory without one
+  k8s::Node node = make_node(kThisNode);
+  f.table.upsert(node);
+  CHECK(f.table.eligible());
+  SECTION("deleted") {
+    f.table.upsert(make_node(kOtherNode));
+    f.table.remove({.ns = "", .name = kThisNode});
+    CHECK_FALSE(f.table.eligible());
+  }
+  SECTION("being deleted") {
+    node.meta.deletion_timestamp = 1;
+    f.table.upsert(node);
+    CHECK_FALSE(f.table.eligible());
+  }
+  SECTION("to be scaled away") {
+    node.taint_keys = {"node.kubernetes.io/unschedulable", "ToBeDeletedByClusterAutoscaler"};
+    f.table.upsert(node);
+    CHECK_FALSE(f.table.eligible());
+    node.taint_keys.pop_back();
+    f.table.upsert(node);
+    CHECK(f.table.eligible());
+  }
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/decide/claims.hpp"
+
+#include <rapidcheck.h>
+
+#include <algorithm>
+#include <catch2/catch_test_macros.hpp>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "test/agent/decide/plan_text.hpp"
+#include "test/agent/objects.hpp"
+
+namespace {
+
+using namespace agent::test;
+using agent::Claims;
+using ipvs::Element;
+using ipvs::ElementKind;
+using ipvs::Owner;
+using ipvs::ServerKey;
+using ipvs::ServicePlan;
+
+ServerKey key(const std::string& address, std::uint16_t port) { return {ip(address), port}; }
+
+// A plan as the planner makes them: virtual servers on bound addresses.
+ServicePlan plan_of(const std::vector<ServerKey>& keys) {
+  ServicePlan plan;
+  std::set<ipvs::Address> addresses;
+  std::set<Element, ipvs::ElementKeyLess> elements;
+  for (const ServerKey& k : std::set<ServerKey>(keys.begin(), keys.end())) {
+    plan.servers.push_back({.settings = {.key = k, .scheduler = "rr"}});
+    addresses.insert(k.address);
+    elements.insert({.kind = ElementKind::kServiceIp, .address = k.address, .port = k.port});
+    elements.insert({.kind = ElementKind::kVirtualIp, .address = k.address});
+  }
+  plan.addresses.assign(addresses.begin(), addresses.end());
+  plan.elements.assign(elements.begin(), elements.end());
+  return plan;
+}
+
+const ServerKey kVip = key("192.0.2.1", 80);
+const ServerKey kVipTls = key("192.0.2.1", 443);
+
+}  // namespace
+
+TEST_CASE("what nobody else wants is granted whole") {
+  Claims claims;
+  const auto settled = claims.settle("a/web", 100, plan_of({kVip, kVipTls}));
+  CHECK(settled.plan == plan_of({kVip, kVipTls}));
+  CHECK(settled.lost.empty());
+  CHECK(settled.others.empty());
+}
+
+TEST_CASE("the younger Service goes without what the older one has, and keeps the rest") {
+  Claims claims;
+  claims.settle("a/old", 100, plan_of({kVip}));
+  const auto settled = claims.settle("a/young", 200, plan_of({kVip, kVipTls}));
+  CHECK(settled.plan == plan_of({kVipTls}));
+  REQUIRE(settled.lost.size() == 1);
+  CHECK(settled.lost[0].key == kVip);
+  CHECK(settled.lost[0].holder == "a/old");
+  CHECK(settled.others.empty());
+}
+
+TEST_CASE(
+    "an older Service that comes later takes over, and the younger one is to be planned anew") {
+  Claims claims;
+  claims.settle("a/young", 200, plan_of({kVip}));
+  const auto settled = claims.settle("a/old", 100, plan_of({kVip}));
+  CHECK(settled.plan == plan_of({kVip}));
+  CHECK(settled.others == std::set<Owner>{"a/young"});
+  CHECK(claims.settle("a/young", 200, plan_of({kVip})).plan == ServicePlan{});
+}
+
+TEST_CASE("of two Services of one age the first by name wins, whichever comes first") {
+  for (const bool first : {true, false}) {
+    Claims claims;
+    claims.settle(first ? "a/a" : "a/b", 100, plan_of({kVip}));
+    claims.settle(first ? "a/b" : "a/a", 100, plan_of({kVip}));
+    CHECK(claims.settle("a/a", 100, plan_of({kVip})).lost.empty());
+    CHECK(claims.settle("a/b", 100, plan_of({kVip})).lost.size() == 1);
+  }
+}
+
+TEST_CASE("when the holder lets go the next oldest is told, and only that one") {
+  Claims claims;
+  claims.settle("a/first", 100, plan_of({kVip, kVipTls}));
+  claims.settle("a/third", 300, plan_of({kVip}));
+  claims.settle("a/second", 200, plan_of({kVip}));
+  SECTION("by wanting less") {
+    CHECK(claims.settle("a/first", 100, plan_of({kVipTls})).others == std::set<Owner>{"a/second"});
+  }
+  SECTION("by going") { CHECK(claims.release("a/first") == std::set<Owner>{"a/second"}); }
+  CHECK(claims.settle("a/second", 200, plan_of({kVip})).lost.empty());
+  const auto third = claims.settle("a/third", 300, plan_of({kVip}));
+  REQUIRE(third.lost.size() == 1);
+  CHECK(third.lost[0].holder == "a/second");
+}
+
+TEST_CASE("one that goes without and leaves changes nothing for the holder") {
+  Claims claims;
+  claims.settle("a/old", 100, plan_of({kVip}));
+  claims.settle("a/young", 200, plan_of({kVip}));
+  CHECK(claims.release("a/young").empty());
+  CHECK(claims.release("a/young").empty());
+  CHECK(claims.release("a/old").empty());
+}
+
+TEST_CASE("a Service made anew under its old name is as old as its new self") {
+  Claims claims;
+  claims.settle("a/web", 100, plan_of({kVip}));
+  claims.settle("a/rival", 200, plan_of({kVip}));
+  const auto settled = claims.settle("a/web", 300, plan_of({kVip}));
+  CHECK(settled.plan == ServicePlan{});
+  CHECK(settled.others == std::set<Owner>{"a/rival"});
+}
+
+TEST_CASE("without a virtual server, what only it needed goes too") {
+  ServicePlan plan = plan_of({kVip, kVipTls, key("192.0.2.2", 80)});
+  CHECK(agent::without_servers(plan, {}) == plan);
+  CHECK(agent::without_servers(plan, {kVipTls}) == plan_of({kVip, key("192.0.2.2", 80)}));
+  CHECK(agent::without_servers(plan, {kVip, kVipTls}) == plan_of({key("192.0.2.2", 80)}));
+  CHECK(agent::without_servers(plan, {kVip, kVipTls, key("192.0.2.2", 80)}) == ServicePlan{});
+}
+
+TEST_CASE("a node port's element stays while one of its addresses is served, then goes") {
+  ServicePlan plan;
+  for (const char* address : {"192.168.1.1", "192.168.1.2"}) {
+    plan.servers.push_back({.settings = {.key = key(address, 30080), .scheduler = "rr"}});
+  }
+  plan.elements = {{.kind = ElementKind::kNodePort, .port = 30080}};
+  const ServicePlan one = agent::without_servers(plan, {key("192.168.1.1", 30080)});
+  CHECK(one.servers.size() == 1);
+  CHECK(one.elements == plan.elements);
+  const ServicePlan none =
+      agent::without_servers(plan, {key("192.168.1.1", 30080), key("192.168.1.2", 30080)});
+  CHECK(none == ServicePlan{});
+}
+
+TEST_CASE("a node port is one Service's on all addresses, even on those it does not use itself") {
+  const auto node_port_plan = [](const std::vector<std::string>& addresses,
+                                 ipvs::TrafficClass traffic_class) {
+    ServicePlan plan;
+    for (const std::string& address : addresses) {
+      plan.servers.push_back({.settings = {.key = key(address, 30080), .scheduler = "rr"}});
+    }
+    plan.elements = {
+        {.kind = ElementKind::kNodePort, .port = 30080, .traffic_class = traffic_class}};
+    return plan;
+  };
+  const auto dual =
+      node_port_plan({"192.168.1.1", "fd00:1::1"}, ipvs::TrafficClass::kExternalLocal);
+  const auto single = node_port_plan({"192.168.1.1"}, ipvs::TrafficClass::kExternal);
+  Claims claims;
+  CHECK(claims.settle("a/dual", 200, dual).plan == dual);
+  const auto older = claims.settle("a/single", 100, single);
+  CHECK(older.plan == single);
+  CHECK(older.others == std::set<Owner>{"a/dual"});
+  const auto loser = claims.settle("a/dual", 200, dual);
+  CHECK(loser.plan == ServicePlan{});
+  REQUIRE(loser.lost.size() == 1);
+  CHECK(loser.lost[0].key.text() == "TCP 0.0.0.0:30080");
+  // What the loser may not use it does not keep from others, be they younger.
+  const auto external = plan_of({key("fd00:1::1", 30080)});
+  CHECK(claims.settle("a/external", 300, external).plan == external);
+  CHECK(claims.release("a/single") == std::set<Owner>{"a/dual"});
+}
+
+TEST_CASE("any order of claims ends with each virtual server at the oldest who wants it") {
+  REQUIRE(rc::check("holder is the oldest claimant", [] {
+    Claims claims;
+    std::map<Owner, std::pair<k8s::UnixSeconds, std::vector<ServerKey>>> wanted;
+    std::map<Owner, ServicePlan> granted;
+    std::set<Owner> open;
+    for (int i = *rc::gen::inRange(1, 20); i > 0; --i) {
+      const Owner owner = "a/" + std::to_string(*rc::gen::inRange(0, 4));
+      std::vector<ServerKey> keys;
+      for (const int n : *rc::gen::container<std::vector<int>>(rc::gen::inRange(0, 3))) {
+        keys.push_back(key("192.0.2.1", static_cast<std::uint16_t>(80 + n)));
+      }
+      wanted[owner] = {*rc::gen::inRange(1, 4), keys};
+      open.insert(owner);
+      while (!open.empty()) {
+        const Owner next = *open.begin();
+        open.erase(open.begin());
+        auto settled = claims.settle(next, wanted[next].first, plan_of(wanted[next].second));
+        granted[next] = std::move(settled.plan);
+        open.merge(settled.others);
+      }
+    }
+    std::map<ServerKey, std::pair<k8s::UnixSeconds, Owner>> oldest;
+    for (const auto& [owner, claim] : wanted) {
+      for (const ServerKey& k : claim.second) {
+        const std::pair candidate(claim.first, owner);
+        const auto [place, added] = oldest.emplace(k, candidate);
+        if (!added) place->second = std::min(place->second, candidate);
+      }
+    }
+    for (const auto& [owner, claim] : wanted) {
+      std::vector<ServerKey> expected;
+      for (const ServerKey& k : claim.second) {
+        if (oldest[k].second == owner) expected.push_back(k);
+      }
+      RC_ASSERT(plan_text(granted[owner]) == plan_text(plan_of(expected)));
+    }
+  }));
+}

@@ -1,0 +1,611 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Fixtures as data: a Service, its endpoints, the node, and then the whole plan.
+#include "agent/decide/planner.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include "test/agent/decide/plan_text.hpp"
+#include "test/agent/objects.hpp"
+
+namespace {
+
+using namespace agent::test;
+using agent::NodeView;
+using agent::PlanOptions;
+using agent::ServiceEndpoint;
+
+ServiceEndpoint endpoint(const std::string& address, std::uint16_t port = 8080) {
+  return {.endpoint = {ip(address), port}, .ready = true, .serving = true, .local = false};
+}
+
+ServiceEndpoint local(ServiceEndpoint e) {
+  e.local = true;
+  return e;
+}
+
+ServiceEndpoint unready(ServiceEndpoint e) {
+  e.ready = e.serving = false;
+  return e;
+}
+
+ServiceEndpoint terminating(ServiceEndpoint e) {
+  e.ready = false;
+  e.terminating = true;
+  return e;
+}
+
+// The node of all fixtures: one address per family.
+NodeView node_view() {
+  return {.node_port_addresses = kernel_ips({"192.168.1.1", "fd00:1::1"}),
+          .own_addresses = {ip("192.168.1.1"), ip("fd00:1::1")}};
+}
+
+std::string planned(const k8s::Service& service, const std::vector<ServiceEndpoint>& endpoints,
+                    const NodeView& node = node_view(), const PlanOptions& options = {}) {
+  const agent::ServiceEndpoints of_ports(service.ports.size(), endpoints);
+  return "\n" + plan_text(agent::plan_service(service, of_ports, node, options));
+}
+
+k8s::Service node_port_service() {
+  k8s::Service service = make_service("web", {"10.96.0.1"});
+  service.type = k8s::ServiceType::kNodePort;
+  service.ports[0].node_port = 30080;
+  return service;
+}
+
+}  // namespace
+
+TEST_CASE("a ClusterIP Service: a virtual server, its address bound, both named in our sets") {
+  CHECK(planned(make_service("web", {"10.96.0.1"}),
+                {endpoint("10.244.0.2"), endpoint("10.244.0.1")}) == R"(
+TCP 10.96.0.1:80 rr
+  -> 10.244.0.1:8080 weight 1
+  -> 10.244.0.2:8080 weight 1
+address 10.96.0.1
+cluster-ips-4 10.96.0.1 . tcp . 80
+virtual-ips-4 10.96.0.1
+)");
+}
+
+TEST_CASE("no endpoints: the virtual server stays, empty, so that clients are refused at once") {
+  const std::string empty = R"(
+TCP 10.96.0.1:80 rr
+address 10.96.0.1
+cluster-ips-4 10.96.0.1 . tcp . 80
+virtual-ips-4 10.96.0.1
+refused-ips-4 10.96.0.1 . tcp . 80
+)";
+  const auto service = make_service("web", {"10.96.0.1"});
+  CHECK(planned(service, {}) == empty);
+  CHECK(planned(service, {unready(endpoint("10.244.0.1"))}) == empty);
+  CHECK(planned(service, {unready(terminating(endpoint("10.244.0.1")))}) == empty);
+  CHECK(planned(service, {endpoint("0.0.0.0"), endpoint("224.0.0.1")}) == empty);
+}
+
+TEST_CASE("dual stack: each family has its own address and its own endpoints") {
+  CHECK(planned(make_service("web", {"10.96.0.1", "fd00:96::1"}),
+                {endpoint("fd00:244::1"), endpoint("10.244.0.1")}) == R"(
+TCP 10.96.0.1:80 rr
+  -> 10.244.0.1:8080 weight 1
+TCP [fd00:96::1]:80 rr
+  -> [fd00:244::1]:8080 weight 1
+address 10.96.0.1
+address fd00:96::1
+cluster-ips-4 10.96.0.1 . tcp . 80
+cluster-ips-6 fd00:96::1 . tcp . 80
+virtual-ips-4 10.96.0.1
+virtual-ips-6 fd00:96::1
+)");
+}
+
+TEST_CASE("TCP, UDP and SCTP on one port are three virtual servers behind one address") {
+  auto service =
+      make_service("dns", {"10.96.0.10"},
+                   {make_port(53, 53, "a"), make_port(53, 53, "b"), make_port(53, 53, "c")});
+  service.ports[1].protocol = k8s::Protocol::kUdp;
+  service.ports[2].protocol = k8s::Protocol::kSctp;
+  CHECK(planned(service, {endpoint("10.244.0.1", 53)}) == R"(
+TCP 10.96.0.10:53 rr
+  -> 10.244.0.1:53 weight 1
+UDP 10.96.0.10:53 rr
+  -> 10.244.0.1:53 weight 1
+SCTP 10.96.0.10:53 rr
+  -> 10.244.0.1:53 weight 1
+address 10.96.0.10
+cluster-ips-4 10.96.0.10 . tcp . 53
+cluster-ips-4 10.96.0.10 . udp . 53
+cluster-ips-4 10.96.0.10 . sctp . 53
+virtual-ips-4 10.96.0.10
+)");
+}
+
+TEST_CASE("NodePort: one more virtual server on each address of the node, which is not bound") {
+  CHECK(planned(node_port_service(), {endpoint("10.244.0.1"), endpoint("fd00:244::1")}) == R"(
+TCP 10.96.0.1:80 rr
+  -> 10.244.0.1:8080 weight 1
+TCP 192.168.1.1:30080 rr
+  -> 10.244.0.1:8080 weight 1
+address 10.96.0.1
+cluster-ips-4 10.96.0.1 . tcp . 80
+node-ports tcp . 30080
+virtual-ips-4 10.96.0.1
+)");
+}
+
+TEST_CASE("NodePort on a node that serves none: the cluster IP alone") {
+  CHECK(planned(node_port_service(), {endpoint("10.244.0.1")}, NodeView{}) == R"(
+TCP 10.96.0.1:80 rr
+  -> 10.244.0.1:8080 weight 1
+address 10.96.0.1
+cluster-ips-4 10.96.0.1 . tcp . 80
+virtual-ips-4 10.96.0.1
+)");
+}
+
+TEST_CASE("LoadBalancer and external IPs are bound and masqueraded; one named twice counts once") {
+  auto service = node_port_service();
+  service.type = k8s::ServiceType::kLoadBalancer;
+  service.external_ips = ips({"198.51.100.9", "192.0.2.1"});
+  service.load_balancer_ingress = {{.ip = ip("192.0.2.1")}};
+  const NodeView no_node_ports{};
+  CHECK(planned(service, {endpoint("10.244.0.1")}, no_node_ports) == R"(
+TCP 10.96.0.1:80 rr
+  -> 10.244.0.1:8080 weight 1
+TCP 192.0.2.1:80 rr
+  -> 10.244.0.1:8080 weight 1
+TCP 198.51.100.9:80 rr
+  -> 10.244.0.1:8080 weight 1
+address 10.96.0.1
+address 192.0.2.1
+address 198.51.100.9
+cluster-ips-4 10.96.0.1 . tcp . 80
+external-ips-4 192.0.2.1 . tcp . 80
+external-ips-4 198.51.100.9 . tcp . 80
+virtual-ips-4 10.96.0.1
+virtual-ips-4 192.0.2.1
+virtual-ips-4 198.51.100.9
+)");
+}
+
+TEST_CASE("a load balancer IP with ipMode Proxy is not ours to serve") {
+  auto service = make_service("web", {"10.96.0.1"});
+  service.type = k8s::ServiceType::kLoadBalancer;
+  service.load_balancer_ingress = {{.ip = ip("192.0.2.1"), .proxy_mode = true}};
+  CHECK(planned(service, {}) == planned(make_service("web", {"10.96.0.1"}), {}));
+}
+
+TEST_CASE("an external IP that is the node's own address is served and never bound") {
+  auto service = make_service("web", {"10.96.0.1"});
+  service.external_ips = ips({"192.168.1.1"});
+  CHECK(planned(service, {endpoint("10.244.0.1")}) == R"(
+TCP 10.96.0.1:80 rr
+  -> 10.244.0.1:8080 weight 1
+TCP 192.168.1.1:80 rr
+  -> 10.244.0.1:8080 weight 1
+address 10.96.0.1
+cluster-ips-4 10.96.0.1 . tcp . 80
+external-ips-4 192.168.1.1 . tcp . 80
+virtual-ips-4 10.96.0.1
+)");
+}
+
+TEST_CASE("externalTrafficPolicy Local: from outside only to this node, with the source kept") {
+  auto service = node_port_service();
+  service.type = k8s::ServiceType::kLoadBalancer;
+  service.external_traffic_policy = k8s::TrafficPolicy::kLocal;
+  service.load_balancer_ingress = {{.ip = ip("192.0.2.1")}};
+  const NodeView node{.node_port_addresses = kernel_ips({"192.168.1.1"}), .own_addresses = {}};
+  CHECK(planned(service, {endpoint("10.244.1.1"), local(endpoint("10.244.0.1"))}, node) == R"(
+TCP 10.96.0.1:80 rr
+  -> 10.244.0.1:8080 weight 1
+  -> 10.244.1.1:8080 weight 1
+TCP 192.0.2.1:80 rr
+  -> 10.244.0.1:8080 weight 1
+TCP 192.168.1.1:30080 rr
+  -> 10.244.0.1:8080 weight 1
+address 10.96.0.1
+address 192.0.2.1
+cluster-ips-4 10.96.0.1 . tcp . 80
+external-local-ips-4 192.0.2.1 . tcp . 80
+node-ports-local tcp . 30080
+virtual-ips-4 10.96.0.1
+virtual-ips-4 192.0.2.1
+hairpin-4 10.244.0.1 . 10.244.0.1
+short-cuts-4 192.0.2.1 . tcp . 80 : 10.96.0.1 . 80
+short-cut-node-ports-4 tcp . 30080 : 10.96.0.1 . 80
+)");
+}
+
+TEST_CASE(
+    "externalTrafficPolicy Local with endpoints only elsewhere: dropped from outside, all of them "
+    "from inside") {
+  auto service = node_port_service();
+  service.external_traffic_policy = k8s::TrafficPolicy::kLocal;
+  service.external_ips = ips({"192.0.2.7"});
+  const NodeView node{.node_port_addresses = kernel_ips({"192.168.1.1"}), .own_addresses = {}};
+  CHECK(planned(service, {endpoint("10.244.1.1")}, node) == R"(
+TCP 10.96.0.1:80 rr
+  -> 10.244.1.1:8080 weight 1
+TCP 192.0.2.7:80 rr
+TCP 192.168.1.1:30080 rr
+address 10.96.0.1
+address 192.0.2.7
+cluster-ips-4 10.96.0.1 . tcp . 80
+external-local-ips-4 192.0.2.7 . tcp . 80
+node-ports-local tcp . 30080
+virtual-ips-4 10.96.0.1
+virtual-ips-4 192.0.2.7
+elsewhere-ips-4 192.0.2.7 . tcp . 80
+elsewhere-node-ports-4 tcp . 30080
+short-cuts-4 192.0.2.7 . tcp . 80 : 10.96.0.1 . 80
+short-cut-node-ports-4 tcp . 30080 : 10.96.0.1 . 80
+)");
+}
+
+TEST_CASE("externalTrafficPolicy Local with no endpoint anywhere refuses, as any Service does") {
+  auto service = node_port_service();
+  service.external_traffic_policy = k8s::TrafficPolicy::kLocal;
+  const NodeView node{.node_port_addresses = kernel_ips({"192.168.1.1"}), .own_addresses = {}};
+  CHECK(planned(service, {}, node) == R"(
+TCP 10.96.0.1:80 rr
+TCP 192.168.1.1:30080 rr
+address 10.96.0.1
+cluster-ips-4 10.96.0.1 . tcp . 80
+node-ports-local tcp . 30080
+virtual-ips-4 10.96.0.1
+refused-ips-4 10.96.0.1 . tcp . 80
+refused-node-ports-4 tcp . 30080
+short-cut-node-ports-4 tcp . 30080 : 10.96.0.1 . 80
+)");
+}
+
+TEST_CASE(
+    "internalTrafficPolicy Local refuses where this node has no endpoint, also when the Service is "
+    "exposed") {
+  auto service = node_port_service();
+  service.internal_traffic_policy = k8s::TrafficPolicy::kLocal;
+  const NodeView node{.node_port_addresses = kernel_ips({"192.168.1.1"}), .own_addresses = {}};
+  CHECK(planned(service, {endpoint("10.244.1.1")}, node) == R"(
+TCP 10.96.0.1:80 rr
+TCP 192.168.1.1:30080 rr
+  -> 10.244.1.1:8080 weight 1
+address 10.96.0.1
+cluster-ips-4 10.96.0.1 . tcp . 80
+node-ports tcp . 30080
+virtual-ips-4 10.96.0.1
+refused-ips-4 10.96.0.1 . tcp . 80
+)");
+}
+
+TEST_CASE("with both policies Local everybody gets this node's endpoints: there is no short cut") {
+  auto service = node_port_service();
+  service.internal_traffic_policy = k8s::TrafficPolicy::kLocal;
+  service.external_traffic_policy = k8s::TrafficPolicy::kLocal;
+  const NodeView node{.node_port_addresses = kernel_ips({"192.168.1.1"}), .own_addresses = {}};
+  CHECK(planned(service, {endpoint("10.244.1.1")}, node) == R"(
+TCP 10.96.0.1:80 rr
+TCP 192.168.1.1:30080 rr
+address 10.96.0.1
+cluster-ips-4 10.96.0.1 . tcp . 80
+node-ports-local tcp . 30080
+virtual-ips-4 10.96.0.1
+refused-ips-4 10.96.0.1 . tcp . 80
+elsewhere-node-ports-4 tcp . 30080
+)");
+}
+
+TEST_CASE(
+    "with --compat=kube-proxy a Local policy without local endpoints falls back to all of them") {
+  auto service = node_port_service();
+  service.internal_traffic_policy = k8s::TrafficPolicy::kLocal;
+  service.external_traffic_policy = k8s::TrafficPolicy::kLocal;
+  const NodeView node{.node_port_addresses = kernel_ips({"192.168.1.1"}), .own_addresses = {}};
+  CHECK(planned(service, {endpoint("10.244.1.1")}, node, {.kube_proxy = true}) == R"(
+TCP 10.96.0.1:80 rr
+  -> 10.244.1.1:8080 weight 1
+TCP 192.168.1.1:30080 rr
+  -> 10.244.1.1:8080 weight 1
+address 10.96.0.1
+cluster-ips-4 10.96.0.1 . tcp . 80
+node-ports-local tcp . 30080
+virtual-ips-4 10.96.0.1
+)");
+  auto internal = make_service("web", {"10.96.0.1"});
+  internal.internal_traffic_policy = k8s::TrafficPolicy::kLocal;
+  CHECK(planned(internal, {endpoint("10.244.1.1")}, node, {.kube_proxy = true}) == R"(
+TCP 10.96.0.1:80 rr
+address 10.96.0.1
+cluster-ips-4 10.96.0.1 . tcp . 80
+virtual-ips-4 10.96.0.1
+refused-ips-4 10.96.0.1 . tcp . 80
+)");
+}
+
+TEST_CASE(
+    "loadBalancerSourceRanges limit the load balancer's addresses only, each family by its own, "
+    "none twice") {
+  auto service = make_service("web", {"10.96.0.1", "fd00:96::1"});
+  service.load_balancer_ingress = {{.ip = ip("192.0.2.1")}, {.ip = ip("2001:db8::1")}};
+  service.external_ips = ips({"192.0.2.9"});
+  service.load_balancer_source_ranges = {{ip("203.0.113.0"), 24},
+                                         {ip("203.0.113.128"), 25},
+                                         {ip("203.0.112.0"), 23},
+                                         {ip("198.51.100.4"), 32}};
+  const NodeView node{.node_port_addresses = {}, .own_addresses = {ip("10.0.0.1")}};
+  CHECK(planned(service, {}, node) == R"(
+TCP 10.96.0.1:80 rr
+TCP 192.0.2.1:80 rr
+TCP 192.0.2.9:80 rr
+TCP [2001:db8::1]:80 rr
+TCP [fd00:96::1]:80 rr
+address 10.96.0.1
+address 192.0.2.1
+address 192.0.2.9
+address 2001:db8::1
+address fd00:96::1
+cluster-ips-4 10.96.0.1 . tcp . 80
+external-ips-4 192.0.2.1 . tcp . 80
+external-ips-4 192.0.2.9 . tcp . 80
+external-ips-6 2001:db8::1 . tcp . 80
+cluster-ips-6 fd00:96::1 . tcp . 80
+virtual-ips-4 10.96.0.1
+virtual-ips-4 192.0.2.1
+virtual-ips-4 192.0.2.9
+virtual-ips-6 2001:db8::1
+virtual-ips-6 fd00:96::1
+refused-ips-4 10.96.0.1 . tcp . 80
+refused-ips-4 192.0.2.1 . tcp . 80
+refused-ips-4 192.0.2.9 . tcp . 80
+refused-ips-6 2001:db8::1 . tcp . 80
+refused-ips-6 fd00:96::1 . tcp . 80
+limited-ips-4 192.0.2.1 . tcp . 80
+allowed-sources-4 192.0.2.1 . tcp . 80 . 198.51.100.4/32
+allowed-sources-4 192.0.2.1 . tcp . 80 . 203.0.112.0/23
+)");
+}
+
+TEST_CASE(
+    "a source range with this node in it lets the host in, and one of everything limits nobody") {
+  auto service = make_service("web", {"10.96.0.1"});
+  service.load_balancer_ingress = {{.ip = ip("192.0.2.1")}};
+  service.load_balancer_source_ranges = {{ip("10.0.0.0"), 8}};
+  const NodeView node{.node_port_addresses = {}, .own_addresses = {ip("10.0.0.1")}};
+  CHECK(
+      planned(service, {}, node).find("allowed-sources-4 192.0.2.1 . tcp . 80 . 192.0.2.1/32\n") !=
+      std::string::npos);
+  service.load_balancer_source_ranges.push_back({ip("0.0.0.0"), 0});
+  CHECK(planned(service, {}, node).find("limited") == std::string::npos);
+}
+
+TEST_CASE("an external IP that is another Node's, or a gateway, is served by nobody, and named") {
+  auto service = make_service("web", {"10.96.0.1"});
+  service.external_ips = ips({"192.168.1.2", "192.0.2.1"});
+  service.load_balancer_ingress = {{.ip = ip("192.168.1.254")}};
+  const NodeView node{.others_addresses = {{ip("192.168.1.2"), "the address of Node node-2"},
+                                           {ip("192.168.1.254"), "a gateway of this node"}}};
+  CHECK(planned(service, {}, node).find("192.168") == std::string::npos);
+  const auto refused = agent::refused_addresses(service, node);
+  REQUIRE(refused.size() == 2);
+  CHECK(refused[0].address == ip("192.168.1.2"));
+  CHECK(refused[1].reason == "a gateway of this node");
+}
+
+TEST_CASE(
+    "a Service that names another proxy is that proxy's, and with --service-proxy-name ours") {
+  auto service = make_service("web", {"10.96.0.1"});
+  CHECK(agent::is_served(service));
+  CHECK_FALSE(agent::is_served(service, "edge"));
+  service.meta.labels["service.kubernetes.io/service-proxy-name"] = "edge";
+  CHECK_FALSE(agent::is_served(service));
+  CHECK(agent::is_served(service, "edge"));
+}
+
+TEST_CASE(
+    "with a slow start a new endpoint's weight grows from a tenth to its full in even steps") {
+  ServiceEndpoint fresh = endpoint("10.244.0.1");
+  fresh.ready_since = 1000;
+  fresh.weight = 2;
+  PlanOptions options{.service = {.scheduler = "wrr", .slow_start_seconds = 10}};
+  const auto at = [&](k8s::UnixSeconds now) {
+    options.now = now;
+    return agent::weight_of(fresh, options);
+  };
+  CHECK(at(999) == 20);  // this clock is behind the API server's
+  CHECK(at(1000) == 20);
+  CHECK(at(1005) == 110);
+  CHECK(at(1009) == 182);
+  CHECK(agent::is_ramping({{fresh}}, options));
+  CHECK(at(1010) == 200);
+  CHECK_FALSE(agent::is_ramping({{fresh}}, options));
+  fresh.ready_since = 0;
+  CHECK(at(1000) == 200);
+  options.service.slow_start_seconds = 0;
+  CHECK(at(1000) == 2);
+}
+
+TEST_CASE("an endpoint that serves while it terminates goes on with its slow start") {
+  ServiceEndpoint last = terminating(endpoint("10.244.0.1"));
+  last.ready_since = 1000;
+  const PlanOptions options{.service = {.scheduler = "wrr", .slow_start_seconds = 10}, .now = 1005};
+  CHECK(agent::weight_of(last, options) == 55);
+  CHECK(agent::is_ramping({{last}}, options));
+}
+
+TEST_CASE("internalTrafficPolicy Local: the cluster IP knows this node's endpoints only") {
+  auto service = node_port_service();
+  service.internal_traffic_policy = k8s::TrafficPolicy::kLocal;
+  const NodeView node{.node_port_addresses = kernel_ips({"192.168.1.1"}), .own_addresses = {}};
+  CHECK(planned(service, {endpoint("10.244.1.1"), local(endpoint("10.244.0.1"))}, node) == R"(
+TCP 10.96.0.1:80 rr
+  -> 10.244.0.1:8080 weight 1
+TCP 192.168.1.1:30080 rr
+  -> 10.244.0.1:8080 weight 1
+  -> 10.244.1.1:8080 weight 1
+address 10.96.0.1
+cluster-ips-4 10.96.0.1 . tcp . 80
+node-ports tcp . 30080
+virtual-ips-4 10.96.0.1
+hairpin-4 10.244.0.1 . 10.244.0.1
+)");
+}
+
+TEST_CASE("traffic policy Local with no endpoint here has no way out to others") {
+  auto service = make_service("web", {"10.96.0.1"});
+  service.internal_traffic_policy = k8s::TrafficPolicy::kLocal;
+  CHECK(planned(service, {endpoint("10.244.1.1")}) == planned(service, {}));
+}
+
+TEST_CASE("session affinity is a persistent virtual server with the Service's timeout") {
+  auto service = make_service("web", {"10.96.0.1"});
+  service.client_ip_affinity_seconds = 10800;
+  CHECK(planned(service, {}) == R"(
+TCP 10.96.0.1:80 rr persistent 10800 s
+address 10.96.0.1
+cluster-ips-4 10.96.0.1 . tcp . 80
+virtual-ips-4 10.96.0.1
+refused-ips-4 10.96.0.1 . tcp . 80
+)");
+}
+
+TEST_CASE(
+    "hashing schedulers get the flags without which a draining endpoint's clients are refused") {
+  const auto first_line = [](const std::string& scheduler, const k8s::Service& service) {
+    const PlanOptions options{
+        .service = agent::read_service_options({}, {.scheduler = scheduler}).options};
+    const std::string text = planned(service, {}, node_view(), options);
+    return text.substr(1, text.find('\n', 1) - 1);
+  };
+  auto service = make_service("web", {"10.96.0.1"});
+  CHECK(first_line("sh", service) == "TCP 10.96.0.1:80 sh flag-1");
+  CHECK(first_line("mh", service) == "TCP 10.96.0.1:80 mh flag-1 flag-2");
+  CHECK(first_line("wlc", service) == "TCP 10.96.0.1:80 wlc");
+  service.client_ip_affinity_seconds = 60;
+  CHECK(first_line("mh", service) == "TCP 10.96.0.1:80 mh persistent 60 s flag-1 flag-2");
+}
+
+TEST_CASE("only endpoints on this node can meet themselves, so only they get a hairpin element") {
+  CHECK(planned(make_service("web", {"10.96.0.1", "fd00:96::1"}),
+                {local(endpoint("10.244.0.1")), endpoint("10.244.1.1"),
+                 local(endpoint("fd00:244::1")), local(unready(endpoint("10.244.0.7")))}) == R"(
+TCP 10.96.0.1:80 rr
+  -> 10.244.0.1:8080 weight 1
+  -> 10.244.1.1:8080 weight 1
+TCP [fd00:96::1]:80 rr
+  -> [fd00:244::1]:8080 weight 1
+address 10.96.0.1
+address fd00:96::1
+cluster-ips-4 10.96.0.1 . tcp . 80
+cluster-ips-6 fd00:96::1 . tcp . 80
+virtual-ips-4 10.96.0.1
+virtual-ips-6 fd00:96::1
+hairpin-4 10.244.0.1 . 10.244.0.1
+hairpin-4 10.244.0.7 . 10.244.0.7
+hairpin-6 fd00:244::1 . fd00:244::1
+)");
+}
+
+TEST_CASE("each port has its own endpoints") {
+  const auto service = make_service("web", {"10.96.0.1"}, {make_port(80), make_port(443)});
+  const auto plan = agent::plan_service(
+      service, {{endpoint("10.244.0.1", 8080)}, {endpoint("10.244.0.1", 8443)}}, node_view(), {});
+  REQUIRE(plan.servers.size() == 2);
+  CHECK(server_text(plan.servers[0]) == "TCP 10.96.0.1:80 rr\n  -> 10.244.0.1:8080 weight 1\n");
+  CHECK(server_text(plan.servers[1]) == "TCP 10.96.0.1:443 rr\n  -> 10.244.0.1:8443 weight 1\n");
+}
+
+TEST_CASE("the plan does not depend on the order of endpoints, nor on who is named twice") {
+  const auto service = make_service("web", {"10.96.0.1"});
+  const auto a = endpoint("10.244.0.1");
+  const auto b = endpoint("10.244.0.2");
+  CHECK(planned(service, {a, b}) == planned(service, {b, a, b}));
+}
+
+TEST_CASE("where no endpoint is ready, those that serve while they terminate are chosen") {
+  const auto chosen = [](const std::vector<ServiceEndpoint>& candidates, bool local_only = false) {
+    std::string text;
+    for (const auto& e : agent::choose_endpoints(candidates, ipvs::Family::kIpv4, local_only)) {
+      text += e.endpoint.address.to_string() + " ";
+    }
+    return text;
+  };
+  const auto ready = endpoint("10.244.0.1");
+  const auto leaving = terminating(endpoint("10.244.0.2"));
+  const auto broken = unready(terminating(endpoint("10.244.0.3")));
+  CHECK(chosen({ready, leaving, broken}) == "10.244.0.1 ");
+  CHECK(chosen({unready(ready), leaving, broken}) == "10.244.0.2 ");
+  CHECK(chosen({broken, unready(ready)}).empty());
+  // Local: the ready ones elsewhere do not count.
+  CHECK(chosen({ready, local(leaving)}, true) == "10.244.0.2 ");
+  CHECK(chosen({ready, leaving}, true).empty());
+  // A family that has only terminating ones is on its own.
+  CHECK(chosen({endpoint("fd00:244::1"), leaving}) == "10.244.0.2 ");
+}
+
+TEST_CASE("headless, ExternalName, unallocated and otherwise proxied Services are not served") {
+  const auto service = make_service("web", {"10.96.0.1"});
+  CHECK(agent::is_served(service));
+  auto headless = service;
+  headless.headless = true;
+  headless.cluster_ips.clear();
+  CHECK_FALSE(agent::is_served(headless));
+  auto external = service;
+  external.type = k8s::ServiceType::kExternalName;
+  CHECK_FALSE(agent::is_served(external));
+  auto unallocated = service;
+  unallocated.cluster_ips.clear();
+  CHECK_FALSE(agent::is_served(unallocated));
+  for (const char* label :
+       {"service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless"}) {
+    auto labelled = service;
+    labelled.meta.labels = {{label, ""}};
+    CHECK_FALSE(agent::is_served(labelled));
+  }
+}
+
+TEST_CASE(
+    "policies of Local without an endpoint here are counted, where there are some elsewhere") {
+  auto service = node_port_service();
+  const agent::ServiceEndpoints none{{}};
+  const agent::ServiceEndpoints elsewhere{{endpoint("10.244.0.1")}};
+  const agent::ServiceEndpoints here{{endpoint("10.244.0.1"), local(endpoint("10.244.0.2"))}};
+  CHECK(agent::lacks_local(service, elsewhere) == agent::LacksLocal{});
+  service.external_traffic_policy = k8s::TrafficPolicy::kLocal;
+  CHECK(agent::lacks_local(service, elsewhere) == agent::LacksLocal{.external = true});
+  CHECK(agent::lacks_local(service, here) == agent::LacksLocal{});
+  CHECK(agent::lacks_local(service, none) == agent::LacksLocal{});
+  service.internal_traffic_policy = k8s::TrafficPolicy::kLocal;
+  CHECK(agent::lacks_local(service, elsewhere) ==
+        agent::LacksLocal{.internal = true, .external = true});
+}
+
+TEST_CASE("servers_of names the virtual servers that the plan makes, each with its port") {
+  auto service = node_port_service();
+  service.ports.push_back(make_port(443));
+  service.external_ips = ips({"192.0.2.1"});
+  std::vector<std::string> names;
+  for (const auto& server : agent::servers_of(service, node_view())) {
+    names.push_back(server.key.text() + " " + std::to_string(server.port_index));
+  }
+  CHECK(names == std::vector<std::string>{"TCP 10.96.0.1:80 0", "TCP 192.0.2.1:80 0",
+                                          "TCP 192.168.1.1:30080 0", "TCP 10.96.0.1:443 1",
+                                          "TCP 192.0.2.1:443 1"});
+  const auto plan = agent::plan_service(service, {{}, {}}, node_view(), {});
+  CHECK(plan.servers.size() == names.size());
+}
+
+TEST_CASE("a Service is served in the families it has a cluster IP of, node ports included") {
+  auto service = node_port_service();
+  service.external_ips = ips({"192.0.2.1", "2001:db8::1"});
+  const auto names = [&] {
+    std::string all;
+    for (const auto& server : agent::servers_of(service, node_view()))
+      all += server.key.text() + "\n";
+    return all;
+  };
+  CHECK(names() == "TCP 10.96.0.1:80\nTCP 192.0.2.1:80\nTCP 192.168.1.1:30080\n");
+  service.cluster_ips = ips({"10.96.0.1", "fd00:96::1"});
+  CHECK(names() ==
+        "TCP 10.96.0.1:80\nTCP [fd00:96::1]:80\nTCP 192.0.2.1:80\nTCP [2001:db8::1]:80\n"
+        "TCP 192.168.1.1:30080\nTCP [fd00:1::1]:30080\n");
+}

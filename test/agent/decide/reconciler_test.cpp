@@ -1,0 +1,516 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/decide/reconciler.hpp"
+
+#include <rapidcheck.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <cerrno>
+
+#include "test/fake/fake_kernel.hpp"
+
+namespace {
+
+using agent::Reconciler;
+using fake::FakeKernel;
+using namespace ipvs;
+
+Address ip(const std::string& text) { return boost::asio::ip::make_address(text); }
+
+// A plan of one virtual server with its VIP bound and protected, as the planner makes them.
+ServicePlan plan(const std::string& vip, std::uint16_t port, const std::vector<std::string>& pods,
+                 Protocol protocol = Protocol::kTcp) {
+  Server server{.settings = {.key = {ip(vip), port, protocol}, .scheduler = "rr"}};
+  for (const std::string& pod : pods) {
+    server.destinations.push_back({.endpoint = {ip(pod), 8080}, .weight = 1});
+  }
+  std::sort(server.destinations.begin(), server.destinations.end(),
+            [](const auto& a, const auto& b) { return a.endpoint < b.endpoint; });
+  ServicePlan result{.servers = {server}, .addresses = {ip(vip)}, .elements = {}};
+  result.elements = {
+      {.kind = ElementKind::kServiceIp, .address = ip(vip), .protocol = protocol, .port = port},
+      {.kind = ElementKind::kVirtualIp, .address = ip(vip)}};
+  std::sort(result.elements.begin(), result.elements.end(), ElementKeyLess{});
+  return result;
+}
+
+// A node: reconciler and kernel, with the steps of the sync loop.
+struct Node {
+  FakeKernel kernel;
+  Reconciler reconciler;
+  std::set<Address> drainable;
+
+  void start() {
+    reconciler = Reconciler{};
+    reconciler.adopt(*kernel.observe());
+  }
+  void install() {
+    const auto elements = reconciler.table_elements();
+    REQUIRE(kernel.install_table({}, elements) == 0);
+    reconciler.table_installed(elements);
+  }
+  Changes next() {
+    return reconciler.next_changes(
+        [this](const ServerKey&, const Endpoint& e) { return drainable.contains(e.address); });
+  }
+  Entered step() {
+    const Changes changes = next();
+    return reconciler.enter(changes, apply(kernel, changes));
+  }
+  Entered step_with_retry() {
+    reconciler.retry_failed();
+    return step();
+  }
+  std::vector<std::string> take_log() { return std::exchange(kernel.log, {}); }
+};
+
+Node running(const std::map<std::string, ServicePlan>& plans) {
+  Node node;
+  node.start();
+  for (const auto& [owner, p] : plans) node.reconciler.set_plan(owner, 0, p);
+  node.install();
+  node.step();
+  node.take_log();
+  return node;
+}
+
+}  // namespace
+
+TEST_CASE("a first start protects, then builds, then binds") {
+  Node node;
+  node.start();
+  node.reconciler.set_plan("default/web", 0, plan("10.96.0.1", 80, {"10.244.0.1", "10.244.0.2"}));
+  node.install();
+  const Entered entered = node.step();
+  CHECK(entered.failures.empty());
+  CHECK(node.take_log() ==
+        std::vector<std::string>{"install table of 2", "NEW_SERVICE TCP 10.96.0.1:80 rr",
+                                 "NEW_DEST TCP 10.96.0.1:80 10.244.0.1:8080 w1",
+                                 "NEW_DEST TCP 10.96.0.1:80 10.244.0.2:8080 w1", "bind 10.96.0.1"});
+  CHECK(node.kernel.violations.empty());
+}
+
+TEST_CASE("one changed endpoint costs two messages") {
+  Node node = running({{"default/web", plan("10.96.0.1", 80, {"10.244.0.1", "10.244.0.2"})}});
+  node.reconciler.set_plan("default/web", 0, plan("10.96.0.1", 80, {"10.244.0.2", "10.244.0.3"}));
+  node.step();
+  CHECK(node.take_log() == std::vector<std::string>{"NEW_DEST TCP 10.96.0.1:80 10.244.0.3:8080 w1",
+                                                    "DEL_DEST TCP 10.96.0.1:80 10.244.0.1:8080"});
+}
+
+TEST_CASE("an endpoint whose pod still lives is rested, and deleted when it has finished") {
+  Node node = running({{"default/web", plan("10.96.0.1", 80, {"10.244.0.1", "10.244.0.2"})}});
+  const ServerKey key{ip("10.96.0.1"), 80, Protocol::kTcp};
+  node.drainable = {ip("10.244.0.1")};
+  node.kernel.active_connections[{key, {ip("10.244.0.1"), 8080}}] = 3;
+  node.reconciler.set_plan("default/web", 0, plan("10.96.0.1", 80, {"10.244.0.2"}));
+  node.step();
+  CHECK(node.take_log() ==
+        std::vector<std::string>{"SET_DEST TCP 10.96.0.1:80 10.244.0.1:8080 w0"});
+  const auto may_drain = [&](const ServerKey&, const Endpoint& e) {
+    return node.drainable.contains(e.address);
+  };
+  const auto look = [&] {
+    const std::vector<ServerKey> keys{key};
+    return node.reconciler.finish_drains(*node.kernel.read_destinations(keys), may_drain);
+  };
+  CHECK(look().empty());
+  SECTION("when its connections have ended") { node.kernel.active_connections.clear(); }
+  SECTION("when its pod is gone") { node.drainable.clear(); }
+  const Changes finished = look();
+  REQUIRE(finished.release.size() == 1);
+  node.reconciler.enter(finished, apply(node.kernel, finished));
+  CHECK(node.kernel.servers[key].destinations.size() == 1);
+  CHECK(node.reconciler.ledger().servers_with_resting().empty());
+}
+
+TEST_CASE("a UDP endpoint is deleted at once even while its pod lives") {
+  Node node = running({{"default/dns", plan("10.96.0.10", 53, {"10.244.0.1"}, Protocol::kUdp)}});
+  node.drainable = {ip("10.244.0.1")};
+  node.reconciler.set_plan("default/dns", 0, plan("10.96.0.10", 53, {}, Protocol::kUdp));
+  node.step();
+  CHECK(node.take_log() == std::vector<std::string>{"DEL_DEST UDP 10.96.0.10:53 10.244.0.1:8080"});
+}
+
+TEST_CASE("a resting endpoint that comes back gets its weight back without being re-made") {
+  Node node = running({{"default/web", plan("10.96.0.1", 80, {"10.244.0.1"})}});
+  node.drainable = {ip("10.244.0.1")};
+  node.reconciler.set_plan("default/web", 0, plan("10.96.0.1", 80, {}));
+  node.step();
+  node.reconciler.set_plan("default/web", 0, plan("10.96.0.1", 80, {"10.244.0.1"}));
+  node.step();
+  CHECK(node.take_log() ==
+        std::vector<std::string>{"SET_DEST TCP 10.96.0.1:80 10.244.0.1:8080 w0",
+                                 "SET_DEST TCP 10.96.0.1:80 10.244.0.1:8080 w1"});
+}
+
+TEST_CASE("a removed Service unbinds, dismantles, and only then loses its protection") {
+  Node node = running({{"default/web", plan("10.96.0.1", 80, {"10.244.0.1"})}});
+  node.reconciler.remove("default/web");
+  node.step();
+  const auto log = node.take_log();
+  REQUIRE(log.size() == 4);
+  CHECK(log[0] == "unbind 10.96.0.1");
+  CHECK(log[1] == "DEL_SERVICE TCP 10.96.0.1:80");
+  CHECK(log[2].starts_with("- "));
+  CHECK(node.kernel.violations.empty());
+}
+
+TEST_CASE("a restart adopts what is right without touching it") {
+  Node node = running({{"default/web", plan("10.96.0.1", 80, {"10.244.0.1"})},
+                       {"default/dns", plan("10.96.0.10", 53, {"10.244.0.2"}, Protocol::kUdp)}});
+  node.start();
+  node.reconciler.set_plan("default/web", 0, plan("10.96.0.1", 80, {"10.244.0.1"}));
+  node.reconciler.set_plan("default/dns", 0,
+                           plan("10.96.0.10", 53, {"10.244.0.2"}, Protocol::kUdp));
+  node.install();
+  node.take_log();
+  node.step();
+  CHECK(node.take_log().empty());
+}
+
+TEST_CASE("a restart gives back the weight of an endpoint that the last run left resting") {
+  Node node = running({{"default/web", plan("10.96.0.1", 80, {"10.244.0.1", "10.244.0.2"})}});
+  node.drainable = {ip("10.244.0.1")};
+  node.reconciler.set_plan("default/web", 0, plan("10.96.0.1", 80, {"10.244.0.2"}));
+  node.step();
+  node.start();
+  node.reconciler.set_plan("default/web", 0, plan("10.96.0.1", 80, {"10.244.0.1", "10.244.0.2"}));
+  node.install();
+  node.take_log();
+  node.step();
+  CHECK(node.take_log() ==
+        std::vector<std::string>{"SET_DEST TCP 10.96.0.1:80 10.244.0.1:8080 w1"});
+}
+
+TEST_CASE("another scheduler or affinity edits the virtual server where it is") {
+  Node node = running({{"default/web", plan("10.96.0.1", 80, {"10.244.0.1", "10.244.0.2"})}});
+  ServicePlan next = plan("10.96.0.1", 80, {"10.244.0.1", "10.244.0.2"});
+  SECTION("another scheduler") { next.servers[0].settings.scheduler = "lc"; }
+  SECTION("affinity") {
+    next.servers[0].settings.flags = kFlagPersistent;
+    next.servers[0].settings.timeout_seconds = 600;
+  }
+  node.reconciler.set_plan("default/web", 0, next);
+  node.step();
+  CHECK(node.take_log() == std::vector<std::string>{"SET_SERVICE TCP 10.96.0.1:80 " +
+                                                    next.servers[0].settings.scheduler});
+  CHECK(node.kernel.servers.at(next.servers[0].settings.key) == next.servers[0]);
+}
+
+TEST_CASE("a restart removes what is ours and no longer wanted") {
+  Node node = running({{"default/web", plan("10.96.0.1", 80, {"10.244.0.1"})}});
+  node.start();
+  node.install();
+  node.step();
+  CHECK(node.kernel.servers.empty());
+  CHECK(node.kernel.addresses.empty());
+  CHECK(node.kernel.elements.empty());
+}
+
+TEST_CASE("a foreign virtual server is left alone, and the Service that wants its place is told") {
+  Node node;
+  const ServerKey key{ip("10.96.0.1"), 80, Protocol::kTcp};
+  node.kernel.servers[key] = {.settings = {.key = key, .scheduler = "wlc"}};
+  SECTION("when it was there before us") {
+    node.start();
+    const auto planned =
+        node.reconciler.set_plan("default/web", 0, plan("10.96.0.1", 80, {"10.244.0.1"}));
+    REQUIRE(planned.conflicts.size() == 1);
+    CHECK(planned.conflicts[0].holder.empty());
+    node.install();
+    node.step();
+  }
+  SECTION("when it came after us") {
+    const Server foreign = node.kernel.servers[key];
+    node.kernel.servers.clear();
+    node.start();
+    node.install();
+    node.kernel.servers[key] = foreign;
+    node.reconciler.set_plan("default/web", 0, plan("10.96.0.1", 80, {"10.244.0.1"}));
+    const Entered entered = node.step();
+    CHECK(entered.foreign == std::vector<ServerKey>{key});
+    node.reconciler.set_plan("default/web", 0, plan("10.96.0.1", 80, {"10.244.0.1"}));
+    node.step();
+  }
+  CHECK(node.kernel.servers[key].settings.scheduler == "wlc");
+  CHECK(node.kernel.servers[key].destinations.empty());
+  CHECK(node.kernel.addresses.empty());
+  CHECK(node.kernel.elements.empty());
+}
+
+TEST_CASE(
+    "of two Services that claim one VIP and port the older has it and the other succeeds it") {
+  Node node;
+  node.start();
+  node.install();
+  auto young = node.reconciler.set_plan("a/young", 200, plan("192.0.2.1", 80, {"10.244.0.1"}));
+  CHECK(young.conflicts.empty());
+  auto old = node.reconciler.set_plan("b/old", 100, plan("192.0.2.1", 80, {"10.244.0.9"}));
+  CHECK(old.conflicts.empty());
+  CHECK(old.others == std::set<Owner>{"a/young"});
+  young = node.reconciler.set_plan("a/young", 200, plan("192.0.2.1", 80, {"10.244.0.1"}));
+  REQUIRE(young.conflicts.size() == 1);
+  CHECK(young.conflicts[0].holder == "b/old");
+  node.step();
+  const ServerKey key{ip("192.0.2.1"), 80, Protocol::kTcp};
+  CHECK(node.kernel.servers[key].destinations[0].endpoint.address == ip("10.244.0.9"));
+
+  CHECK(node.reconciler.remove("b/old") == std::set<Owner>{"a/young"});
+  young = node.reconciler.set_plan("a/young", 200, plan("192.0.2.1", 80, {"10.244.0.1"}));
+  CHECK(young.conflicts.empty());
+  node.step();
+  CHECK(node.kernel.servers[key].destinations[0].endpoint.address == ip("10.244.0.1"));
+  CHECK(node.kernel.addresses.size() == 1);
+}
+
+TEST_CASE("an address two Services share stays until the last of them goes") {
+  Node node =
+      running({{"a/web", plan("192.0.2.1", 80, {})}, {"a/tls", plan("192.0.2.1", 443, {})}});
+  node.reconciler.remove("a/web");
+  node.step();
+  CHECK(node.kernel.addresses.contains(ip("192.0.2.1")));
+  node.reconciler.remove("a/tls");
+  node.step();
+  CHECK(node.kernel.addresses.empty());
+  CHECK(node.kernel.violations.empty());
+}
+
+TEST_CASE("the address of a Service with two ports stays until the last port goes") {
+  ServicePlan both = plan("10.96.0.1", 80, {"10.244.0.1"});
+  const ServicePlan one = plan("10.96.0.1", 443, {"10.244.0.1"});
+  both.servers.push_back(one.servers[0]);
+  both.elements.insert(both.elements.begin() + 1, one.elements[0]);
+  Node node = running({{"default/web", both}});
+  node.reconciler.set_plan("default/web", 0, one);
+  node.step();
+  CHECK(node.kernel.servers.size() == 1);
+  CHECK(node.kernel.addresses.contains(ip("10.96.0.1")));
+  node.reconciler.set_plan("default/web", 0, {});
+  node.step();
+  CHECK(node.kernel.addresses.empty());
+  CHECK(node.kernel.violations.empty());
+}
+
+TEST_CASE(
+    "whatever single operation fails or loses its reply, the next tries end in the wanted state") {
+  for (const bool lost : {false, true}) {
+    for (std::size_t n = 1; n < 20; ++n) {
+      INFO("operation " << n << (lost ? " loses its reply" : " fails"));
+      Node node = running({{"a/web", plan("10.96.0.1", 80, {"10.244.0.1", "10.244.0.2"})},
+                           {"a/gone", plan("10.96.0.3", 80, {"10.244.0.5"})}});
+      if (lost) {
+        node.kernel.lose_reply_at(n);
+      } else {
+        node.kernel.fail_at(n, ENOMEM);
+      }
+      node.reconciler.set_plan("a/web", 0, plan("10.96.0.1", 80, {"10.244.0.2", "10.244.0.4"}));
+      node.reconciler.set_plan("a/new", 0, plan("10.96.0.2", 80, {"10.244.0.3"}));
+      node.reconciler.remove("a/gone");
+      node.step();
+      for (int tries = 0; tries < 4 && node.reconciler.failed_count() > 0; ++tries) {
+        node.step_with_retry();
+      }
+      const Node right = running({{"a/web", plan("10.96.0.1", 80, {"10.244.0.2", "10.244.0.4"})},
+                                  {"a/new", plan("10.96.0.2", 80, {"10.244.0.3"})}});
+      CHECK(node.kernel.servers == right.kernel.servers);
+      CHECK(node.kernel.addresses == right.kernel.addresses);
+      CHECK(node.kernel.elements == right.kernel.elements);
+      CHECK(node.kernel.violations.empty());
+      CHECK(node.reconciler.failed_count() == 0);
+    }
+  }
+}
+
+TEST_CASE("one refused set element holds back only what it protects") {
+  Node node = running({});
+  node.kernel.fail_at(1, ENOMEM);  // the transaction
+  node.kernel.fail_at(2, ENOMEM);  // its first half, when it is tried by halves
+  node.reconciler.set_plan("a/one", 0, plan("10.96.0.1", 80, {"10.244.0.1"}));
+  node.reconciler.set_plan("a/two", 0, plan("10.96.0.2", 80, {"10.244.0.2"}));
+  const Entered entered = node.step();
+  CHECK(node.kernel.violations.empty());
+  CHECK(entered.done > 0);
+  node.step_with_retry();
+  CHECK(node.kernel.servers.size() == 2);
+  CHECK(node.kernel.addresses.size() == 2);
+}
+
+TEST_CASE("a refused set element is tried again at once when what it protects is to be made") {
+  Node node = running({});
+  // The transaction, once more without what is there, and its first half.
+  for (const std::size_t n : {1u, 2u, 3u}) node.kernel.fail_at(n, ENOMEM);
+  node.reconciler.set_plan("a/web", 0, plan("10.96.0.1", 80, {"10.244.0.1"}));
+  node.step();
+  REQUIRE(node.kernel.servers.empty());
+  node.reconciler.set_plan("a/web", 0, plan("10.96.0.1", 80, {"10.244.0.2"}));
+  node.step();
+  CHECK(node.kernel.violations.empty());
+  CHECK(node.kernel.servers.size() == 1);
+}
+
+namespace {
+
+// The plan of a load balancer IP that only some may use.
+ServicePlan limited_to(const std::vector<std::pair<std::string, std::uint16_t>>& networks) {
+  ServicePlan result = plan("192.0.2.1", 80, {"10.244.0.1"});
+  Element element{.kind = ElementKind::kLimitedIp, .address = ip("192.0.2.1"), .port = 80};
+  result.elements.push_back(element);
+  element.kind = ElementKind::kAllowedSource;
+  for (const auto& [address, length] : networks) {
+    element.other_address = ip(address);
+    element.other_number = length;
+    result.elements.push_back(element);
+  }
+  std::sort(result.elements.begin(), result.elements.end(), ElementKeyLess{});
+  return result;
+}
+
+}  // namespace
+
+// The kernel refuses a range that overlaps one that is there: what goes must not wait for the end
+// of the batch.
+TEST_CASE("source ranges that overlap those before them take their place in one transaction") {
+  const ServicePlan wide = limited_to({{"203.0.112.0", 23}});
+  const ServicePlan narrow = limited_to({{"203.0.112.0", 25}, {"203.0.113.0", 24}});
+  for (const auto& [before, after] : {std::pair(wide, narrow), std::pair(narrow, wide)}) {
+    Node node = running({{"default/web", before}});
+    node.reconciler.set_plan("default/web", 0, after);
+    const Entered entered = node.step();
+    CHECK(entered.failures.empty());
+    CHECK(node.reconciler.failed_count() == 0);
+    const auto log = node.take_log();
+    REQUIRE(log.size() == 3);
+    CHECK(log.front().starts_with("- "));
+    CHECK(log.back().starts_with("+ "));
+    CHECK(std::vector<Element>(node.kernel.elements.begin(), node.kernel.elements.end()) ==
+          after.elements);
+  }
+}
+
+TEST_CASE(
+    "an exchange of source ranges that is refused leaves those that were, and others get through") {
+  const ServicePlan before = limited_to({{"203.0.112.0", 23}});
+  const ServicePlan after = limited_to({{"203.0.113.0", 24}});
+  Node node = running({{"default/web", before}});
+  node.reconciler.set_plan("default/web", 0, after);
+  node.reconciler.set_plan("default/new", 0, plan("10.96.0.2", 80, {"10.244.0.2"}));
+  // The new range, each time: with all others, again, with half of them, and alone with the old
+  // one.
+  for (const std::size_t n : {4u, 8u, 12u, 15u}) node.kernel.fail_at(n, ENOMEM);
+  node.step();
+  CHECK(node.kernel.servers.size() == 2);
+  CHECK(node.kernel.elements.contains(before.elements.back()));
+  CHECK_FALSE(node.kernel.elements.contains(after.elements.back()));
+  node.step_with_retry();
+  CHECK_FALSE(node.kernel.elements.contains(before.elements.back()));
+  CHECK(node.kernel.elements.contains(after.elements.back()));
+  CHECK(node.reconciler.failed_count() == 0);
+}
+
+TEST_CASE(
+    "after a restart the table is put up with the source ranges of now, whatever overlaps them") {
+  Node node = running({{"default/web", limited_to({{"203.0.112.0", 23}, {"198.51.100.0", 24}})}});
+  node.start();
+  node.reconciler.set_plan("default/web", 0, limited_to({{"203.0.113.0", 24}}));
+  node.install();
+  CHECK(node.step().failures.empty());
+  CHECK(node.kernel.elements.size() == 4);
+  CHECK(node.kernel.violations.empty());
+}
+
+TEST_CASE("drift of a virtual server is seen by comparison and repaired") {
+  Node node = running({{"a/web", plan("10.96.0.1", 80, {"10.244.0.1"})}});
+  const ServerKey key{ip("10.96.0.1"), 80, Protocol::kTcp};
+  const Server right = node.kernel.servers[key];
+  std::optional<Server> found;
+  SECTION("deleted") { node.kernel.servers.clear(); }
+  SECTION("another scheduler") {
+    node.kernel.servers[key].settings.scheduler = "lc";
+    found = node.kernel.servers[key];
+  }
+  SECTION("a destination lost") {
+    node.kernel.servers[key].destinations.clear();
+    found = node.kernel.servers[key];
+  }
+  CHECK(node.reconciler.compare(key, found));
+  node.step();
+  CHECK(node.kernel.servers[key] == right);
+  CHECK_FALSE(node.reconciler.compare(key, right));
+}
+
+namespace {
+
+// Small worlds: few owners, VIPs, ports and pods, so that they meet.
+ServicePlan arbitrary_plan() {
+  const auto vip = "10.96.0." + std::to_string(*rc::gen::inRange(1, 4));
+  const auto port = static_cast<std::uint16_t>(*rc::gen::inRange(80, 83));
+  std::set<std::string> pods;
+  for (const int n : *rc::gen::container<std::vector<int>>(rc::gen::inRange(1, 6))) {
+    pods.insert("10.244.0." + std::to_string(n));
+  }
+  return plan(vip, port, {pods.begin(), pods.end()});
+}
+
+}  // namespace
+
+TEST_CASE("any order of changes, failures and restarts ends in the state planned from scratch") {
+  REQUIRE(rc::check("final state equals the plan from scratch", [] {
+    Node node;
+    node.start();
+    node.install();
+    std::map<Owner, ServicePlan> wanted;
+    const auto replan = [&](std::set<Owner> owners) {
+      while (!owners.empty()) {
+        const Owner owner = *owners.begin();
+        owners.erase(owners.begin());
+        const auto found = wanted.find(owner);
+        if (found == wanted.end()) {
+          owners.merge(node.reconciler.remove(owner));
+        } else {
+          owners.merge(node.reconciler.set_plan(owner, 0, found->second).others);
+        }
+      }
+    };
+    const int events = *rc::gen::inRange(1, 25);
+    for (int i = 0; i < events; ++i) {
+      const Owner owner = "ns/" + std::to_string(*rc::gen::inRange(0, 4));
+      switch (*rc::gen::inRange(0, 6)) {
+        case 0:
+          wanted.erase(owner);
+          break;
+        case 1:
+          node.kernel.fail_at(static_cast<std::size_t>(*rc::gen::inRange(1, 8)), ENOMEM);
+          break;
+        case 2:
+          node.kernel.lose_reply_at(static_cast<std::size_t>(*rc::gen::inRange(1, 8)));
+          break;
+        case 3: {
+          node.start();
+          std::set<Owner> all;
+          for (const auto& [name, p] : wanted) all.insert(name);
+          replan(all);
+          node.install();
+          break;
+        }
+        default:
+          wanted[owner] = arbitrary_plan();
+          break;
+      }
+      replan({owner});
+      if (*rc::gen::inRange(0, 2) == 0) node.step();
+    }
+    for (int tries = 0; tries < 30; ++tries) node.step_with_retry();
+
+    Node scratch;
+    scratch.start();
+    scratch.install();
+    for (const auto& [owner, p] : wanted) scratch.reconciler.set_plan(owner, 0, p);
+    for (const auto& [owner, p] : wanted) scratch.reconciler.set_plan(owner, 0, p);
+    scratch.step();
+    RC_ASSERT(node.kernel.violations.empty());
+    RC_ASSERT(node.kernel.servers == scratch.kernel.servers);
+    RC_ASSERT(node.kernel.addresses == scratch.kernel.addresses);
+    RC_ASSERT(node.kernel.elements == scratch.kernel.elements);
+    RC_ASSERT(node.next().empty());
+  }));
+}

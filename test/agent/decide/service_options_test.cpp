@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/decide/service_options.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include "ipvs/state/model.hpp"
+
+namespace {
+
+using agent::read_service_options;
+using agent::ServiceOptions;
+using Faults = agent::AnnotationFaults;
+
+}  // namespace
+
+TEST_CASE("without annotations a Service has the agent's scheduler and no special wishes") {
+  const auto reading = read_service_options({}, {.scheduler = "lc"});
+  CHECK(reading.options == ServiceOptions{.scheduler = "lc"});
+  CHECK(reading.faults.empty());
+}
+
+TEST_CASE("a Service's scheduler is its annotation's, kube-router's where ours is not there") {
+  CHECK(read_service_options({{"kube-ipvs.io/scheduler", "wlc"}}, {}).options.scheduler == "wlc");
+  CHECK(read_service_options({{"kube-router.io/service.scheduler", "dh"}}, {}).options.scheduler ==
+        "dh");
+  const k8s::Labels both{{"kube-ipvs.io/scheduler", "sed"},
+                         {"kube-router.io/service.scheduler", "dh"}};
+  CHECK(read_service_options(both, {}).options.scheduler == "sed");
+}
+
+TEST_CASE("mh and sh fall back unless the Service says otherwise, and only they have flags") {
+  using ipvs::kFlagSched1;
+  using ipvs::kFlagSched2;
+  const auto flags = [](const char* scheduler, const char* value) {
+    k8s::Labels annotations{{"kube-ipvs.io/scheduler", scheduler}};
+    if (value) annotations["kube-ipvs.io/scheduler-flags"] = value;
+    return read_service_options(annotations, {});
+  };
+  CHECK(flags("mh", nullptr).options.scheduler_flags == (kFlagSched1 | kFlagSched2));
+  CHECK(flags("sh", nullptr).options.scheduler_flags == kFlagSched1);
+  CHECK(flags("mh", "fallback").options.scheduler_flags == kFlagSched1);
+  CHECK(flags("sh", "port,fallback").options.scheduler_flags == (kFlagSched1 | kFlagSched2));
+  CHECK(flags("sh", "none").options.scheduler_flags == 0);
+  CHECK(flags("rr", "port").faults ==
+        Faults{
+            "annotation kube-ipvs.io/scheduler-flags: \"port\" means nothing to the scheduler rr"});
+  const auto wrong = flags("mh", "port,");
+  CHECK(wrong.options.scheduler_flags == (kFlagSched1 | kFlagSched2));
+  CHECK(wrong.faults == Faults{"annotation kube-ipvs.io/scheduler-flags: \"port,\" is not "
+                               "fallback, port, both with a comma, or none"});
+}
+
+TEST_CASE("a value that cannot be leaves the default and is named with what could be") {
+  const k8s::Labels annotations{{"kube-ipvs.io/scheduler", "wrr"},
+                                {"kube-ipvs.io/slow-start", "soon"},
+                                {"kube-ipvs.io/drain-timeout", "-1"},
+                                {"kube-ipvs.io/linger", "86401"},
+                                {"kube-ipvs.io/colour", "red"}};
+  const auto reading = read_service_options(annotations, {});
+  CHECK(reading.options == ServiceOptions{.scheduler = "wrr"});
+  CHECK(reading.faults ==
+        Faults{"annotation kube-ipvs.io/slow-start: \"soon\" is not a number from 1 to 3600",
+               "annotation kube-ipvs.io/drain-timeout: \"-1\" is not a number from 0 to 86400",
+               "annotation kube-ipvs.io/linger: \"86401\" is not a number from 1 to 86400",
+               "annotation kube-ipvs.io/colour is not known"});
+}
+
+TEST_CASE(
+    "a scheduler nobody knows, or this kernel has not got, is named and the default is used") {
+  const auto unknown =
+      read_service_options({{"kube-ipvs.io/scheduler", "random"}}, {.scheduler = "lc"});
+  CHECK(unknown.options.scheduler == "lc");
+  REQUIRE(unknown.faults.size() == 1);
+  CHECK(unknown.faults[0].starts_with(
+      "annotation kube-ipvs.io/scheduler: \"random\" is not a scheduler (rr, "));
+  const auto missing = read_service_options({{"kube-ipvs.io/scheduler", "mh"}},
+                                            {.scheduler = "lc", .unavailable = {"mh"}});
+  CHECK(missing.options.scheduler == "lc");
+  CHECK(missing.faults == Faults{"annotation kube-ipvs.io/scheduler: \"mh\" is a scheduler this "
+                                 "node's kernel has not got (module ip_vs_mh)"});
+}
+
+TEST_CASE("a slow start under a scheduler that ignores weights is refused, with the reason") {
+  const auto reading =
+      read_service_options({{"kube-ipvs.io/slow-start", "30"}}, {.scheduler = "rr"});
+  CHECK(reading.options.slow_start_seconds == 0);
+  CHECK(reading.faults ==
+        Faults{"annotation kube-ipvs.io/slow-start: the scheduler rr ignores weights"});
+}
+
+TEST_CASE("a Pod's weight is 0 to 65535, anything else is named") {
+  bool is_bad = false;
+  CHECK(agent::read_weight({}) == std::nullopt);
+  CHECK(agent::read_weight({{"kube-ipvs.io/weight", "0"}}) == 0);
+  CHECK(agent::read_weight({{"kube-ipvs.io/weight", "65535"}}, &is_bad) == 65535);
+  CHECK_FALSE(is_bad);
+  CHECK(agent::read_weight({{"kube-ipvs.io/weight", "65536"}}, &is_bad) == std::nullopt);
+  CHECK(is_bad);
+}

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The server against a client on the same io_context that speaks plain text, so that a test shows
+// what is on the wire.
+#include "agent/report/http_server.hpp"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/system/system_error.hpp>
+#include <catch2/catch_test_macros.hpp>
+#include <chrono>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "test/agent/report/http_talk.hpp"
+
+namespace {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+using agent::BodyWriter;
+using agent::HttpAnswer;
+using agent::HttpServer;
+using agent::test::talk;
+using asio::ip::tcp;
+
+tcp::endpoint loopback(std::uint16_t port) { return {asio::ip::address_v4::loopback(), port}; }
+
+asio::awaitable<HttpAnswer> hello(std::string_view target) {
+  co_return HttpAnswer{.headers = {{"X-Target", std::string(target)}}, .body = "hello\n"};
+}
+
+asio::awaitable<HttpAnswer> unwell(std::string_view) {
+  co_return HttpAnswer{.status = 503, .content_type = "application/json", .body = "{}"};
+}
+
+asio::awaitable<void> write_pieces(BodyWriter write) {
+  co_await write("one\n");
+  co_await write("");  // no end of the body, as an empty chunk would be
+  co_await write("two\n");
+}
+
+asio::awaitable<HttpAnswer> streamed(std::string_view) {
+  co_return HttpAnswer{.stream = write_pieces};
+}
+
+class Fixture {
+ public:
+  explicit Fixture(HttpServer::Options options = {.name = "test", .bind = loopback(0)},
+                   std::map<std::string, agent::HttpHandler> routes = {
+                       {"/hello", hello}, {"/unwell", unwell}, {"/stream", streamed}}) {
+    options.on_bind = [this](const std::string& fault) { binds.push_back(fault); };
+    server = std::make_unique<HttpServer>(context.get_executor(), options, std::move(routes));
+    asio::co_spawn(context, server->serve(),
+                   asio::bind_cancellation_slot(stop_.slot(), [this](std::exception_ptr e) {
+                     ended = true;
+                     error = e;
+                   }));
+  }
+  ~Fixture() { stop(); }
+  Fixture(const Fixture&) = delete;
+  Fixture& operator=(const Fixture&) = delete;
+
+  template <typename Condition>
+  void until(Condition condition) {
+    while (!condition()) {
+      if (context.stopped()) context.restart();
+      if (context.run_one_for(20s) == 0) throw std::runtime_error("nothing happens any more");
+    }
+  }
+  // The whole answer to `request`, up to the end of the connection.
+  std::string exchange(const std::string& request) {
+    until([this] { return server->port() != 0; });
+    std::string answer;
+    bool done = false;
+    asio::co_spawn(context, talk(loopback(server->port()), request, answer),
+                   [&](std::exception_ptr) { done = true; });
+    until([&] { return done; });
+    return answer;
+  }
+  std::string get(const std::string& target) {
+    return exchange("GET " + target + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  }
+  void stop() {
+    stop_.emit(asio::cancellation_type::terminal);
+    until([this] { return ended; });
+  }
+
+  asio::io_context context;
+  std::unique_ptr<HttpServer> server;
+  std::vector<std::string> binds;
+  bool ended = false;
+  std::exception_ptr error;
+
+ private:
+  asio::cancellation_signal stop_;
+};
+
+std::size_t count(const std::string& text, const std::string& part) {
+  std::size_t n = 0;
+  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;
+  return n;
+}
+
+}  // namespace
+
+TEST_CASE("a GET is answered with the handler's answer, and the query is the handler's matter") {
+  Fixture f;
+  CHECK(f.get("/hello?verbose=1") ==
+        "HTTP/1.1 200 OK\r\n"
+        "Server: kube-ipvs\r\n"
+        "Content-Type: text/plain; charset=utf-8\r\n"
+        "X-Target: /hello?verbose=1\r\n"
+        "Connection: close\r\n"
+        "Content-Length: 6\r\n"
+        "\r\n"
+        "hello\n");
+  CHECK(f.binds == std::vector<std::string>{""});
+}
+
+TEST_CASE("a handler's status and content type are its own") {
+  Fixture f;
+  const std::string answer = f.get("/unwell");
+  CHECK(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"));
+  CHECK(answer.find("Content-Type: application/json\r\n") != std::string::npos);
+  CHECK(answer.ends_with("\r\n\r\n{}"));
+}
+
+TEST_CASE("HEAD is the same without the body") {
+  Fixture f;
+  const std::string head = "HEAD /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+  const std::string answer = f.exchange(head);
+  CHECK(answer.find("Content-Length: 6\r\n") != std::string::npos);
+  CHECK(answer.ends_with("\r\n\r\n"));
+  const std::string stream = f.exchange("HEAD /stream HTTP/1.1\r\nConnection: close\r\n\r\n");
+  CHECK(stream.starts_with("HTTP/1.1 200 OK\r\n"));
+  CHECK(stream.ends_with("\r\n\r\n"));
+}
+
+TEST_CASE("an unknown path is 404 and a method other than GET and HEAD is 405") {
+  Fixture f;
+  CHECK(f.get("/").starts_with("HTTP/1.1 404 Not Found\r\n"));
+  CHECK(f.get("/hello/").starts_with("HTTP/1.1 404 Not Found\r\n"));
+  const std::string refused =
+      f.exchange("DELETE /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  CHECK(refused.starts_with("HTTP/1.1 405 Method Not Allowed\r\n"));
+  CHECK(refused.find("Allow: GET, HEAD\r\n") != std::string::npos);
+}
+
+TEST_CASE("a handler for every other path leaves those with their own alone") {
+  Fixture f({.name = "test", .bind = loopback(0)}, {{"/unwell", unwell}, {"*", hello}});
+  CHECK(f.get("/any/path?x").find("X-Target: /any/path?x\r\n") != std::string::npos);
+  CHECK(f.get("/unwell").starts_with("HTTP/1.1 503"));
+}
+
+TEST_CASE("a body that is made piece by piece is sent in chunks") {
+  Fixture f;
+  const std::string answer = f.get("/stream");
+  CHECK(answer.find("Transfer-Encoding: chunked\r\n") != std::string::npos);
+  CHECK(answer.ends_with("\r\n\r\n4\r\none\n\r\n4\r\ntwo\n\r\n0\r\n\r\n"));
+}
+
+TEST_CASE("HTTP/1.0 knows no chunks: the body ends with the connection") {
+  Fixture f;
+  const std::string answer = f.exchange("GET /stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+  CHECK(answer.find("chunked") == std::string::npos);
+  CHECK(answer.ends_with("\r\n\r\none\ntwo\n"));
+}
+
+TEST_CASE("one connection serves several requests, streams among them, until it is to close") {
+  Fixture f;
+  const std::string keep = "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n";
+  const std::string answer =
+      f.exchange(keep + "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n" + keep +
+                 "GET /unwell HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" + keep);
+  CHECK(count(answer, "HTTP/1.1 200 OK\r\n") == 3);
+  CHECK(answer.ends_with("\r\n\r\n{}"));
+}
+
+TEST_CASE("what is no HTTP is answered with 400, and the connection closed") {
+  Fixture f;
+  CHECK(f.exchange("\x16\x03\x01 hello\r\n\r\n").starts_with("HTTP/1.1 400 Bad Request\r\n"));
+  CHECK(f.exchange("GET /hello HTTP/1.1\r\nX: " + std::string(9000, 'x') + "\r\n\r\n")
+            .starts_with("HTTP/1.1 400 Bad Request\r\n"));
+  CHECK(f.get("/hello").starts_with("HTTP/1.1 200 OK\r\n"));
+}
+
+TEST_CASE("more than 64 connections at once are turned away, and there is room again afterwards") {
+  Fixture f;
+  f.until([&] { return f.server->port() != 0; });
+  std::vector<tcp::socket> clients;
+  for (int i = 0; i < 64; ++i) {
+    clients.emplace_back(f.context);
+    clients.back().connect(loopback(f.server->port()));
+  }
+  CHECK(f.get("/hello").empty());
+  clients.clear();
+  std::string answer;
+  while (answer.empty()) answer = f.get("/hello");
+  CHECK(answer.starts_with("HTTP/1.1 200 OK\r\n"));
+}
+
+TEST_CASE("a port in use is told of, tried again, and taken when it is free") {
+  asio::io_context other;
+  auto holder = std::make_unique<tcp::acceptor>(other, loopback(0));
+  const std::uint16_t port = holder->local_endpoint().port();
+  Fixture f({.name = "test", .bind = loopback(port), .retry = 1ms});
+  f.until([&] { return f.binds.size() == 3; });
+  CHECK(f.binds[0] ==
+        "cannot listen on 127.0.0.1 port " + std::to_string(port) + ": Address already in use");
+  CHECK(f.server->port() == 0);
+  holder.reset();
+  f.until([&] { return f.binds.back().empty(); });
+  CHECK(f.get("/hello").starts_with("HTTP/1.1 200 OK\r\n"));
+}
+
+TEST_CASE("with hard_fail a port in use ends the server, which says why") {
+  asio::io_context other;
+  const tcp::acceptor holder(other, loopback(0));
+  Fixture f({.name = "healthz", .bind = holder.local_endpoint(), .hard_fail = true});
+  f.until([&] { return f.ended; });
+  REQUIRE(f.error);
+  try {
+    std::rethrow_exception(f.error);
+  } catch (const std::exception& e) {
+    CHECK(std::string(e.what()).starts_with("healthz: cannot listen on 127.0.0.1 port "));
+  }
+}
+
+TEST_CASE("cancelled, the server ends its connections before it returns") {
+  Fixture f;
+  f.until([&] { return f.server->port() != 0; });
+  bool closed = false;
+  std::string answer;
+  // A client that never sends a request.
+  asio::co_spawn(f.context, talk(loopback(f.server->port()), "", answer),
+                 [&](std::exception_ptr) { closed = true; });
+  CHECK(f.get("/hello").starts_with("HTTP/1.1 200 OK\r\n"));
+  f.stop();
+  f.until([&] { return closed; });
+  CHECK(answer.empty());
+  CHECK(f.server->port() == 0);
+  REQUIRE(f.error);
+  CHECK_THROWS_AS(std::rethrow_exception(f.error), boost::system::system_error);
+}
+
+TEST_CASE("cancelled while it waits for a port, the server ends") {
+  asio::io_context other;
+  const tcp::acceptor holder(other, loopback(0));
+  Fixture f({.name = "test", .bind = holder.local_endpoint(), .retry = 1h});
+  f.until([&] { return !f.binds.empty(); });
+  f.stop();
+  CHECK(f.ended);
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/report/metrics.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <cerrno>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "test/agent/report/promtool.hpp"
+
+namespace {
+
+using agent::Metrics;
+using agent::test::promtool_complaint;
+
+// The lines that declare families: "name type".
+std::set<std::string> families(const std::string& text) {
+  std::set<std::string> found;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("# TYPE ")) found.insert(line.substr(7));
+  }
+  return found;
+}
+
+bool has_line(const std::string& text, const std::string& line) {
+  return ("\n" + text).find("\n" + line + "\n") != std::string::npos;
+}
+
+// One of each event.
+void exercise(Metrics& metrics) {
+  metrics.pass(0.004, 0.0001, 0.003, 12, 1795169472);
+  metrics.queued(1795169471);
+  metrics.service_changed();
+  metrics.endpoint_changed();
+  metrics.programming_latency(1.5);
+  metrics.kernel_error("NEW_DEST", ENOMEM);
+  metrics.drift("server");
+  metrics.conflict();
+  metrics.source_fault("decode");
+  metrics.event("posted");
+  metrics.health_answered(false, 200);
+  metrics.health_answered(true, 503);
+}
+
+}  // namespace
+
+TEST_CASE("the names and types are these; dashboards depend on them") {
+  Metrics metrics;
+  exercise(metrics);
+  CHECK(families(metrics.text()) ==
+        std::set<std::string>{
+            "kube_ipvs_build_info gauge",
+            "kube_ipvs_conflicts_total counter",
+            "kube_ipvs_desired_addresses gauge",
+            "kube_ipvs_desired_destinations gauge",
+            "kube_ipvs_desired_virtual_servers gauge",
+            "kube_ipvs_draining_virtual_servers gauge",
+            "kube_ipvs_drift_corrected_total counter",
+            "kube_ipvs_endpointslices gauge",
+            "kube_ipvs_events_total counter",
+            "kube_ipvs_failing_keys gauge",
+            "kube_ipvs_foreign_virtual_servers gauge",
+            "kube_ipvs_forward_dropping_chains gauge",
+            "kube_ipvs_kernel_errors_total counter",
+            "kube_ipvs_kernel_operations_total counter",
+            "kube_ipvs_pods gauge",
+            "kube_ipvs_programmed_addresses gauge",
+            "kube_ipvs_programmed_destinations gauge",
+            "kube_ipvs_programmed_virtual_servers gauge",
+            "kube_ipvs_refused_addresses_total counter",
+            "kube_ipvs_services gauge",
+            "kube_ipvs_source_faults_total counter",
+            "kube_ipvs_sync_kernel_duration_seconds histogram",
+            "kube_ipvs_sync_planning_duration_seconds histogram",
+            "kube_ipvs_sync_queue_depth gauge",
+            "kubeproxy_network_programming_duration_seconds histogram",
+            "kubeproxy_proxy_healthz_total counter",
+            "kubeproxy_proxy_livez_total counter",
+            "kubeproxy_sync_proxy_rules_duration_seconds histogram",
+            "kubeproxy_sync_proxy_rules_endpoint_changes_pending gauge",
+            "kubeproxy_sync_proxy_rules_endpoint_changes_total counter",
+            "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds gauge",
+            "kubeproxy_sync_proxy_rules_last_timestamp_seconds gauge",
+            "kubeproxy_sync_proxy_rules_service_changes_pending gauge",
+            "kubeproxy_sync_proxy_rules_service_changes_total counter",
+            "process_cpu_seconds_total counter",
+            "process_open_fds gauge",
+            "process_resident_memory_bytes gauge",
+            "process_start_time_seconds gauge",
+        });
+}
+
+TEST_CASE("each event is counted under its labels") {
+  Metrics metrics;
+  exercise(metrics);
+  metrics.kernel_error("NEW_DEST", ENOMEM);
+  metrics.kernel_error("NEW_DEST", -1);
+  metrics.drift("table");
+  const std::string text = metrics.text();
+  for (const char* line :
+       {R"(kube_ipvs_kernel_errors_total{command="NEW_DEST",errno="ENOMEM"} 2)",
+        R"(kube_ipvs_kernel_errors_total{command="NEW_DEST",errno="UNKNOWN"} 1)",
+        R"(kube_ipvs_drift_corrected_total{kind="server"} 1)",
+        R"(kube_ipvs_drift_corrected_total{kind="table"} 1)",
+        R"(kube_ipvs_source_faults_total{kind="decode"} 1)",
+        R"(kube_ipvs_events_total{result="posted"} 1)",
+        R"(kubeproxy_proxy_healthz_total{code="200"} 1)",
+        R"(kubeproxy_proxy_livez_total{code="503"} 1)", "kube_ipvs_kernel_operations_total 12",
+        "kube_ipvs_conflicts_total 1", "kubeproxy_sync_proxy_rules_service_changes_total 1",
+        "kubeproxy_sync_proxy_rules_endpoint_changes_total 1",
+        "kubeproxy_sync_proxy_rules_last_timestamp_seconds 1795169472",
+        "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds 1795169471",
+        "kubeproxy_sync_proxy_rules_duration_seconds_count 1",
+        R"(kubeproxy_sync_proxy_rules_duration_seconds_bucket{le="0.004"} 1)",
+        R"(kubeproxy_network_programming_duration_seconds_bucket{le="1"} 0)",
+        R"(kubeproxy_network_programming_duration_seconds_bucket{le="2"} 1)"}) {
+    INFO(line);
+    CHECK(has_line(text, line));
+  }
+}
+
+TEST_CASE("gauges show what they were set to last") {
+  Metrics metrics;
+  metrics.set({.queue_depth = 1,
+               .pending_service_changes = 2,
+               .pending_endpoint_changes = 3,
+               .desired_servers = 4,
+               .desired_destinations = 5,
+               .desired_addresses = 6,
+               .programmed_servers = 7,
+               .programmed_destinations = 8,
+               .programmed_addresses = 9,
+               .draining_servers = 10,
+               .foreign_servers = 11,
+               .failing_keys = 12,
+               .forward_dropping = 16,
+               .lacking_local_internal = 17,
+               .lacking_local_external = 18,
+               .services = 13,
+               .pods = 14,
+               .slices = 15});
+  const std::string text = metrics.text();
+  for (const char* line :
+       {"kube_ipvs_sync_queue_depth 1", "kubeproxy_sync_proxy_rules_service_changes_pending 2",
+        "kubeproxy_sync_proxy_rules_endpoint_changes_pending 3",
+        "kube_ipvs_desired_virtual_servers 4", "kube_ipvs_desired_destinations 5",
+        "kube_ipvs_desired_addresses 6", "kube_ipvs_programmed_virtual_servers 7",
+        "kube_ipvs_programmed_destinations 8", "kube_ipvs_programmed_addresses 9",
+        "kube_ipvs_draining_virtual_servers 10", "kube_ipvs_foreign_virtual_servers 11",
+        "kubeproxy_sync_proxy_rules_no_local_endpoints_total{traffic_policy=\"internal\"} 17",
+        "kubeproxy_sync_proxy_rules_no_local_endpoints_total{traffic_policy=\"external\"} 18",
+        "kube_ipvs_failing_keys 12", "kube_ipvs_forward_dropping_chains 16",
+        "kube_ipvs_services 13", "kube_ipvs_pods 14", "kube_ipvs_endpointslices 15"}) {
+    INFO(line);
+    CHECK(has_line(text, line));
+  }
+}
+
+TEST_CASE("the process's own figures are read at the scrape") {
+  const std::string text = Metrics().text();
+  for (const char* name :
+       {"process_resident_memory_bytes", "process_open_fds", "process_start_time_seconds"}) {
+    INFO(name);
+    const auto at = text.find(std::string("\n") + name + " ");
+    REQUIRE(at != std::string::npos);
+    CHECK(std::stod(text.substr(at + std::string(name).size() + 2)) > 0);
+  }
+}
+
+TEST_CASE("promtool accepts the metrics, before and after there is something to count") {
+  Metrics metrics;
+  CHECK(promtool_complaint(metrics.text()).empty());
+  exercise(metrics);
+  CHECK(promtool_complaint(metrics.text()).empty());
+}
+
+TEST_CASE("the check is one: promtool refuses what is no scrape") {
+  CHECK_FALSE(promtool_complaint("no metrics at all\n").empty());
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/sync/forward_guard.hpp"
+
+#include <linux/netfilter.h>
+
+#include <atomic>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <cerrno>
+
+namespace {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+using agent::ForwardGuard;
+using Catch::Matchers::ContainsSubstring;
+using ipvs::ForwardChain;
+using Lines = std::vector<std::string>;
+
+ForwardChain docker(bool drops = true) {
+  return {.family = NFPROTO_IPV4, .table = "filter", .name = "FORWARD", .drops = drops};
+}
+
+// Chains as a kernel has them. What the guard does on its kernel thread is over when a look is.
+struct Firewall {
+  std::vector<ForwardChain> chains;
+  int refusal = 0;
+  std::atomic<int> reads = 0;  // waited for while a look is under way
+  std::uint64_t handles = 0;
+  Lines warnings, notes;
+
+  ForwardGuard::Chains seam() {
+    return {.read = [this]() -> ipvs::Result<std::vector<ForwardChain>> {
+              ++reads;
+              return chains;
+            },
+            .accept_replies =
+                [this](const ForwardChain& chain) {
+                  if (refusal == 0) change(chain).our_rules = {++handles};
+                  return refusal;
+                },
+            .withdraw =
+                [this](const ForwardChain& chain) {
+                  if (refusal == 0) change(chain).our_rules.clear();
+                  return refusal;
+                }};
+  }
+  ForwardChain& change(const ForwardChain& chain) {
+    for (ForwardChain& mine : chains) {
+      if (mine.text() == chain.text()) return mine;
+    }
+    throw std::runtime_error("no such chain");
+  }
+};
+
+// A guard that has looked once; look() makes it look once more.
+class Guarded {
+ public:
+  Guarded(Firewall& firewall, bool accept) : firewall_(firewall), guard_(make(accept)) {
+    asio::co_spawn(
+        context_, guard_.run(),
+        asio::bind_cancellation_slot(stop_.slot(), [this](std::exception_ptr) { ended_ = true; }));
+    run_until_looked(1);
+  }
+  ~Guarded() {
+    stop_.emit(asio::cancellation_type::terminal);
+    while (!ended_) context_.run_one_for(1s);
+  }
+  void look() {
+    const int seen = firewall_.reads.load();
+    guard_.look_again();
+    run_until_looked(seen + 1);
+  }
+  std::size_t unattended() const { return guard_.unattended(); }
+
+ private:
+  ForwardGuard make(bool accept) {
+    return {context_.get_executor(),
+            thread_,
+            firewall_.seam(),
+            {.warn = [this](const std::string& line) { firewall_.warnings.push_back(line); },
+             .note = [this](const std::string& line) { firewall_.notes.push_back(line); }},
+            {.accept = accept, .period = 1h}};
+  }
+  // And until it waits again: nothing is ready then.
+  void run_until_looked(int reads) {
+    while (firewall_.reads < reads) context_.run_one_for(1s);
+    while (context_.run_one_for(50ms) > 0) {
+    }
+  }
+
+  Firewall& firewall_;
+  asio::io_context context_;
+  agent::KernelThread thread_;
+  ForwardGuard guard_;
+  asio::cancellation_signal stop_;
+  bool ended_ = false;
+};
+
+}  // namespace
+
+TEST_CASE("a FORWARD chain that drops is told of once, with the remedy, and left alone") {
+  Firewall firewall{.chains = {docker()}};
+  Guarded guarded(firewall, false);
+  guarded.look();
+  REQUIRE(firewall.warnings.size() == 1);
+  CHECK_THAT(firewall.warnings[0],
+             ContainsSubstring("ip filter FORWARD drops") && ContainsSubstring("--forward-accept"));
+  CHECK(firewall.chains[0].our_rules.empty());
+  CHECK(guarded.unattended() == 1);
+
+  firewall.chains[0].drops = false;
+  guarded.look();
+  CHECK(guarded.unattended() == 0);
+  firewall.chains[0].drops = true;
+  guarded.look();
+  CHECK(firewall.warnings.size() == 2);
+}
+
+TEST_CASE("with --forward-accept the rule stands where a chain drops, and nowhere else") {
+  Firewall firewall{.chains = {docker()}};
+  Guarded guarded(firewall, true);
+  CHECK(firewall.chains[0].our_rules.size() == 1);
+  CHECK(guarded.unattended() == 0);
+  CHECK(firewall.warnings.empty());
+
+  firewall.chains[0].our_rules.clear();  // flushed by somebody
+  guarded.look();
+  CHECK(firewall.chains[0].our_rules.size() == 1);
+
+  firewall.chains[0].drops = false;
+  guarded.look();
+  CHECK(firewall.chains[0].our_rules.empty());
+  CHECK(firewall.notes.size() == 3);
+}
+
+TEST_CASE("without --forward-accept a rule that an earlier run left is taken away") {
+  Firewall firewall{.chains = {docker()}};
+  firewall.chains[0].our_rules = {4};
+  Guarded guarded(firewall, false);
+  CHECK(firewall.chains[0].our_rules.empty());
+  CHECK(guarded.unattended() == 1);
+}
+
+TEST_CASE("a rule that the kernel refuses is told of once, and tried again") {
+  Firewall firewall{.chains = {docker()}, .refusal = EPERM};
+  Guarded guarded(firewall, true);
+  guarded.look();
+  CHECK(guarded.unattended() == 1);
+  REQUIRE(firewall.warnings.size() == 2);  // why, and what it means
+  CHECK_THAT(firewall.warnings[0], ContainsSubstring("not added: Operation not permitted"));
+  firewall.refusal = 0;
+  guarded.look();
+  CHECK(guarded.unattended() == 0);
+}
+
+TEST_CASE("of iptables-legacy the command that mends it is told") {
+  Firewall firewall{.chains = {docker()}};
+  firewall.chains[0].legacy = true;
+  Guarded guarded(firewall, true);
+  REQUIRE(firewall.warnings.size() == 1);
+  CHECK_THAT(firewall.warnings[0], ContainsSubstring("`iptables-legacy -I FORWARD -m conntrack"));
+  CHECK(guarded.unattended() == 1);
+}

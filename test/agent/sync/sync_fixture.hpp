@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The sync loop with its waiting: a fake kernel behind a real kernel thread. Time passes in
+// milliseconds and is never waited for: a test drives the io_context until what it expects has come
+// about.
+#pragma once
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/system/system_error.hpp>
+#include <chrono>
+#include <exception>
+#include <functional>
+#include <map>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "agent/sync/sync_loop.hpp"
+#include "test/agent/objects.hpp"
+#include "test/fake/fake_kernel.hpp"
+
+namespace agent::test {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+using ipvs::Owner;
+using ipvs::ServerKey;
+using ipvs::ServicePlan;
+
+inline const ServerKey kWeb{ip("10.96.0.1"), 80};
+
+inline ServicePlan plan_of(const std::string& vip, const std::vector<std::string>& pods,
+                           ipvs::Protocol protocol = ipvs::Protocol::kTcp) {
+  ipvs::Server server{.settings = {.key = {ip(vip), 80, protocol}, .scheduler = "rr"}};
+  for (const std::string& pod : pods) server.destinations.push_back({.endpoint = {ip(pod), 8080}});
+  return {.servers = {server},
+          .addresses = {ip(vip)},
+          .elements = {{.kind = ipvs::ElementKind::kServiceIp,
+                        .address = ip(vip),
+                        .protocol = protocol,
+                        .port = 80},
+                       {.kind = ipvs::ElementKind::kVirtualIp, .address = ip(vip)}}};
+}
+
+// Counts how often it is read.
+struct CountingKernel : fake::FakeKernel {
+  std::size_t reads = 0;
+  ipvs::Result<std::vector<ipvs::ServerReading>> read_servers(
+      std::span<const ServerKey> keys) override {
+    ++reads;
+    return FakeKernel::read_servers(keys);
+  }
+  ipvs::Result<std::vector<ipvs::ServerReading>> read_destinations(
+      std::span<const ServerKey> keys) override {
+    ++reads;
+    return FakeKernel::read_destinations(keys);
+  }
+};
+
+struct RecordingObserver : SyncObserver {
+  std::vector<PassReport> passes;
+  std::vector<ipvs::Failure> failures;
+  std::vector<Reconciler::Conflict> conflicts;
+  std::vector<std::string> drifts, waits;
+  std::function<void()> when_passed, when_failed;
+
+  void on_pass(const PassReport& report) override {
+    passes.push_back(report);
+    if (when_passed) std::exchange(when_passed, nullptr)();
+  }
+  void on_failure(const ipvs::Failure& failure) override {
+    failures.push_back(failure);
+    if (when_failed) std::exchange(when_failed, nullptr)();
+  }
+  void on_conflict(const Reconciler::Conflict& c) override { conflicts.push_back(c); }
+  void on_drift(const std::string& kind, const std::string&) override { drifts.push_back(kind); }
+  void on_waiting(const std::string& what) override { waits.push_back(what); }
+};
+
+inline SyncOptions quick() {
+  return {.min_gap = 0ms,
+          .drain_interval = 1ms,
+          .again_interval = 1ms,
+          .audit_interval = 1h,
+          .retry_first = 1ms,
+          .retry_limit = 4ms};
+}
+
+// A loop at work. The kernel is touched on its thread only, by on_kernel() too.
+class SyncFixture {
+ public:
+  explicit SyncFixture(SyncOptions options = quick())
+      : sync(context_.get_executor(), kernel_, thread_, inputs(), observer, options) {
+    asio::co_spawn(context_, sync.run(),
+                   asio::bind_cancellation_slot(stop_.slot(), [this](std::exception_ptr error) {
+                     ended = true;
+                     error_ = error;
+                   }));
+  }
+  ~SyncFixture() { stop(); }
+  SyncFixture(const SyncFixture&) = delete;
+  SyncFixture& operator=(const SyncFixture&) = delete;
+
+  void want(const Owner& owner, ServicePlan plan) {
+    wanted[owner] = {.since = 0, .plan = std::move(plan)};
+    sync.mark_dirty(owner);
+  }
+  void drop(const Owner& owner) {
+    wanted.erase(owner);
+    sync.mark_dirty(owner);
+  }
+  // The first lists are there, and all they ask for is in the kernel.
+  void settle() {
+    sync.sources_ready();
+    until([this] { return sync.complete(); });
+    until_idle();
+  }
+  // Nothing is waiting to be done.
+  void until_idle() {
+    until([this] { return sync.pending() == 0 && !sync.waiting_since(); });
+  }
+
+  void step() {
+    if (context_.stopped()) context_.restart();
+    if (context_.run_one_for(20s) == 0) throw std::runtime_error("nothing happens any more");
+  }
+  template <typename Condition>
+  void until(Condition condition) {
+    const auto limit = std::chrono::steady_clock::now() + 60s;
+    while (!condition()) {
+      step();
+      if (std::chrono::steady_clock::now() > limit) throw std::runtime_error("never came about");
+    }
+  }
+  // Runs what is ready, many times over.
+  void run_what_is_ready() {
+    for (int i = 0; i < 100; ++i) {
+      if (context_.stopped()) context_.restart();
+      context_.poll();
+    }
+  }
+  void on_kernel(const std::function<void(CountingKernel&)>& work) {
+    bool done = false;
+    asio::co_spawn(context_, thread_.run([&] {
+      work(kernel_);
+      return true;
+    }),
+                   [&](std::exception_ptr, bool) { done = true; });
+    until([&] { return done; });
+  }
+  CountingKernel look() {
+    CountingKernel copy;
+    on_kernel([&](CountingKernel& kernel) { copy = kernel; });
+    return copy;
+  }
+  void stop() {
+    stop_.emit(asio::cancellation_type::terminal);
+    until([this] { return ended; });
+  }
+  bool was_cancelled() const {
+    try {
+      if (error_) std::rethrow_exception(error_);
+    } catch (const boost::system::system_error& error) {
+      return error.code() == asio::error::operation_aborted;
+    }
+    return false;
+  }
+
+  std::map<Owner, SyncInputs::Plan> wanted;
+  std::set<ipvs::Address> drainable;
+  std::vector<ipvs::Address> node_addresses;
+  std::vector<Owner> drained;
+  RecordingObserver observer;
+  bool ended = false;
+
+ private:
+  SyncInputs inputs() {
+    return {.plan = [this](const Owner& owner) -> std::optional<SyncInputs::Plan> {
+              const auto found = wanted.find(owner);
+              if (found == wanted.end()) return std::nullopt;
+              return found->second;
+            },
+            .may_drain = [this](const Owner&,
+                                const ipvs::Endpoint& e) { return drainable.contains(e.address); },
+            .drained =
+                [this](const Owner& owner) {
+                  drained.push_back(owner);
+                  wanted.erase(owner);
+                },
+            .node_port_addresses = [this] { return node_addresses; }};
+  }
+
+  asio::io_context context_;
+  CountingKernel kernel_;
+  KernelThread thread_;
+  asio::cancellation_signal stop_;
+  std::exception_ptr error_;
+
+ public:
+  SyncLoop sync;
+};
+
+}  // namespace agent::test

@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/sync/sync_loop.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <cerrno>
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "test/agent/decide/plan_text.hpp"
+#include "test/agent/objects.hpp"
+#include "test/agent/sync/sync_fixture.hpp"
+
+namespace {
+
+using namespace agent::test;
+using namespace std::chrono_literals;
+using agent::SyncOptions;
+using Fixture = SyncFixture;
+
+}  // namespace
+
+TEST_CASE("nothing is read or changed before every source has delivered its first list") {
+  Fixture f;
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
+  f.on_kernel([](auto& kernel) { kernel.observe_error = EIO; });  // reading would be heard of
+  f.run_what_is_ready();
+  CHECK(f.look().log.empty());
+  CHECK(f.observer.waits.empty());
+  CHECK_FALSE(f.sync.complete());
+  f.on_kernel([](auto& kernel) { kernel.observe_error = 0; });
+  f.settle();
+  CHECK(f.look().servers.size() == 1);
+}
+
+TEST_CASE("the first pass finds the table in place, and says that it was the first") {
+  Fixture f;
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
+  f.settle();
+  CHECK(f.look().log ==
+        std::vector<std::string>{"install table of 2", "NEW_SERVICE TCP 10.96.0.1:80 rr",
+                                 "NEW_DEST TCP 10.96.0.1:80 10.244.0.1:8080 w1", "bind 10.96.0.1"});
+  CHECK(f.look().violations.empty());
+  REQUIRE(f.observer.passes.size() == 1);
+  CHECK(f.observer.passes[0].first);
+  CHECK(f.observer.passes[0].operations == 3);
+  CHECK(f.observer.passes[0].services == 1);
+}
+
+TEST_CASE("an empty cluster is complete too") {
+  Fixture f;
+  f.settle();
+  CHECK(f.look().table_present);
+  CHECK(f.observer.passes.size() == 1);
+}
+
+TEST_CASE("a burst of events costs one pass") {
+  Fixture f;
+  f.settle();
+  for (int i = 0; i < 100; ++i) {
+    f.want("a/web-" + std::to_string(i), plan_of("10.96.1." + std::to_string(i), {"10.244.0.1"}));
+    f.sync.mark_dirty("a/web-" + std::to_string(i));
+  }
+  f.until_idle();
+  REQUIRE(f.observer.passes.size() == 2);
+  CHECK(f.observer.passes[1].services == 100);
+  CHECK_FALSE(f.observer.passes[1].first);
+  CHECK(f.look().servers.size() == 100);
+}
+
+TEST_CASE("an event that comes while a pass is under way is not lost") {
+  Fixture f;
+  f.settle();
+  f.observer.when_passed = [&] { f.want("a/late", plan_of("10.96.0.2", {"10.244.0.2"})); };
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
+  f.until([&] { return f.observer.passes.size() == 3; });
+  CHECK(f.look().servers.size() == 2);
+}
+
+TEST_CASE("a Service that changes nothing in the kernel costs it nothing") {
+  Fixture f;
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
+  f.settle();
+  const auto before = f.look().log;
+  f.sync.mark_dirty("a/web");
+  f.until_idle();
+  CHECK(f.look().log == before);
+}
+
+TEST_CASE("what the kernel refuses is reported, retried, and meanwhile counted as waiting") {
+  Fixture f;
+  f.settle();
+  f.on_kernel([](auto& kernel) {
+    for (std::size_t n = 1; n < 12; ++n) kernel.fail_at(n, ENOMEM);
+  });
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
+  f.until([&] { return !f.observer.failures.empty() && f.observer.passes.size() >= 2; });
+  CHECK(f.observer.failures[0].error_number == ENOMEM);
+  CHECK(f.observer.failures[0].owner == "a/web");
+  CHECK(f.observer.passes[1].failing_keys > 0);
+  CHECK(f.sync.waiting_since());
+  f.until([&] { return f.sync.reconciler().failed_count() == 0; });
+  f.until_idle();
+  CHECK(f.look().servers.at(kWeb) == f.wanted["a/web"].plan.servers[0]);
+  CHECK(f.look().addresses.contains(ip("10.96.0.1")));
+  CHECK(f.look().violations.empty());
+  CHECK(f.observer.passes.size() > 3);
+}
+
+TEST_CASE("what has been waiting for long is not rejuvenated by newer events") {
+  SyncOptions options = quick();
+  options.retry_first = options.retry_limit = 1h;
+  Fixture f(options);
+  f.settle();
+  f.on_kernel([](auto& kernel) {
+    for (std::size_t n = 1; n < 8; ++n) kernel.fail_at(n, ENOMEM);
+  });
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
+  const auto since = f.sync.waiting_since();
+  f.observer.when_failed = [&] { f.sync.mark_dirty("a/other"); };
+  f.until([&] { return f.observer.passes.size() == 3; });
+  CHECK(f.sync.waiting_since() == since);
+  f.sync.mark_dirty("a/other");
+  f.until([&] { return f.observer.passes.size() == 4; });
+  CHECK(f.sync.waiting_since() == since);
+}
+
+TEST_CASE("other Services go on while one fails") {
+  SyncOptions options = quick();
+  options.retry_first = options.retry_limit = 1h;
+  Fixture f(options);
+  f.settle();
+  f.on_kernel([](auto& kernel) {
+    for (std::size_t n = 1; n < 8; ++n) kernel.fail_at(n, ENOMEM);
+  });
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
+  f.until([&] { return f.observer.passes.size() == 2; });
+  f.on_kernel([](auto& kernel) { kernel.operations += 100; });  // past all planned failures
+  f.want("a/other", plan_of("10.96.0.2", {"10.244.0.2"}));
+  f.until([&] { return f.observer.passes.size() == 3; });
+  const auto kernel = f.look();
+  CHECK(kernel.servers.contains({ip("10.96.0.2"), 80}));
+  CHECK_FALSE(kernel.servers.contains(kWeb));
+}
+
+TEST_CASE("a draining endpoint is looked at until its connections have ended, and then deleted") {
+  Fixture f;
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1", "10.244.0.2"}));
+  f.drainable = {ip("10.244.0.1")};
+  f.settle();
+  f.on_kernel([](auto& kernel) {
+    kernel.active_connections[{kWeb, {ip("10.244.0.1"), 8080}}] = 3;
+  });
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.2"}));
+  f.until([&] { return f.look().reads >= 4; });
+  CHECK(server_text(f.look().servers.at(kWeb)) ==
+        "TCP 10.96.0.1:80 rr\n"
+        "  -> 10.244.0.1:8080 weight 0\n"
+        "  -> 10.244.0.2:8080 weight 1\n");
+  SECTION("its connections end") {
+    f.on_kernel([](auto& kernel) { kernel.active_connections.clear(); });
+  }
+  SECTION("its Pod is gone") { f.drainable.clear(); }
+  f.until([&] { return f.sync.reconciler().ledger().servers_with_resting().empty(); });
+  CHECK(server_text(f.look().servers.at(kWeb)) ==
+        "TCP 10.96.0.1:80 rr\n"
+        "  -> 10.244.0.2:8080 weight 1\n");
+  const std::size_t reads = f.look().reads;
+  f.run_what_is_ready();
+  CHECK(f.look().reads == reads);  // nothing rests, nothing is looked at
+}
+
+TEST_CASE("UDP flows to what is gone are forgotten by conntrack, TCP flows are not touched") {
+  Fixture f;
+  const auto udp = ipvs::Protocol::kUdp;
+  f.want("a/dns", plan_of("10.96.0.10", {"10.244.0.1", "10.244.0.2"}, udp));
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
+  f.settle();
+  const ServerKey dns{ip("10.96.0.10"), 80, udp};
+  using Flows = std::vector<ipvs::Kernel::StaleFlow>;
+  // Those begun before there was a virtual server.
+  Flows expected{{.server = dns, .endpoint = std::nullopt}};
+  CHECK(f.look().deleted_flows == expected);
+  f.want("a/dns", plan_of("10.96.0.10", {"10.244.0.2"}, udp));
+  f.want("a/web", plan_of("10.96.0.1", {}));
+  f.until_idle();
+  expected.push_back({.server = dns, .endpoint = ipvs::Endpoint{ip("10.244.0.1"), 8080}});
+  CHECK(f.look().deleted_flows == expected);
+  f.drop("a/dns");
+  f.drop("a/web");
+  f.until_idle();
+  expected.push_back({.server = dns, .endpoint = std::nullopt});
+  CHECK(f.look().deleted_flows == expected);
+}
+
+TEST_CASE("an endpoint at rest whose Pod goes is deleted at once, and not looked at before") {
+  SyncOptions options = quick();
+  options.drain_interval = 1h;
+  Fixture f(options);
+  const auto is_resting = [&] {
+    return !f.sync.reconciler().ledger().servers_with_resting().empty();
+  };
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1", "10.244.0.2"}));
+  f.drainable = {ip("10.244.0.1")};
+  f.settle();
+  const std::size_t reads = f.look().reads;
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.2"}));
+  f.until(is_resting);
+  f.drainable.clear();
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.2"}));  // nothing of the plan is new
+  f.until([&] { return !is_resting(); });
+  CHECK(server_text(f.look().servers.at(kWeb)) ==
+        "TCP 10.96.0.1:80 rr\n"
+        "  -> 10.244.0.2:8080 weight 1\n");
+  CHECK(f.look().reads == reads);
+}
+
+TEST_CASE("a Service that lingers is planned again and again until its connections have ended") {
+  Fixture f;
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
+  f.settle();
+  f.drainable = {ip("10.244.0.1")};
+  f.on_kernel([](auto& kernel) {
+    kernel.active_connections[{kWeb, {ip("10.244.0.1"), 8080}}] = 1;
+  });
+  f.wanted["a/web"] = {.since = 0, .plan = plan_of("10.96.0.1", {}), .is_lingering = true};
+  f.sync.mark_dirty("a/web");
+  f.until([&] { return !f.sync.reconciler().ledger().servers_with_resting().empty(); });
+  f.run_what_is_ready();
+  CHECK(server_text(f.look().servers.at(kWeb)) ==
+        "TCP 10.96.0.1:80 rr\n  -> 10.244.0.1:8080 weight 0\n");
+  f.on_kernel([](auto& kernel) { kernel.active_connections.clear(); });
+  f.until([&] { return f.sync.reconciler().ledger().server_count() == 0; });
+  CHECK(f.drained == std::vector<Owner>{"a/web"});
+  CHECK(f.look().servers.empty());
+}
+
+TEST_CASE("a plan that time alone changes is made again") {
+  Fixture f;
+  f.wanted["a/web"] = {
+      .since = 0, .plan = plan_of("10.96.0.1", {"10.244.0.1"}), .again_in_a_second = true};
+  f.sync.mark_dirty("a/web");
+  f.settle();
+  ServicePlan next = plan_of("10.96.0.1", {"10.244.0.1"});
+  next.servers[0].destinations[0].weight = 50;
+  f.wanted["a/web"] = {.since = 0, .plan = next};  // nobody says that it is dirty
+  f.until([&] { return f.sync.reconciler().ledger().server(kWeb)->destinations[0].weight == 50; });
+}
+
+TEST_CASE("the audit finds what somebody else changed, and puts it right") {
+  SyncOptions options = quick();
+  options.audit_interval = 1ms;
+  Fixture f(options);
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
+  f.want("a/api", plan_of("10.96.0.2", {"10.244.0.2"}));
+  f.settle();
+  const std::string right = kernel_text(f.look());
+  std::string drift = "server";
+  SECTION("a virtual server deleted") {
+    f.on_kernel([](auto& kernel) { kernel.servers.erase(kWeb); });
+  }
+  SECTION("another scheduler") {
+    f.on_kernel([](auto& kernel) { kernel.servers[kWeb].settings.scheduler = "lc"; });
+  }
+  SECTION("a destination added") {
+    f.on_kernel([](auto& kernel) {
+      kernel.servers[kWeb].destinations.push_back({.endpoint = {ip("203.0.113.1"), 1}});
+    });
+  }
+  SECTION("an address taken away") {
+    drift = "address";
+    f.on_kernel([](auto& kernel) { kernel.addresses.clear(); });
+  }
+  f.until([&] { return kernel_text(f.look()) == right; });
+  CHECK(f.observer.drifts == std::vector<std::string>{drift});
+  CHECK(f.look().violations.empty());
+}
+
+TEST_CASE("addresses that somebody else took are put back as soon as that is heard of") {
+  Fixture f;
+  f.want("a/web", plan_of("10.96.0.1", {}));
+  f.settle();
+  f.on_kernel([](auto& kernel) { kernel.addresses.clear(); });
+  f.sync.addresses_lost();
+  f.until([&] { return f.look().addresses.contains(ip("10.96.0.1")); });
+  CHECK(f.observer.drifts == std::vector<std::string>{"address"});
+}
+
+TEST_CASE("a table that somebody else removed is put back whole") {
+  Fixture f;
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
+  f.settle();
+  const std::string right = kernel_text(f.look());
+  int error = 0;
+  SECTION("at once") {}
+  SECTION("and again, until the kernel takes it") { error = EBUSY; }
+  f.on_kernel([error](auto& kernel) {
+    kernel.elements.clear();
+    kernel.table_present = false;
+    kernel.install_error = error;
+  });
+  f.sync.table_lost();
+  if (error != 0) {
+    f.until([&] { return f.observer.failures.size() >= 2; });
+    CHECK(f.observer.failures[0].command == "NEWTABLE");
+    CHECK(f.sync.waiting_since());
+    f.on_kernel([](auto& kernel) { kernel.install_error = 0; });
+  }
+  f.until([&] { return kernel_text(f.look()) == right; });
+  f.until_idle();
+  CHECK(f.observer.drifts == std::vector<std::string>{"table"});
+}
+
+TEST_CASE("a kernel that cannot be read or written at first is tried until it can") {
+  Fixture f;
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
+  std::string text;
+  SECTION("reading") {
+    f.on_kernel([](auto& kernel) { kernel.observe_error = ENOBUFS; });
+    text = "reading virtual servers (GET_SERVICE): No buffer space available";
+  }
+  SECTION("the table") {
+    f.on_kernel([](auto& kernel) { kernel.install_error = EPERM; });
+    text = "installing the nftables table kube-ipvs: Operation not permitted";
+  }
+  f.sync.sources_ready();
+  f.until([&] { return f.observer.waits.size() == 3; });
+  CHECK(f.observer.waits[0] == text);
+  CHECK(f.look().servers.empty());
+  CHECK_FALSE(f.sync.complete());
+  f.on_kernel([](auto& kernel) { kernel.observe_error = kernel.install_error = 0; });
+  f.settle();
+  CHECK(f.look().servers.size() == 1);
+  CHECK(f.look().violations.empty());
+}
+
+TEST_CASE("a start adopts what is there, and takes away what nobody wants any more") {
+  Fixture f;
+  const ServicePlan old = plan_of("10.96.0.9", {"10.244.0.9"});
+  f.on_kernel([&](auto& kernel) {
+    kernel.table_present = true;
+    kernel.servers[old.servers[0].settings.key] = old.servers[0];
+    kernel.elements = {old.elements.begin(), old.elements.end()};
+    kernel.addresses = {ip("10.96.0.9")};
+  });
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
+  f.settle();
+  Fixture fresh;
+  fresh.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
+  fresh.settle();
+  CHECK(kernel_text(f.look()) == kernel_text(fresh.look()));
+  CHECK(f.look().violations.empty());
+}
+
+TEST_CASE("a foreign virtual server is reported as a conflict, and the Service goes without") {
+  Fixture f;
+  f.on_kernel(
+      [](auto& kernel) { kernel.servers[kWeb] = {.settings = {.key = kWeb, .scheduler = "wlc"}}; });
+  SECTION("there before us") {
+    f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
+    f.settle();
+  }
+  SECTION("there after us") {
+    f.on_kernel([](auto& kernel) { kernel.servers.clear(); });
+    f.settle();
+    f.on_kernel([](auto& kernel) {
+      kernel.servers[kWeb] = {.settings = {.key = kWeb, .scheduler = "wlc"}};
+    });
+    f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
+    f.until([&] { return !f.observer.conflicts.empty(); });
+    f.until_idle();
+  }
+  REQUIRE_FALSE(f.observer.conflicts.empty());
+  CHECK(f.observer.conflicts[0].holder.empty());
+  f.until([&] { return f.look().addresses.empty(); });
+  CHECK(server_text(f.look().servers.at(kWeb)) == "TCP 10.96.0.1:80 wlc\n");
+}
+
+TEST_CASE("where node ports are served is read again when it is said to have changed") {
+  Fixture f;
+  f.node_addresses = kernel_ips({"192.168.1.1"});
+  f.settle();
+  CHECK(kernel_text(f.look()) == "node-addresses-4 192.168.1.1\n");
+  f.node_addresses = kernel_ips({"192.168.1.2"});
+  f.sync.node_addresses_changed();
+  f.until([&] { return kernel_text(f.look()) == "node-addresses-4 192.168.1.2\n"; });
+}
+
+TEST_CASE("from one pass to the next at least --ipvs-min-sync-period goes by") {
+  SyncOptions options = quick();
+  options.min_gap = 5ms;
+  Fixture f(options);
+  f.settle();
+  std::vector<std::chrono::steady_clock::time_point> times;
+  for (int i = 0; i < 3; ++i) {
+    f.observer.when_passed = [&] { times.push_back(std::chrono::steady_clock::now()); };
+    f.want("a/web", plan_of("10.96.0." + std::to_string(i + 1), {}));
+    f.until([&] { return times.size() == static_cast<std::size_t>(i + 1); });
+  }
+  CHECK(times[1] - times[0] >= 5ms);
+  CHECK(times[2] - times[1] >= 5ms);
+}
+
+TEST_CASE("cancelled wherever it is, the loop ends") {
+  for (int steps = 0; steps < 25; ++steps) {
+    INFO("after " << steps << " steps");
+    Fixture f;
+    if (steps % 2 == 1) f.sync.sources_ready();
+    f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
+    for (int i = 0; i < steps / 2; ++i) f.run_what_is_ready();
+    f.stop();
+    CHECK(f.was_cancelled());
+  }
+}
+
+TEST_CASE("cancelled while the kernel keeps refusing, the loop ends") {
+  Fixture f;
+  f.on_kernel([](auto& kernel) { kernel.observe_error = EIO; });
+  f.sync.sources_ready();
+  f.until([&] { return f.observer.waits.size() == 2; });
+  f.stop();
+  CHECK(f.was_cancelled());
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ipvs/host/route_codec.hpp"
+
+#include <linux/if_addr.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <rapidcheck.h>
+
+#include <catch2/catch_test_macros.hpp>
+
+namespace {
+
+using ipvs::Bytes;
+using ipvs::MessageBatch;
+
+ipvs::Address address(const char* text) { return boost::asio::ip::make_address(text); }
+
+Bytes payload_of(MessageBatch& batch) { return batch.message_bytes(0).subspan(sizeof(nlmsghdr)); }
+
+}  // namespace
+
+TEST_CASE("A VIP address is read as it was written") {
+  for (const char* text : {"10.96.0.1", "fd00:1::1"}) {
+    MessageBatch batch;
+    ipvs::encode_address(batch, true, address(text), 7);
+    const auto reading = ipvs::decode_address(payload_of(batch));
+    REQUIRE(reading.has_value());
+    CHECK(reading->address == address(text));
+    CHECK(reading->index == 7);
+    CHECK(reading->prefix_length == (address(text).is_v4() ? 32 : 128));
+    CHECK(reading->flags == (address(text).is_v4() ? 0U : IFA_F_NOPREFIXROUTE | IFA_F_NODAD));
+  }
+}
+
+TEST_CASE("The near end of a point-to-point link is the node's address") {
+  MessageBatch batch;
+  batch.begin_message(RTM_NEWADDR);
+  ifaddrmsg header{};
+  header.ifa_family = AF_INET;
+  batch.put_header(header);
+  batch.put_address(IFA_ADDRESS, address("192.0.2.2"));
+  batch.put_address(IFA_LOCAL, address("192.0.2.1"));
+  CHECK(ipvs::decode_address(payload_of(batch))->address == address("192.0.2.1"));
+}
+
+TEST_CASE("A VIP route is read as it was written") {
+  MessageBatch batch;
+  ipvs::encode_route(batch, true, address("fd00:1::1"), 7, address("2001:db8::1"));
+  const auto route = ipvs::decode_route(payload_of(batch));
+  REQUIRE(route.has_value());
+  CHECK(route->address == address("fd00:1::1"));
+  CHECK(route->index == 7);
+  CHECK(route->source == address("2001:db8::1"));
+}
+
+TEST_CASE("Routes of others are not ours") {
+  MessageBatch batch;
+  batch.begin_message(RTM_NEWROUTE);
+  rtmsg header{};
+  header.rtm_family = AF_INET;
+  header.rtm_dst_len = 32;
+  header.rtm_table = RT_TABLE_LOCAL;
+  header.rtm_type = RTN_LOCAL;
+  header.rtm_protocol = RTPROT_KERNEL;
+  batch.put_header(header);
+  batch.put_address(RTA_DST, address("10.96.0.1"));
+  CHECK_FALSE(ipvs::decode_route(payload_of(batch)).has_value());
+}
+
+TEST_CASE("An address of another length than its family's is none") {
+  MessageBatch batch;
+  batch.begin_message(RTM_NEWADDR);
+  ifaddrmsg header{};
+  header.ifa_family = AF_INET;
+  batch.put_header(header);
+  batch.put_address(IFA_LOCAL, address("fd00:1::1"));
+  CHECK_FALSE(ipvs::decode_address(payload_of(batch)).has_value());
+}
+
+TEST_CASE("Whatever the bytes, links, addresses and routes survive them") {
+  REQUIRE(rc::check("any bytes", [](const std::vector<std::uint8_t>& input) {
+    const Bytes bytes = std::as_bytes(std::span(input));
+    (void)ipvs::decode_link(bytes);
+    (void)ipvs::decode_address(bytes);
+    (void)ipvs::decode_route(bytes);
+  }));
+}

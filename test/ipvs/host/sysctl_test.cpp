@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ipvs/host/sysctl.hpp"
+
+#include <algorithm>
+#include <catch2/catch_test_macros.hpp>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+namespace {
+
+using ipvs::HostSettings;
+using ipvs::KernelVersion;
+using ipvs::Sysctls;
+
+// A tree like /proc/sys, gone with the test.
+class Tree {
+ public:
+  Tree() {
+    std::string name = (std::filesystem::temp_directory_path() / "sysctl.XXXXXX").string();
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    root_ = name;
+    for (const auto& rule : ipvs::sysctl_rules()) set(rule.key, "0");
+  }
+  ~Tree() { std::filesystem::remove_all(root_); }
+  Tree(const Tree&) = delete;
+  Tree& operator=(const Tree&) = delete;
+
+  std::string root() const { return root_.string(); }
+  std::filesystem::path path(const std::string& key) const { return root_ / key; }
+  void set(const std::string& key, const std::string& value) const {
+    std::filesystem::create_directories(path(key).parent_path());
+    std::ofstream(path(key)) << value << "\n";
+  }
+  std::string get(const std::string& key) const { return *Sysctls(root()).read(key); }
+  void set_all_right() const {
+    for (const auto& rule : ipvs::sysctl_rules()) set(rule.key, rule.value);
+  }
+
+ private:
+  std::filesystem::path root_;
+};
+
+constexpr const char* kReuse = "net/ipv4/vs/conn_reuse_mode";
+constexpr const char* kForwarding6 = "net/ipv6/conf/all/forwarding";
+
+}  // namespace
+
+TEST_CASE("What is needed is set, and each change is told") {
+  const Tree tree;
+  const auto report = ipvs::set_sysctls(Sysctls(tree.root()), {}, {6, 1}).value();
+  for (const char* key : {"net/ipv4/vs/conntrack", "net/ipv4/vs/expire_nodest_conn",
+                          "net/ipv4/vs/expire_quiescent_template", "net/ipv4/ip_forward"}) {
+    CHECK(tree.get(key) == "1");
+  }
+  CHECK(report.changes.size() == 4);
+  CHECK(std::count(report.changes.begin(), report.changes.end(), "net/ipv4/vs/conntrack: 0 -> 1") ==
+        1);
+}
+
+TEST_CASE("conn_reuse_mode is cleared from 4.1 up to 5.8 and left alone from 5.9 on") {
+  for (const auto& [version, expected] :
+       {std::pair{KernelVersion{4, 0}, "1"}, std::pair{KernelVersion{4, 1}, "0"},
+        std::pair{KernelVersion{5, 8}, "0"}, std::pair{KernelVersion{5, 9}, "1"},
+        std::pair{KernelVersion{6, 1}, "1"}}) {
+    const Tree tree;
+    tree.set(kReuse, "1");
+    REQUIRE(ipvs::set_sysctls(Sysctls(tree.root()), {}, version).has_value());
+    CHECK(tree.get(kReuse) == expected);
+  }
+}
+
+TEST_CASE("IPv6 forwarding is reported and never set") {
+  const Tree tree;
+  const auto report = ipvs::set_sysctls(Sysctls(tree.root()), {}, {6, 1}).value();
+  CHECK(tree.get(kForwarding6) == "0");
+  REQUIRE(report.warnings.size() == 1);
+  CHECK(report.warnings[0].find(kForwarding6) == 0);
+  HostSettings only_ipv4;
+  only_ipv4.ipv6 = false;
+  CHECK(ipvs::set_sysctls(Sysctls(tree.root()), only_ipv4, {6, 1}).value().warnings.empty());
+}
+
+TEST_CASE("Strict ARP is set only when it is asked for") {
+  const Tree tree;
+  HostSettings settings;
+  REQUIRE(ipvs::set_sysctls(Sysctls(tree.root()), settings, {6, 1}).has_value());
+  CHECK(tree.get("net/ipv4/conf/all/arp_announce") == "0");
+  settings.strict_arp = true;
+  REQUIRE(ipvs::set_sysctls(Sysctls(tree.root()), settings, {6, 1}).has_value());
+  CHECK(tree.get("net/ipv4/conf/all/arp_ignore") == "1");
+  CHECK(tree.get("net/ipv4/conf/all/arp_announce") == "2");
+}
+
+TEST_CASE("What is right already is not written") {
+  const Tree tree;
+  tree.set_all_right();
+  const auto before = std::filesystem::last_write_time(tree.path("net/ipv4/ip_forward"));
+  const auto report = ipvs::set_sysctls(Sysctls(tree.root()), {}, {6, 1}).value();
+  CHECK(report.changes.empty());
+  CHECK(report.warnings.empty());
+  CHECK(std::filesystem::last_write_time(tree.path("net/ipv4/ip_forward")) == before);
+}
+
+TEST_CASE("A needed setting that is missing is an error which names it") {
+  const Tree tree;
+  std::filesystem::remove(tree.path("net/ipv4/vs/conntrack"));
+  const auto result = ipvs::set_sysctls(Sysctls(tree.root()), {}, {6, 1});
+  REQUIRE_FALSE(result.has_value());
+  CHECK(result.error().error_number == ENOENT);
+  CHECK(result.error().what.find("net/ipv4/vs/conntrack") != std::string::npos);
+}
+
+TEST_CASE("A setting that does not take is an error which says what it stayed") {
+  const Tree tree;
+  // Writes to it vanish.
+  std::filesystem::remove(tree.path("net/ipv4/ip_forward"));
+  std::filesystem::create_symlink("/dev/null", tree.path("net/ipv4/ip_forward"));
+  const auto result = ipvs::set_sysctls(Sysctls(tree.root()), {}, {6, 1});
+  REQUIRE_FALSE(result.has_value());
+  CHECK(result.error().error_number == EINVAL);
+  CHECK(result.error().what.find("it stayed") != std::string::npos);
+}
+
+TEST_CASE("Kernel versions are read from uname") {
+  CHECK(ipvs::parse_kernel_version("6.1.0-28-amd64") == KernelVersion{6, 1});
+  CHECK(ipvs::parse_kernel_version("5.15.167.4-microsoft-standard-WSL2") == KernelVersion{5, 15});
+  CHECK(ipvs::parse_kernel_version("strange") == KernelVersion{0, 0});
+}

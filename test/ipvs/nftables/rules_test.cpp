@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ipvs/nftables/rules.hpp"
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+
+#include <algorithm>
+#include <catch2/catch_test_macros.hpp>
+#include <set>
+#include <string>
+
+#include "ipvs/state/table.hpp"
+
+using namespace ipvs;
+
+namespace {
+
+Address address(const char* text) { return boost::asio::ip::make_address(text); }
+
+std::vector<Rule> rules_in(const std::vector<Rule>& rules, std::string_view chain) {
+  std::vector<Rule> result;
+  std::copy_if(rules.begin(), rules.end(), std::back_inserter(result),
+               [&](const Rule& rule) { return rule.chain == chain; });
+  return result;
+}
+
+bool is_chain(std::string_view name) {
+  return std::any_of(table_chains().begin(), table_chains().end(),
+                     [&](const Chain& chain) { return chain.name == name; });
+}
+
+template <typename Kind>
+std::vector<Kind> all_of(const Rule& rule) {
+  std::vector<Kind> result;
+  for (const Expression& expression : rule.expressions) {
+    if (const auto* one = std::get_if<Kind>(&expression)) result.push_back(*one);
+  }
+  return result;
+}
+
+std::vector<TableRules> variants() {
+  return {{},
+          {.masquerade_all = true, .cluster_cidrs = {}},
+          {.cluster_cidrs = {{.address = address("10.244.0.0"), .prefix_length = 16},
+                             {.address = address("fd00:244::"), .prefix_length = 56}}},
+          {.pod_sources = {{.address = address("10.244.0.0"), .prefix_length = 16},
+                           {.address = address("fd00:244::"), .prefix_length = 56}},
+           .own_pods = {{.address = address("10.244.1.0"), .prefix_length = 24}}}};
+}
+
+}  // namespace
+
+TEST_CASE("rules stand in chains, go to chains and look into sets that exist") {
+  for (const TableRules& variant : variants()) {
+    for (const Rule& rule : table_rules(variant)) {
+      CHECK(is_chain(rule.chain));
+      for (const auto& verdict : all_of<expression::Verdict>(rule)) {
+        const bool ends = verdict.code == NFT_RETURN || verdict.code == NF_DROP;
+        CHECK((ends || is_chain(verdict.chain)));
+      }
+      for (const auto& lookup : all_of<expression::Lookup>(rule)) CHECK(set_named(lookup.set));
+    }
+  }
+}
+
+TEST_CASE("every set is looked into by some rule") {
+  std::set<std::string_view> used;
+  for (const Rule& rule : table_rules({})) {
+    for (const auto& lookup : all_of<expression::Lookup>(rule)) used.insert(lookup.set);
+  }
+  for (const TableSet& set : table_sets()) CHECK(used.contains(set.name));
+}
+
+TEST_CASE("masquerade-all asks for no address") {
+  const auto rules =
+      rules_in(table_rules({.masquerade_all = true, .cluster_cidrs = {}}), "cluster-ip");
+  REQUIRE(rules.size() == 1);
+  CHECK(all_of<expression::LoadPayload>(rules[0]).empty());
+}
+
+TEST_CASE("a family without a pod network masquerades what comes from a virtual IP") {
+  const TableRules settings{
+      .cluster_cidrs = {{.address = address("10.244.0.0"), .prefix_length = 16}}};
+  const auto rules = rules_in(table_rules(settings), "cluster-ip");
+  REQUIRE(rules.size() == 2);
+  CHECK(all_of<expression::Lookup>(rules[0]).empty());
+  const auto lookups = all_of<expression::Lookup>(rules[1]);
+  REQUIRE(lookups.size() == 1);
+  CHECK(lookups[0].set == "virtual-ips-6");
+}
+
+TEST_CASE("a pod network of everything has no outside") {
+  const TableRules settings{.cluster_cidrs = {{.address = address("0.0.0.0"), .prefix_length = 0}}};
+  const auto with = rules_in(table_rules(settings), "cluster-ip");
+  const auto without = rules_in(table_rules({}), "cluster-ip");
+  CHECK(with == without);
+}
+
+TEST_CASE("host bits of a pod network do not matter") {
+  const TableRules tidy{.cluster_cidrs = {{.address = address("10.244.0.0"), .prefix_length = 17}}};
+  const TableRules untidy{
+      .cluster_cidrs = {{.address = address("10.244.127.9"), .prefix_length = 17}}};
+  CHECK(table_rules(tidy) == table_rules(untidy));
+}
+
+TEST_CASE("several pod networks of a family are one rule: outside of all of them") {
+  const TableRules settings{
+      .cluster_cidrs = {{.address = address("10.244.0.0"), .prefix_length = 16},
+                        {.address = address("10.1.2.3"), .prefix_length = 32}}};
+  const auto rules = rules_in(table_rules(settings), "cluster-ip");
+  REQUIRE(rules.size() == 2);
+  const auto comparisons = all_of<expression::Compare>(rules[0]);
+  REQUIRE(comparisons.size() == 3);  // the family, then the two
+  CHECK(comparisons[1].operation == NFT_CMP_NEQ);
+  CHECK(comparisons[1].value == RegisterValue::of(address("10.244.0.0")));
+  CHECK(comparisons[2].operation == NFT_CMP_NEQ);
+  CHECK(comparisons[2].value == RegisterValue::of(address("10.1.2.3")));
+}
+
+TEST_CASE(
+    "of the cluster's clients those that are known to be elsewhere are masqueraded on a short "
+    "cut") {
+  const std::vector<Rule> rules = rules_in(
+      table_rules({.pod_sources = {{.address = address("10.244.0.0"), .prefix_length = 16},
+                                   {.address = address("fd00:244::"), .prefix_length = 56}},
+                   .own_pods = {{.address = address("10.244.1.0"), .prefix_length = 24},
+                                {.address = address("10.244.9.0"), .prefix_length = 24}}}),
+      "prerouting");
+  std::vector<const Rule*> marking;
+  for (const Rule& rule : rules) {
+    for (const auto& verdict : all_of<expression::Verdict>(rule)) {
+      if (verdict.chain == "short-cut-marks") marking.push_back(&rule);
+    }
+  }
+  REQUIRE(marking.size() == 1);  // nobody says which IPv6 Pods are here
+  const auto comparisons = all_of<expression::Compare>(*marking.front());
+  REQUIRE(comparisons.size() == 4);  // the family, the cluster's network, and the two of this node
+  CHECK(comparisons[1].operation == NFT_CMP_EQ);
+  CHECK(comparisons[2].operation == NFT_CMP_NEQ);
+  CHECK(comparisons[2].value == RegisterValue::of(address("10.244.1.0")));
+  CHECK(comparisons[3].operation == NFT_CMP_NEQ);
+  CHECK(comparisons[3].value == RegisterValue::of(address("10.244.9.0")));
+}
+
+TEST_CASE("where only this node's Pods are clients of the cluster nobody of these is elsewhere") {
+  const std::vector<TableRules::Network> own{
+      {.address = address("10.244.1.0"), .prefix_length = 24}};
+  CHECK(table_rules({.pod_sources = own, .own_pods = own}) == table_rules({.pod_sources = own}));
+}
+
+TEST_CASE("a prefix is as many one bits from the front") {
+  const auto mask = [](Family family, std::uint8_t length) {
+    std::string text;
+    const RegisterValue value = RegisterValue::prefix_mask(family, length);
+    for (std::size_t i = 0; i < value.size; ++i)
+      text += std::to_string(std::to_integer<int>(value.bytes[i])) + ".";
+    return text;
+  };
+  CHECK(mask(Family::kIpv4, 0) == "0.0.0.0.");
+  CHECK(mask(Family::kIpv4, 9) == "255.128.0.0.");
+  CHECK(mask(Family::kIpv4, 32) == "255.255.255.255.");
+  CHECK(mask(Family::kIpv4, 200) == "255.255.255.255.");
+  CHECK(mask(Family::kIpv6, 127) ==
+        "255.255.255.255.255.255.255.255.255.255.255.255.255.255.255.254.");
+}

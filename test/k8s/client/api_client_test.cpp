@@ -1,0 +1,537 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "k8s/client/api_client.hpp"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "k8s/client/encoding.hpp"
+#include "test/fake/api_server.hpp"
+
+namespace {
+
+namespace asio = boost::asio;
+using fake::ApiServer;
+using k8s::ApiClient;
+using k8s::Response;
+using std::chrono::milliseconds;
+constexpr const char* kServices = "/api/v1/services";
+
+std::string service_json(const std::string& name) {
+  return R"({"kind":"Service","apiVersion":"v1","metadata":{"namespace":"default","name":")" +
+         name + R"("},"spec":{"ports":[{"port":80}]}})";
+}
+
+// Runs one coroutine to its end, and the server beside it.
+template <typename T>
+T run(asio::io_context& io, asio::awaitable<T> work) {
+  std::optional<T> result;
+  std::exception_ptr thrown;
+  asio::co_spawn(io, std::move(work), [&](std::exception_ptr error, T value) {
+    thrown = error;
+    result = std::move(value);
+  });
+  io.restart();
+  while (!result) io.run_one();
+  if (thrown) std::rethrow_exception(thrown);
+  return std::move(*result);
+}
+
+struct Fetched {
+  Response response;
+  std::string body;
+  std::size_t pieces = 0;
+};
+
+Fetched fetch(asio::io_context& io, k8s::ApiConnection& connection, k8s::GetRequest request) {
+  Fetched fetched;
+  fetched.response = run(io, connection.get(std::move(request), [&](std::string_view piece) {
+    fetched.body += piece;
+    ++fetched.pieces;
+    return true;
+  }));
+  return fetched;
+}
+
+Fetched fetch(asio::io_context& io, ApiClient& client, k8s::GetRequest request) {
+  return fetch(io, *client.connection(), std::move(request));
+}
+
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "kube-ipvs-test-XXXXXX").string();
+    path_ = ::mkdtemp(name.data());
+  }
+  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
+  std::string write(const std::string& name, const std::string& text) const {
+    std::ofstream(path_ / name) << text;
+    return (path_ / name).string();
+  }
+
+ private:
+  std::filesystem::path path_;
+};
+
+std::string script(const TemporaryFolder& folder, const std::string& body) {
+  const std::string path = folder.write("plugin", "#!/bin/sh\n" + body);
+  std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+  return path;
+}
+
+constexpr const char* kExecV1 = "client.authentication.k8s.io/v1";
+
+}  // namespace
+
+TEST_CASE("a body arrives whole, however the server cuts it", "[api_client]") {
+  const bool tls = GENERATE(false, true);
+  const std::size_t piece = GENERATE(0u, 1u, 7u, 1000u);
+  asio::io_context io;
+  ApiServer server(io.get_executor(), {.tls = tls, .piece = piece});
+  server.put(kServices, service_json("web"));
+  ApiClient client(io.get_executor(), server.access());
+  const Fetched fetched = fetch(io, client, {.path = std::string(kServices) + "?limit=5"});
+  REQUIRE(fetched.response.succeeded());
+  CHECK(fetched.body.find("\"name\":\"web\"") != std::string::npos);
+  CHECK(fetched.body.ends_with("]}\n"));
+}
+
+TEST_CASE("requests say who asks, and accept compression only when told to", "[api_client]") {
+  asio::io_context io;
+  ApiServer server(io.get_executor(), {.token = "secret"});
+  server.serve(kServices, "Service");
+  k8s::ApiAccess access = server.access();
+  access.base_path = "/clusters/one";
+  ApiClient client(io.get_executor(), access);
+  fetch(io, client, {.path = kServices});
+  const fake::SeenRequest& request = server.requests().at(0);
+  CHECK(request.target == "/clusters/one/api/v1/services");
+  CHECK(request.headers.at("authorization") == "Bearer secret");
+  CHECK(request.headers.at("accept") == "application/json");
+  CHECK(request.headers.at("user-agent").starts_with("kube-ipvs/"));
+  CHECK(request.headers.at("host") == "127.0.0.1:" + std::to_string(server.port()));
+  CHECK_FALSE(request.headers.contains("accept-encoding"));
+  fetch(io, client, {.path = kServices, .gzip = true});
+  CHECK(server.requests().at(1).headers.at("accept-encoding") == "gzip");
+}
+
+TEST_CASE("a body that comes as gzip arrives inflated, however the server cuts it",
+          "[api_client]") {
+  const bool tls = GENERATE(false, true);
+  const std::size_t piece = GENERATE(0u, 1u, 7u, 1000u);
+  asio::io_context io;
+  ApiServer server(io.get_executor(), {.tls = tls, .piece = piece, .gzip = true});
+  for (int i = 0; i < 100; ++i) server.put(kServices, service_json("web-" + std::to_string(i)));
+  ApiClient client(io.get_executor(), server.access());
+  const auto connection = client.connection();
+  const Fetched plain = fetch(io, *connection, {.path = kServices});
+  const std::size_t sent_plain = server.bytes_sent();
+  const Fetched inflated = fetch(io, *connection, {.path = kServices, .gzip = true});
+  const std::size_t sent_compressed = server.bytes_sent() - sent_plain;
+  REQUIRE(plain.response.succeeded());
+  REQUIRE(inflated.response.succeeded());
+  CHECK(inflated.body == plain.body);
+  CHECK(sent_compressed * 5 < sent_plain);
+  CHECK(server.connections() == 1);
+}
+
+TEST_CASE("gzip that is corrupt, cut short, or not asked for is a fault in words", "[api_client]") {
+  asio::io_context io;
+  ApiServer server(io.get_executor(), {.gzip = true});
+  server.put(kServices, service_json("web"));
+  ApiClient client(io.get_executor(), server.access());
+  const std::string begin = "reading from " + server.access().url() + ": ";
+  k8s::GetRequest request{.path = kServices, .gzip = true};
+  fake::Misbehaviour wrong;
+  auto end = Response::End::kFailed;
+  std::string what;
+  SECTION("corrupt") {
+    wrong.corrupt_at = 0;
+    what = "the gzip data is corrupt: incorrect header check";
+  }
+  SECTION("cut short, though the answer is whole for HTTP") {
+    wrong.cut_body_at = 60;
+    end = Response::End::kClosed;
+    what = "the body ended before its gzip data did";
+  }
+  SECTION("not asked for") {
+    request.gzip = false;
+    wrong.gzip = true;
+    what = "the body has an encoding that was not asked for (gzip)";
+  }
+  SECTION("an encoding that nobody knows") {
+    wrong.status = 200;
+    wrong.header = "Content-Encoding: br" + std::string(100, 'x');
+    what = "the body has an encoding that was not asked for (br" + std::string(38, 'x') + ")";
+  }
+  server.misbehave(wrong);
+  const auto connection = client.connection();
+  const Response response = fetch(io, *connection, request).response;
+  CHECK(response.end == end);
+  CHECK(response.what == begin + what);
+  CHECK_FALSE(response.succeeded());
+  // Such a connection is not used again, and the next answer is read as if nothing had been.
+  CHECK(fetch(io, *connection, {.path = kServices, .gzip = true}).response.succeeded());
+  CHECK(server.connections() == 2);
+}
+
+TEST_CASE("a refusal that comes as gzip is inflated too, as far as it is kept", "[api_client]") {
+  asio::io_context io;
+  ApiServer server(io.get_executor());
+  const std::string body(GENERATE(100u, 200'000u), 'a');
+  server.misbehave({.status = 403, .body = fake::gzip(body), .header = "Content-Encoding: gzip"});
+  ApiClient client(io.get_executor(), server.access());
+  const Response response = fetch(io, client, {.path = kServices, .gzip = true}).response;
+  CHECK(response.status == 403);
+  CHECK(response.body == body.substr(0, 64 * 1024));
+}
+
+TEST_CASE("calls one after another share a connection, also one the server closed meanwhile",
+          "[api_client]") {
+  const bool tls = GENERATE(false, true);
+  asio::io_context io;
+  ApiServer server(io.get_executor(), {.tls = tls});
+  server.serve(kServices, "Service");
+  ApiClient client(io.get_executor(), server.access());
+  const auto connection = client.connection();
+  for (int i = 0; i < 3; ++i)
+    REQUIRE(fetch(io, *connection, {.path = kServices}).response.succeeded());
+  CHECK(server.connections() == 1);
+  server.stop();
+  server.start();
+  REQUIRE(fetch(io, *connection, {.path = kServices}).response.succeeded());
+  CHECK(server.connections() == 2);
+}
+
+TEST_CASE("a certificate is checked: authority, name and time", "[api_client]") {
+  asio::io_context io;
+  const fake::Certificate other = fake::make_authority("another authority");
+  SECTION("an unknown authority is refused") {
+    ApiServer server(io.get_executor(), {.tls = true});
+    k8s::ApiAccess access = server.access();
+    access.certificate_authority.text = other.certificate;
+    ApiClient client(io.get_executor(), access);
+    const Response response = fetch(io, client, {.path = kServices}).response;
+    CHECK(response.end == Response::End::kFailed);
+    CHECK(response.what.find("not trusted") != std::string::npos);
+    CHECK(server.requests().empty());
+  }
+  SECTION("a certificate for another address is refused, unless its name is the one to expect") {
+    const fake::Certificate leaf =
+        fake::issue(other, {.common_name = "x", .names = {"IP:192.0.2.1", "DNS:api.example"}});
+    ApiServer server(io.get_executor(), {.tls = true, .certificate = leaf});
+    server.serve(kServices, "Service");
+    k8s::ApiAccess access = server.access();
+    access.certificate_authority.text = other.certificate;
+    ApiClient wrong(io.get_executor(), access);
+    CHECK(fetch(io, wrong, {.path = kServices}).response.what ==
+          "TLS with 127.0.0.1: its certificate is not for 127.0.0.1");
+    access.tls_server_name = "api.example";
+    ApiClient right(io.get_executor(), access);
+    CHECK(fetch(io, right, {.path = kServices}).response.succeeded());
+  }
+  SECTION("an expired certificate is refused") {
+    const fake::Certificate leaf =
+        fake::issue(other, {.common_name = "x", .names = {"IP:127.0.0.1"}, .expired = true});
+    ApiServer server(io.get_executor(), {.tls = true, .certificate = leaf});
+    k8s::ApiAccess access = server.access();
+    access.certificate_authority.text = other.certificate;
+    ApiClient client(io.get_executor(), access);
+    CHECK(fetch(io, client, {.path = kServices}).response.what.find("expired") !=
+          std::string::npos);
+  }
+  SECTION("insecure-skip-tls-verify takes any") {
+    ApiServer server(io.get_executor(), {.tls = true});
+    server.serve(kServices, "Service");
+    k8s::ApiAccess access = server.access();
+    access.certificate_authority = {};
+    access.insecure_skip_tls_verify = true;
+    ApiClient client(io.get_executor(), access);
+    CHECK(fetch(io, client, {.path = kServices}).response.succeeded());
+  }
+}
+
+TEST_CASE("a client certificate is shown, and read again when it is rotated", "[api_client]") {
+  asio::io_context io;
+  ApiServer server(io.get_executor(), {.tls = true, .require_client_certificate = true});
+  server.serve(kServices, "Service");
+  const TemporaryFolder folder;
+  const fake::Certificate stranger =
+      fake::issue(fake::make_authority("other"), {.common_name = "n"});
+  const fake::Certificate own = fake::issue(server.authority(), {.common_name = "node"});
+  k8s::ApiAccess access = server.access();
+  access.client_certificate.file = folder.write("crt", stranger.certificate);
+  access.client_key.file = folder.write("key", stranger.key);
+  ApiClient client(io.get_executor(), access);
+  CHECK_FALSE(fetch(io, client, {.path = kServices}).response.succeeded());
+  folder.write("crt", own.certificate);
+  folder.write("key", own.key);
+  CHECK(fetch(io, client, {.path = kServices}).response.succeeded());
+}
+
+TEST_CASE("a rotated token is read again after a 401", "[api_client]") {
+  asio::io_context io;
+  ApiServer server(io.get_executor(), {.token = "new"});
+  server.serve(kServices, "Service");
+  const TemporaryFolder folder;
+  k8s::ApiAccess access = server.access();
+  access.token = {.file = folder.write("token", "old\n"), .text = {}};
+  ApiClient client(io.get_executor(), access);
+  CHECK(fetch(io, client, {.path = kServices}).response.status == 401);
+  folder.write("token", "new\n");
+  CHECK(fetch(io, client, {.path = kServices}).response.succeeded());
+}
+
+TEST_CASE("a token file that is missing or holds a line break is a fault in words",
+          "[api_client]") {
+  asio::io_context io;
+  ApiServer server(io.get_executor());
+  const TemporaryFolder folder;
+  k8s::ApiAccess access = server.access();
+  access.token.file = "/nonexistent/token";
+  ApiClient missing(io.get_executor(), access);
+  CHECK(fetch(io, missing, {.path = kServices}).response.what ==
+        "/nonexistent/token: No such file or directory");
+  access.token.file = folder.write("token", "a\r\nX-Evil: 1");
+  ApiClient evil(io.get_executor(), access);
+  CHECK(fetch(io, evil, {.path = kServices}).response.end == Response::End::kFailed);
+  CHECK(server.requests().empty());
+}
+
+TEST_CASE("a credential plugin gives the token, once until it expires", "[api_client]") {
+  asio::io_context io;
+  ApiServer server(io.get_executor(), {.token = "from-plugin"});
+  server.serve(kServices, "Service");
+  const TemporaryFolder folder;
+  const std::string log = folder.write("log", "");
+  k8s::ApiAccess access = server.access();
+  access.token = {};
+  const std::string expiry = GENERATE("2999-01-01T00:00:00Z", "2001-01-01T00:00:00Z");
+  access.exec = k8s::ExecPlugin{
+      .api_version = kExecV1,
+      .command = script(folder,
+                        "echo run >>$LOG; echo \"$KUBERNETES_EXEC_INFO\" >>$LOG\n"
+                        "echo '{\"apiVersion\":\"client.authentication.k8s.io/v1\","
+                        "\"kind\":\"ExecCredential\",\"status\":{\"token\":\"'$1'\","
+                        "\"expirationTimestamp\":\"" +
+                            expiry + "\"}}'"),
+      .args = {"from-plugin"},
+      .env = {{"LOG", log}},
+      .install_hint = {}};
+  ApiClient client(io.get_executor(), access);
+  for (int i = 0; i < 3; ++i) REQUIRE(fetch(io, client, {.path = kServices}).response.succeeded());
+  std::ifstream lines(log);
+  std::size_t runs = 0;
+  std::string info;
+  for (std::string line; std::getline(lines, line);) {
+    if (line == "run")
+      ++runs;
+    else
+      info = line;
+  }
+  CHECK(runs == (expiry.starts_with("2999") ? 1 : 3));
+  CHECK(info.find("\"interactive\":false") != std::string::npos);
+}
+
+TEST_CASE("a credential plugin that fails is a fault that names it", "[api_client]") {
+  asio::io_context io;
+  const TemporaryFolder folder;
+  k8s::ApiAccess access;
+  access.tls = false;
+  access.host = "127.0.0.1";
+  k8s::ExecPlugin plugin{
+      .api_version = kExecV1, .command = {}, .args = {}, .env = {}, .install_hint = {}};
+  std::string expected;
+  SECTION("missing") {
+    plugin.command = "/nonexistent/plugin";
+    plugin.install_hint = "install it";
+    expected =
+        "credential plugin /nonexistent/plugin could not be started: No such file or "
+        "directory (install it)";
+  }
+  SECTION("exit status") {
+    plugin.command = script(folder, "exit 3");
+    expected = "credential plugin " + plugin.command + " exited with status 3";
+  }
+  SECTION("rubbish") {
+    plugin.command = script(folder, "echo hello");
+    expected = "credential plugin " + plugin.command + ": its output is not a JSON object";
+  }
+  access.exec = plugin;
+  ApiClient client(io.get_executor(), access);
+  CHECK(fetch(io, client, {.path = kServices}).response.what == expected);
+}
+
+TEST_CASE("a refusal comes with its status, its body and when to come back", "[api_client]") {
+  asio::io_context io;
+  ApiServer server(io.get_executor());
+  server.misbehave({.status = 429, .reason = "TooManyRequests", .header = "Retry-After: 7"});
+  ApiClient client(io.get_executor(), server.access());
+  const Fetched fetched = fetch(io, client, {.path = kServices});
+  CHECK(fetched.response.status == 429);
+  CHECK(fetched.response.retry_after == std::chrono::seconds(7));
+  CHECK(fetched.response.body.find("TooManyRequests") != std::string::npos);
+  CHECK(fetched.body.empty());
+  CHECK(fetched.response.text() == "429 Failure");
+}
+
+TEST_CASE("a connection that breaks in the body is told from one that never answered",
+          "[api_client]") {
+  const bool tls = GENERATE(false, true);
+  asio::io_context io;
+  ApiServer server(io.get_executor(), {.tls = tls});
+  server.put(kServices, service_json("web"));
+  ApiClient client(io.get_executor(), server.access());
+  server.misbehave({.drop_after = 150});
+  CHECK(fetch(io, client, {.path = kServices}).response.end == Response::End::kClosed);
+  server.misbehave({.drop_after = 20});
+  CHECK(fetch(io, client, {.path = kServices}).response.end == Response::End::kFailed);
+  server.misbehave({.drop_after = 150, .reset = true});
+  const Response response = fetch(io, client, {.path = kServices}).response;
+  CHECK(response.end == Response::End::kClosed);
+  server.stop();
+  const Response refused = fetch(io, client, {.path = kServices}).response;
+  CHECK(refused.end == Response::End::kFailed);
+  CHECK(refused.what ==
+        "connect to 127.0.0.1:" + std::to_string(server.port()) + ": Connection refused");
+}
+
+TEST_CASE("every wait has a deadline", "[api_client]") {
+  const bool tls = GENERATE(false, true);
+  asio::io_context io;
+  ApiServer server(io.get_executor(), {.tls = tls});
+  server.put(kServices, service_json("web"));
+  SECTION("for the head") {
+    ApiClient client(io.get_executor(), server.access());
+    server.misbehave({.stall_after = 10});
+    const Response response =
+        fetch(io, client, {.path = kServices, .head = milliseconds(30)}).response;
+    CHECK(response.end == Response::End::kTimedOut);
+    CHECK(response.status == 0);
+  }
+  SECTION("between two pieces of the body") {
+    ApiClient client(io.get_executor(), server.access());
+    server.misbehave({.stall_after = 150});
+    const Response response =
+        fetch(io, client, {.path = kServices, .idle = milliseconds(30)}).response;
+    CHECK(response.end == Response::End::kTimedOut);
+    CHECK(response.what.ends_with("nothing for 30 ms"));
+  }
+  SECTION("for the whole body") {
+    ApiClient client(io.get_executor(), server.access());
+    server.misbehave({.stall_after = 150});
+    const Response response =
+        fetch(io, client, {.path = kServices, .total = milliseconds(30)}).response;
+    CHECK(response.what.ends_with("not finished within 30 ms"));
+  }
+  SECTION("for the TLS handshake") {
+    asio::ip::tcp::acceptor silent(io, {asio::ip::address_v4::loopback(), 0});
+    k8s::ApiAccess access = server.access();
+    access.tls = true;
+    access.insecure_skip_tls_verify = true;
+    access.port = silent.local_endpoint().port();
+    ApiClient client(io.get_executor(), access, {.handshake = milliseconds(30)});
+    const Response response = fetch(io, client, {.path = kServices}).response;
+    CHECK(response.end == Response::End::kTimedOut);
+    CHECK(response.what == "TLS with 127.0.0.1: no answer in time");
+  }
+}
+
+TEST_CASE("a chunk handler that says stop ends the call", "[api_client]") {
+  asio::io_context io;
+  ApiServer server(io.get_executor(), {.gzip = true});
+  for (int i = 0; i < 2000; ++i) server.put(kServices, service_json("web-" + std::to_string(i)));
+  ApiClient client(io.get_executor(), server.access());
+  const auto connection = client.connection();
+  int pieces = 0;
+  const bool gzip = GENERATE(false, true);
+  const Response response =
+      run(io, connection->get({.path = kServices, .gzip = gzip}, [&](std::string_view) {
+        ++pieces;
+        return false;
+      }));
+  CHECK(response.end == Response::End::kStopped);
+  CHECK(pieces == 1);
+}
+
+TEST_CASE("what is no HTTP is a failure, not a crash", "[api_client]") {
+  asio::io_context io;
+  ApiServer server(io.get_executor(), {.tls = true});
+  k8s::ApiAccess access = server.access();
+  access.tls = false;  // plain HTTP to a TLS port
+  ApiClient client(io.get_executor(), access);
+  CHECK(fetch(io, client, {.path = kServices}).response.end == Response::End::kFailed);
+}
+
+TEST_CASE("a post sends its body and keeps the answer", "[api_client]") {
+  asio::io_context io;
+  ApiServer server(io.get_executor(), {.tls = true});
+  ApiClient client(io.get_executor(), server.access());
+  const Response response = run(io, client.post("/api/v1/namespaces/default/events", R"({"a":1})"));
+  CHECK(response.status == 201);
+  CHECK(response.body == R"({"a":1})");
+  CHECK(server.requests().at(0).headers.at("content-type") == "application/json");
+}
+
+TEST_CASE("a cancelled call ends and closes its connection", "[api_client]") {
+  const bool tls = GENERATE(false, true);
+  const std::size_t stall = GENERATE(0u, 150u);
+  asio::io_context io;
+  ApiServer server(io.get_executor(), {.tls = tls});
+  server.put(kServices, service_json("web"));
+  server.misbehave({.stall_after = stall});
+  ApiClient client(io.get_executor(), server.access());
+  const auto connection = client.connection();
+  asio::cancellation_signal cancel;
+  bool ended = false;
+  asio::co_spawn(io, connection->get({.path = kServices}, {}),
+                 asio::bind_cancellation_slot(
+                     cancel.slot(), [&](std::exception_ptr, const Response&) { ended = true; }));
+  while (server.requests().empty()) io.run_one();
+  io.poll();
+  CHECK_FALSE(ended);
+  cancel.emit(asio::cancellation_type::terminal);
+  while (!ended) io.run_one();
+}
+
+TEST_CASE("addresses resolve to themselves, and names by the resolver", "[api_client]") {
+  asio::io_context io;
+  k8s::ApiAccess access;
+  access.host = "fd00::1";
+  ApiClient literal(io.get_executor(), access);
+  CHECK(run(io, literal.resolve()) == std::vector{asio::ip::make_address("fd00::1")});
+  access.host = "localhost";
+  ApiClient name(io.get_executor(), access);
+  const auto addresses = run(io, name.resolve());
+  // What the machine's own resolver says; nothing where it has no /etc/hosts.
+  boost::system::error_code unknown;
+  std::set<k8s::Address> expected;
+  for (const auto& entry : asio::ip::tcp::resolver(io).resolve("localhost", "443", unknown)) {
+    expected.insert(entry.endpoint().address());
+  }
+  CHECK(std::set<k8s::Address>(addresses.begin(), addresses.end()) == expected);
+}
+
+TEST_CASE("base64, percent-encoding and timestamps follow their RFCs", "[encoding]") {
+  CHECK(k8s::base64_decode("aGVsbG8=") == "hello");
+  CHECK(k8s::base64_decode("aGVs\nbG8=\n") == "hello");
+  CHECK(k8s::base64_decode("") == "");
+  CHECK_FALSE(k8s::base64_decode("aGVsbG8"));
+  CHECK_FALSE(k8s::base64_decode("aGVsb==8"));
+  CHECK_FALSE(k8s::base64_decode("a==="));
+  CHECK_FALSE(k8s::base64_decode("????"));
+  CHECK(k8s::percent_encode("a!=b,c d/\xff") == "a%21%3Db%2Cc%20d%2F%FF");
+  CHECK(k8s::parse_timestamp("1970-01-01T00:00:01Z") == 1);
+  CHECK(k8s::parse_timestamp("2026-11-22T10:00:00.123456+02:00") == 1795334400);
+  CHECK_FALSE(k8s::parse_timestamp("2026-02-30T10:00:00Z"));
+  CHECK_FALSE(k8s::parse_timestamp("2026-11-22 10:00:00Z"));
+  CHECK_FALSE(k8s::parse_timestamp("2026-11-22T10:00:00"));
+}

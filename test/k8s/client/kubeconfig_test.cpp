@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "k8s/client/kubeconfig.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "k8s/client/encoding.hpp"
+#include "k8s/client/exec_credential.hpp"
+
+namespace {
+
+using k8s::AccessResult;
+using k8s::ApiAccess;
+using k8s::InCluster;
+
+constexpr const char* kName = "/etc/kube/config";
+
+// base64 of "-----BEGIN X-----\n".
+constexpr const char* kPem = "LS0tLS1CRUdJTiBYLS0tLS0K";
+
+std::string kubeconfig(const std::string& cluster, const std::string& user) {
+  return "apiVersion: v1\n"
+         "kind: Config\n"
+         "current-context: c\n"
+         "contexts:\n"
+         "- name: c\n"
+         "  context: {cluster: k, user: u, namespace: ignored}\n"
+         "preferences: {}\n"
+         "clusters:\n"
+         "- name: k\n"
+         "  cluster:\n" +
+         cluster +
+         "users:\n"
+         "- name: u\n"
+         "  user:\n" +
+         user;
+}
+
+constexpr const char* kCluster = "    server: https://10.0.0.1:6443\n";
+constexpr const char* kUser = "    token: abc\n";
+
+ApiAccess good(const std::string& cluster, const std::string& user) {
+  const AccessResult access = k8s::parse_kubeconfig(kubeconfig(cluster, user), kName);
+  if (!access) FAIL(access.error().text());
+  return *access;
+}
+
+std::string fault(const std::string& text) {
+  const AccessResult access = k8s::parse_kubeconfig(text, kName);
+  REQUIRE_FALSE(access.has_value());
+  return access.error().text();
+}
+
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "kube-ipvs-test-XXXXXX").string();
+    path_ = ::mkdtemp(name.data());
+  }
+  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
+  std::string write(const std::string& name, const std::string& text) const {
+    std::ofstream(path_ / name) << text;
+    return (path_ / name).string();
+  }
+  std::string path() const { return path_.string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace
+
+TEST_CASE("the current context names cluster and user", "[kubeconfig]") {
+  const ApiAccess access = good(kCluster, kUser);
+  CHECK(access.tls);
+  CHECK(access.host == "10.0.0.1");
+  CHECK(access.port == 6443);
+  CHECK(access.base_path.empty());
+  CHECK(access.token.text == "abc");
+  CHECK(access.url() == "https://10.0.0.1:6443");
+}
+
+TEST_CASE("server URLs: ports, paths, IPv6 and plain http", "[kubeconfig]") {
+  CHECK(good("    server: https://[fd00::1]/k8s/clusters/c-1/\n", kUser).url() ==
+        "https://[fd00::1]:443/k8s/clusters/c-1");
+  CHECK(good("    server: http://localhost:8080\n", kUser).url() == "http://localhost:8080");
+  CHECK_FALSE(good("    server: http://localhost:8080\n", kUser).tls);
+  for (const char* bad : {"localhost:8080", "ftp://x", "https://", "https://a:0", "https://a:70000",
+                          "https://a:1x", "https://u:p@a", "https://[fd00::1", "https://[::1]x",
+                          "https://a b", "https://a/b c", "https://a/?q=1", "https://a:"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(k8s::parse_server_url(bad).fault.empty());
+  }
+}
+
+TEST_CASE("files are relative to the kubeconfig, and inline data goes first", "[kubeconfig]") {
+  const ApiAccess files =
+      good(std::string(kCluster) + "    certificate-authority: ca.crt\n",
+           "    client-certificate: ../pki/node.crt\n    client-key: /abs/node.key\n"
+           "    tokenFile: token\n    token: ignored\n");
+  CHECK(files.certificate_authority.file == "/etc/kube/ca.crt");
+  CHECK(files.client_certificate.file == "/etc/pki/node.crt");
+  CHECK(files.client_key.file == "/abs/node.key");
+  CHECK(files.token == k8s::Secret{.file = "/etc/kube/token", .text = {}});
+
+  const ApiAccess data = good(std::string(kCluster) + "    certificate-authority: ca.crt\n" +
+                                  "    certificate-authority-data: " + kPem + "\n",
+                              kUser);
+  CHECK(data.certificate_authority == k8s::Secret{.file = {}, .text = "-----BEGIN X-----\n"});
+}
+
+TEST_CASE("an exec plugin is read with its arguments and environment", "[kubeconfig]") {
+  const ApiAccess access = good(kCluster,
+                                "    exec:\n"
+                                "      apiVersion: client.authentication.k8s.io/v1\n"
+                                "      command: ./bin/login\n"
+                                "      args: [get-token, --cluster, 'one']\n"
+                                "      env:\n"
+                                "      - {name: PROFILE, value: prod}\n"
+                                "      installHint: see the manual\n"
+                                "      interactiveMode: IfAvailable\n"
+                                "      provideClusterInfo: true\n");
+  REQUIRE(access.exec);
+  CHECK(access.exec->command == "/etc/kube/bin/login");
+  CHECK(access.exec->args == std::vector<std::string>{"get-token", "--cluster", "one"});
+  CHECK(access.exec->env.at(0) == std::pair<std::string, std::string>("PROFILE", "prod"));
+  CHECK(access.exec->provide_cluster_info);
+  CHECK(k8s::exec_info(*access.exec, access, "x") ==
+        R"({"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","spec":)"
+        R"({"interactive":false,"cluster":{"server":"https://10.0.0.1:6443",)"
+        R"("certificate-authority-data":"eA=="}}})");
+}
+
+TEST_CASE("faults name file, line and field", "[kubeconfig]") {
+  CHECK(fault("") == "/etc/kube/config: is empty");
+  CHECK(fault("current-context: x\n")
+            .starts_with("/etc/kube/config:1: contexts has no entry named 'x', which "
+                         "current-context asks for"));
+  CHECK(fault("kind: Pod\n") ==
+        "/etc/kube/config:1: kind is 'Pod', but that of a kubeconfig is 'Config'");
+  CHECK(fault("kind: Config\n").find("current-context is missing") != std::string::npos);
+  CHECK(fault(kubeconfig("    server: 10.0.0.1\n", kUser)) ==
+        "/etc/kube/config:11: clusters[0].cluster.server must start with https:// or http://");
+  CHECK(fault(kubeconfig(kCluster, "    username: admin\n    password: x\n"))
+            .starts_with("/etc/kube/config:15: users[0].user.username is basic authentication"));
+  CHECK(fault(kubeconfig(kCluster, "    auth-provider: {name: gcp}\n")).find("auth-provider") !=
+        std::string::npos);
+  CHECK(fault(kubeconfig(kCluster, "    as: root\n")).find("impersonation") != std::string::npos);
+  CHECK(fault(kubeconfig(std::string(kCluster) + "    proxy-url: http://p:1\n", kUser))
+            .starts_with("/etc/kube/config:12: clusters[0].cluster.proxy-url is not supported"));
+  CHECK(fault(kubeconfig(std::string(kCluster) + "    certificate-authority-data: '%%'\n", kUser))
+            .ends_with("certificate-authority-data is not base64"));
+  CHECK(fault(kubeconfig(std::string(kCluster) + "    certificate-authority-data: eA==\n", kUser))
+            .find("no PEM block") != std::string::npos);
+  CHECK(fault(kubeconfig(std::string(kCluster) + "    insecure-skip-tls-verify: maybe\n", kUser))
+            .ends_with("must be true or false"));
+  CHECK(fault(kubeconfig(std::string(kCluster) +
+                             "    insecure-skip-tls-verify: true\n    certificate-authority: a\n",
+                         kUser))
+            .find("remove one of them") != std::string::npos);
+  CHECK(fault(kubeconfig(kCluster, "    client-key: a\n")).find("no client-certificate") !=
+        std::string::npos);
+  CHECK(fault(kubeconfig(kCluster, "    token: [a]\n"))
+            .ends_with("users[0].user.token must be a string"));
+  CHECK(fault("clusters: [\n").starts_with("/etc/kube/config:"));
+  CHECK(fault("- a\n").ends_with(" must be a mapping"));
+}
+
+TEST_CASE("an exec plugin of another API, or one that needs a terminal, is refused",
+          "[kubeconfig]") {
+  const std::string exec =
+      "    exec:\n      command: x\n      apiVersion: client.authentication.k8s.io/";
+  CHECK(fault(kubeconfig(kCluster, exec + "v1alpha1\n")).find("is not supported") !=
+        std::string::npos);
+  CHECK(
+      fault(kubeconfig(kCluster, exec + "v1\n      interactiveMode: Always\n")).find("terminal") !=
+      std::string::npos);
+  CHECK(fault(kubeconfig(kCluster, exec + "v1\n    token: a\n")).find("combined") !=
+        std::string::npos);
+}
+
+TEST_CASE("a missing kubeconfig says what to do", "[kubeconfig]") {
+  const AccessResult access = k8s::find_api_access("/nonexistent/config", "", {});
+  REQUIRE_FALSE(access.has_value());
+  CHECK(
+      access.error().text() ==
+      "/nonexistent/config: there is no such file: give --kubeconfig an existing file, or leave it "
+      "out inside a Pod to use its service account");
+}
+
+TEST_CASE("the flag --master replaces the kubeconfig's server and nothing else", "[kubeconfig]") {
+  const TemporaryFolder folder;
+  const std::string path = folder.write("config", kubeconfig(kCluster, kUser));
+  const AccessResult access = k8s::find_api_access(path, "https://other:7443", {});
+  REQUIRE(access.has_value());
+  CHECK(access->url() == "https://other:7443");
+  CHECK(access->token.text == "abc");
+  const AccessResult bad = k8s::find_api_access(path, "other", {});
+  REQUIRE_FALSE(bad.has_value());
+  CHECK(bad.error().text() == "--master: 'other' must start with https:// or http://");
+}
+
+TEST_CASE("in a Pod, the service account is the access", "[kubeconfig]") {
+  const TemporaryFolder folder;
+  const InCluster pod{.host = "fd00::a", .port = "443", .directory = folder.path()};
+  const AccessResult missing = k8s::find_api_access("", "", pod);
+  REQUIRE_FALSE(missing.has_value());
+  CHECK(missing.error().text().find("automountServiceAccountToken") != std::string::npos);
+  const std::string token = folder.write("token", "t");
+  const AccessResult access = k8s::find_api_access("", "", pod);
+  REQUIRE(access.has_value());
+  CHECK(access->url() == "https://[fd00::a]:443");
+  CHECK(access->token.file == token);
+  CHECK(access->certificate_authority.file == folder.path() + "/ca.crt");
+
+  const AccessResult master = k8s::find_api_access("", "https://10.0.0.1:6443", pod);
+  REQUIRE(master.has_value());
+  CHECK(master->url() == "https://10.0.0.1:6443");
+  CHECK(master->token.file == token);
+  // The token is not sent in the clear, nor without knowing to whom.
+  CHECK(k8s::find_api_access("", "http://10.0.0.1", pod)->token.empty());
+
+  const AccessResult nowhere = k8s::find_api_access("", "", {});
+  REQUIRE_FALSE(nowhere.has_value());
+  CHECK(nowhere.error().text().find("--kubeconfig") != std::string::npos);
+}
+
+TEST_CASE("what a plugin answers is checked", "[kubeconfig]") {
+  const std::string version = "client.authentication.k8s.io/v1";
+  const auto parse = [&](const std::string& status) {
+    return k8s::parse_exec_credential(
+        R"({"kind":"ExecCredential","apiVersion":")" + version + R"(","status":)" + status + "}",
+        version);
+  };
+  const auto token = parse(R"({"token":"t","expirationTimestamp":"1970-01-01T00:01:00Z"})");
+  REQUIRE(token.has_value());
+  CHECK(token->token == "t");
+  CHECK(token->expires == 60);
+  CHECK(parse(R"({"clientCertificateData":"c","clientKeyData":"k"})").has_value());
+  CHECK_FALSE(parse(R"({"clientCertificateData":"c"})").has_value());
+  CHECK_FALSE(parse(R"({"token":7})").has_value());
+  CHECK_FALSE(parse(R"({"token":"t","expirationTimestamp":"soon"})").has_value());
+  CHECK_FALSE(parse("null").has_value());
+  CHECK_FALSE(k8s::parse_exec_credential("{}", version).has_value());
+  CHECK_FALSE(k8s::parse_exec_credential("not json", version).has_value());
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "k8s/watch/cluster_source.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+
+#include "test/k8s/watch/reflector_bench.hpp"
+
+namespace {
+
+using namespace k8s::test;
+using std::chrono::milliseconds;
+constexpr const char* kSlices = "/apis/discovery.k8s.io/v1/endpointslices";
+constexpr const char* kOldSlices = "/apis/discovery.k8s.io/v1beta1/endpointslices";
+
+}  // namespace
+
+TEST_CASE("a cluster source runs a reflector for every sink it is given", "[cluster_source]") {
+  Bench bench;
+  fill(bench.server, 2);
+  bench.server.serve("/api/v1/nodes", "Node");
+  bench.server.serve("/api/v1/pods", "Pod");
+  const bool selector = GENERATE(true, false);
+  RecordingSink<k8s::Node> nodes;
+  RecordingSink<k8s::Pod> pods;
+  RecordingSink<k8s::EndpointSlice> slices;
+  const k8s::Sinks sinks{
+      .services = &bench.sink, .pods = &pods, .nodes = &nodes, .slices = &slices};
+  k8s::ClusterOptions options{
+      .node_name = "n1", .only_own_node = true, .reflector = bench.options()};
+  if (!selector) options.endpoint_source = config::EndpointSource::kEndpointSlice;
+  k8s::ClusterSource source(bench.io.get_executor(), bench.client, sinks, options,
+                            [&](const k8s::SourceFault& fault) { bench.faults.push_back(fault); });
+  bench.server.put(
+      kSlices, R"({"kind":"EndpointSlice","apiVersion":"discovery.k8s.io/v1","metadata":{)"
+               R"("namespace":"default","name":"e","labels":{"service.kubernetes.io/headless":"",)"
+               R"("kubernetes.io/service-name":"s0"}},"addressType":"IPv4",)"
+               R"("endpoints":[],"ports":[]})");
+  bench.spawn(source.run());
+  bench.run_until([&] { return bench.server.open_watches() == 4; });
+  CHECK(bench.sink.versions.size() == 2);
+  CHECK(slices.versions.size() == (selector ? 1 : 0));
+  CHECK(
+      bench.server.count("/pods?limit=3&fieldSelector=status.phase%21%3DFailed%2Cstatus.phase%21%3D"
+                         "Succeeded") == 1);
+  CHECK(bench.server.count("/nodes?limit=3&fieldSelector=metadata.name%3Dn1") == 1);
+  CHECK(source.counters().size() == 4);
+  bench.now += std::chrono::seconds(5);
+  bench.run_until([&] { return source.seconds_since_contact() == 0; });
+  bench.stop();
+  CHECK(bench.faults.empty());
+}
+
+TEST_CASE("EndpointSlices come from v1beta1 where v1 is not served", "[cluster_source]") {
+  Bench bench;
+  bench.server.serve(kOldSlices, "EndpointSlice");
+  RecordingSink<k8s::EndpointSlice> slices;
+  k8s::ClusterSource source(bench.io.get_executor(), bench.client, {.slices = &slices},
+                            {.node_name = {}, .reflector = bench.options()},
+                            [&](const k8s::SourceFault& fault) { bench.faults.push_back(fault); });
+  bench.spawn(source.run());
+  bench.run_until([&] { return bench.server.open_watches() == 1; });
+  CHECK(slices.lists == 1);
+  REQUIRE(bench.faults.size() == 1);
+  CHECK(bench.faults.front().what ==
+        "EndpointSlice: this API server does not serve /apis/discovery.k8s.io/v1/endpointslices; "
+        "read from /apis/discovery.k8s.io/v1beta1/endpointslices");
+  CHECK(bench.pauses.empty());
+  // After an upgrade of the server it is the other way round.
+  bench.server.store().unserve(kOldSlices);
+  bench.server.serve(kSlices, "EndpointSlice");
+  bench.server.end_watches(kOldSlices, false);
+  bench.run_until([&] { return slices.lists == 2; });
+  bench.stop();
+}
+
+TEST_CASE(
+    "slices that are served in no version are none in selector mode, said once and asked again",
+    "[cluster_source]") {
+  Bench bench;
+  RecordingSink<k8s::EndpointSlice> slices;
+  k8s::ClusterSource source(bench.io.get_executor(), bench.client, {.slices = &slices},
+                            {.node_name = {}, .reflector = bench.options()},
+                            [&](const k8s::SourceFault& fault) { bench.faults.push_back(fault); });
+  bench.spawn(source.run());
+  bench.run_until([&] { return bench.pauses.size() == 3; });
+  CHECK(slices.lists == 1);
+  CHECK(bench.faults.size() == 1);
+  CHECK(bench.faults.at(0).kind == "unserved");
+  CHECK(bench.pauses.at(0) == milliseconds(600'000));
+  CHECK(source.seconds_since_contact() == 0);
+  bench.server.serve(kSlices, "EndpointSlice");
+  bench.run_until([&] { return slices.lists == 2; });
+  bench.stop();
+}
+
+TEST_CASE("a 404 never empties what is needed: Services, and slices in endpointslice mode",
+          "[cluster_source]") {
+  Bench bench;
+  RecordingSink<k8s::EndpointSlice> slices;
+  const k8s::Sinks sinks{.services = &bench.sink, .slices = &slices};
+  k8s::ClusterSource source(bench.io.get_executor(), bench.client, sinks,
+                            {.endpoint_source = config::EndpointSource::kEndpointSlice,
+                             .node_name = {},
+                             .reflector = bench.options()},
+                            [&](const k8s::SourceFault& fault) { bench.faults.push_back(fault); });
+  bench.spawn(source.run());
+  bench.run_until([&] { return bench.pauses.size() > 10; });
+  CHECK(bench.sink.lists == 0);
+  CHECK(slices.lists == 0);
+  // It was a proxy that had lost its server.
+  bench.server.serve(kSlices, "EndpointSlice");
+  bench.server.serve(kServices, "Service");
+  bench.run_until([&] { return bench.sink.lists == 1 && slices.lists == 1; });
+  bench.stop();
+}
