@@ -7,11 +7,10 @@
 #include <unistd.h>
 #include <algorithm>
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/signal_set.hpp>
+#include <csignal>
 #include <ctime>
 
 #include "agent/decide/api_address.hpp"
-#include "ipvs/nftables/monitor.hpp"
 #include "k8s/manifests/source.hpp"
 
 namespace agent {
@@ -45,12 +44,13 @@ std::string summary(const k8s::Service& service, const std::string& proxy_name) 
 
 }  // namespace
 
-App::App(asio::io_context& context, const config::Config& config, ipvs::LinuxKernel& kernel,
-         std::optional<k8s::ApiAccess> access)
+App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& kernel,
+         std::optional<k8s::ApiAccess> access, SourceFactory source_factory)
     : context_(context),
       config_(config),
       kernel_(kernel),
       access_(std::move(access)),
+      source_factory_(std::move(source_factory)),
       cluster_(config,
                {.service_dirty = [this](const ipvs::Owner& owner) { sync_.mark_dirty(owner); },
                 .service_changed =
@@ -103,6 +103,7 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::LinuxKer
                  fail(e.what());
                }
              }),
+      signals_(context, SIGTERM, SIGINT),
       stop_(context),
       client_(access_ ? std::make_unique<k8s::ApiClient>(context.get_executor(), *access_)
                       : nullptr),
@@ -187,18 +188,23 @@ void App::note_triggers(const ipvs::Owner& owner) {
 }
 
 int App::run() {
-  asio::signal_set signals(context_, SIGTERM, SIGINT);
-  signals.async_wait([this](const boost::system::error_code& error, int number) {
+  start();
+  context_.run();
+  if (error_) std::rethrow_exception(error_);
+  return exit_code_;
+}
+
+void App::start() {
+  signals_.async_wait([this](const boost::system::error_code& error, int number) {
     if (error) return;
     spdlog::info("signal {}: stopping; what is programmed stays", number);
     stop_.cancel();
   });
-  asio::co_spawn(context_, supervise(), [&](std::exception_ptr error) {
-    signals.cancel();
-    if (error) std::rethrow_exception(error);
+  asio::co_spawn(context_, supervise(), [this](std::exception_ptr error) {
+    signals_.cancel();
+    error_ = error;
+    has_ended_ = true;
   });
-  context_.run();
-  return exit_code_;
 }
 
 asio::awaitable<void> App::supervise() {
@@ -215,8 +221,7 @@ asio::awaitable<void> App::supervise() {
   health_checks_.set_addresses(health_check_addresses(config_, cluster_.node_view()));
   tasks_.spawn(health_checks_.run());
   tasks_.spawn(sync_.run());
-  tasks_.spawn(watch_addresses());
-  tasks_.spawn(watch_tables());
+  tasks_.spawn(open_monitors());
   tasks_.spawn(forwarding_.run());
   co_await stop_.async_wait(asio::as_tuple(asio::use_awaitable));
   tasks_.stop();
@@ -231,6 +236,10 @@ void App::fail(const std::string& why) {
 
 void App::make_source() {
   const auto on_fault = [this](const k8s::SourceFault& fault) { this->on_fault(fault); };
+  if (source_factory_) {
+    source_ = source_factory_(cluster_.sinks(), on_fault);
+    return;
+  }
   if (!access_) {
     k8s::ManifestOptions options{
         .directory = config_.manifests,
@@ -258,13 +267,13 @@ asio::awaitable<void> App::learn_api_addresses() {
 }
 
 asio::awaitable<void> App::read_addresses() {
-  auto local = co_await thread_.run([] { return ipvs::read_local_addresses(); });
+  auto local = co_await thread_.run([this] { return kernel_.read_local_addresses(); });
   if (!local) {
     spdlog::warn("{}", local.error().text());
     co_return;
   }
   cluster_.set_local_addresses(std::move(*local));
-  auto gateways = co_await thread_.run([] { return ipvs::read_gateways(); });
+  auto gateways = co_await thread_.run([this] { return kernel_.read_gateways(); });
   if (gateways) {
     cluster_.set_gateways(std::move(*gateways));
   } else {
@@ -272,36 +281,23 @@ asio::awaitable<void> App::read_addresses() {
   }
 }
 
-asio::awaitable<void> App::watch_addresses() {
-  auto monitor = ipvs::AddressMonitor::open();
-  if (!monitor) {
-    fail(monitor.error().text());
+asio::awaitable<void> App::open_monitors() {
+  auto monitors = co_await thread_.run([this] { return kernel_.open_monitors(); });
+  if (!monitors) {
+    fail(monitors.error().text());
     co_return;
   }
-  asio::posix::stream_descriptor readable(context_, ::dup(monitor->fd()));
-  while (true) {
-    co_await readable.async_wait(asio::posix::descriptor_base::wait_read, asio::use_awaitable);
-    if (monitor->drain()) co_await read_addresses();
-  }
+  for (auto& monitor : *monitors) tasks_.spawn(watch(std::move(monitor)));
 }
 
-asio::awaitable<void> App::watch_tables() {
-  auto port = kernel_.table_port();
-  if (!port) {
-    fail(port.error().text());
-    co_return;
-  }
-  auto monitor = ipvs::NftMonitor::open(*port);
-  if (!monitor) {
-    fail(monitor.error().text());
-    co_return;
-  }
+asio::awaitable<void> App::watch(std::unique_ptr<ipvs::KernelMonitor> monitor) {
   asio::posix::stream_descriptor readable(context_, ::dup(monitor->fd()));
   while (true) {
     co_await readable.async_wait(asio::posix::descriptor_base::wait_read, asio::use_awaitable);
-    const auto heard = monitor->drain();
-    if (heard.our_table) sync_.table_lost();
-    if (heard.forwarding) forwarding_.look_again();
+    const ipvs::KernelEvents events = monitor->drain();
+    if (events.node_addresses) co_await read_addresses();
+    if (events.our_table) sync_.table_lost();
+    if (events.forwarding) forwarding_.look_again();
   }
 }
 

@@ -9,7 +9,10 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
 #include <chrono>
+#include <exception>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -30,7 +33,7 @@
 #include "agent/sync/kernel_thread.hpp"
 #include "agent/sync/sync_loop.hpp"
 #include "config/config.hpp"
-#include "ipvs/linux_kernel.hpp"
+#include "ipvs/state/kernel.hpp"
 #include "k8s/async/task_group.hpp"
 #include "k8s/source.hpp"
 #include "k8s/watch/cluster_source.hpp"
@@ -39,13 +42,26 @@ namespace agent {
 
 class App : private SyncObserver {
  public:
+  // What fills the tables in place of the API server or the manifests; for tests.
+  using SourceFactory =
+      std::function<std::unique_ptr<k8s::Source>(const k8s::Sinks&, const k8s::FaultHandler&)>;
+
   // `kernel` is prepared. `access`: where the API server is; nullopt with --manifests.
-  App(boost::asio::io_context& context, const config::Config& config, ipvs::LinuxKernel& kernel,
-      std::optional<k8s::ApiAccess> access);
+  App(boost::asio::io_context& context, const config::Config& config, ipvs::Kernel& kernel,
+      std::optional<k8s::ApiAccess> access, SourceFactory source_factory = {});
   ~App() override;
 
   // Runs until SIGTERM or SIGINT (0) or a fault that no retry mends (1).
   int run();
+
+  // The two halves of run(), for tests that run the io_context themselves.
+  void start();
+  std::optional<int> exit_code() const {
+    return has_ended_ ? std::optional(exit_code_) : std::nullopt;
+  }
+
+  // The port that the server "metrics" or "healthz" listens on; 0 while it does not.
+  std::uint16_t port_of(const std::string& server) const;
 
   // Something about a Service that its owner should know: a warning in the log and an Event, once
   // for each reason and note until the Service is gone. True where it was told just now. `reason`
@@ -57,8 +73,8 @@ class App : private SyncObserver {
   boost::asio::awaitable<void> supervise();
   boost::asio::awaitable<void> learn_api_addresses();
   boost::asio::awaitable<void> post_events();
-  boost::asio::awaitable<void> watch_addresses();
-  boost::asio::awaitable<void> watch_tables();
+  boost::asio::awaitable<void> open_monitors();
+  boost::asio::awaitable<void> watch(std::unique_ptr<ipvs::KernelMonitor> monitor);
   ForwardGuard::Chains forward_chains();
   void tell_forwarding(const std::string& line);
   boost::asio::awaitable<void> read_addresses();
@@ -94,8 +110,9 @@ class App : private SyncObserver {
 
   boost::asio::io_context& context_;
   const config::Config& config_;
-  ipvs::LinuxKernel& kernel_;
+  ipvs::Kernel& kernel_;
   const std::optional<k8s::ApiAccess> access_;
+  const SourceFactory source_factory_;
 
   KernelThread thread_;
   Metrics metrics_;
@@ -107,16 +124,19 @@ class App : private SyncObserver {
   std::vector<k8s::UnixSeconds> planned_triggers_;  // until then, too
   TrafficHistory traffic_history_;
   TaskGroup tasks_;
+  boost::asio::signal_set signals_;
   boost::asio::steady_timer stop_;
   int exit_code_ = 0;
+  bool has_ended_ = false;
+  std::exception_ptr error_;
 
   std::unique_ptr<k8s::ApiClient> client_;  // none with --manifests
   EventRecorder recorder_;
   boost::asio::steady_timer events_hold_;
   std::unique_ptr<k8s::Source> source_;
   std::vector<k8s::Address> api_addresses_;
-  std::vector<std::unique_ptr<HttpServer>> servers_;
-  std::map<std::string, std::string> bind_faults_;  // by server
+  std::map<std::string, std::unique_ptr<HttpServer>> servers_;  // by name
+  std::map<std::string, std::string> bind_faults_;              // by server
   Told told_;
   std::set<ipvs::Owner> without_endpoints_;
   std::set<ipvs::Owner> without_local_internal_, without_local_external_;

@@ -29,14 +29,20 @@ void App::add_server(const std::string& name, const std::optional<config::HostPo
     }
     if (bind_faults_.emplace(name, fault).second) spdlog::warn("{}: {}; trying again", name, fault);
   };
-  servers_.push_back(
+  auto server =
       std::make_unique<HttpServer>(context_.get_executor(),
                                    HttpServer::Options{.name = name,
                                                        .bind = {bind->address, bind->port},
                                                        .hard_fail = config_.bind_address_hard_fail,
                                                        .on_bind = on_bind},
-                                   std::move(routes)));
-  tasks_.spawn(servers_.back()->serve());
+                                   std::move(routes));
+  tasks_.spawn(server->serve());
+  servers_[name] = std::move(server);
+}
+
+std::uint16_t App::port_of(const std::string& server) const {
+  const auto found = servers_.find(server);
+  return found == servers_.end() ? 0 : found->second->port();
 }
 
 void App::start_http() {

@@ -15,6 +15,7 @@
 #include "agent/decide/api_address.hpp"
 #include "agent/report/log.hpp"
 #include "config/parse.hpp"
+#include "ipvs/linux_kernel.hpp"
 
 namespace {
 
@@ -40,9 +41,10 @@ ipvs::HostSettings host_settings(const config::Config& config) {
 }
 
 // The routes of --vip-binding=route carry the node's address as source.
-void choose_route_sources(const config::Config& config, ipvs::HostSettings& settings) {
+void choose_route_sources(const config::Config& config, ipvs::Kernel& kernel,
+                          ipvs::HostSettings& settings) {
   if (settings.vip_binding != ipvs::VipBinding::kRoute) return;
-  const auto local = ipvs::read_local_addresses();
+  const auto local = kernel.read_local_addresses();
   if (!local) return;
   settings.route_source_v4 = agent::primary_address(ipvs::Family::kIpv4, config, nullptr, *local);
   settings.route_source_v6 = agent::primary_address(ipvs::Family::kIpv6, config, nullptr, *local);
@@ -75,7 +77,7 @@ int run_agent(const config::Config& config) {
 
   ipvs::LinuxKernel kernel;
   ipvs::HostSettings settings = host_settings(config);
-  choose_route_sources(config, settings);
+  choose_route_sources(config, kernel, settings);
   const auto facts = kernel.prepare(settings);
   if (!facts) return refuse(facts.error().text());
   for (const std::string& change : facts->changes) spdlog::info("sysctl {}", change);

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "ipvs/host/local_addresses.hpp"
+#include "ipvs/nftables/monitor.hpp"
 #include "ipvs/state/own_servers.hpp"
 
 namespace ipvs {
@@ -166,10 +168,23 @@ Result<std::size_t> LinuxKernel::delete_flows(std::span<const StaleFlow> flows) 
   return (*cleaner)->remove(flows);
 }
 
-Result<NftClient::Port> LinuxKernel::table_port() {
+Result<std::vector<LocalAddress>> LinuxKernel::read_local_addresses() {
+  return ipvs::read_local_addresses();
+}
+
+Result<std::vector<Address>> LinuxKernel::read_gateways() { return ipvs::read_gateways(); }
+
+Result<std::vector<std::unique_ptr<KernelMonitor>>> LinuxKernel::open_monitors() {
+  auto addresses = AddressMonitor::open();
+  if (!addresses) return addresses.error();
   const auto table = ready(table_);
   if (!table) return table.error();
-  return (*table)->own_port();
+  auto tables = NftMonitor::open((*table)->own_port());
+  if (!tables) return tables.error();
+  std::vector<std::unique_ptr<KernelMonitor>> monitors;
+  monitors.push_back(std::make_unique<AddressMonitor>(std::move(*addresses)));
+  monitors.push_back(std::make_unique<NftMonitor>(std::move(*tables)));
+  return monitors;
 }
 
 Result<std::vector<ForwardChain>> LinuxKernel::read_forward_chains() {

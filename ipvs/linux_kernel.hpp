@@ -43,13 +43,12 @@ class LinuxKernel : public Kernel {
   Result<std::size_t> delete_flows(std::span<const StaleFlow> flows) override;
   Result<void> cleanup() override;
 
-  // Chains of others, beside the Kernel's interface: the sync loop has no part in them.
-  Result<std::vector<ForwardChain>> read_forward_chains();
-  int accept_replies(const ForwardChain& chain);
-  int withdraw(const ForwardChain& chain);
-
-  // For NftMonitor.
-  Result<NftClient::Port> table_port();
+  Result<std::vector<LocalAddress>> read_local_addresses() override;
+  Result<std::vector<Address>> read_gateways() override;
+  Result<std::vector<ForwardChain>> read_forward_chains() override;
+  int accept_replies(const ForwardChain& chain) override;
+  int withdraw(const ForwardChain& chain) override;
+  Result<std::vector<std::unique_ptr<KernelMonitor>>> open_monitors() override;
 
  private:
   Result<void> remove_servers(std::span<const Element> elements,

@@ -100,7 +100,7 @@ Result<AddressMonitor> AddressMonitor::open() {
   return AddressMonitor(std::move(*socket));
 }
 
-bool AddressMonitor::drain() {
+KernelEvents AddressMonitor::drain() {
   // Asked each time: the device can be made anew. Events for the old one then count as a change,
   // which is harmless.
   const unsigned device = ::if_nametoindex(kDeviceName);
@@ -111,7 +111,7 @@ bool AddressMonitor::drain() {
     if (!reading) return;
     if (reading->index != device && serves_node_ports(reading->address)) changed = true;
   });
-  return changed || !complete;
+  return {.node_addresses = changed || !complete};
 }
 
 }  // namespace ipvs

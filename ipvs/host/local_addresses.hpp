@@ -1,29 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The node's own addresses, which node ports are served on: reading them, and hearing of changes.
-//
-// Threading: AddressMonitor is not thread-safe, but independent of everything else here: wait until
-// fd() is readable, then call drain(). fd() stays the same as long as the monitor lives, and the
-// monitor closes it.
+// The node's own addresses, which node ports are served on: reading them, and noticing changes.
 #pragma once
 
-#include <cstdint>
-#include <string>
 #include <vector>
 
 #include "ipvs/netlink/socket.hpp"
+#include "ipvs/state/host_network.hpp"
 #include "ipvs/state/kernel.hpp"
+#include "ipvs/state/kernel_monitor.hpp"
 
 namespace ipvs {
-
-struct LocalAddress {
-  Address address;
-  std::string interface_name;
-  unsigned interface_index = 0;
-  std::uint8_t prefix_length = 0;
-  std::uint8_t scope = 0;  // RT_SCOPE_*: 0 global, 200 site, 253 link, 254 host
-  bool operator==(const LocalAddress&) const = default;
-};
 
 // Every address of every interface but kube-ipvs0, ordered by address; without loopback
 // (127.0.0.0/8, ::1), link-local (169.254.0.0/16, fe80::/10) and multicast addresses, and those
@@ -33,14 +20,12 @@ Result<std::vector<LocalAddress>> read_local_addresses();
 // Where this node's default routes lead, both families, in order, each once.
 Result<std::vector<Address>> read_gateways();
 
-class AddressMonitor {
+class AddressMonitor : public KernelMonitor {
  public:
   static Result<AddressMonitor> open();
 
-  int fd() const { return socket_.fd(); }
-  // Reads what is waiting, without blocking. True: what read_local_addresses() gives may have
-  // changed.
-  bool drain();
+  int fd() const override { return socket_.fd(); }
+  KernelEvents drain() override;
 
  private:
   explicit AddressMonitor(NetlinkSocket socket) : socket_(std::move(socket)) {}

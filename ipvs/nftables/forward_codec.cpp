@@ -77,18 +77,7 @@ std::optional<std::uint32_t> number_of_hook(Bytes nest) {
   return std::nullopt;
 }
 
-const char* name_of_family(std::uint8_t family) {
-  if (family == NFPROTO_IPV4) return "ip";
-  return family == NFPROTO_IPV6 ? "ip6" : "inet";
-}
-
 }  // namespace
-
-std::string ForwardChain::text() const {
-  const char* prefix = name_of_family(family);
-  if (legacy) prefix = family == NFPROTO_IPV4 ? "iptables-legacy" : "ip6tables-legacy";
-  return std::string(prefix) + " " + table + " " + name;
-}
 
 void encode_get_chains(MessageBatch& batch) {
   begin_nft_message(batch, NFPROTO_UNSPEC, NFT_MSG_GETCHAIN, 0);

@@ -14,24 +14,12 @@
 
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "ipvs/netlink/message.hpp"
+#include "ipvs/state/host_network.hpp"
 
 namespace ipvs {
-
-struct ForwardChain {
-  std::uint8_t family = 0;  // NFPROTO_IPV4, NFPROTO_IPV6, NFPROTO_INET
-  std::string table;
-  std::string name;
-  bool drops = false;                      // its policy
-  bool legacy = false;                     // of iptables-legacy, which nf_tables does not know
-  std::vector<std::uint64_t> our_rules{};  // their handles
-
-  bool operator==(const ForwardChain&) const = default;
-  std::string text() const;  // "ip filter FORWARD", "iptables-legacy filter FORWARD"
-};
 
 // A dump of all chains there are, and of the rules of one.
 void encode_get_chains(MessageBatch& batch);

@@ -20,16 +20,16 @@ Result<NftMonitor> NftMonitor::open(NftClient::Port own) {
   return NftMonitor(std::move(*socket), std::move(own));
 }
 
-NftMonitor::Heard NftMonitor::drain() {
+KernelEvents NftMonitor::drain() {
   const std::uint32_t own = own_->load(std::memory_order_relaxed);
-  Heard heard;
+  KernelEvents events;
   const bool complete = socket_.read_events([&](const NetlinkMessage& message) {
-    heard.our_table = heard.our_table ||
-                      (message.port != own && concerns_our_table(message.type, message.payload));
-    heard.forwarding = heard.forwarding || concerns_forwarding(message.type, message.payload);
+    events.our_table = events.our_table ||
+                       (message.port != own && concerns_our_table(message.type, message.payload));
+    events.forwarding = events.forwarding || concerns_forwarding(message.type, message.payload);
   });
-  if (!complete) heard = {.our_table = true, .forwarding = true};
-  return heard;
+  if (!complete) events = {.our_table = true, .forwarding = true};
+  return events;
 }
 
 }  // namespace ipvs

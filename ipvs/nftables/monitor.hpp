@@ -4,30 +4,22 @@
 // reloads, a hand at work. Our own changes are told apart by the netlink port they come from.
 // Notices, too, when a forward chain of others changes (ipvs/nftables/forward_chains.hpp).
 //
-// Threading: not thread-safe, but independent of the NftClient's thread: wait until fd() is
-// readable, then call drain(). fd() stays the same as long as the monitor lives, and the monitor
-// closes it.
-//
-// A false alarm is possible (messages were lost, or the client's socket was opened anew at this
-// moment), a missed change of our table is not: on true, read it back and compare.
+// Threading: as KernelMonitor's. A false alarm is possible, too, when the client's socket was opened
+// again at this moment.
 #pragma once
 
 #include "ipvs/nftables/client.hpp"
+#include "ipvs/state/kernel_monitor.hpp"
 
 namespace ipvs {
 
-class NftMonitor {
+class NftMonitor : public KernelMonitor {
  public:
   // Hears of changes from now on; what was changed before is found by reading the table.
   static Result<NftMonitor> open(NftClient::Port own);
 
-  int fd() const { return socket_.fd(); }
-  struct Heard {
-    bool our_table = false;   // may have been changed by others
-    bool forwarding = false;  // a chain came or changed its policy, or our rule there went
-  };
-  // Reads what is waiting, without blocking.
-  Heard drain();
+  int fd() const override { return socket_.fd(); }
+  KernelEvents drain() override;
 
  private:
   NftMonitor(NetlinkSocket socket, NftClient::Port own);

@@ -14,11 +14,14 @@
 #include <boost/system/error_code.hpp>
 #include <boost/system/result.hpp>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "ipvs/state/host_network.hpp"
+#include "ipvs/state/kernel_monitor.hpp"
 #include "ipvs/state/model.hpp"
 
 namespace ipvs {
@@ -163,6 +166,23 @@ class Kernel {
     bool operator==(const StaleFlow&) const = default;
   };
   virtual Result<std::size_t> delete_flows(std::span<const StaleFlow> flows) = 0;
+
+  // --- what of the host's own networking concerns us ---
+  // Every address of every interface but kube-ipvs0, ordered by address; without loopback
+  // (127.0.0.0/8, ::1), link-local (169.254.0.0/16, fe80::/10) and multicast addresses, and those
+  // that failed duplicate address detection.
+  virtual Result<std::vector<LocalAddress>> read_local_addresses() = 0;
+  // The gateways of this node's default routes, both families, ordered, each once.
+  virtual Result<std::vector<Address>> read_gateways() = 0;
+  // Every filtering chain of others at the forward hook, those of iptables-legacy last.
+  virtual Result<std::vector<ForwardChain>> read_forward_chains() = 0;
+  // Puts our rule first in that chain: errno, 0 for done. Not for legacy chains: EOPNOTSUPP.
+  virtual int accept_replies(const ForwardChain& chain) = 0;
+  // Deletes our rules there: errno, 0 for done.
+  virtual int withdraw(const ForwardChain& chain) = 0;
+
+  // They notice what is changed after this call.
+  virtual Result<std::vector<std::unique_ptr<KernelMonitor>>> open_monitors() = 0;
 
   // Removes everything: our table, kube-ipvs0, the virtual servers they name, and our rules in
   // chains of others.

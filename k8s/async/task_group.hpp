@@ -31,7 +31,9 @@ class TaskGroup {
     idle_.expires_at(boost::asio::steady_timer::time_point::max());
   }
 
+  // After stop() the task is not started at all.
   void spawn(boost::asio::awaitable<void> task) {
+    if (stopped_) return;
     const auto signal = signals_.emplace(signals_.end());
     const auto ended = [this, signal](std::exception_ptr error) {
       const bool was_stopped = stopped_;

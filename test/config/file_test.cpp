@@ -284,9 +284,7 @@ TEST_CASE("a missing file is a fault") {
 }
 
 TEST_CASE("the example file has every key, at its default") {
-  const auto path = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path() /
-                    "examples" / "kube-ipvs.yaml";
-  std::ifstream file(path);
+  std::ifstream file(KUBE_IPVS_SOURCE_DIR "/examples/kube-ipvs.yaml");
   REQUIRE(file.is_open());
   const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   CHECK(good(text) == defaults());

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test/fake/fake_kernel.hpp"
 
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "ipvs/state/networks.hpp"
 
@@ -247,6 +251,60 @@ Result<std::vector<Element>> FakeKernel::read_elements() {
 Result<std::size_t> FakeKernel::delete_flows(std::span<const StaleFlow> flows) {
   deleted_flows.insert(deleted_flows.end(), flows.begin(), flows.end());
   return Result<std::size_t>(boost::system::in_place_value, flows.size());
+}
+
+Result<std::vector<LocalAddress>> FakeKernel::read_local_addresses() { return local_addresses; }
+Result<std::vector<Address>> FakeKernel::read_gateways() { return gateways; }
+Result<std::vector<ForwardChain>> FakeKernel::read_forward_chains() { return forward_chains; }
+
+int FakeKernel::accept_replies(const ForwardChain& chain) {
+  for (ForwardChain& known : forward_chains) {
+    if (known.text() == chain.text()) known.our_rules = {1};
+  }
+  return chain.legacy ? EOPNOTSUPP : 0;
+}
+
+int FakeKernel::withdraw(const ForwardChain& chain) {
+  for (ForwardChain& known : forward_chains) {
+    if (known.text() == chain.text()) known.our_rules.clear();
+  }
+  return 0;
+}
+
+// An eventfd that is readable while there are events.
+struct FakeKernel::Notifications {
+  int fd = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  KernelEvents pending;
+  Notifications() = default;
+  ~Notifications() { ::close(fd); }
+  Notifications(const Notifications&) = delete;
+  Notifications& operator=(const Notifications&) = delete;
+};
+
+Result<std::vector<std::unique_ptr<KernelMonitor>>> FakeKernel::open_monitors() {
+  class Monitor : public KernelMonitor {
+   public:
+    explicit Monitor(std::shared_ptr<Notifications> notifications)
+        : notifications_(std::move(notifications)) {}
+    int fd() const override { return notifications_->fd; }
+    KernelEvents drain() override {
+      eventfd_t ignored = 0;
+      ::eventfd_read(notifications_->fd, &ignored);
+      return std::exchange(notifications_->pending, {});
+    }
+
+   private:
+    std::shared_ptr<Notifications> notifications_;
+  };
+  notifications_ = std::make_shared<Notifications>();
+  std::vector<std::unique_ptr<KernelMonitor>> monitors;
+  monitors.push_back(std::make_unique<Monitor>(notifications_));
+  return monitors;
+}
+
+void FakeKernel::notify(const KernelEvents& events) {
+  notifications_->pending = events;
+  ::eventfd_write(notifications_->fd, 1);
 }
 
 Result<void> FakeKernel::cleanup() {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -26,6 +27,12 @@ class FakeKernel : public ipvs::Kernel {
   std::set<ipvs::Element, ipvs::ElementKeyLess> elements;
   bool table_present = false;
   std::map<std::pair<ipvs::ServerKey, ipvs::Endpoint>, std::uint32_t> active_connections;
+  std::vector<ipvs::LocalAddress> local_addresses;
+  std::vector<ipvs::Address> gateways;
+  std::vector<ipvs::ForwardChain> forward_chains;
+
+  // What monitors opened before are to report next.
+  void notify(const ipvs::KernelEvents& events);
 
   // --- what it saw ---
   std::vector<std::string> log;         // each operation with its result, in order
@@ -56,6 +63,12 @@ class FakeKernel : public ipvs::Kernel {
   ipvs::Result<std::vector<ipvs::Address>> read_addresses() override;
   ipvs::Result<std::vector<ipvs::Element>> read_elements() override;
   ipvs::Result<std::size_t> delete_flows(std::span<const StaleFlow> flows) override;
+  ipvs::Result<std::vector<ipvs::LocalAddress>> read_local_addresses() override;
+  ipvs::Result<std::vector<ipvs::Address>> read_gateways() override;
+  ipvs::Result<std::vector<ipvs::ForwardChain>> read_forward_chains() override;
+  int accept_replies(const ipvs::ForwardChain& chain) override;
+  int withdraw(const ipvs::ForwardChain& chain) override;
+  ipvs::Result<std::vector<std::unique_ptr<ipvs::KernelMonitor>>> open_monitors() override;
   ipvs::Result<void> cleanup() override;
 
  private:
@@ -68,6 +81,8 @@ class FakeKernel : public ipvs::Kernel {
 
   std::map<std::size_t, int> fail_at_;
   std::set<std::size_t> lose_at_;
+  struct Notifications;
+  std::shared_ptr<Notifications> notifications_;  // of the monitor that was opened
 };
 
 }  // namespace fake

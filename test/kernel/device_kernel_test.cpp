@@ -228,14 +228,14 @@ TEST_CASE("The monitor hears of node addresses and not of VIPs") {
   auto device = Device::open().value();
   REQUIRE(device.prepare({}).has_value());
   auto monitor = ipvs::AddressMonitor::open().value();
-  CHECK_FALSE(monitor.drain());
+  CHECK_FALSE(monitor.drain().node_addresses);
   REQUIRE(change(device, true, {"10.96.0.1", "fd00:1::1"}) == std::vector<int>{0, 0});
-  CHECK_FALSE(monitor.drain());
+  CHECK_FALSE(monitor.drain().node_addresses);
   change_link([&](auto& batch) { ipvs::encode_address(batch, true, address("192.0.2.2"), node); });
-  CHECK(monitor.drain());
-  CHECK_FALSE(monitor.drain());
+  CHECK(monitor.drain().node_addresses);
+  CHECK_FALSE(monitor.drain().node_addresses);
   change_link([&](auto& batch) { ipvs::encode_address(batch, false, address("192.0.2.2"), node); });
-  CHECK(monitor.drain());
+  CHECK(monitor.drain().node_addresses);
 }
 
 TEST_CASE("The cost of VIPs", "[.cost]") {

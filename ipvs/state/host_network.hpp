@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the host's own networking has that concerns us, as values: its addresses, and the chains of
+// other firewalls that replies of endpoints pass through. We read them; of the chains we may add one
+// rule, and delete it again (ipvs/nftables/forward_chains.hpp).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ipvs/state/address.hpp"
+
+namespace ipvs {
+
+struct LocalAddress {
+  Address address;
+  std::string interface_name;
+  unsigned interface_index = 0;
+  std::uint8_t prefix_length = 0;
+  std::uint8_t scope = 0;  // RT_SCOPE_*: 0 global, 200 site, 253 link, 254 host
+  bool operator==(const LocalAddress&) const = default;
+};
+
+// A filtering chain of another firewall at the forward hook.
+struct ForwardChain {
+  std::uint8_t family = 0;  // NFPROTO_IPV4, NFPROTO_IPV6, NFPROTO_INET
+  std::string table;
+  std::string name;
+  bool drops = false;                      // its policy
+  bool legacy = false;                     // of iptables-legacy, which nf_tables does not know
+  std::vector<std::uint64_t> our_rules{};  // their handles
+
+  bool operator==(const ForwardChain&) const = default;
+  std::string text() const;  // "ip filter FORWARD", "iptables-legacy filter FORWARD"
+};
+
+}  // namespace ipvs

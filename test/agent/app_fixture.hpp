@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The whole agent with a fake kernel and a fake source: a test delivers objects and watches what the
+// agent does and says. Nothing is waited for by time: the test runs the io_context until what it
+// expects has happened.
+#pragma once
+
+#include <spdlog/sinks/base_sink.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <chrono>
+#include <csignal>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "agent/app.hpp"
+#include "test/agent/objects.hpp"
+#include "test/agent/report/http_talk.hpp"
+#include "test/fake/fake_kernel.hpp"
+
+namespace agent::test {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+
+// Delivers nothing by itself: the test calls its sinks.
+class FakeSource : public k8s::Source {
+ public:
+  FakeSource(k8s::Sinks sinks_in, k8s::FaultHandler on_fault_in)
+      : sinks(sinks_in), on_fault(std::move(on_fault_in)) {}
+
+  asio::awaitable<void> run() override {
+    is_running = true;
+    asio::steady_timer never(co_await asio::this_coro::executor,
+                             asio::steady_timer::time_point::max());
+    co_await never.async_wait(asio::use_awaitable);
+  }
+  double seconds_since_contact() const override { return 0; }
+
+  template <typename T>
+  void list(k8s::Sink<T>* sink, const std::vector<T>& objects) {
+    sink->list_started();
+    for (const T& object : objects) sink->upsert(object);
+    sink->list_finished();
+  }
+
+  k8s::Sinks sinks;
+  k8s::FaultHandler on_fault;
+  bool is_running = false;
+};
+
+// Every log line, "warning: Service default/web: ...".
+class LogLines : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  std::size_t count(const std::string& part) {
+    const std::lock_guard lock(mutex_);
+    return static_cast<std::size_t>(std::count_if(
+        lines_.begin(), lines_.end(),
+        [&](const std::string& line) { return line.find(part) != std::string::npos; }));
+  }
+  std::string text() {
+    const std::lock_guard lock(mutex_);
+    std::string all;
+    for (const std::string& line : lines_) all += line + "\n";
+    return all;
+  }
+
+ private:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    const auto level = spdlog::level::to_string_view(message.level);
+    lines_.push_back(std::string(level.data(), level.size()) + ": " +
+                     std::string(message.payload.data(), message.payload.size()));
+  }
+  void flush_() override {}
+
+  std::vector<std::string> lines_;
+};
+
+class AppFixture {
+ public:
+  AppFixture() : previous_(spdlog::default_logger()) {
+    config.node_name = kThisNode;
+    config.manifests = "/nonexistent";  // no API server
+    config.metrics_bind = config::HostPort{asio::ip::address_v4::loopback(), 0};
+    config.healthz_bind = config::HostPort{asio::ip::address_v4::loopback(), 0};
+    kernel.local_addresses = {
+        {.address = ip("192.168.1.1"), .interface_name = "eth0", .prefix_length = 24}};
+    spdlog::set_default_logger(std::make_shared<spdlog::logger>("test", log));
+  }
+  ~AppFixture() {
+    if (app_) stop();
+    spdlog::set_default_logger(previous_);
+  }
+  AppFixture(const AppFixture&) = delete;
+  AppFixture& operator=(const AppFixture&) = delete;
+
+  // Returns when the source runs, and has delivered nothing.
+  void start() {
+    app_ =
+        std::make_unique<App>(context_, config, kernel, std::nullopt,
+                              [this](const k8s::Sinks& sinks, const k8s::FaultHandler& on_fault) {
+                                auto made = std::make_unique<FakeSource>(sinks, on_fault);
+                                source = made.get();
+                                return made;
+                              });
+    app_->start();
+    until("the source runs", [this] { return source && source->is_running; });
+  }
+
+  // The first lists of all kinds; the table is complete when it returns.
+  void start_with(const std::vector<k8s::Service>& services, const std::vector<k8s::Pod>& pods) {
+    start();
+    source->list<k8s::Node>(source->sinks.nodes, {make_node(kThisNode)});
+    source->list(source->sinks.pods, pods);
+    source->list<k8s::EndpointSlice>(source->sinks.slices, {});
+    source->list(source->sinks.services, services);
+    until("the table is complete", [this] { return log->count("table complete") > 0; });
+  }
+
+  // Ends the agent by a SIGTERM to this process, as an operator would. Its exit code.
+  int stop() {
+    std::raise(SIGTERM);
+    until("it has ended", [this] { return app_->exit_code().has_value(); });
+    const int code = *app_->exit_code();
+    app_.reset();
+    return code;
+  }
+
+  template <typename Condition>
+  void until(const std::string& what, Condition condition) {
+    const auto limit = std::chrono::steady_clock::now() + 30s;
+    while (!condition()) {
+      if (context_.stopped()) context_.restart();
+      context_.run_one_for(10ms);
+      if (std::chrono::steady_clock::now() > limit) {
+        throw std::runtime_error("not within 30 s: " + what + "\n" + log->text());
+      }
+    }
+  }
+
+  // The whole answer to a GET, with its head.
+  std::string get(const std::string& path, const std::string& server = "metrics") {
+    until("the server listens", [&] { return app_->port_of(server) != 0; });
+    std::string answer;
+    bool done = false;
+    asio::co_spawn(
+        context_,
+        talk({asio::ip::address_v4::loopback(), app_->port_of(server)},
+             "GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", answer),
+        [&](std::exception_ptr) { done = true; });
+    until("the server answers", [&] { return done; });
+    return answer;
+  }
+
+  // The value of a series of /metrics, "" where there is none.
+  std::string metric(const std::string& series) {
+    const std::string page = get("/metrics");
+    const std::size_t place = page.find("\n" + series + " ");
+    if (place == std::string::npos) return {};
+    const std::size_t begin = place + series.size() + 2;
+    return page.substr(begin, page.find_first_of("\r\n", begin) - begin);
+  }
+
+  void until_programmed(int destinations) {
+    until(std::to_string(destinations) + " destinations are in the kernel", [&] {
+      return metric("kube_ipvs_programmed_destinations") == std::to_string(destinations);
+    });
+  }
+
+  config::Config config;
+  // A test may read and change it while the agent has nothing to do.
+  fake::FakeKernel kernel;
+  FakeSource* source = nullptr;
+  std::shared_ptr<LogLines> log = std::make_shared<LogLines>();
+
+ private:
+  asio::io_context context_{1};
+  std::shared_ptr<spdlog::logger> previous_;
+  std::unique_ptr<App> app_;
+};
+
+}  // namespace agent::test

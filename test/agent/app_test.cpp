@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/app.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <cerrno>
+
+#include "test/agent/app_fixture.hpp"
+
+namespace agent {
+namespace {
+
+using namespace agent::test;
+using ipvs::ServerKey;
+
+const ServerKey kWeb{ip("10.96.0.1"), 80};
+
+std::size_t destinations_of(const fake::FakeKernel& kernel, const ServerKey& key) {
+  const auto server = kernel.servers.find(key);
+  return server == kernel.servers.end() ? 0 : server->second.destinations.size();
+}
+
+}  // namespace
+
+TEST_CASE_METHOD(AppFixture, "the kernel is not changed before every kind has been listed") {
+  start();
+  source->list(source->sinks.services,
+               std::vector<k8s::Service>{make_service("web", {"10.96.0.1"})});
+  const std::string health = get("/healthz", "healthz");
+  CHECK(health.starts_with("HTTP/1.1 200"));  // it has a minute
+  CHECK(stop() == 0);
+  CHECK(kernel.log.empty());
+  CHECK_FALSE(kernel.table_present);
+}
+
+TEST_CASE_METHOD(AppFixture, "a Service with a ready Pod is served, and stays so after SIGTERM") {
+  start_with({make_service("web", {"10.96.0.1"})}, {make_pod("web-1", {"10.244.0.1"})});
+  CHECK(kernel.violations.empty());
+  CHECK(stop() == 0);
+  CHECK(destinations_of(kernel, kWeb) == 1);
+  CHECK(kernel.addresses.contains(ip("10.96.0.1")));
+  CHECK(log->count("stopping") == 1);
+}
+
+TEST_CASE_METHOD(AppFixture, "changes are counted, and pending until they are in the kernel") {
+  start_with({make_service("web", {"10.96.0.1"})}, {make_pod("web-1", {"10.244.0.1"})});
+  source->sinks.pods->upsert(make_pod("web-2", {"10.244.0.2"}));
+  until_programmed(2);
+  CHECK(metric("kubeproxy_sync_proxy_rules_service_changes_total") == "1");
+  CHECK(metric("kubeproxy_sync_proxy_rules_endpoint_changes_total") != "0");
+  CHECK(metric("kubeproxy_sync_proxy_rules_endpoint_changes_pending") == "0");
+  CHECK(metric("kube_ipvs_programmed_destinations") == "2");
+  CHECK(metric("kube_ipvs_services") == "1");
+  CHECK(metric("kube_ipvs_pods") == "2");
+}
+
+TEST_CASE_METHOD(AppFixture, "the page has the traffic of each Service port and endpoint") {
+  start_with({make_service("web", {"10.96.0.1"})}, {make_pod("web-1", {"10.244.0.1"})});
+  CHECK(metric("kube_ipvs_service_connections_total"
+               "{namespace=\"default\",service=\"web\",port=\"80\",protocol=\"TCP\"}") == "0");
+  CHECK(metric("kube_ipvs_endpoint_weight{namespace=\"default\",service=\"web\","
+               "port=\"80\",protocol=\"TCP\",endpoint=\"10.244.0.1:8080\","
+               "pod=\"web-1\"}") == "1");
+}
+
+TEST_CASE_METHOD(AppFixture,
+                 "a Service without endpoints is reported once, and again when it has") {
+  start_with({make_service("web", {"10.96.0.1"})}, {});
+  CHECK(log->count("Service default/web: no endpoint is ready") == 1);
+  source->sinks.pods->upsert(make_pod("web-1", {"10.244.0.1"}));
+  until("it has endpoints", [&] { return log->count("default/web: has endpoints again") == 1; });
+  CHECK(log->count("no endpoint is ready") == 1);
+}
+
+TEST_CASE_METHOD(AppFixture, "a claim that is lost is reported and counted once") {
+  k8s::Service older = make_service("older", {"10.96.0.1"});
+  k8s::Service younger = make_service("younger", {"10.96.0.1"});
+  older.meta.creation_timestamp = 100;
+  younger.meta.creation_timestamp = 200;
+  start_with({older, younger}, {make_pod("web-1", {"10.244.0.1"})});
+  younger.meta.labels["again"] = "yes";
+  source->sinks.services->upsert(younger);
+  source->sinks.pods->upsert(make_pod("web-2", {"10.244.0.2"}));
+  until_programmed(2);
+  CHECK(log->count("Service default/younger: TCP 10.96.0.1:80 is taken by Service "
+                   "default/older: not served there") == 1);
+  CHECK(metric("kube_ipvs_conflicts_total") == "1");
+}
+
+TEST_CASE_METHOD(AppFixture, "a scheduler that the kernel does not have is done without") {
+  kernel.absent_schedulers = {"mh"};
+  k8s::Service web = make_service("web", {"10.96.0.1"});
+  web.meta.annotations["kube-ipvs.io/scheduler"] = "mh";
+  start_with({web}, {make_pod("web-1", {"10.244.0.1"})});
+  until_programmed(1);
+  CHECK(kernel.servers.at(kWeb).settings.scheduler == "rr");
+  CHECK(metric("kube_ipvs_kernel_errors_total{command=\"NEW_SERVICE\",errno=\"ENOENT\"}") == "1");
+}
+
+TEST_CASE_METHOD(AppFixture, "a refusal of the kernel is reported, counted and retried") {
+  start_with({make_service("web", {"10.96.0.1"})}, {make_pod("web-1", {"10.244.0.1"})});
+  kernel.fail_at(2, ENOMEM);  // the first is the hairpin element
+  source->sinks.pods->upsert(make_pod("web-2", {"10.244.0.2"}));
+  until("it is reported", [&] { return log->count("Cannot allocate memory") == 1; });
+  CHECK(metric("kube_ipvs_failing_keys") == "1");
+  CHECK(metric("kube_ipvs_kernel_errors_total{command=\"NEW_DEST\",errno=\"ENOMEM\"}") == "1");
+  until_programmed(2);
+}
+
+TEST_CASE_METHOD(AppFixture, "node ports follow the node's addresses") {
+  k8s::Service web = make_service("web", {"10.96.0.1"});
+  web.type = k8s::ServiceType::kNodePort;
+  web.ports.front().node_port = 30080;
+  start_with({web}, {make_pod("web-1", {"10.244.0.1"})});
+  CHECK(destinations_of(kernel, {ip("192.168.1.1"), 30080}) == 1);
+  kernel.local_addresses.push_back(
+      {.address = ip("192.168.1.2"), .interface_name = "eth0", .prefix_length = 24});
+  kernel.notify({.node_addresses = true});
+  until_programmed(3);
+  CHECK(destinations_of(kernel, {ip("192.168.1.2"), 30080}) == 1);
+}
+
+TEST_CASE_METHOD(AppFixture, "a table that others deleted is installed again") {
+  start_with({make_service("web", {"10.96.0.1"})}, {make_pod("web-1", {"10.244.0.1"})});
+  const auto elements = kernel.elements;
+  kernel.table_present = false;
+  kernel.elements.clear();
+  kernel.notify({.our_table = true});
+  until("it is counted",
+        [&] { return metric("kube_ipvs_drift_corrected_total{kind=\"table\"}") == "1"; });
+  CHECK(kernel.table_present);
+  CHECK(kernel.elements == elements);
+}
+
+TEST_CASE_METHOD(AppFixture, "a forward chain that drops is reported when it is added") {
+  start_with({}, {});
+  kernel.forward_chains = {{.family = 2, .table = "filter", .name = "FORWARD", .drops = true}};
+  kernel.notify({.forwarding = true});
+  until("it is reported", [&] { return log->count("ip filter FORWARD") == 1; });
+  CHECK(metric("kube_ipvs_forward_dropping_chains") == "1");
+}
+
+TEST_CASE_METHOD(AppFixture, "what a source cannot use is reported and counted") {
+  start_with({}, {});
+  source->on_fault({.kind = "decode", .what = "Service default/web: spec.ports: invalid"});
+  CHECK(log->count("warning: Service default/web: spec.ports: invalid") == 1);
+  CHECK(metric("kube_ipvs_source_faults_total{kind=\"decode\"}") == "1");
+}
+
+TEST_CASE_METHOD(AppFixture, "an invalid annotation is reported once") {
+  k8s::Service web = make_service("web", {"10.96.0.1"});
+  web.meta.annotations["kube-ipvs.io/slow-start"] = "soon";
+  start_with({web}, {make_pod("web-1", {"10.244.0.1"})});
+  source->sinks.pods->upsert(make_pod("web-2", {"10.244.0.2"}));
+  until_programmed(2);
+  CHECK(log->count("kube-ipvs.io/slow-start") == 1);
+}
+
+TEST_CASE_METHOD(AppFixture, "health says why it is not good, and counts its answers") {
+  start_with({make_service("web", {"10.96.0.1"})}, {make_pod("web-1", {"10.244.0.1"})});
+  CHECK(get("/healthz", "healthz").starts_with("HTTP/1.1 200"));
+  k8s::Node node = make_node(kThisNode);
+  node.meta.deletion_timestamp = 1;
+  source->sinks.nodes->upsert(node);
+  CHECK(get("/healthz", "healthz").starts_with("HTTP/1.1 503"));
+  CHECK(get("/livez", "healthz").starts_with("HTTP/1.1 200"));
+  CHECK(metric("kubeproxy_proxy_healthz_total{code=\"503\"}") == "1");
+  CHECK(metric("kubeproxy_proxy_livez_total{code=\"200\"}") == "1");
+  CHECK(get("/proxyMode").ends_with("ipvs"));
+}
+
+}  // namespace agent
