@@ -2,6 +2,7 @@
 #include "agent/cluster/cluster_state.hpp"
 
 #include <algorithm>
+#include <ctime>
 #include <iterator>
 #include <limits>
 #include <set>
@@ -31,6 +32,12 @@ bool has_weights(const ServiceEndpoints& endpoints) {
   });
 }
 
+std::vector<ipvs::TableRules::Network> to_networks(const std::vector<k8s::Cidr>& cidrs) {
+  std::vector<ipvs::TableRules::Network> networks;
+  for (const k8s::Cidr& cidr : cidrs) networks.push_back({cidr.address, cidr.prefix_length});
+  return networks;
+}
+
 std::string port_label(const k8s::ServicePort& port) {
   return port.name.empty() ? std::to_string(port.port) : port.name;
 }
@@ -58,16 +65,19 @@ std::vector<k8s::Cidr> to_cidrs(const std::vector<config::Network>& networks) {
   return cidrs;
 }
 
-ClusterState::ClusterState(const config::Config& config, Events events)
+k8s::UnixSeconds ClusterState::unix_now() { return std::time(nullptr); }
+
+ClusterState::ClusterState(const config::Config& config, ClusterObserver& observer, Clock now)
     : config_(config),
-      events_(std::move(events)),
+      observer_(observer),
+      now_(std::move(now)),
       services_({.changed = [this](const k8s::Service& s) { service_changed(s); },
                  .removed = [this](const k8s::Service& last) { service_removed(last); }}),
       endpoints_(
           config.endpoint_source, config.node_name,
           [this](const k8s::ObjectKey& key) {
-            events_.endpoint_changed();
-            events_.service_dirty(key.text());
+            observer_.on_endpoint_change();
+            observer_.on_dirty(key.text());
           },
           [this](const std::string& node) { return nodes_.zone_of(node); }),
       nodes_(config.node_name, {.own_changed = [this] { refresh_node_view(); },
@@ -91,11 +101,11 @@ k8s::Sinks ClusterState::sinks() {
 }
 
 void ClusterState::list_delivered() {
-  if (--lists_awaited_ == 0) events_.ready();
+  if (--lists_awaited_ == 0) observer_.on_ready();
 }
 
 void ClusterState::service_changed(const k8s::Service& service) {
-  events_.service_seen(service);
+  observer_.on_service(service);
   endpoints_.add_service(service.meta.key, service.selector);
   lingering_.erase(service.meta.key.text());
   note_others_addresses(service);
@@ -104,8 +114,8 @@ void ClusterState::service_changed(const k8s::Service& service) {
   } else {
     distributed_.insert(service.meta.key);
   }
-  events_.service_changed();
-  events_.service_dirty(service.meta.key.text());
+  observer_.on_service_change();
+  observer_.on_dirty(service.meta.key.text());
 }
 
 void ClusterState::service_removed(const k8s::Service& last) {
@@ -117,15 +127,15 @@ void ClusterState::service_removed(const k8s::Service& last) {
   exposed_.erase(key);
   endpoints_.remove_service(key);
   distributed_.erase(key);
-  events_.service_changed();
-  events_.service_dirty(key.text());
+  observer_.on_service_change();
+  observer_.on_dirty(key.text());
 }
 
 void ClusterState::zones_changed(bool own) {
-  for (const k8s::ObjectKey& key : distributed_) events_.service_dirty(key.text());
+  for (const k8s::ObjectKey& key : distributed_) observer_.on_dirty(key.text());
   if (!own) return;
   for (const k8s::ObjectKey& key : endpoints_.services_with_zone_hints()) {
-    events_.service_dirty(key.text());
+    observer_.on_dirty(key.text());
   }
 }
 
@@ -153,10 +163,10 @@ void ClusterState::refresh_node_view() {
     if (!next.others_addresses.contains(address)) moved.insert(address);
   }
   node_view_ = std::move(next);
-  events_.node_addresses_changed();
+  observer_.on_node_view();
   services_.for_each([&](const k8s::Service& service) {
     if (depends_on(service, node_ports_moved, moved)) {
-      events_.service_dirty(service.meta.key.text());
+      observer_.on_dirty(service.meta.key.text());
     }
   });
 }
@@ -218,12 +228,20 @@ std::vector<k8s::Cidr> ClusterState::own_pods() const {
   return nodes_.own() ? nodes_.own()->pod_cidrs : std::vector<k8s::Cidr>{};
 }
 
+ipvs::TableRules ClusterState::table_rules() const {
+  return {.masquerade_all = config_.masquerade_all,
+          .cluster_cidrs = to_networks(to_cidrs(config_.cluster_cidrs)),
+          .pod_sources = to_networks(pod_sources()),
+          .own_pods = to_networks(own_pods()),
+          .masquerade_bit = config_.masquerade_mark};
+}
+
 PlanOptions ClusterState::options_for(const k8s::Service& service, k8s::UnixSeconds now,
-                                      std::vector<SyncInputs::Plan::Notice>* notices) const {
+                                      std::vector<Notice>* notices) const {
   auto reading = read_service_options(service.meta.annotations, schedulers_);
   if (notices) {
     for (std::string& fault : reading.faults) {
-      notices->push_back({.reason = "BadAnnotation", .note = std::move(fault)});
+      notices->push_back({.reason = NoticeReason::kBadAnnotation, .note = std::move(fault)});
     }
   }
   return {.service = std::move(reading.options),
@@ -231,11 +249,12 @@ PlanOptions ClusterState::options_for(const k8s::Service& service, k8s::UnixSeco
           .now = now};
 }
 
-std::optional<SyncInputs::Plan> ClusterState::plan(const ipvs::Owner& owner, k8s::UnixSeconds now) {
+std::optional<PlannedService> ClusterState::plan(const ipvs::Owner& owner) {
+  const k8s::UnixSeconds now = now_();
   const k8s::Service* service = this->service(owner);
   if (!service) return plan_lingering(owner, now);
   if (!is_served(*service, config_.service_proxy_name)) return std::nullopt;
-  SyncInputs::Plan plan{.since = service->meta.creation_timestamp, .plan = {}};
+  PlannedService plan{.since = service->meta.creation_timestamp, .plan = {}};
   const PlanOptions options = options_for(*service, now, &plan.notices);
   const ServiceEndpoints endpoints = endpoints_.endpoints_of(*service);
   plan.plan = plan_service(*service, endpoints, node_view_, options);
@@ -243,18 +262,18 @@ std::optional<SyncInputs::Plan> ClusterState::plan(const ipvs::Owner& owner, k8s
   plan.lacks_local = lacks_local(*service, endpoints);
   for (const RefusedAddress& refused : refused_addresses(*service, node_view_)) {
     plan.notices.push_back(
-        {.reason = "AddressRefused",
+        {.reason = NoticeReason::kAddressRefused,
          .note = refused.address.to_string() + " is " + refused.reason + ": not served"});
   }
   for (const std::string& pod : pods_with_bad_weights(endpoints)) {
-    plan.notices.push_back({.reason = "BadAnnotation",
+    plan.notices.push_back({.reason = NoticeReason::kBadAnnotation,
                             .note = "Pod " + pod +
                                     ": the annotation kube-ipvs.io/weight is not a "
                                     "number from 0 to 65535: " +
                                     std::to_string(kDefaultWeight) + " is taken"});
   }
   if (!uses_weights(options.service.scheduler) && has_weights(endpoints)) {
-    plan.notices.push_back({.reason = "WeightsIgnored",
+    plan.notices.push_back({.reason = NoticeReason::kWeightsIgnored,
                             .note = "the scheduler " + options.service.scheduler +
                                     " ignores the weights of Pods (kube-ipvs.io/weight)"});
   }
@@ -263,8 +282,8 @@ std::optional<SyncInputs::Plan> ClusterState::plan(const ipvs::Owner& owner, k8s
 
 // A Service that was deleted: all of it stays but its endpoints, which then drain. Whoever claims
 // its addresses has them: it is younger than any.
-std::optional<SyncInputs::Plan> ClusterState::plan_lingering(const ipvs::Owner& owner,
-                                                             k8s::UnixSeconds now) {
+std::optional<PlannedService> ClusterState::plan_lingering(const ipvs::Owner& owner,
+                                                           k8s::UnixSeconds now) {
   const auto found = lingering_.find(owner);
   if (found == lingering_.end()) return std::nullopt;
   Lingering& lingering = found->second;
@@ -274,17 +293,17 @@ std::optional<SyncInputs::Plan> ClusterState::plan_lingering(const ipvs::Owner& 
     return std::nullopt;
   }
   const k8s::Service& service = lingering.service;
-  return SyncInputs::Plan{.since = std::numeric_limits<k8s::UnixSeconds>::max(),
-                          .plan = plan_service(service, ServiceEndpoints(service.ports.size()),
-                                               node_view_, options_for(service, now)),
-                          .is_lingering = true};
+  return PlannedService{.since = std::numeric_limits<k8s::UnixSeconds>::max(),
+                        .plan = plan_service(service, ServiceEndpoints(service.ports.size()),
+                                             node_view_, options_for(service, now)),
+                        .is_lingering = true};
 }
 
 bool ClusterState::scheduler_is_missing(const std::string& scheduler) {
   if (scheduler.empty() || scheduler == schedulers_.scheduler) return false;
   if (!schedulers_.unavailable.insert(scheduler).second) return false;
   services_.for_each([&](const k8s::Service& other) {
-    if (!other.meta.annotations.empty()) events_.service_dirty(other.meta.key.text());
+    if (!other.meta.annotations.empty()) observer_.on_dirty(other.meta.key.text());
   });
   return true;
 }
@@ -298,8 +317,8 @@ std::optional<HealthCheck> ClusterState::health_check(const k8s::ObjectKey& key)
       .local_endpoints = count_local_endpoints(*service, endpoints_.endpoints_of(*service))};
 }
 
-bool ClusterState::may_drain(const ipvs::Owner& owner, const ipvs::Endpoint& endpoint,
-                             k8s::UnixSeconds now) const {
+bool ClusterState::may_drain(const ipvs::Owner& owner, const ipvs::Endpoint& endpoint) const {
+  const k8s::UnixSeconds now = now_();
   if (lingering_.contains(owner)) return true;  // its own time ends it
   const k8s::Service* service = this->service(owner);
   const auto timeout =

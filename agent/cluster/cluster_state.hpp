@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Everything this node knows of the cluster, and the questions the sync loop and the scrape ask of
-// it. Joins the tables: a Service's selector goes to the endpoint table, a change of either names
-// the Service to plan anew.
+// Everything this node knows of the cluster: the tables joined. It plans Services for the sync loop,
+// and names the Services whose plan may have changed to its observer.
 //
 // Threading: the agent's io_context thread.
 #pragma once
@@ -15,14 +14,15 @@
 #include <string>
 #include <vector>
 
+#include "agent/cluster/cluster_observer.hpp"
 #include "agent/cluster/endpoint_table.hpp"
 #include "agent/cluster/first_list.hpp"
 #include "agent/cluster/node_table.hpp"
 #include "agent/cluster/service_table.hpp"
+#include "agent/decide/health_checks.hpp"
 #include "agent/decide/node_view.hpp"
-#include "agent/report/health_check_ports.hpp"
-#include "agent/report/traffic_metrics.hpp"
-#include "agent/sync/sync_loop.hpp"
+#include "agent/decide/service_plan.hpp"
+#include "agent/decide/traffic.hpp"
 
 namespace agent {
 
@@ -30,36 +30,32 @@ namespace agent {
 k8s::ObjectKey service_key(const ipvs::Owner& owner);
 std::vector<k8s::Cidr> to_cidrs(const std::vector<config::Network>& networks);
 
-class ClusterState {
+class ClusterState : public ServicePlans {
  public:
-  struct Events {
-    std::function<void(const ipvs::Owner&)> service_dirty;
-    std::function<void()> service_changed;  // for counters
-    std::function<void()> endpoint_changed;
-    std::function<void(const k8s::Service&)> service_seen;
-    std::function<void()> node_addresses_changed;
-    std::function<void()> ready;  // every source has delivered its first list
-  };
-  ClusterState(const config::Config& config, Events events);
+  // `now`: tests set the clock.
+  using Clock = std::function<k8s::UnixSeconds()>;
+  ClusterState(const config::Config& config, ClusterObserver& observer, Clock now = unix_now);
+  static k8s::UnixSeconds unix_now();
 
   // What the source is to fill. Pods are not asked for in `endpointslice` mode.
   k8s::Sinks sinks();
 
-  // `now`: for weights that grow and Services that linger.
-  std::optional<SyncInputs::Plan> plan(const ipvs::Owner& service, k8s::UnixSeconds now);
+  // --- ServicePlans ---
+  std::optional<PlannedService> plan(const ipvs::Owner& service) override;
+  bool may_drain(const ipvs::Owner& service, const ipvs::Endpoint& endpoint) const override;
+  void drained(const ipvs::Owner& service) override { lingering_.erase(service); }
+  bool scheduler_is_missing(const std::string& scheduler) override;
+  ipvs::TableRules table_rules() const override;
+  std::vector<ipvs::Address> node_port_addresses() const override {
+    return node_view_.node_port_addresses;
+  }
+
   // See EndpointTable.
   std::vector<k8s::UnixSeconds> take_triggers(const ipvs::Owner& service) {
     return endpoints_.take_triggers(service_key(service));
   }
-  // nullopt: the Service is gone, or needs none.
+  // nullopt: the Service is deleted, or needs none.
   std::optional<HealthCheck> health_check(const k8s::ObjectKey& service) const;
-  bool may_drain(const ipvs::Owner& service, const ipvs::Endpoint& endpoint,
-                 k8s::UnixSeconds now) const;
-  // A deleted Service has no connections left, or its time is up.
-  void forget_lingering(const ipvs::Owner& service) { lingering_.erase(service); }
-  // The kernel refused a scheduler, as one it has not got: it is done without from now on. False:
-  // that was the default one, or known already.
-  bool scheduler_is_missing(const std::string& scheduler);
   // nullptr where there is no such Service.
   const k8s::Service* service(const ipvs::Owner& owner) const;
   const NodeView& node_view() const { return node_view_; }
@@ -97,14 +93,15 @@ class ClusterState {
   std::string whose(const ipvs::Address& address) const;
   void note_others_addresses(const k8s::Service& service);
   std::map<ipvs::Address, std::string> others_addresses() const;
-  std::optional<SyncInputs::Plan> plan_lingering(const ipvs::Owner& owner, k8s::UnixSeconds now);
+  std::optional<PlannedService> plan_lingering(const ipvs::Owner& owner, k8s::UnixSeconds now);
   PlanOptions options_for(const k8s::Service& service, k8s::UnixSeconds now,
-                          std::vector<SyncInputs::Plan::Notice>* notices = nullptr) const;
+                          std::vector<Notice>* notices = nullptr) const;
   void refresh_node_view();
   void list_delivered();
 
   const config::Config& config_;
-  Events events_;
+  ClusterObserver& observer_;
+  const Clock now_;
   ServiceTable services_;
   EndpointTable endpoints_;
   NodeTable nodes_;

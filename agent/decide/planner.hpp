@@ -17,30 +17,16 @@
 //   - what has no endpoint anywhere refuses.
 #pragma once
 
-#include <map>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "agent/decide/endpoints.hpp"
+#include "agent/decide/node_view.hpp"
 #include "agent/decide/service_options.hpp"
 #include "ipvs/state/desired.hpp"
 #include "k8s/types.hpp"
 
 namespace agent {
-
-// What the planner must know of this node.
-struct NodeView {
-  // Where node ports are served.
-  std::vector<ipvs::Address> node_port_addresses;
-  // On interfaces of this node other than kube-ipvs0: such an address is served, but never bound by
-  // us.
-  std::set<ipvs::Address> own_addresses;
-  // Another Node's addresses and this node's gateways, with what they are ("the address of Node
-  // worker-2"): never served, whoever asks for them.
-  std::map<ipvs::Address, std::string> others_addresses;
-  bool operator==(const NodeView&) const = default;
-};
 
 struct PlanOptions {
   ServiceOptions service{};

@@ -13,7 +13,8 @@
 // N counts addresses, each once however many ports it serves; in a Service of two families that of
 // the family which has more, as each of kube-proxy's two proxies would say of its own.
 //
-// Which servers there should be is decided by health_check_owners(); HealthCheckPorts makes it so.
+// Which servers there should be is decided in agent/decide/health_checks.hpp; HealthCheckPorts makes
+// it so.
 //
 // Threading: the agent's io_context thread.
 // Errors: a port that is taken by somebody else is told once, tried every 5 s, and told again when
@@ -35,31 +36,11 @@
 #include <string>
 #include <vector>
 
-#include "agent/decide/endpoints.hpp"
-#include "agent/decide/planner.hpp"
+#include "agent/decide/health_checks.hpp"
 #include "agent/report/http_server.hpp"
-#include "config/config.hpp"
 #include "k8s/types.hpp"
 
 namespace agent {
-
-struct HealthCheck {
-  k8s::UnixSeconds since = 0;  // the Service's creation
-  std::uint16_t port = 0;
-  std::size_t local_endpoints = 0;
-  bool operator==(const HealthCheck&) const = default;
-};
-using HealthChecks = std::map<k8s::ObjectKey, HealthCheck>;
-
-bool needs_health_check(const k8s::Service& service, const std::string& proxy_name = {});
-std::size_t count_local_endpoints(const k8s::Service& service, const ServiceEndpoints& endpoints);
-
-// The Service that has each port: of several the older one, as with everything two Services want.
-std::map<std::uint16_t, k8s::ObjectKey> health_check_owners(const HealthChecks& checks);
-
-// Where to listen: everywhere, or where --nodeport-addresses has node ports served.
-std::vector<ipvs::Address> health_check_addresses(const config::Config& config,
-                                                  const NodeView& node);
 
 HttpAnswer health_check_answer(const k8s::ObjectKey& service, std::size_t local_endpoints,
                                bool proxy_healthy);

@@ -157,7 +157,6 @@ void Metrics::pass(double total_seconds, double planning_seconds, double kernel_
   impl_->last_sync.Set(unix_now);
 }
 
-void Metrics::queued(double unix_now) { impl_->last_queued.Set(unix_now); }
 void Metrics::service_changed() { impl_->service_changes.Increment(); }
 void Metrics::endpoint_changed() { impl_->endpoint_changes.Increment(); }
 void Metrics::programming_latency(double seconds) { impl_->programming.Observe(seconds); }
@@ -186,6 +185,7 @@ void Metrics::set(const Gauges& gauges) {
   const auto put = [](prometheus::Gauge& gauge, std::size_t value) {
     gauge.Set(static_cast<double>(value));
   };
+  impl_->last_queued.Set(gauges.last_queued);
   put(impl_->queue, gauges.queue_depth);
   put(impl_->service_pending, gauges.pending_service_changes);
   put(impl_->endpoint_pending, gauges.pending_endpoint_changes);

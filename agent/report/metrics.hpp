@@ -49,7 +49,6 @@ class Metrics {
 
   void pass(double total_seconds, double planning_seconds, double kernel_seconds,
             std::size_t operations, double unix_now);
-  void queued(double unix_now);
   void service_changed();
   void endpoint_changed();
   void programming_latency(double seconds);
@@ -63,6 +62,7 @@ class Metrics {
 
   // Set just before each scrape.
   struct Gauges {
+    double last_queued = 0;  // Unix time; 0: never
     std::size_t queue_depth = 0;
     std::size_t pending_service_changes = 0;
     std::size_t pending_endpoint_changes = 0;

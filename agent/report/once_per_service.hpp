@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What was told about each Service, so that what comes up at every planning is told once. A text
-// that differs is something else to tell; a Service that went and comes again is told about anew.
-// Pure state.
+// What was reported about each Service, so that what comes up at every planning is reported once.
+// Another text is reported, too; a Service that is deleted and made again starts from nothing. Pure
+// state.
 #pragma once
 
 #include <cstddef>
@@ -15,19 +15,19 @@
 
 namespace agent {
 
-class Told {
+class OncePerService {
  public:
-  // Of one Service. One more, and what was told about it is forgotten: texts that never repeat must
-  // not fill the memory.
+  // Texts kept for one Service. With one more all of them are forgotten: texts that never repeat
+  // must not fill the memory.
   static constexpr std::size_t kMost = 100;
 
   // True the first time.
   bool first(const ipvs::Owner& owner, std::string reason, std::string note) {
-    auto& told = of_[owner];
-    if (told.size() >= kMost) told.clear();
-    return told.emplace(std::move(reason), std::move(note)).second;
+    auto& reported = of_[owner];
+    if (reported.size() >= kMost) reported.clear();
+    return reported.emplace(std::move(reason), std::move(note)).second;
   }
-  // The Service is gone, or not served any more.
+  // The Service is deleted, or not served any more.
   void forget(const ipvs::Owner& owner) { of_.erase(owner); }
 
  private:

@@ -24,10 +24,10 @@ std::string warning(const ForwardChain& chain, bool accept) {
 
 }  // namespace
 
-ForwardGuard::ForwardGuard(asio::any_io_executor executor, KernelThread& thread, Chains chains,
-                           Tell tell, Options options)
-    : thread_(thread),
-      chains_(std::move(chains)),
+ForwardGuard::ForwardGuard(asio::any_io_executor executor, ipvs::Kernel& kernel,
+                           KernelThread& thread, Tell tell, Options options)
+    : kernel_(kernel),
+      thread_(thread),
       tell_(std::move(tell)),
       options_(options),
       wake_(executor) {}
@@ -49,7 +49,7 @@ asio::awaitable<void> ForwardGuard::run() {
 }
 
 asio::awaitable<void> ForwardGuard::look() {
-  const auto chains = co_await thread_.run([this] { return chains_.read(); });
+  const auto chains = co_await thread_.run([this] { return kernel_.read_forward_chains(); });
   std::set<std::string> now;
   if (!chains) {
     tell_once(now, chains.error().text());
@@ -72,7 +72,7 @@ asio::awaitable<bool> ForwardGuard::attend(const ForwardChain& chain, std::set<s
   const bool wanted = options_.accept && chain.drops && !chain.legacy;
   if (wanted != chain.our_rules.empty()) co_return wanted;
   const int error = co_await thread_.run(
-      [&] { return wanted ? chains_.accept_replies(chain) : chains_.withdraw(chain); });
+      [&] { return wanted ? kernel_.accept_replies(chain) : kernel_.withdraw(chain); });
   const std::string what =
       std::string("the rule that accepts replies in the chain ") + chain.text();
   if (error == 0) {

@@ -23,7 +23,7 @@
 #include <vector>
 
 #include "agent/sync/kernel_thread.hpp"
-#include "ipvs/nftables/forward_chains.hpp"
+#include "ipvs/state/kernel.hpp"
 
 namespace agent {
 
@@ -33,19 +33,13 @@ class ForwardGuard {
     bool accept = false;  // --forward-accept
     std::chrono::milliseconds period{30'000};
   };
-  // ipvs::ForwardChains, or a fake; called on the kernel thread.
-  struct Chains {
-    std::function<ipvs::Result<std::vector<ipvs::ForwardChain>>()> read;
-    std::function<int(const ipvs::ForwardChain&)> accept_replies;
-    std::function<int(const ipvs::ForwardChain&)> withdraw;
-  };
   // For people: `warn` is what is wrong, and its remedy; `note` what was done about it.
   struct Tell {
     std::function<void(const std::string&)> warn;
     std::function<void(const std::string&)> note;
   };
 
-  ForwardGuard(boost::asio::any_io_executor executor, KernelThread& thread, Chains chains,
+  ForwardGuard(boost::asio::any_io_executor executor, ipvs::Kernel& kernel, KernelThread& thread,
                Tell tell, Options options);
 
   // Runs until cancelled.
@@ -59,8 +53,8 @@ class ForwardGuard {
   boost::asio::awaitable<bool> attend(const ipvs::ForwardChain& chain, std::set<std::string>& now);
   void tell_once(std::set<std::string>& now, std::string line);
 
+  ipvs::Kernel& kernel_;
   KernelThread& thread_;
-  const Chains chains_;
   const Tell tell_;
   const Options options_;
   boost::asio::steady_timer wake_;

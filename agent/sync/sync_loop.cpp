@@ -47,11 +47,11 @@ bool is_short(const std::vector<ipvs::ServerKey>& keys, const ipvs::Ledger& ledg
 }  // namespace
 
 SyncLoop::SyncLoop(asio::any_io_executor executor, ipvs::Kernel& kernel, KernelThread& thread,
-                   SyncInputs inputs, SyncObserver& observer, SyncOptions options)
+                   ServicePlans& plans, SyncObserver& observer, SyncOptions options)
     : executor_(executor),
       kernel_(kernel),
       thread_(thread),
-      inputs_(std::move(inputs)),
+      plans_(plans),
       observer_(observer),
       options_(std::move(options)),
       wake_(executor),
@@ -60,7 +60,8 @@ SyncLoop::SyncLoop(asio::any_io_executor executor, ipvs::Kernel& kernel, KernelT
 void SyncLoop::wake() { wake_.cancel(); }
 
 void SyncLoop::mark_dirty(const ipvs::Owner& service) {
-  if (!waiting_since_) waiting_since_ = k8s::coarse_now();
+  last_queued_ = k8s::coarse_now();
+  if (!waiting_since_) waiting_since_ = last_queued_;
   // A list has the pods of a Service one after another as a rule.
   if (last_marked_ != dirty_.end() && *last_marked_ == service) return;
   const auto [place, added] = dirty_.insert(service);
@@ -121,13 +122,13 @@ asio::awaitable<bool> SyncLoop::read_and_install() {
   }
   reconciler_ = Reconciler{};
   reconciler_.adopt(*observed);
-  reconciler_.set_node_addresses(inputs_.node_port_addresses());
+  reconciler_.set_node_addresses(plans_.node_port_addresses());
   node_addresses_dirty_ = false;
   PassReport report;
   const std::set<ipvs::Owner> all = dirty_;
   plan_dirty(report);
   const std::vector<ipvs::Element> elements = reconciler_.table_elements();
-  const ipvs::TableRules rules = inputs_.rules();
+  const ipvs::TableRules rules = plans_.table_rules();
   const int error = co_await thread_.run([&] { return kernel_.install_table(rules, elements); });
   if (error == 0) {
     reconciler_.table_installed(elements);
@@ -175,7 +176,7 @@ asio::awaitable<void> SyncLoop::pass() {
   if (begin >= again_at_) plan_again();
   if (node_addresses_dirty_) {
     node_addresses_dirty_ = false;
-    reconciler_.set_node_addresses(inputs_.node_port_addresses());
+    reconciler_.set_node_addresses(plans_.node_port_addresses());
   }
   if (begin >= retry_at_) {
     retry_at_ = Clock::time_point::max();
@@ -199,6 +200,10 @@ asio::awaitable<void> SyncLoop::pass() {
     drain_at_ = std::min(drain_at_, now + options_.drain_interval);
   }
   report.failing_keys = reconciler_.failed_count();
+  report.held_servers = reconciler_.ledger().server_count();
+  report.held_destinations = reconciler_.ledger().destination_count();
+  report.held_addresses = reconciler_.ledger().addresses().size();
+  report.foreign_servers = reconciler_.foreign_count();
   complete_ = true;
   if (report.services > 0 || report.operations > 0 || report.failed > 0 || report.first) {
     observer_.on_pass(report);
@@ -227,13 +232,14 @@ void SyncLoop::plan_dirty(PassReport& report) {
 }
 
 void SyncLoop::plan_one(const ipvs::Owner& service) {
-  auto wanted = inputs_.plan(service);
+  auto wanted = plans_.plan(service);
+  observer_.on_planned(service, wanted);
   if (!wanted) {
     dirty_.merge(reconciler_.remove(service));
     return;
   }
   if (wanted->is_lingering && is_drained(wanted->plan)) {
-    inputs_.drained(service);
+    plans_.drained(service);
     dirty_.merge(reconciler_.remove(service));
     return;
   }
@@ -263,7 +269,7 @@ bool SyncLoop::is_drained(const ipvs::ServicePlan& plan) const {
 ipvs::MayDrain SyncLoop::may_drain() const {
   return [this](const ipvs::ServerKey& key, const ipvs::Endpoint& endpoint) {
     const ipvs::Owner* owner = reconciler_.desired().owner_of(key);
-    return owner && inputs_.may_drain(*owner, endpoint);
+    return owner && plans_.may_drain(*owner, endpoint);
   };
 }
 
@@ -278,7 +284,7 @@ asio::awaitable<SyncLoop::Clock::time_point> SyncLoop::carry_out(ipvs::Changes c
   const ipvs::Entered entered = reconciler_.enter(changes, outcome);
   report.operations += entered.done;
   report.failed += entered.failures.size();
-  for (const ipvs::Failure& failure : entered.failures) observer_.on_failure(failure);
+  for (const ipvs::Failure& failure : entered.failures) report_failure(failure);
   for (const ipvs::ServerKey& key : entered.foreign) {
     if (const ipvs::Owner* owner = reconciler_.desired().owner_of(key)) mark_dirty(*owner);
   }
@@ -287,21 +293,27 @@ asio::awaitable<SyncLoop::Clock::time_point> SyncLoop::carry_out(ipvs::Changes c
   co_return Clock::now();
 }
 
+void SyncLoop::report_failure(const ipvs::Failure& failure) {
+  const bool planned_again = failure.cause == ipvs::FailureCause::kSchedulerMissing &&
+                             plans_.scheduler_is_missing(failure.scheduler);
+  observer_.on_failure(failure, planned_again ? Remedy::kDefaultScheduler : Remedy::kRetry);
+}
+
 asio::awaitable<void> SyncLoop::forget_flows(const std::vector<ipvs::Kernel::StaleFlow>& flows,
                                              PassReport& report) {
   const auto deleted = co_await thread_.run([&] { return kernel_.delete_flows(flows); });
   if (deleted) co_return;
   ++report.failed;
-  observer_.on_failure({.command = "IPCTNL_MSG_CT_DELETE",
-                        .error_number = deleted.error().error_number,
-                        .what = deleted.error().what,
-                        .owner = {}});
+  report_failure({.command = "IPCTNL_MSG_CT_DELETE",
+                  .error_number = deleted.error().error_number,
+                  .what = deleted.error().what,
+                  .owner = {}});
 }
 
 asio::awaitable<void> SyncLoop::reinstall_table() {
   table_dirty_ = false;
   const std::vector<ipvs::Element> elements = reconciler_.table_elements();
-  const ipvs::TableRules rules = inputs_.rules();
+  const ipvs::TableRules rules = plans_.table_rules();
   const int error = co_await thread_.run([&] { return kernel_.install_table(rules, elements); });
   if (error == 0) {
     observer_.on_drift("table",
@@ -310,10 +322,10 @@ asio::awaitable<void> SyncLoop::reinstall_table() {
     co_return;
   }
   table_dirty_ = true;
-  observer_.on_failure({.command = "NEWTABLE",
-                        .error_number = error,
-                        .what = "putting the nftables table kube-ipvs back",
-                        .owner = {}});
+  report_failure({.command = "NEWTABLE",
+                  .error_number = error,
+                  .what = "putting the nftables table kube-ipvs back",
+                  .owner = {}});
   asio::steady_timer pause(executor_, options_.retry_first);
   co_await pause.async_wait(asio::use_awaitable);
 }

@@ -25,44 +25,17 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
-#include <functional>
+#include <cstdint>
 #include <optional>
 #include <set>
 #include <string>
 
-#include "agent/decide/planner.hpp"
 #include "agent/decide/reconciler.hpp"
+#include "agent/decide/service_plan.hpp"
 #include "agent/sync/kernel_thread.hpp"
 #include "k8s/types.hpp"
 
 namespace agent {
-
-// What the loop asks of those who know the Services.
-struct SyncInputs {
-  struct Plan {
-    k8s::UnixSeconds since = 0;  // creation time of the Service
-    ipvs::ServicePlan plan;
-    bool again_in_a_second = false;  // weights grow, or
-    bool is_lingering = false;       // the Service is gone, and stays while it has connections
-    LacksLocal lacks_local{};        // for metrics
-    // What of the Service is not honoured, for its owner.
-    struct Notice {
-      std::string reason;  // of a Kubernetes Event: "BadAnnotation"
-      std::string note;
-    };
-    std::vector<Notice> notices{};
-  };
-  // nullopt: there is no such Service, or it is not served.
-  std::function<std::optional<Plan>(const ipvs::Owner&)> plan;
-  // Whether an endpoint that this Service no longer wants may finish its connections.
-  std::function<bool(const ipvs::Owner&, const ipvs::Endpoint&)> may_drain;
-  // A lingering Service has no connections left.
-  std::function<void(const ipvs::Owner&)> drained = {};
-  // What the table's rules say, read whenever it is installed.
-  std::function<ipvs::TableRules()> rules = [] { return ipvs::TableRules{}; };
-  // Read once when the loop starts and when reload_node_addresses() was called.
-  std::function<std::vector<ipvs::Address>()> node_port_addresses;
-};
 
 // What a pass did.
 struct PassReport {
@@ -74,14 +47,26 @@ struct PassReport {
   double kernel_seconds = 0;
   double total_seconds = 0;
   bool first = false;  // the table is complete for the first time
+  // What the kernel holds after it.
+  std::size_t held_servers = 0, held_destinations = 0, held_addresses = 0;
+  std::size_t foreign_servers = 0;
+};
+
+// What is done about a failure.
+enum class Remedy : std::uint8_t {
+  kRetry,
+  kDefaultScheduler,  // the Services are planned again without the scheduler that is missing
 };
 
 // Whoever wants to know: log, metrics, events. Called on the io_context thread.
 class SyncObserver {
  public:
   virtual ~SyncObserver() = default;
+  // A Service was planned; nullopt: it has no plan any more.
+  virtual void on_planned(const ipvs::Owner& service,
+                          const std::optional<PlannedService>& planned) = 0;
   virtual void on_pass(const PassReport& report) = 0;
-  virtual void on_failure(const ipvs::Failure& failure) = 0;
+  virtual void on_failure(const ipvs::Failure& failure, Remedy remedy) = 0;
   virtual void on_conflict(const Reconciler::Conflict& conflict) = 0;
   // Something in the kernel was not as we left it, and is put right: kind "server", "address",
   // "table".
@@ -96,7 +81,7 @@ struct SyncOptions {
   // From a destination's being put to rest to the look at all that rest: to read one virtual server
   // back costs more than to change it, and a roll-out puts many to rest within seconds.
   std::chrono::milliseconds drain_interval{5000};
-  std::chrono::milliseconds again_interval{1000};  // SyncInputs::Plan::again_in_a_second
+  std::chrono::milliseconds again_interval{1000};  // PlannedService::again_in_a_second
   std::chrono::milliseconds audit_interval{30000};
   std::size_t audit_slice = 16;  // virtual servers read back at each audit
   std::chrono::milliseconds retry_first{1000};
@@ -106,7 +91,7 @@ struct SyncOptions {
 class SyncLoop {
  public:
   SyncLoop(boost::asio::any_io_executor executor, ipvs::Kernel& kernel, KernelThread& thread,
-           SyncInputs inputs, SyncObserver& observer, SyncOptions options);
+           ServicePlans& plans, SyncObserver& observer, SyncOptions options);
 
   // Runs until cancelled.
   boost::asio::awaitable<void> run();
@@ -121,6 +106,8 @@ class SyncLoop {
   const Reconciler& reconciler() const { return reconciler_; }
   std::size_t pending() const { return dirty_.size(); }
   bool complete() const { return complete_; }  // the first pass has been made
+  // When an event last marked a Service dirty; nullopt: never.
+  std::optional<std::chrono::steady_clock::time_point> last_queued() const { return last_queued_; }
   // When the oldest event that is not in the kernel yet came in; nullopt: nothing is waiting.
   std::optional<std::chrono::steady_clock::time_point> waiting_since() const {
     return in_hand_since_ ? in_hand_since_ : waiting_since_;
@@ -151,18 +138,20 @@ class SyncLoop {
   bool is_drained(const ipvs::ServicePlan& plan) const;
   ipvs::MayDrain may_drain() const;
   void wake();
+  void report_failure(const ipvs::Failure& failure);
   void note_retry(bool failed);
 
   boost::asio::any_io_executor executor_;
   ipvs::Kernel& kernel_;
   KernelThread& thread_;
-  SyncInputs inputs_;
+  ServicePlans& plans_;
   SyncObserver& observer_;
   const SyncOptions options_;
 
   Reconciler reconciler_;
   std::set<ipvs::Owner> dirty_;
   std::set<ipvs::Owner>::const_iterator last_marked_ = dirty_.end();
+  std::optional<Clock::time_point> last_queued_;
   std::optional<Clock::time_point> waiting_since_;
   std::optional<Clock::time_point> in_hand_since_;  // of what the pass under way took up
   std::size_t planned_at_start_ = 0;                // by read_and_install(), not reported yet

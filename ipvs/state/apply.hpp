@@ -18,6 +18,7 @@
 //   anything else           a failure; the key is returned for a retry
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -42,8 +43,15 @@ struct Outcome {
 
 Outcome apply(Kernel& kernel, const Changes& changes);
 
+enum class FailureCause : std::uint8_t {
+  kRefused,           // by the kernel, with error_number
+  kSchedulerMissing,  // the module of the virtual server's scheduler is not there (ip_vs_ctl.c: ENOENT)
+  kNoAnswer,          // the reply was lost
+};
+
 // One thing that did not work.
 struct Failure {
+  FailureCause cause = FailureCause::kRefused;
   std::string command;  // "NEW_DEST", "RTM_NEWADDR", "NEWSETELEM": the label of the error counter
   int error_number = 0;
   std::string what;  // "NEW_DEST TCP 10.96.0.1:80 -> 10.244.0.7:8080"

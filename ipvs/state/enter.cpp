@@ -51,6 +51,17 @@ bool named_by(const Ledger& ledger, const ServerKey& key) {
   return ledger.element(port) && ledger.element(node);
 }
 
+FailureCause cause_of(int error) {
+  return error == kUnknownOutcome ? FailureCause::kNoAnswer : FailureCause::kRefused;
+}
+
+FailureCause cause_of(const ServerOp& op, int error) {
+  const bool names_scheduler =
+      op.command == ServerCommand::kNewService || op.command == ServerCommand::kSetService;
+  if (names_scheduler && error == ENOENT) return FailureCause::kSchedulerMissing;
+  return cause_of(error);
+}
+
 class Entry {
  public:
   Entry(Ledger& ledger, const Desired& desired) : ledger_(ledger), desired_(desired) {}
@@ -109,7 +120,8 @@ class Entry {
       result_.retry.addresses.insert(address);
       if (errors[i] == kSkipped) continue;
       const char* command = ops[i].add ? "RTM_NEWADDR" : "RTM_DELADDR";
-      result_.failures.push_back({.command = command,
+      result_.failures.push_back({.cause = cause_of(errors[i]),
+                                  .command = command,
                                   .error_number = errors[i],
                                   .what = std::string(command) + " " + address.to_string(),
                                   .owner = Owner(desired_.some_owner_of(address))});
@@ -130,7 +142,8 @@ class Entry {
       result_.retry.elements.insert(ops[i].element);
       if (errors[i] == kSkipped) continue;
       const char* command = ops[i].add ? "NEWSETELEM" : "DELSETELEM";
-      result_.failures.push_back({.command = command,
+      result_.failures.push_back({.cause = cause_of(errors[i]),
+                                  .command = command,
                                   .error_number = errors[i],
                                   .what = std::string(command) + " " + ops[i].element.text(),
                                   .owner = Owner(desired_.some_owner_of(ops[i].element))});
@@ -179,7 +192,8 @@ class Entry {
   void report(const ServerOp& op, int error) {
     const ServerKey& key = op.server.key;
     const Owner* owner = desired_.owner_of(key);
-    result_.failures.push_back({.command = name_of(op.command),
+    result_.failures.push_back({.cause = cause_of(op, error),
+                                .command = name_of(op.command),
                                 .error_number = error,
                                 .what = describe(op),
                                 .owner = owner ? *owner : Owner{},

@@ -55,7 +55,7 @@ void deliver_list(k8s::Sink<T>* sink, const std::map<k8s::ObjectKey, T>& objects
 }
 
 // An agent without its loop. Its kernel outlives it.
-class Agent {
+class Agent : public agent::ClusterObserver {
  public:
   using Foreign = std::map<ServerKey, ipvs::Server>;
 
@@ -154,20 +154,14 @@ class Agent {
     config.compat = setting.compat;
     return config;
   }
-  agent::ClusterState::Events events() {
-    return {.service_dirty = [this](const Owner& owner) { dirty_.insert(owner); },
-            .service_changed = [] {},
-            .endpoint_changed = [] {},
-            .service_seen = [](const k8s::Service&) {},
-            .node_addresses_changed = [this] { node_dirty_ = true; },
-            .ready = [] {}};
-  }
+  void on_dirty(const Owner& service) override { dirty_.insert(service); }
+  void on_node_view() override { node_dirty_ = true; }
   // SyncLoop::read_and_install().
   void start(const std::function<void()>& deliver = [] {}) {
     dirty_.clear();
     again_.clear();
     node_dirty_ = true;
-    state_ = std::make_unique<agent::ClusterState>(config_, events());
+    state_ = std::make_unique<agent::ClusterState>(config_, *this, [this] { return now; });
     deliver();
     reconciler_ = {};
     reconciler_.adopt(*kernel_.observe());
@@ -187,9 +181,9 @@ class Agent {
     }
   }
   void plan_one(const Owner& owner) {
-    auto wanted = state_->plan(owner, now);
+    auto wanted = state_->plan(owner);
     if (wanted && wanted->is_lingering && is_drained(wanted->plan)) {
-      state_->forget_lingering(owner);
+      state_->drained(owner);
       wanted.reset();
     }
     if (!wanted) {
@@ -208,14 +202,14 @@ class Agent {
   ipvs::MayDrain may_drain() {
     return [this](const ServerKey& key, const ipvs::Endpoint& e) {
       const Owner* owner = reconciler_.desired().owner_of(key);
-      return owner && state_->may_drain(*owner, e, now);
+      return owner && state_->may_drain(*owner, e);
     };
   }
   void carry_out(const ipvs::Changes& changes) {
     const ipvs::Entered entered = reconciler_.enter(changes, ipvs::apply(kernel_, changes));
     for (const ipvs::Failure& failure : entered.failures) {
-      // App::on_failure().
-      if (failure.error_number == ENOENT && failure.command.ends_with("_SERVICE")) {
+      // SyncLoop::report_failure().
+      if (failure.cause == ipvs::FailureCause::kSchedulerMissing) {
         state_->scheduler_is_missing(failure.scheduler);
         reconciler_.retry_failed();
       }
@@ -239,7 +233,7 @@ class Agent {
   // What is wanted is what the Service's plan is by now, but for what another Service has, or
   // others.
   void check_plan(const Owner& owner) {
-    const auto wanted = state_->plan(owner, now);
+    const auto wanted = state_->plan(owner);
     if (!wanted) {
       RC_ASSERT(reconciler_.desired().servers_of(owner).empty());
       return;

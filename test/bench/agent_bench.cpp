@@ -51,7 +51,7 @@ k8s::Pod pod_number(int service, int n) {
 }
 
 // A cluster of `services` Services, and an agent that has learnt of it.
-struct World {
+struct World : agent::ClusterObserver {
   std::set<Owner> dirty;
   config::Config config;
   std::unique_ptr<agent::ClusterState> state;
@@ -59,26 +59,21 @@ struct World {
 
   explicit World(int services) {
     config.node_name = kThisNode;
-    state = std::make_unique<agent::ClusterState>(
-        config, agent::ClusterState::Events{
-                    .service_dirty = [this](const Owner& owner) { dirty.insert(owner); },
-                    .service_changed = [] {},
-                    .endpoint_changed = [] {},
-                    .service_seen = [](const k8s::Service&) {},
-                    .node_addresses_changed = [] {},
-                    .ready = [] {}});
+    state = std::make_unique<agent::ClusterState>(config, *this, [] { return 0; });
     for (int s = 0; s < services; ++s) {
       state->sinks().services->upsert(service_number(s));
       for (int p = 0; p < kPodsOfService; ++p) state->sinks().pods->upsert(pod_number(s, p));
     }
   }
 
+  void on_dirty(const Owner& service) override { dirty.insert(service); }
+
   // As the sync loop does it.
   ipvs::Changes plan_and_diff() {
     while (!dirty.empty()) {
       const Owner owner = *dirty.begin();
       dirty.erase(dirty.begin());
-      auto wanted = state->plan(owner, 0);
+      auto wanted = state->plan(owner);
       reconciler.set_plan(owner, wanted->since, std::move(wanted->plan));
     }
     return reconciler.next_changes({});

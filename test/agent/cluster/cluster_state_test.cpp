@@ -15,22 +15,26 @@ using namespace agent::test;
 using agent::ClusterState;
 using config::EndpointSource;
 
-class Fixture {
+class Fixture : private agent::ClusterObserver {
  public:
   explicit Fixture(EndpointSource source = EndpointSource::kSelector,
                    const std::string& proxy_name = {})
-      : config_(make_config(source, proxy_name)),
-        state(config_, {.service_dirty = [this](const ipvs::Owner& owner) { dirty_.insert(owner); },
-                        .service_changed = [] {},
-                        .endpoint_changed = [] {},
-                        .service_seen = [](const k8s::Service&) {},
-                        .node_addresses_changed = [this] { ++node_changes; },
-                        .ready = [this] { ++ready; }}) {}
+      : config_(make_config(source, proxy_name)), state(config_, *this, [this] { return now_; }) {}
 
   void own(const std::vector<std::string>& addresses) {
     std::vector<ipvs::LocalAddress> local;
     for (const auto& address : addresses) local.push_back({.address = ip(address)});
     state.set_local_addresses(local);
+  }
+  // At that time.
+  std::optional<agent::PlannedService> plan_at(const ipvs::Owner& service, k8s::UnixSeconds time) {
+    now_ = time;
+    return state.plan(service);
+  }
+  bool may_drain_at(const ipvs::Owner& service, const ipvs::Endpoint& endpoint,
+                    k8s::UnixSeconds time) {
+    now_ = time;
+    return state.may_drain(service, endpoint);
   }
   std::set<std::string> take_dirty() { return std::exchange(dirty_, {}); }
 
@@ -42,8 +46,13 @@ class Fixture {
     config.endpoint_source = source;
     return config;
   }
+  void on_dirty(const ipvs::Owner& service) override { dirty_.insert(service); }
+  void on_node_view() override { ++node_changes; }
+  void on_ready() override { ++ready; }
+
   const config::Config config_;
   std::set<std::string> dirty_;
+  k8s::UnixSeconds now_ = 0;
 
  public:
   int node_changes = 0;
@@ -65,9 +74,10 @@ k8s::Service annotated(const k8s::Labels& annotations) {
   return service;
 }
 
-std::string notes(const agent::SyncInputs::Plan& plan) {
+std::string notes(const agent::PlannedService& plan) {
   std::string text;
-  for (const auto& notice : plan.notices) text += notice.reason + ": " + notice.note + "\n";
+  for (const auto& notice : plan.notices)
+    text += std::string(text_of(notice.reason)) + ": " + notice.note + "\n";
   return text;
 }
 
@@ -106,13 +116,13 @@ TEST_CASE("an event names the Services whose plan it may change") {
   CHECK(f.take_dirty() == Names{"default/web"});
   f.state.sinks().pods->upsert(make_pod("db-1", {"10.244.0.2"}, {{"app", "db"}}));
   CHECK(f.take_dirty().empty());
-  const auto plan = f.state.plan("default/web", 0);
+  const auto plan = f.plan_at("default/web", 0);
   REQUIRE(plan);
   CHECK(server_text(plan->plan.servers[0]) ==
         "TCP 10.96.0.1:80 rr\n  -> 10.244.0.1:8080 weight 1\n");
   f.state.sinks().services->remove(key_of("web"));
   CHECK(f.take_dirty() == Names{"default/web"});
-  CHECK_FALSE(f.state.plan("default/web", 0));
+  CHECK_FALSE(f.plan_at("default/web", 0));
 }
 
 TEST_CASE("a new address of the node concerns the Services with node ports") {
@@ -125,7 +135,7 @@ TEST_CASE("a new address of the node concerns the Services with node ports") {
   f.take_dirty();
   f.own({"192.168.1.1", "192.168.1.2"});
   CHECK(f.take_dirty() == Names{"default/with"});
-  CHECK(f.state.plan("default/with", 0)->plan.servers.size() == 3);
+  CHECK(f.plan_at("default/with", 0)->plan.servers.size() == 3);
   CHECK(f.node_changes == 2);
   f.own({"192.168.1.1", "192.168.1.2"});
   CHECK(f.take_dirty().empty());
@@ -151,7 +161,7 @@ TEST_CASE("a Service's address that comes to be the node's own, or ceases to, is
   f.take_dirty();
   const std::string bound = "address " + address + "\n";
   const auto is_bound = [&] {
-    return plan_text(f.state.plan("default/web", 0)->plan).find(bound) != std::string::npos;
+    return plan_text(f.plan_at("default/web", 0)->plan).find(bound) != std::string::npos;
   };
   CHECK(is_bound());
   f.own({"192.168.1.1", address});
@@ -269,7 +279,7 @@ TEST_CASE(
   auto pod = make_pod("web-1", {"10.244.0.1"});
   pod.meta.annotations["kube-ipvs.io/weight"] = "7";
   f.state.sinks().pods->upsert(pod);
-  auto plan = f.state.plan("default/web", 0);
+  auto plan = f.plan_at("default/web", 0);
   CHECK(server_text(plan->plan.servers[0]) ==
         "TCP 10.96.0.1:80 wrr\n  -> 10.244.0.1:8080 weight 7\n");
   CHECK(plan->notices.empty());
@@ -279,7 +289,7 @@ TEST_CASE(
   f.state.sinks().pods->upsert(pod);
   CHECK(f.take_dirty() == Names{"default/web"});
   f.state.sinks().services->upsert(annotated({}));
-  plan = f.state.plan("default/web", 0);
+  plan = f.plan_at("default/web", 0);
   CHECK(notes(*plan) ==
         "WeightsIgnored: the scheduler rr ignores the weights of Pods (kube-ipvs.io/weight)\n");
 }
@@ -290,20 +300,20 @@ TEST_CASE("a Pod whose weight is none counts one, which its Services are told") 
   auto pod = make_pod("web-1", {"10.244.0.1"});
   pod.meta.annotations["kube-ipvs.io/weight"] = "heavy";
   f.state.sinks().pods->upsert(pod);
-  CHECK(notes(*f.state.plan("default/web", 0)) ==
+  CHECK(notes(*f.plan_at("default/web", 0)) ==
         "BadAnnotation: Pod web-1: the annotation kube-ipvs.io/weight is not a number from 0 to "
         "65535: 1 is taken\n");
   f.take_dirty();
   pod.meta.annotations["kube-ipvs.io/weight"] = "1";
   f.state.sinks().pods->upsert(pod);
   CHECK(f.take_dirty() == Names{"default/web"});
-  CHECK(f.state.plan("default/web", 0)->notices.empty());
+  CHECK(f.plan_at("default/web", 0)->notices.empty());
 }
 
 TEST_CASE("a Service whose annotations cannot be is served as if it had none, and told so") {
   Fixture f;
   f.state.sinks().services->upsert(annotated({{"kube-ipvs.io/slow-start", "-3"}}));
-  const auto plan = f.state.plan("default/web", 0);
+  const auto plan = f.plan_at("default/web", 0);
   CHECK(plan->plan.servers[0].settings.scheduler == "rr");
   CHECK(
       notes(*plan) ==
@@ -316,7 +326,7 @@ TEST_CASE("a scheduler the kernel has not got is done without, in every Service 
   f.take_dirty();
   CHECK(f.state.scheduler_is_missing("mh"));
   CHECK(f.take_dirty() == Names{"default/web"});
-  CHECK(f.state.plan("default/web", 0)->plan.servers[0].settings.scheduler == "rr");
+  CHECK(f.plan_at("default/web", 0)->plan.servers[0].settings.scheduler == "rr");
   CHECK_FALSE(f.state.scheduler_is_missing("mh"));
   CHECK_FALSE(f.state.scheduler_is_missing("rr"));  // --ipvs-scheduler: there is no other
 }
@@ -328,9 +338,9 @@ TEST_CASE("a slow start plans the Service again each second until the weight is 
   auto pod = make_pod("web-1", {"10.244.0.1"});
   pod.ready_since = 1000;
   f.state.sinks().pods->upsert(pod);
-  CHECK(f.state.plan("default/web", 1001)->again_in_a_second);
-  CHECK(f.state.plan("default/web", 1001)->plan.servers[0].destinations[0].weight == 19);
-  CHECK_FALSE(f.state.plan("default/web", 1010)->again_in_a_second);
+  CHECK(f.plan_at("default/web", 1001)->again_in_a_second);
+  CHECK(f.plan_at("default/web", 1001)->plan.servers[0].destinations[0].weight == 19);
+  CHECK_FALSE(f.plan_at("default/web", 1010)->again_in_a_second);
 }
 
 TEST_CASE(
@@ -342,13 +352,13 @@ TEST_CASE(
   pod.meta.deletion_grace_seconds = 30;
   f.state.sinks().pods->upsert(pod);
   f.state.sinks().services->upsert(annotated({}));
-  CHECK(f.state.may_drain("default/web", kPod, 1029));
-  CHECK_FALSE(f.state.may_drain("default/web", kPod, 1030));
+  CHECK(f.may_drain_at("default/web", kPod, 1029));
+  CHECK_FALSE(f.may_drain_at("default/web", kPod, 1030));
   f.state.sinks().services->upsert(annotated({{"kube-ipvs.io/drain-timeout", "100"}}));
-  CHECK(f.state.may_drain("default/web", kPod, 1099));
-  CHECK_FALSE(f.state.may_drain("default/web", kPod, 1100));
+  CHECK(f.may_drain_at("default/web", kPod, 1099));
+  CHECK_FALSE(f.may_drain_at("default/web", kPod, 1100));
   f.state.sinks().services->upsert(annotated({{"kube-ipvs.io/drain-timeout", "0"}}));
-  CHECK_FALSE(f.state.may_drain("default/web", kPod, 1000));
+  CHECK_FALSE(f.may_drain_at("default/web", kPod, 1000));
 }
 
 TEST_CASE("a living Pod that is only not ready drains without end, or for the Service's timeout") {
@@ -358,10 +368,10 @@ TEST_CASE("a living Pod that is only not ready drains without end, or for the Se
   pod.ready_since = 1000;
   f.state.sinks().pods->upsert(pod);
   f.state.sinks().services->upsert(annotated({}));
-  CHECK(f.state.may_drain("default/web", kPod, 999999));
+  CHECK(f.may_drain_at("default/web", kPod, 999999));
   f.state.sinks().services->upsert(annotated({{"kube-ipvs.io/drain-timeout", "60"}}));
-  CHECK(f.state.may_drain("default/web", kPod, 1059));
-  CHECK_FALSE(f.state.may_drain("default/web", kPod, 1060));
+  CHECK(f.may_drain_at("default/web", kPod, 1059));
+  CHECK_FALSE(f.may_drain_at("default/web", kPod, 1060));
 }
 
 TEST_CASE(
@@ -381,11 +391,11 @@ TEST_CASE(
     f.state.sinks().pods->upsert(on_host(name, {{"app", "agent"}}));
   }
   CHECK(f.state.pod_at(kPod.address, key_of("web")) == "web-1");
-  CHECK(f.state.may_drain("default/web", kPod, 1059));
-  CHECK_FALSE(f.state.may_drain("default/web", kPod, 1060));
+  CHECK(f.may_drain_at("default/web", kPod, 1059));
+  CHECK_FALSE(f.may_drain_at("default/web", kPod, 1060));
   f.state.sinks().pods->remove(key_of("web-1"));
   CHECK(f.state.pod_at(kPod.address, key_of("web")).empty());
-  CHECK_FALSE(f.state.may_drain("default/web", kPod, 1059));
+  CHECK_FALSE(f.may_drain_at("default/web", kPod, 1059));
 }
 
 TEST_CASE("a deleted Service that lingers keeps its addresses, without endpoints, for its time") {
@@ -393,14 +403,14 @@ TEST_CASE("a deleted Service that lingers keeps its addresses, without endpoints
   f.state.sinks().services->upsert(annotated({{"kube-ipvs.io/linger", "60"}}));
   f.state.sinks().pods->upsert(make_pod("web-1", {"10.244.0.1"}));
   f.state.sinks().services->remove(key_of("web"));
-  const auto plan = f.state.plan("default/web", 1000);
+  const auto plan = f.plan_at("default/web", 1000);
   REQUIRE(plan);
   CHECK(plan->is_lingering);
   CHECK(plan->plan.addresses == kernel_ips({"10.96.0.1"}));
   CHECK(plan->plan.servers[0].destinations.empty());
-  CHECK(f.state.may_drain("default/web", kPod, 1059));
-  CHECK(f.state.plan("default/web", 1059));
-  CHECK_FALSE(f.state.plan("default/web", 1060));
+  CHECK(f.may_drain_at("default/web", kPod, 1059));
+  CHECK(f.plan_at("default/web", 1059));
+  CHECK_FALSE(f.plan_at("default/web", 1060));
 }
 
 TEST_CASE("a Service that is made anew lingers no more, and one without connections neither") {
@@ -408,11 +418,11 @@ TEST_CASE("a Service that is made anew lingers no more, and one without connecti
   f.state.sinks().services->upsert(annotated({{"kube-ipvs.io/linger", "60"}}));
   f.state.sinks().services->remove(key_of("web"));
   f.state.sinks().services->upsert(annotated({}));
-  CHECK_FALSE(f.state.plan("default/web", 1000)->is_lingering);
+  CHECK_FALSE(f.plan_at("default/web", 1000)->is_lingering);
   f.state.sinks().services->upsert(annotated({{"kube-ipvs.io/linger", "60"}}));
   f.state.sinks().services->remove(key_of("web"));
-  f.state.forget_lingering("default/web");
-  CHECK_FALSE(f.state.plan("default/web", 1000));
+  f.state.drained("default/web");
+  CHECK_FALSE(f.plan_at("default/web", 1000));
 }
 
 TEST_CASE("an external IP that is another Node's is refused, whichever of the two comes first") {
@@ -423,7 +433,7 @@ TEST_CASE("an external IP that is another Node's is refused, whichever of the tw
   auto service = make_service("web", {"10.96.0.1"});
   service.external_ips = ips({"192.0.2.1"});
   const auto is_served = [&] {
-    return plan_text(f.state.plan("default/web", 0)->plan).find("TCP 192.0.2.1:80") !=
+    return plan_text(f.plan_at("default/web", 0)->plan).find("TCP 192.0.2.1:80") !=
            std::string::npos;
   };
   f.state.sinks().services->upsert(service);
@@ -432,7 +442,7 @@ TEST_CASE("an external IP that is another Node's is refused, whichever of the tw
   f.state.sinks().nodes->upsert(other);
   CHECK(f.take_dirty() == Names{"default/web"});
   CHECK_FALSE(is_served());
-  CHECK(notes(*f.state.plan("default/web", 0)) ==
+  CHECK(notes(*f.plan_at("default/web", 0)) ==
         "AddressRefused: 192.0.2.1 is the address of Node node-2: not served\n");
   service.ports[0].port = 81;
   f.state.sinks().services->upsert(service);
@@ -440,7 +450,7 @@ TEST_CASE("an external IP that is another Node's is refused, whichever of the tw
   f.take_dirty();
   f.state.sinks().nodes->remove(other.meta.key);
   CHECK(f.take_dirty() == Names{"default/web"});
-  CHECK(notes(*f.state.plan("default/web", 0)).empty());
+  CHECK(notes(*f.plan_at("default/web", 0)).empty());
 }
 
 TEST_CASE("an external IP that is a gateway of this node is refused") {
@@ -449,7 +459,7 @@ TEST_CASE("an external IP that is a gateway of this node is refused") {
   service.external_ips = ips({"192.168.1.254"});
   f.state.sinks().services->upsert(service);
   f.state.set_gateways(kernel_ips({"192.168.1.254"}));
-  CHECK(notes(*f.state.plan("default/web", 0)) ==
+  CHECK(notes(*f.plan_at("default/web", 0)) ==
         "AddressRefused: 192.168.1.254 is a gateway of this node: not served\n");
 }
 
@@ -457,10 +467,10 @@ TEST_CASE("with a proxy name only the Services labelled for it are planned") {
   Fixture f(EndpointSource::kSelector, "edge");
   auto service = make_service("web", {"10.96.0.1"});
   f.state.sinks().services->upsert(service);
-  CHECK_FALSE(f.state.plan("default/web", 0));
+  CHECK_FALSE(f.plan_at("default/web", 0));
   service.meta.labels["service.kubernetes.io/service-proxy-name"] = "edge";
   f.state.sinks().services->upsert(service);
-  CHECK(f.state.plan("default/web", 0));
+  CHECK(f.plan_at("default/web", 0));
 }
 
 TEST_CASE("pods are told by the cluster's networks, or else by those of this Node") {

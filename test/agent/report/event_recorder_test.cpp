@@ -342,23 +342,23 @@ TEST_CASE("a recorder can be stopped at every step, and leaves nothing behind", 
 }
 
 TEST_CASE("what comes up again and again is told once, until its Service is gone", "[told]") {
-  agent::Told told;
-  CHECK(told.first("a/b", "Reason", "note"));
-  CHECK_FALSE(told.first("a/b", "Reason", "note"));
-  CHECK(told.first("a/b", "Reason", "other note"));
-  CHECK_FALSE(told.first("a/b", "Reason", "note"));
-  CHECK(told.first("a/b", "OtherReason", "note"));
-  CHECK(told.first("a/c", "Reason", "note"));
-  told.forget("a/b");
-  CHECK(told.first("a/b", "Reason", "note"));
-  CHECK_FALSE(told.first("a/c", "Reason", "note"));
+  agent::OncePerService once;
+  CHECK(once.first("a/b", "Reason", "note"));
+  CHECK_FALSE(once.first("a/b", "Reason", "note"));
+  CHECK(once.first("a/b", "Reason", "other note"));
+  CHECK_FALSE(once.first("a/b", "Reason", "note"));
+  CHECK(once.first("a/b", "OtherReason", "note"));
+  CHECK(once.first("a/c", "Reason", "note"));
+  once.forget("a/b");
+  CHECK(once.first("a/b", "Reason", "note"));
+  CHECK_FALSE(once.first("a/c", "Reason", "note"));
 }
 
 TEST_CASE("texts that never repeat do not fill the memory of what was told", "[told]") {
-  agent::Told told;
-  for (std::size_t i = 0; i < agent::Told::kMost; ++i)
-    CHECK(told.first("a/b", "Reason", std::to_string(i)));
-  CHECK(told.first("a/b", "Reason", "one more"));
-  CHECK_FALSE(told.first("a/b", "Reason", "one more"));
-  CHECK(told.first("a/b", "Reason", "0"));  // forgotten with the others
+  agent::OncePerService once;
+  for (std::size_t i = 0; i < agent::OncePerService::kMost; ++i)
+    CHECK(once.first("a/b", "Reason", std::to_string(i)));
+  CHECK(once.first("a/b", "Reason", "one more"));
+  CHECK_FALSE(once.first("a/b", "Reason", "one more"));
+  CHECK(once.first("a/b", "Reason", "0"));  // forgotten with the others
 }

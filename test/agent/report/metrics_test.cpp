@@ -32,7 +32,7 @@ bool has_line(const std::string& text, const std::string& line) {
 // One of each event.
 void exercise(Metrics& metrics) {
   metrics.pass(0.004, 0.0001, 0.003, 12, 1795169472);
-  metrics.queued(1795169471);
+  metrics.set({.last_queued = 1795169471});
   metrics.service_changed();
   metrics.endpoint_changed();
   metrics.programming_latency(1.5);

@@ -12,6 +12,8 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <cerrno>
 
+#include "test/fake/fake_kernel.hpp"
+
 namespace {
 
 namespace asio = boost::asio;
@@ -26,28 +28,27 @@ ForwardChain docker(bool drops = true) {
 }
 
 // Chains as a kernel has them. What the guard does on its kernel thread is over when a look is.
-struct Firewall {
+struct Firewall : fake::FakeKernel {
+  explicit Firewall(std::vector<ForwardChain> chains_in = {}, int refusal_in = 0)
+      : chains(std::move(chains_in)), refusal(refusal_in) {}
+
   std::vector<ForwardChain> chains;
-  int refusal = 0;
+  int refusal;
   std::atomic<int> reads = 0;  // waited for while a look is under way
   std::uint64_t handles = 0;
   Lines warnings, notes;
 
-  ForwardGuard::Chains seam() {
-    return {.read = [this]() -> ipvs::Result<std::vector<ForwardChain>> {
-              ++reads;
-              return chains;
-            },
-            .accept_replies =
-                [this](const ForwardChain& chain) {
-                  if (refusal == 0) change(chain).our_rules = {++handles};
-                  return refusal;
-                },
-            .withdraw =
-                [this](const ForwardChain& chain) {
-                  if (refusal == 0) change(chain).our_rules.clear();
-                  return refusal;
-                }};
+  ipvs::Result<std::vector<ForwardChain>> read_forward_chains() override {
+    ++reads;
+    return chains;
+  }
+  int accept_replies(const ForwardChain& chain) override {
+    if (refusal == 0) change(chain).our_rules = {++handles};
+    return refusal;
+  }
+  int withdraw(const ForwardChain& chain) override {
+    if (refusal == 0) change(chain).our_rules.clear();
+    return refusal;
   }
   ForwardChain& change(const ForwardChain& chain) {
     for (ForwardChain& mine : chains) {
@@ -80,8 +81,8 @@ class Guarded {
  private:
   ForwardGuard make(bool accept) {
     return {context_.get_executor(),
+            firewall_,
             thread_,
-            firewall_.seam(),
             {.warn = [this](const std::string& line) { firewall_.warnings.push_back(line); },
              .note = [this](const std::string& line) { firewall_.notes.push_back(line); }},
             {.accept = accept, .period = 1h}};
@@ -104,7 +105,7 @@ class Guarded {
 }  // namespace
 
 TEST_CASE("a FORWARD chain that drops is told of once, with the remedy, and left alone") {
-  Firewall firewall{.chains = {docker()}};
+  Firewall firewall({docker()});
   Guarded guarded(firewall, false);
   guarded.look();
   REQUIRE(firewall.warnings.size() == 1);
@@ -122,7 +123,7 @@ TEST_CASE("a FORWARD chain that drops is told of once, with the remedy, and left
 }
 
 TEST_CASE("with --forward-accept the rule stands where a chain drops, and nowhere else") {
-  Firewall firewall{.chains = {docker()}};
+  Firewall firewall({docker()});
   Guarded guarded(firewall, true);
   CHECK(firewall.chains[0].our_rules.size() == 1);
   CHECK(guarded.unattended() == 0);
@@ -139,7 +140,7 @@ TEST_CASE("with --forward-accept the rule stands where a chain drops, and nowher
 }
 
 TEST_CASE("without --forward-accept a rule that an earlier run left is taken away") {
-  Firewall firewall{.chains = {docker()}};
+  Firewall firewall({docker()});
   firewall.chains[0].our_rules = {4};
   Guarded guarded(firewall, false);
   CHECK(firewall.chains[0].our_rules.empty());
@@ -147,7 +148,7 @@ TEST_CASE("without --forward-accept a rule that an earlier run left is taken awa
 }
 
 TEST_CASE("a rule that the kernel refuses is told of once, and tried again") {
-  Firewall firewall{.chains = {docker()}, .refusal = EPERM};
+  Firewall firewall({docker()}, EPERM);
   Guarded guarded(firewall, true);
   guarded.look();
   CHECK(guarded.unattended() == 1);
@@ -159,7 +160,7 @@ TEST_CASE("a rule that the kernel refuses is told of once, and tried again") {
 }
 
 TEST_CASE("of iptables-legacy the command that mends it is told") {
-  Firewall firewall{.chains = {docker()}};
+  Firewall firewall({docker()});
   firewall.chains[0].legacy = true;
   Guarded guarded(firewall, true);
   REQUIRE(firewall.warnings.size() == 1);

@@ -14,6 +14,7 @@
 #include <exception>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -65,6 +66,7 @@ struct CountingKernel : fake::FakeKernel {
 struct RecordingObserver : SyncObserver {
   std::vector<PassReport> passes;
   std::vector<ipvs::Failure> failures;
+  std::vector<Remedy> remedies;  // of each
   std::vector<Reconciler::Conflict> conflicts;
   std::vector<std::string> drifts, waits;
   std::function<void()> when_passed, when_failed;
@@ -73,8 +75,10 @@ struct RecordingObserver : SyncObserver {
     passes.push_back(report);
     if (when_passed) std::exchange(when_passed, nullptr)();
   }
-  void on_failure(const ipvs::Failure& failure) override {
+  void on_planned(const Owner&, const std::optional<PlannedService>&) override {}
+  void on_failure(const ipvs::Failure& failure, Remedy remedy) override {
     failures.push_back(failure);
+    remedies.push_back(remedy);
     if (when_failed) std::exchange(when_failed, nullptr)();
   }
   void on_conflict(const Reconciler::Conflict& c) override { conflicts.push_back(c); }
@@ -91,11 +95,38 @@ inline SyncOptions quick() {
           .retry_limit = 4ms};
 }
 
+// Services as a test wants them.
+struct FakePlans : ServicePlans {
+  std::map<Owner, PlannedService> wanted;
+  std::set<ipvs::Address> drainable;
+  std::vector<ipvs::Address> node_addresses;
+  std::set<std::string> schedulers_known;  // what is asked for beside them is the default one
+  std::vector<Owner> drained_services;
+
+  std::optional<PlannedService> plan(const Owner& service) override {
+    const auto found = wanted.find(service);
+    if (found == wanted.end()) return std::nullopt;
+    return found->second;
+  }
+  bool may_drain(const Owner&, const ipvs::Endpoint& e) const override {
+    return drainable.contains(e.address);
+  }
+  void drained(const Owner& service) override {
+    drained_services.push_back(service);
+    wanted.erase(service);
+  }
+  bool scheduler_is_missing(const std::string& scheduler) override {
+    return schedulers_known.erase(scheduler) > 0;
+  }
+  ipvs::TableRules table_rules() const override { return {}; }
+  std::vector<ipvs::Address> node_port_addresses() const override { return node_addresses; }
+};
+
 // A loop at work. The kernel is touched on its thread only, by on_kernel() too.
 class SyncFixture {
  public:
   explicit SyncFixture(SyncOptions options = quick())
-      : sync(context_.get_executor(), kernel_, thread_, inputs(), observer, options) {
+      : sync(context_.get_executor(), kernel_, thread_, plans, observer, options) {
     asio::co_spawn(context_, sync.run(),
                    asio::bind_cancellation_slot(stop_.slot(), [this](std::exception_ptr error) {
                      ended = true;
@@ -107,11 +138,11 @@ class SyncFixture {
   SyncFixture& operator=(const SyncFixture&) = delete;
 
   void want(const Owner& owner, ServicePlan plan) {
-    wanted[owner] = {.since = 0, .plan = std::move(plan)};
+    plans.wanted[owner] = {.since = 0, .plan = std::move(plan)};
     sync.mark_dirty(owner);
   }
   void drop(const Owner& owner) {
-    wanted.erase(owner);
+    plans.wanted.erase(owner);
     sync.mark_dirty(owner);
   }
   // The first lists are there, and all they ask for is in the kernel.
@@ -171,30 +202,11 @@ class SyncFixture {
     return false;
   }
 
-  std::map<Owner, SyncInputs::Plan> wanted;
-  std::set<ipvs::Address> drainable;
-  std::vector<ipvs::Address> node_addresses;
-  std::vector<Owner> drained;
+  FakePlans plans;
   RecordingObserver observer;
   bool ended = false;
 
  private:
-  SyncInputs inputs() {
-    return {.plan = [this](const Owner& owner) -> std::optional<SyncInputs::Plan> {
-              const auto found = wanted.find(owner);
-              if (found == wanted.end()) return std::nullopt;
-              return found->second;
-            },
-            .may_drain = [this](const Owner&,
-                                const ipvs::Endpoint& e) { return drainable.contains(e.address); },
-            .drained =
-                [this](const Owner& owner) {
-                  drained.push_back(owner);
-                  wanted.erase(owner);
-                },
-            .node_port_addresses = [this] { return node_addresses; }};
-  }
-
   asio::io_context context_;
   CountingKernel kernel_;
   KernelThread thread_;

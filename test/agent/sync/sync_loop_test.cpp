@@ -101,7 +101,7 @@ TEST_CASE("what the kernel refuses is reported, retried, and meanwhile counted a
   CHECK(f.sync.waiting_since());
   f.until([&] { return f.sync.reconciler().failed_count() == 0; });
   f.until_idle();
-  CHECK(f.look().servers.at(kWeb) == f.wanted["a/web"].plan.servers[0]);
+  CHECK(f.look().servers.at(kWeb) == f.plans.wanted["a/web"].plan.servers[0]);
   CHECK(f.look().addresses.contains(ip("10.96.0.1")));
   CHECK(f.look().violations.empty());
   CHECK(f.observer.passes.size() > 3);
@@ -146,7 +146,7 @@ TEST_CASE("other Services go on while one fails") {
 TEST_CASE("a draining endpoint is looked at until its connections have ended, and then deleted") {
   Fixture f;
   f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1", "10.244.0.2"}));
-  f.drainable = {ip("10.244.0.1")};
+  f.plans.drainable = {ip("10.244.0.1")};
   f.settle();
   f.on_kernel([](auto& kernel) {
     kernel.active_connections[{kWeb, {ip("10.244.0.1"), 8080}}] = 3;
@@ -160,7 +160,7 @@ TEST_CASE("a draining endpoint is looked at until its connections have ended, an
   SECTION("its connections end") {
     f.on_kernel([](auto& kernel) { kernel.active_connections.clear(); });
   }
-  SECTION("its Pod is gone") { f.drainable.clear(); }
+  SECTION("its Pod is gone") { f.plans.drainable.clear(); }
   f.until([&] { return f.sync.reconciler().ledger().servers_with_resting().empty(); });
   CHECK(server_text(f.look().servers.at(kWeb)) ==
         "TCP 10.96.0.1:80 rr\n"
@@ -201,12 +201,12 @@ TEST_CASE("an endpoint at rest whose Pod goes is deleted at once, and not looked
     return !f.sync.reconciler().ledger().servers_with_resting().empty();
   };
   f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1", "10.244.0.2"}));
-  f.drainable = {ip("10.244.0.1")};
+  f.plans.drainable = {ip("10.244.0.1")};
   f.settle();
   const std::size_t reads = f.look().reads;
   f.want("a/web", plan_of("10.96.0.1", {"10.244.0.2"}));
   f.until(is_resting);
-  f.drainable.clear();
+  f.plans.drainable.clear();
   f.want("a/web", plan_of("10.96.0.1", {"10.244.0.2"}));  // nothing of the plan is new
   f.until([&] { return !is_resting(); });
   CHECK(server_text(f.look().servers.at(kWeb)) ==
@@ -219,11 +219,11 @@ TEST_CASE("a Service that lingers is planned again and again until its connectio
   Fixture f;
   f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
   f.settle();
-  f.drainable = {ip("10.244.0.1")};
+  f.plans.drainable = {ip("10.244.0.1")};
   f.on_kernel([](auto& kernel) {
     kernel.active_connections[{kWeb, {ip("10.244.0.1"), 8080}}] = 1;
   });
-  f.wanted["a/web"] = {.since = 0, .plan = plan_of("10.96.0.1", {}), .is_lingering = true};
+  f.plans.wanted["a/web"] = {.since = 0, .plan = plan_of("10.96.0.1", {}), .is_lingering = true};
   f.sync.mark_dirty("a/web");
   f.until([&] { return !f.sync.reconciler().ledger().servers_with_resting().empty(); });
   f.run_what_is_ready();
@@ -231,19 +231,19 @@ TEST_CASE("a Service that lingers is planned again and again until its connectio
         "TCP 10.96.0.1:80 rr\n  -> 10.244.0.1:8080 weight 0\n");
   f.on_kernel([](auto& kernel) { kernel.active_connections.clear(); });
   f.until([&] { return f.sync.reconciler().ledger().server_count() == 0; });
-  CHECK(f.drained == std::vector<Owner>{"a/web"});
+  CHECK(f.plans.drained_services == std::vector<Owner>{"a/web"});
   CHECK(f.look().servers.empty());
 }
 
 TEST_CASE("a plan that time alone changes is made again") {
   Fixture f;
-  f.wanted["a/web"] = {
+  f.plans.wanted["a/web"] = {
       .since = 0, .plan = plan_of("10.96.0.1", {"10.244.0.1"}), .again_in_a_second = true};
   f.sync.mark_dirty("a/web");
   f.settle();
   ServicePlan next = plan_of("10.96.0.1", {"10.244.0.1"});
   next.servers[0].destinations[0].weight = 50;
-  f.wanted["a/web"] = {.since = 0, .plan = next};  // nobody says that it is dirty
+  f.plans.wanted["a/web"] = {.since = 0, .plan = next};  // nobody says that it is dirty
   f.until([&] { return f.sync.reconciler().ledger().server(kWeb)->destinations[0].weight == 50; });
 }
 
@@ -378,10 +378,10 @@ TEST_CASE("a foreign virtual server is reported as a conflict, and the Service g
 
 TEST_CASE("where node ports are served is read again when it is said to have changed") {
   Fixture f;
-  f.node_addresses = kernel_ips({"192.168.1.1"});
+  f.plans.node_addresses = kernel_ips({"192.168.1.1"});
   f.settle();
   CHECK(kernel_text(f.look()) == "node-addresses-4 192.168.1.1\n");
-  f.node_addresses = kernel_ips({"192.168.1.2"});
+  f.plans.node_addresses = kernel_ips({"192.168.1.2"});
   f.sync.node_addresses_changed();
   f.until([&] { return kernel_text(f.look()) == "node-addresses-4 192.168.1.2\n"; });
 }

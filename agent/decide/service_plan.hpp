@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What planning one Service gives the sync loop, and the interface by which the loop asks for it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/decide/planner.hpp"
+#include "ipvs/state/desired.hpp"
+#include "ipvs/state/kernel.hpp"
+#include "k8s/types.hpp"
+
+namespace agent {
+
+// Why something that a Service asks for is not honoured.
+enum class NoticeReason : std::uint8_t { kBadAnnotation, kAddressRefused, kWeightsIgnored };
+// The reason of the Kubernetes Event: "BadAnnotation".
+const char* text_of(NoticeReason reason);
+
+struct Notice {
+  NoticeReason reason = NoticeReason::kBadAnnotation;
+  std::string note;  // for people, after "Service ns/name: "
+};
+
+struct PlannedService {
+  k8s::UnixSeconds since = 0;  // creation time of the Service
+  ipvs::ServicePlan plan;
+  bool again_in_a_second = false;  // weights grow
+  bool is_lingering = false;       // the Service is deleted, and stays while it has connections
+  LacksLocal lacks_local{};        // for metrics
+  std::vector<Notice> notices{};
+};
+
+// Those who know the Services. Called on the io_context thread.
+class ServicePlans {
+ public:
+  virtual ~ServicePlans() = default;
+  // nullopt: there is no such Service, or it is not served.
+  virtual std::optional<PlannedService> plan(const ipvs::Owner& service) = 0;
+  // Whether an endpoint that this Service no longer wants may finish its connections.
+  virtual bool may_drain(const ipvs::Owner& service, const ipvs::Endpoint& endpoint) const = 0;
+  // A lingering Service has no connections left.
+  virtual void drained(const ipvs::Owner& service) = 0;
+  // The kernel does not have this scheduler. True: the Services that ask for it are planned again,
+  // with the default one. False: it is the default one, or was known to be missing.
+  virtual bool scheduler_is_missing(const std::string& scheduler) = 0;
+  // What the rules of our nftables table say; read whenever the table is installed.
+  virtual ipvs::TableRules table_rules() const = 0;
+  // Where node ports are served; read at the start and after SyncLoop::node_addresses_changed().
+  virtual std::vector<ipvs::Address> node_port_addresses() const = 0;
+};
+
+}  // namespace agent

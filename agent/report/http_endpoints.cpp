@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/report/http_endpoints.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <utility>
+
+namespace agent {
+
+namespace asio = boost::asio;
+
+HttpEndpoints::HttpEndpoints(asio::any_io_executor executor, const config::Config& config,
+                             NodeHealth& health, Scrape& scrape, Metrics& metrics)
+    : executor_(executor), config_(config), health_(health), scrape_(scrape), metrics_(metrics) {}
+
+void HttpEndpoints::start(TaskGroup& tasks) {
+  const auto proxy_mode = [](std::string_view) -> asio::awaitable<HttpAnswer> {
+    co_return HttpAnswer{.body = "ipvs"};
+  };
+  const HttpHandler healthz = [this](std::string_view) { return answer_health(false); };
+  const HttpHandler livez = [this](std::string_view) { return answer_health(true); };
+  const HttpHandler metrics = [this](std::string_view) { return answer_metrics(); };
+  add_server("metrics", config_.metrics_bind,
+             {{"/metrics", metrics},
+              {"/healthz", healthz},
+              {"/livez", livez},
+              {"/proxyMode", proxy_mode}});
+  add_server("healthz", config_.healthz_bind, {{"/healthz", healthz}, {"/livez", livez}});
+  for (const auto& [name, server] : servers_) tasks.spawn(server->serve());
+}
+
+std::uint16_t HttpEndpoints::port_of(const std::string& server) const {
+  const auto found = servers_.find(server);
+  return found == servers_.end() ? 0 : found->second->port();
+}
+
+void HttpEndpoints::add_server(const std::string& name, const std::optional<config::HostPort>& bind,
+                               std::map<std::string, HttpHandler> routes) {
+  if (!bind) return;
+  HttpServer::Options options{.name = name,
+                              .bind = {bind->address, bind->port},
+                              .hard_fail = config_.bind_address_hard_fail,
+                              .on_bind = [this, name](const std::string& fault) {
+                                const bool is_news = health_.set_bind_fault(name, fault);
+                                if (is_news && !fault.empty()) {
+                                  spdlog::warn("{}: {}; trying again", name, fault);
+                                }
+                              }};
+  servers_[name] = std::make_unique<HttpServer>(executor_, std::move(options), std::move(routes));
+}
+
+asio::awaitable<HttpAnswer> HttpEndpoints::answer_health(bool livez) {
+  Health health = health_.judge(livez);
+  metrics_.health_answered(livez, health.status);
+  co_return HttpAnswer{.status = health.status,
+                       .content_type = "application/json",
+                       .headers = {{"X-Content-Type-Options", "nosniff"}},
+                       .body = std::move(health.body)};
+}
+
+asio::awaitable<HttpAnswer> HttpEndpoints::answer_metrics() {
+  co_return HttpAnswer{
+      .content_type = "text/plain; version=0.0.4; charset=utf-8",
+      .stream = [this](BodyWriter write) { return scrape_.write(std::move(write)); }};
+}
+
+}  // namespace agent

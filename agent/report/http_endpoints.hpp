@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The two HTTP servers of the agent: "metrics" (/metrics, /healthz, /livez, /proxyMode) and "healthz"
+// (/healthz, /livez).
+//
+// Threading: the agent's io_context thread.
+// Errors: a port that is taken is logged once, shown by health, and retried; with
+// --bind-address-hard-fail it ends the agent.
+// Metrics: kubeproxy_proxy_healthz_total, kubeproxy_proxy_livez_total.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "agent/report/http_server.hpp"
+#include "agent/report/metrics.hpp"
+#include "agent/report/node_health.hpp"
+#include "agent/report/scrape.hpp"
+#include "config/config.hpp"
+#include "k8s/async/task_group.hpp"
+
+namespace agent {
+
+class HttpEndpoints {
+ public:
+  HttpEndpoints(boost::asio::any_io_executor executor, const config::Config& config,
+                NodeHealth& health, Scrape& scrape, Metrics& metrics);
+
+  // Starts the servers; `tasks` owns what they run.
+  void start(TaskGroup& tasks);
+  // The port that the server "metrics" or "healthz" listens on; 0 while it does not.
+  std::uint16_t port_of(const std::string& server) const;
+
+ private:
+  void add_server(const std::string& name, const std::optional<config::HostPort>& bind,
+                  std::map<std::string, HttpHandler> routes);
+  boost::asio::awaitable<HttpAnswer> answer_metrics();
+  boost::asio::awaitable<HttpAnswer> answer_health(bool livez);
+
+  boost::asio::any_io_executor executor_;
+  const config::Config& config_;
+  NodeHealth& health_;
+  Scrape& scrape_;
+  Metrics& metrics_;
+  std::map<std::string, std::unique_ptr<HttpServer>> servers_;  // by name
+};
+
+}  // namespace agent

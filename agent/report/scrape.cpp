@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/report/scrape.hpp"
+
+#include <malloc.h>
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <utility>
+
+namespace agent {
+namespace {
+
+namespace asio = boost::asio;
+
+// Virtual servers read between two visits to the queue of the kernel thread.
+constexpr std::size_t kReadAtOnce = 64;
+
+// A moment of the steady clock as Unix time; 0: never.
+double unix_seconds(std::optional<std::chrono::steady_clock::time_point> moment) {
+  if (!moment) return 0;
+  const auto ago = std::chrono::steady_clock::now() - *moment;
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration<double>(now - ago).count();
+}
+
+}  // namespace
+
+Scrape::Scrape(ipvs::Kernel& kernel, KernelThread& thread, const ClusterState& cluster,
+               const SyncLoop& sync, const SyncReporter& reporter, const ForwardGuard& forwarding,
+               Metrics& metrics)
+    : kernel_(kernel),
+      thread_(thread),
+      cluster_(cluster),
+      sync_(sync),
+      reporter_(reporter),
+      forwarding_(forwarding),
+      metrics_(metrics) {}
+
+asio::awaitable<void> Scrape::write(BodyWriter write) {
+  metrics_.set(gauges());
+  const std::string own = metrics_.text();
+  co_await write(own);
+  {
+    const TrafficPage page = co_await read_traffic();
+    co_await page.write(write);
+  }
+  // A megabyte or more at a large table, not needed again for many seconds.
+  ::malloc_trim(0);
+}
+
+Metrics::Gauges Scrape::gauges() const {
+  const Reconciler& reconciler = sync_.reconciler();
+  return {.last_queued = unix_seconds(sync_.last_queued()),
+          .queue_depth = sync_.pending(),
+          .pending_service_changes = reporter_.pending_service_changes(),
+          .pending_endpoint_changes = reporter_.pending_endpoint_changes(),
+          .desired_servers = reconciler.desired().server_count(),
+          .desired_destinations = reconciler.desired().destination_count(),
+          .desired_addresses = reconciler.desired().address_count(),
+          .programmed_servers = reconciler.ledger().server_count(),
+          .programmed_destinations = reconciler.ledger().destination_count(),
+          .programmed_addresses = reconciler.ledger().addresses().size(),
+          .draining_servers = reconciler.ledger().servers_with_resting().size(),
+          .foreign_servers = reconciler.foreign_count(),
+          .failing_keys = reconciler.failed_count(),
+          .forward_dropping = forwarding_.unattended(),
+          .lacking_local_internal = reporter_.lacking_local_internal(),
+          .lacking_local_external = reporter_.lacking_local_external(),
+          .services = cluster_.services().size(),
+          .pods = cluster_.endpoints().pod_count(),
+          .slices = cluster_.endpoints().slice_count()};
+}
+
+// Only what is ours: a virtual server that another Service has, or that is foreign, is not this
+// port's traffic.
+std::vector<ipvs::ServerKey> Scrape::own_servers(const ClusterState::PortToRead& port) const {
+  const ipvs::Owner service = port.port.ns + "/" + port.port.service;
+  std::vector<ipvs::ServerKey> own;
+  for (const ipvs::ServerKey& key : port.servers) {
+    const ipvs::Owner* owner = sync_.reconciler().desired().owner_of(key);
+    if (owner && *owner == service) own.push_back(key);
+  }
+  return own;
+}
+
+asio::awaitable<TrafficPage> Scrape::read_traffic() {
+  const TrafficHistory::Look look = history_.start_look();
+  std::vector<ClusterState::PortToRead> ports = cluster_.ports_to_read();
+  TrafficPage page;
+  std::vector<ipvs::ServerKey> keys;
+  for (std::size_t first = 0; first < ports.size();) {
+    keys.clear();
+    std::size_t last = first;
+    for (; last < ports.size() && (last == first || keys.size() < kReadAtOnce); ++last) {
+      const std::vector<ipvs::ServerKey> own = own_servers(ports[last]);
+      keys.insert(keys.end(), own.begin(), own.end());
+    }
+    const auto readings = co_await thread_.run([&] { return kernel_.read_servers(keys); });
+    for (; first < last; ++first) {
+      if (readings) {
+        add_traffic(look, ports[first], *readings, page);
+      } else {
+        history_.keep(look, ports[first].port);
+      }
+      ports[first] = {};
+    }
+  }
+  history_.finish_look(look);
+  co_return page;
+}
+
+void Scrape::add_traffic(TrafficHistory::Look look, ClusterState::PortToRead& port,
+                         const std::vector<ipvs::ServerReading>& readings, TrafficPage& page) {
+  const k8s::ObjectKey service{.ns = port.port.ns, .name = port.port.service};
+  const PodName pod_name = [&](const ipvs::Address& address) {
+    return cluster_.pod_at(address, service);
+  };
+  std::vector<const ipvs::ServerReading*> own;
+  for (const ipvs::ServerReading& reading : readings) {
+    const auto& servers = port.servers;
+    if (std::find(servers.begin(), servers.end(), reading.settings.key) == servers.end()) continue;
+    own.push_back(&reading);
+    add_reading(port.port, reading, pod_name);
+  }
+  history_.carry_on(look, port.port, own, [&] { return cluster_.endpoints_of(port); });
+  page.add(port.port);
+}
+
+}  // namespace agent

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/report/service_reporter.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <chrono>
+#include <utility>
+
+#include "k8s/async/cancellation.hpp"
+
+namespace agent {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr std::chrono::seconds kHold{10};
+
+const char* result_name(EventRecorder::Result result) {
+  switch (result) {
+    case EventRecorder::Result::kPosted:
+      return "posted";
+    case EventRecorder::Result::kDropped:
+      return "dropped";
+    case EventRecorder::Result::kFailed:
+      return "failed";
+  }
+  return "failed";
+}
+
+}  // namespace
+
+ServiceReporter::ServiceReporter(asio::any_io_executor executor, k8s::ApiClient* client,
+                                 std::string node_name, const ClusterState& cluster,
+                                 Metrics& metrics)
+    : node_name_(std::move(node_name)),
+      cluster_(cluster),
+      recorder_(
+          executor, client,
+          {.node_name = node_name_,
+           .on_result =
+               [&metrics](EventRecorder::Result result) { metrics.event(result_name(result)); },
+           .on_fault = [](const std::string& line) { spdlog::warn("{}", line); }}),
+      hold_(executor, kHold) {}
+
+asio::awaitable<void> ServiceReporter::run() {
+  co_await asio::this_coro::throw_if_cancelled(false);
+  co_await hold_.async_wait(asio::as_tuple(asio::use_awaitable));
+  const bool cancelled = co_await k8s::is_cancelled();
+  if (cancelled) co_return;
+  recorder_.note(subject_of_node(node_name_), "Starting", "Start", "kube-ipvs " KUBE_IPVS_VERSION);
+  co_await recorder_.run();
+}
+
+void ServiceReporter::release_events() { hold_.expires_at(asio::steady_timer::time_point::min()); }
+
+bool ServiceReporter::warn(const ipvs::Owner& service, std::string reason, std::string action,
+                           std::string note) {
+  if (!once_.first(service, reason, note)) return false;
+  spdlog::warn("Service {}: {}", service, note);
+  if (const k8s::Service* found = cluster_.service(service)) {
+    recorder_.warn(subject_of(*found), std::move(reason), std::move(action), std::move(note));
+  }
+  return true;
+}
+
+void ServiceReporter::warn_of_node(const std::string& reason, const std::string& action,
+                                   const std::string& note) {
+  spdlog::warn("{}", note);
+  recorder_.warn(subject_of_node(node_name_), reason, action, note);
+}
+
+}  // namespace agent

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/report/sync_reporter.hpp"
+
+#include <malloc.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace agent {
+namespace {
+
+double seconds(std::chrono::system_clock::duration d) {
+  return std::chrono::duration<double>(d).count();
+}
+
+void set_member(std::set<ipvs::Owner>& services, const ipvs::Owner& service, bool is_one) {
+  if (is_one) {
+    services.insert(service);
+  } else {
+    services.erase(service);
+  }
+}
+
+}  // namespace
+
+SyncReporter::SyncReporter(ClusterState& cluster, HealthCheckPorts& health_checks,
+                           ServiceReporter& services, Metrics& metrics, k8s::UnixSeconds started)
+    : cluster_(cluster),
+      health_checks_(health_checks),
+      services_(services),
+      metrics_(metrics),
+      started_(started) {}
+
+void SyncReporter::service_changed() {
+  ++pending_service_changes_;
+  metrics_.service_changed();
+}
+
+void SyncReporter::endpoint_changed() {
+  ++pending_endpoint_changes_;
+  metrics_.endpoint_changed();
+}
+
+void SyncReporter::on_planned(const ipvs::Owner& service,
+                              const std::optional<PlannedService>& planned) {
+  if (!planned) services_.forget(service);
+  note_endpoints(service, planned);
+  note_health_check(service);
+  note_triggers(service);
+  note_local(service, planned ? planned->lacks_local : LacksLocal{});
+  if (planned) report_notices(service, planned->notices);
+}
+
+// Reported once when a Service has no endpoint to send to, as with a selector that matches nothing,
+// and once when it has one again.
+void SyncReporter::note_endpoints(const ipvs::Owner& service,
+                                  const std::optional<PlannedService>& planned) {
+  const auto has_none = [](const ipvs::Server& server) { return server.destinations.empty(); };
+  const bool empty =
+      planned && !planned->is_lingering && !planned->plan.servers.empty() &&
+      std::all_of(planned->plan.servers.begin(), planned->plan.servers.end(), has_none);
+  if (empty && without_endpoints_.insert(service).second) {
+    spdlog::info("Service {}: no endpoint is ready: connections to it are refused", service);
+  } else if (!empty && without_endpoints_.erase(service) > 0 && planned) {
+    spdlog::info("Service {}: has endpoints again", service);
+  }
+}
+
+void SyncReporter::note_health_check(const ipvs::Owner& service) {
+  const k8s::ObjectKey key = service_key(service);
+  const auto check = cluster_.health_check(key);
+  if (check || health_checks_.has(key) || planned_health_checks_.contains(key)) {
+    planned_health_checks_[key] = check;
+  }
+}
+
+// A change from before this process started says nothing about how fast it is.
+void SyncReporter::note_triggers(const ipvs::Owner& service) {
+  for (const k8s::UnixSeconds trigger : cluster_.take_triggers(service)) {
+    if (trigger >= started_) planned_triggers_.push_back(trigger);
+  }
+}
+
+void SyncReporter::note_local(const ipvs::Owner& service, LacksLocal lacks) {
+  set_member(without_local_internal_, service, lacks.internal);
+  set_member(without_local_external_, service, lacks.external);
+}
+
+void SyncReporter::report_notices(const ipvs::Owner& service, const std::vector<Notice>& notices) {
+  for (const Notice& notice : notices) {
+    const bool first = services_.warn(service, text_of(notice.reason), "Program", notice.note);
+    if (first && notice.reason == NoticeReason::kAddressRefused) metrics_.address_refused();
+  }
+}
+
+void SyncReporter::on_pass(const PassReport& report) {
+  last_sync_ = WallClock::now();
+  pending_service_changes_ = 0;
+  pending_endpoint_changes_ = 0;
+  health_checks_.update(std::exchange(planned_health_checks_, {}));
+  for (const k8s::UnixSeconds trigger : std::exchange(planned_triggers_, {})) {
+    metrics_.programming_latency(
+        std::max(0.0, seconds(last_sync_ - WallClock::from_time_t(trigger))));
+  }
+  metrics_.pass(report.total_seconds, report.planning_seconds, report.kernel_seconds,
+                report.operations, seconds(last_sync_.time_since_epoch()));
+  const auto level = report.first ? spdlog::level::info : spdlog::level::debug;
+  spdlog::log(level, "{}{} Services planned, {} operations in {:.1f} ms{}",
+              report.first ? "table complete: " : "sync: ", report.services, report.operations,
+              report.total_seconds * 1000,
+              report.failed ? fmt::format(", {} failed", report.failed) : std::string());
+  if (report.first) report_first(report);
+}
+
+void SyncReporter::report_first(const PassReport& report) {
+  services_.release_events();
+  // The lists and the first batch were the most this process ever holds at once: give it back.
+  ::malloc_trim(0);
+  spdlog::info("the kernel holds {} virtual servers with {} destinations, {} addresses; {} foreign",
+               report.held_servers, report.held_destinations, report.held_addresses,
+               report.foreign_servers);
+}
+
+void SyncReporter::on_failure(const ipvs::Failure& failure, Remedy remedy) {
+  metrics_.kernel_error(failure.command, failure.error_number);
+  if (remedy == Remedy::kDefaultScheduler) return;  // the Service's own notice says it
+  const std::string why = failure.cause == ipvs::FailureCause::kNoAnswer
+                              ? "no answer"
+                              : ::strerror(failure.error_number);
+  spdlog::warn("{}{}: {}; trying again",
+               failure.owner.empty() ? "" : "Service " + failure.owner + ": ", failure.what, why);
+}
+
+// The same conflict comes up at every change of the Service.
+void SyncReporter::on_conflict(const Reconciler::Conflict& conflict) {
+  const std::string holder =
+      conflict.holder.empty() ? "a virtual server that is not ours" : "Service " + conflict.holder;
+  const bool first =
+      services_.warn(conflict.owner, "AddressTaken", "Claim",
+                     conflict.key.text() + " is taken by " + holder + ": not served there");
+  if (first) metrics_.conflict();
+}
+
+void SyncReporter::on_drift(const std::string& kind, const std::string& what) {
+  metrics_.drift(kind);
+  spdlog::warn("{}", what);
+}
+
+void SyncReporter::on_waiting(const std::string& what) { spdlog::warn("{}; trying again", what); }
+
+}  // namespace agent

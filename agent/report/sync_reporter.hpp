@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the sync loop did, for people and for Prometheus: log lines, Events, counters, and the answers
+// of health check node ports, which change when the kernel does and not before.
+//
+// Threading: the agent's io_context thread.
+// Metrics: kubeproxy_sync_proxy_rules_*, kubeproxy_network_programming_duration_seconds,
+// kube_ipvs_kernel_*, kube_ipvs_drift_corrected_total, kube_ipvs_conflicts_total,
+// kube_ipvs_refused_addresses_total (agent/report/metrics.hpp).
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "agent/cluster/cluster_state.hpp"
+#include "agent/report/health_check_ports.hpp"
+#include "agent/report/metrics.hpp"
+#include "agent/report/service_reporter.hpp"
+#include "agent/sync/sync_loop.hpp"
+
+namespace agent {
+
+class SyncReporter : public SyncObserver {
+ public:
+  using WallClock = std::chrono::system_clock;
+
+  // `started`: when this process began, Unix time.
+  SyncReporter(ClusterState& cluster, HealthCheckPorts& health_checks, ServiceReporter& services,
+               Metrics& metrics, k8s::UnixSeconds started);
+
+  // --- SyncObserver ---
+  void on_planned(const ipvs::Owner& service,
+                  const std::optional<PlannedService>& planned) override;
+  void on_pass(const PassReport& report) override;
+  void on_failure(const ipvs::Failure& failure, Remedy remedy) override;
+  void on_conflict(const Reconciler::Conflict& conflict) override;
+  void on_drift(const std::string& kind, const std::string& what) override;
+  void on_waiting(const std::string& what) override;
+
+  // A change has come in; it is pending until the next pass.
+  void service_changed();
+  void endpoint_changed();
+
+  // --- for gauges and health ---
+  std::size_t pending_service_changes() const { return pending_service_changes_; }
+  std::size_t pending_endpoint_changes() const { return pending_endpoint_changes_; }
+  // Services with a policy of Local and endpoints on other nodes only.
+  std::size_t lacking_local_internal() const { return without_local_internal_.size(); }
+  std::size_t lacking_local_external() const { return without_local_external_.size(); }
+  // The end of the last pass; the epoch before the first.
+  WallClock::time_point last_sync() const { return last_sync_; }
+
+ private:
+  void note_endpoints(const ipvs::Owner& service, const std::optional<PlannedService>& planned);
+  void note_health_check(const ipvs::Owner& service);
+  void note_triggers(const ipvs::Owner& service);
+  void note_local(const ipvs::Owner& service, LacksLocal lacks);
+  void report_notices(const ipvs::Owner& service, const std::vector<Notice>& notices);
+  void report_first(const PassReport& report);
+
+  ClusterState& cluster_;
+  HealthCheckPorts& health_checks_;
+  ServiceReporter& services_;
+  Metrics& metrics_;
+  const k8s::UnixSeconds started_;
+
+  // Planned, and not in the kernel yet.
+  HealthCheckPorts::Changes planned_health_checks_;
+  std::vector<k8s::UnixSeconds> planned_triggers_;
+  std::size_t pending_service_changes_ = 0;
+  std::size_t pending_endpoint_changes_ = 0;
+
+  std::set<ipvs::Owner> without_endpoints_;
+  std::set<ipvs::Owner> without_local_internal_, without_local_external_;
+  WallClock::time_point last_sync_{};
+};
+
+}  // namespace agent

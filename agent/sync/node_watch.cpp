@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/sync/node_watch.hpp"
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <stdexcept>
+#include <utility>
+
+namespace agent {
+
+namespace asio = boost::asio;
+
+NodeWatch::NodeWatch(asio::any_io_executor executor, ipvs::Kernel& kernel, KernelThread& thread,
+                     ClusterState& cluster, SyncLoop& sync, ForwardGuard& forwarding,
+                     TaskGroup& tasks)
+    : executor_(executor),
+      kernel_(kernel),
+      thread_(thread),
+      cluster_(cluster),
+      sync_(sync),
+      forwarding_(forwarding),
+      tasks_(tasks) {}
+
+asio::awaitable<void> NodeWatch::read() {
+  auto local = co_await thread_.run([this] { return kernel_.read_local_addresses(); });
+  if (!local) {
+    spdlog::warn("{}", local.error().text());
+    co_return;
+  }
+  cluster_.set_local_addresses(std::move(*local));
+  auto gateways = co_await thread_.run([this] { return kernel_.read_gateways(); });
+  if (gateways) {
+    cluster_.set_gateways(std::move(*gateways));
+  } else {
+    spdlog::warn("{}", gateways.error().text());
+  }
+}
+
+asio::awaitable<void> NodeWatch::run() {
+  auto monitors = co_await thread_.run([this] { return kernel_.open_monitors(); });
+  if (!monitors) throw std::runtime_error(monitors.error().text());
+  for (auto& monitor : *monitors) tasks_.spawn(follow(std::move(monitor)));
+}
+
+asio::awaitable<void> NodeWatch::follow(std::unique_ptr<ipvs::KernelMonitor> monitor) {
+  asio::posix::stream_descriptor readable(executor_, ::dup(monitor->fd()));
+  while (true) {
+    co_await readable.async_wait(asio::posix::descriptor_base::wait_read, asio::use_awaitable);
+    const ipvs::KernelEvents events = monitor->drain();
+    if (events.node_addresses) co_await read();
+    if (events.our_table) sync_.table_lost();
+    if (events.forwarding) forwarding_.look_again();
+  }
+}
+
+}  // namespace agent
