@@ -5,10 +5,6 @@
 // expects has happened.
 #pragma once
 
-#include <spdlog/sinks/base_sink.h>
-#include <spdlog/spdlog.h>
-
-#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -18,12 +14,12 @@
 #include <exception>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "agent/app.hpp"
+#include "test/agent/log_lines.hpp"
 #include "test/agent/objects.hpp"
 #include "test/agent/report/http_talk.hpp"
 #include "test/fake/fake_kernel.hpp"
@@ -59,47 +55,18 @@ class FakeSource : public k8s::Source {
   bool is_running = false;
 };
 
-// Every log line, "warning: Service default/web: ...".
-class LogLines : public spdlog::sinks::base_sink<std::mutex> {
- public:
-  std::size_t count(const std::string& part) {
-    const std::lock_guard lock(mutex_);
-    return static_cast<std::size_t>(std::count_if(
-        lines_.begin(), lines_.end(),
-        [&](const std::string& line) { return line.find(part) != std::string::npos; }));
-  }
-  std::string text() {
-    const std::lock_guard lock(mutex_);
-    std::string all;
-    for (const std::string& line : lines_) all += line + "\n";
-    return all;
-  }
-
- private:
-  void sink_it_(const spdlog::details::log_msg& message) override {
-    const auto level = spdlog::level::to_string_view(message.level);
-    lines_.push_back(std::string(level.data(), level.size()) + ": " +
-                     std::string(message.payload.data(), message.payload.size()));
-  }
-  void flush_() override {}
-
-  std::vector<std::string> lines_;
-};
-
 class AppFixture {
  public:
-  AppFixture() : previous_(spdlog::default_logger()) {
+  AppFixture() {
     config.node_name = kThisNode;
     config.manifests = "/nonexistent";  // no API server
     config.metrics_bind = config::HostPort{asio::ip::address_v4::loopback(), 0};
     config.healthz_bind = config::HostPort{asio::ip::address_v4::loopback(), 0};
     kernel.local_addresses = {
         {.address = ip("192.168.1.1"), .interface_name = "eth0", .prefix_length = 24}};
-    spdlog::set_default_logger(std::make_shared<spdlog::logger>("test", log));
   }
   ~AppFixture() {
     if (app_) stop();
-    spdlog::set_default_logger(previous_);
   }
   AppFixture(const AppFixture&) = delete;
   AppFixture& operator=(const AppFixture&) = delete;
@@ -124,7 +91,7 @@ class AppFixture {
     source->list(source->sinks.pods, pods);
     source->list<k8s::EndpointSlice>(source->sinks.slices, {});
     source->list(source->sinks.services, services);
-    until("the table is complete", [this] { return log->count("table complete") > 0; });
+    until("the table is complete", [this] { return log.count("table complete") > 0; });
   }
 
   // Ends the agent by a SIGTERM to this process, as an operator would. Its exit code.
@@ -143,7 +110,7 @@ class AppFixture {
       if (context_.stopped()) context_.restart();
       context_.run_one_for(10ms);
       if (std::chrono::steady_clock::now() > limit) {
-        throw std::runtime_error("not within 30 s: " + what + "\n" + log->text());
+        throw std::runtime_error("not within 30 s: " + what + "\n" + log.text());
       }
     }
   }
@@ -181,11 +148,10 @@ class AppFixture {
   // A test may read and change it while the agent has nothing to do.
   fake::FakeKernel kernel;
   FakeSource* source = nullptr;
-  std::shared_ptr<LogLines> log = std::make_shared<LogLines>();
+  const CapturedLog log;
 
  private:
   asio::io_context context_{1};
-  std::shared_ptr<spdlog::logger> previous_;
   std::unique_ptr<App> app_;
 };
 

@@ -38,7 +38,7 @@ TEST_CASE_METHOD(AppFixture, "a Service with a ready Pod is served, and stays so
   CHECK(stop() == 0);
   CHECK(destinations_of(kernel, kWeb) == 1);
   CHECK(kernel.addresses.contains(ip("10.96.0.1")));
-  CHECK(log->count("stopping") == 1);
+  CHECK(log.count("stopping") == 1);
 }
 
 TEST_CASE_METHOD(AppFixture, "changes are counted, and pending until they are in the kernel") {
@@ -65,10 +65,10 @@ TEST_CASE_METHOD(AppFixture, "the page has the traffic of each Service port and 
 TEST_CASE_METHOD(AppFixture,
                  "a Service without endpoints is reported once, and again when it has") {
   start_with({make_service("web", {"10.96.0.1"})}, {});
-  CHECK(log->count("Service default/web: no endpoint is ready") == 1);
+  CHECK(log.count("Service default/web: no endpoint is ready") == 1);
   source->sinks.pods->upsert(make_pod("web-1", {"10.244.0.1"}));
-  until("it has endpoints", [&] { return log->count("default/web: has endpoints again") == 1; });
-  CHECK(log->count("no endpoint is ready") == 1);
+  until("it has endpoints", [&] { return log.count("default/web: has endpoints again") == 1; });
+  CHECK(log.count("no endpoint is ready") == 1);
 }
 
 TEST_CASE_METHOD(AppFixture, "a claim that is lost is reported and counted once") {
@@ -81,8 +81,8 @@ TEST_CASE_METHOD(AppFixture, "a claim that is lost is reported and counted once"
   source->sinks.services->upsert(younger);
   source->sinks.pods->upsert(make_pod("web-2", {"10.244.0.2"}));
   until_programmed(2);
-  CHECK(log->count("Service default/younger: TCP 10.96.0.1:80 is taken by Service "
-                   "default/older: not served there") == 1);
+  CHECK(log.count("Service default/younger: TCP 10.96.0.1:80 is taken by Service "
+                  "default/older: not served there") == 1);
   CHECK(metric("kube_ipvs_conflicts_total") == "1");
 }
 
@@ -100,7 +100,7 @@ TEST_CASE_METHOD(AppFixture, "a refusal of the kernel is reported, counted and r
   start_with({make_service("web", {"10.96.0.1"})}, {make_pod("web-1", {"10.244.0.1"})});
   kernel.fail_at(2, ENOMEM);  // the first is the hairpin element
   source->sinks.pods->upsert(make_pod("web-2", {"10.244.0.2"}));
-  until("it is reported", [&] { return log->count("Cannot allocate memory") == 1; });
+  until("it is reported", [&] { return log.count("Cannot allocate memory") == 1; });
   CHECK(metric("kube_ipvs_failing_keys") == "1");
   CHECK(metric("kube_ipvs_kernel_errors_total{command=\"NEW_DEST\",errno=\"ENOMEM\"}") == "1");
   until_programmed(2);
@@ -135,14 +135,14 @@ TEST_CASE_METHOD(AppFixture, "a forward chain that drops is reported when it is 
   start_with({}, {});
   kernel.forward_chains = {{.family = 2, .table = "filter", .name = "FORWARD", .drops = true}};
   kernel.notify({.forwarding = true});
-  until("it is reported", [&] { return log->count("ip filter FORWARD") == 1; });
+  until("it is reported", [&] { return log.count("ip filter FORWARD") == 1; });
   CHECK(metric("kube_ipvs_forward_dropping_chains") == "1");
 }
 
 TEST_CASE_METHOD(AppFixture, "what a source cannot use is reported and counted") {
   start_with({}, {});
   source->on_fault({.kind = "decode", .what = "Service default/web: spec.ports: invalid"});
-  CHECK(log->count("warning: Service default/web: spec.ports: invalid") == 1);
+  CHECK(log.count("warning: Service default/web: spec.ports: invalid") == 1);
   CHECK(metric("kube_ipvs_source_faults_total{kind=\"decode\"}") == "1");
 }
 
@@ -152,7 +152,7 @@ TEST_CASE_METHOD(AppFixture, "an invalid annotation is reported once") {
   start_with({web}, {make_pod("web-1", {"10.244.0.1"})});
   source->sinks.pods->upsert(make_pod("web-2", {"10.244.0.2"}));
   until_programmed(2);
-  CHECK(log->count("kube-ipvs.io/slow-start") == 1);
+  CHECK(log.count("kube-ipvs.io/slow-start") == 1);
 }
 
 TEST_CASE_METHOD(AppFixture, "health says why it is not good, and counts its answers") {

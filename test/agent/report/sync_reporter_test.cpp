@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/report/sync_reporter.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <cerrno>
+
+#include "test/agent/report/report_fixture.hpp"
+
+namespace agent {
+namespace {
+
+using namespace agent::test;
+
+const std::string kErrors = "kube_ipvs_kernel_errors_total";
+
+}  // namespace
+
+TEST_CASE_METHOD(ReportFixture, "a change is pending until the pass that carries it out") {
+  reporter.service_changed();
+  reporter.endpoint_changed();
+  reporter.endpoint_changed();
+  CHECK(reporter.pending_service_changes() == 1);
+  CHECK(reporter.pending_endpoint_changes() == 2);
+  reporter.on_pass({.services = 1, .operations = 3});
+  CHECK(reporter.pending_service_changes() == 0);
+  CHECK(reporter.pending_endpoint_changes() == 0);
+  CHECK(metric("kubeproxy_sync_proxy_rules_endpoint_changes_total") == "2");
+  CHECK(metric("kube_ipvs_kernel_operations_total") == "3");
+}
+
+TEST_CASE_METHOD(ReportFixture, "only the first pass is logged, with what the kernel holds") {
+  reporter.on_pass({.services = 2,
+                    .operations = 5,
+                    .first = true,
+                    .held_servers = 4,
+                    .held_destinations = 8,
+                    .held_addresses = 2,
+                    .foreign_servers = 1});
+  CHECK(log.count("info: table complete: 2 Services planned, 5 operations in") == 1);
+  CHECK(log.count("info: the kernel holds 4 virtual servers with 8 destinations, 2 addresses; "
+                  "1 foreign") == 1);
+  reporter.on_pass({.services = 1, .operations = 1});
+  CHECK(log.count("info:") == 2);
+}
+
+TEST_CASE_METHOD(ReportFixture, "a Service without endpoints is reported when it becomes so") {
+  reporter.on_planned("default/web", planned(1));
+  CHECK(log.text().empty());
+  reporter.on_planned("default/web", planned(0));
+  reporter.on_planned("default/web", planned(0));
+  CHECK(log.count("default/web: no endpoint is ready") == 1);
+  SECTION("and when it has one again") {
+    reporter.on_planned("default/web", planned(2));
+    CHECK(log.count("default/web: has endpoints again") == 1);
+  }
+  SECTION("its deletion is not reported as endpoints") {
+    reporter.on_planned("default/web", std::nullopt);
+    CHECK(log.count("again") == 0);
+  }
+}
+
+TEST_CASE_METHOD(ReportFixture, "a lingering Service without endpoints is not reported") {
+  PlannedService lingering = planned(0);
+  lingering.is_lingering = true;
+  reporter.on_planned("default/web", lingering);
+  CHECK(log.text().empty());
+}
+
+TEST_CASE_METHOD(ReportFixture, "Services that lack local endpoints are counted by policy") {
+  PlannedService lacking = planned(1);
+  lacking.lacks_local = {.internal = true, .external = true};
+  reporter.on_planned("default/web", lacking);
+  reporter.on_planned("default/web", lacking);
+  CHECK(reporter.lacking_local_internal() == 1);
+  CHECK(reporter.lacking_local_external() == 1);
+  reporter.on_planned("default/web", std::nullopt);
+  CHECK(reporter.lacking_local_internal() == 0);
+  CHECK(reporter.lacking_local_external() == 0);
+}
+
+TEST_CASE_METHOD(ReportFixture,
+                 "a notice is reported once, and again after the Service was deleted") {
+  PlannedService refused = planned(1);
+  refused.notices = {{.reason = NoticeReason::kAddressRefused,
+                      .note = "192.0.2.1 is a gateway of this node: not served"}};
+  reporter.on_planned("default/web", refused);
+  reporter.on_planned("default/web", refused);
+  CHECK(log.count("warning: Service default/web: 192.0.2.1 is a gateway") == 1);
+  CHECK(metric("kube_ipvs_refused_addresses_total") == "1");
+  reporter.on_planned("default/web", std::nullopt);
+  reporter.on_planned("default/web", refused);
+  CHECK(log.count("192.0.2.1 is a gateway") == 2);
+}
+
+TEST_CASE_METHOD(ReportFixture, "a failure is counted by command and errno, and logged") {
+  reporter.on_failure({.command = "NEW_DEST",
+                       .error_number = ENOMEM,
+                       .what = "NEW_DEST TCP 10.96.0.1:80 -> 10.244.0.1:8080",
+                       .owner = "default/web"},
+                      Remedy::kRetry);
+  CHECK(log.count("warning: Service default/web: NEW_DEST TCP 10.96.0.1:80 -> 10.244.0.1:8080: "
+                  "Cannot allocate memory; trying again") == 1);
+  CHECK(metric(kErrors + "{command=\"NEW_DEST\",errno=\"ENOMEM\"}") == "1");
+}
+
+TEST_CASE_METHOD(ReportFixture, "a lost reply is logged as no answer") {
+  reporter.on_failure({.cause = ipvs::FailureCause::kNoAnswer,
+                       .command = "NEWSETELEM",
+                       .error_number = ipvs::kUnknownOutcome,
+                       .what = "NEWSETELEM cluster-ips-4",
+                       .owner = {}},
+                      Remedy::kRetry);
+  CHECK(log.count("warning: NEWSETELEM cluster-ips-4: no answer; trying again") == 1);
+  CHECK(metric(kErrors + "{command=\"NEWSETELEM\",errno=\"UNKNOWN\"}") == "1");
+}
+
+TEST_CASE_METHOD(ReportFixture, "a missing scheduler is counted, and not logged as a failure") {
+  reporter.on_failure({.cause = ipvs::FailureCause::kSchedulerMissing,
+                       .command = "NEW_SERVICE",
+                       .error_number = ENOENT,
+                       .what = "NEW_SERVICE TCP 10.96.0.1:80 scheduler mh",
+                       .owner = "default/web"},
+                      Remedy::kDefaultScheduler);
+  CHECK(log.text().empty());
+  CHECK(metric(kErrors + "{command=\"NEW_SERVICE\",errno=\"ENOENT\"}") == "1");
+}
+
+TEST_CASE_METHOD(ReportFixture,
+                 "a conflict names the Service or the foreign server that has the place") {
+  const ipvs::ServerKey key{ip("10.96.0.1"), 80};
+  reporter.on_conflict({.owner = "default/web", .key = key, .holder = "default/older"});
+  reporter.on_conflict({.owner = "default/web", .key = key, .holder = "default/older"});
+  CHECK(log.count("default/web: TCP 10.96.0.1:80 is taken by Service default/older") == 1);
+  CHECK(metric("kube_ipvs_conflicts_total") == "1");
+  reporter.on_conflict({.owner = "default/web", .key = key, .holder = ""});
+  CHECK(log.count("is taken by a virtual server that is not ours") == 1);
+}
+
+TEST_CASE_METHOD(ReportFixture, "what was repaired in the kernel is counted by kind") {
+  reporter.on_drift("server", "TCP 10.96.0.1:80 was not as programmed: put right");
+  CHECK(log.count("warning: TCP 10.96.0.1:80 was not as programmed") == 1);
+  CHECK(metric("kube_ipvs_drift_corrected_total{kind=\"server\"}") == "1");
+}
+
+TEST_CASE_METHOD(ReportFixture, "health is judged by the sync loop, the node and our own ports") {
+  CHECK(health.judge(false).healthy);
+  CHECK(health.set_bind_fault("metrics", "127.0.0.1:10249: Address already in use"));
+  CHECK_FALSE(health.set_bind_fault("metrics", "127.0.0.1:10249: Address already in use"));
+  CHECK_FALSE(health.judge(false).healthy);
+  SECTION("a taken port of ours does not turn a Service's clients away") {
+    CHECK(health.can_serve());
+  }
+  SECTION("and it is over when the port is free again") {
+    CHECK(health.set_bind_fault("metrics", ""));
+    CHECK_FALSE(health.set_bind_fault("metrics", ""));
+    CHECK(health.judge(false).healthy);
+  }
+}
+
+}  // namespace agent
