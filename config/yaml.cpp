@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/yaml.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <yaml-cpp/eventhandler.h>
 
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <istream>
 #include <optional>
 #include <streambuf>
 #include <unordered_set>
 #include <utility>
 
+#include "config/read_file.hpp"
 #include "config/utf8.hpp"
 
 namespace config {
@@ -27,47 +22,12 @@ constexpr std::size_t kMaxFaultsPerDocument = 32;
 // Thrown by our own event handler to leave yaml-cpp's recursive parser; never leaves this file.
 struct StopParsing {};
 
-// One document's text and where it stands in the file.
-struct Chunk {
-  std::string_view text;
-  int first_line = 0;
-};
-
 // `---` or `...` alone at the start of a line. YAML gives these their meaning at column 0
 // everywhere, inside block scalars too, so that cutting the text here can never cut a value.
 bool is_marker(std::string_view line, std::string_view marker) {
   if (!line.starts_with(marker)) return false;
   return line.size() == marker.size() || line[marker.size()] == ' ' ||
          line[marker.size()] == '\t' || line[marker.size()] == '\r';
-}
-
-// A document begins at its `---` line (which may carry content) or after a `...` line.
-std::vector<Chunk> split_documents(std::string_view text) {
-  std::vector<Chunk> chunks;
-  std::size_t start = 0;
-  int first_line = 0;
-  int line_number = 0;
-  const auto cut = [&](std::size_t end) {
-    if (end > start) chunks.push_back({text.substr(start, end - start), first_line});
-  };
-  for (std::size_t at = 0; at < text.size(); ++line_number) {
-    const std::size_t newline = text.find('\n', at);
-    const std::size_t next = newline == std::string_view::npos ? text.size() : newline + 1;
-    const std::string_view line =
-        text.substr(at, (newline == std::string_view::npos ? next : newline) - at);
-    if (is_marker(line, "---")) {
-      cut(at);
-      start = at;
-      first_line = line_number;
-    } else if (is_marker(line, "...")) {
-      cut(at);
-      start = next;
-      first_line = line_number + 1;
-    }
-    at = next;
-  }
-  cut(text.size());
-  return chunks;
 }
 
 // The pre-pass: looks at a document's events before a tree of it is built, and refuses what the
@@ -265,53 +225,6 @@ YamlFault whole_file(const std::string& name, std::string what) {
   return {.file = name, .line = 0, .column = 0, .what = std::move(what)};
 }
 
-std::string too_long(std::size_t max_bytes) {
-  return "longer than " + std::to_string(max_bytes) + " bytes";
-}
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-// Reads at most max_bytes + 1 bytes; the reason why not, or "".
-std::string read_whole(const std::string& path, std::size_t max_bytes, std::string& text) {
-  // O_NONBLOCK: opening a FIFO must not wait for a writer.
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.get() < 0) return std::string("cannot be opened: ") + std::strerror(errno);
-  struct stat status {};
-  if (::fstat(file.get(), &status) != 0)
-    return std::string("cannot be read: ") + std::strerror(errno);
-  if (S_ISDIR(status.st_mode)) return "is a directory, not a file";
-  if (!S_ISREG(status.st_mode)) return "is not a regular file";
-  if (status.st_size > 0 && static_cast<std::size_t>(status.st_size) > max_bytes) {
-    return too_long(max_bytes);
-  }
-  // The size is a hint: files under /proc say 0, and a file may grow while it is read.
-  text.resize(static_cast<std::size_t>(status.st_size) + 1);
-  std::size_t length = 0;
-  while (true) {
-    const ssize_t got = ::read(file.get(), text.data() + length, text.size() - length);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return std::string("cannot be read: ") + std::strerror(errno);
-    if (got == 0) break;
-    length += static_cast<std::size_t>(got);
-    if (length > max_bytes) return too_long(max_bytes);
-    if (length == text.size()) text.resize(std::min(max_bytes + 1, length + 65536));
-  }
-  text.resize(length);
-  return {};
-}
-
 }  // namespace
 
 std::string YamlFault::place() const {
@@ -320,6 +233,34 @@ std::string YamlFault::place() const {
 }
 
 std::string YamlFault::text() const { return place() + ": " + what; }
+
+std::vector<YamlChunk> split_yaml_documents(std::string_view text) {
+  std::vector<YamlChunk> chunks;
+  std::size_t start = 0;
+  int first_line = 0;
+  int line_number = 0;
+  const auto cut = [&](std::size_t end) {
+    if (end > start) chunks.push_back({text.substr(start, end - start), first_line});
+  };
+  for (std::size_t at = 0; at < text.size(); ++line_number) {
+    const std::size_t newline = text.find('\n', at);
+    const std::size_t next = newline == std::string_view::npos ? text.size() : newline + 1;
+    const std::string_view line =
+        text.substr(at, (newline == std::string_view::npos ? next : newline) - at);
+    if (is_marker(line, "---")) {
+      cut(at);
+      start = at;
+      first_line = line_number;
+    } else if (is_marker(line, "...")) {
+      cut(at);
+      start = next;
+      first_line = line_number + 1;
+    }
+    at = next;
+  }
+  cut(text.size());
+  return chunks;
+}
 
 YamlFile load_yaml_text(std::string_view text, const std::string& name, const YamlLimits& limits) {
   YamlFile file;
@@ -334,7 +275,7 @@ YamlFile load_yaml_text(std::string_view text, const std::string& name, const Ya
     return file;
   }
   int index = 0;
-  for (const Chunk& chunk : split_documents(text)) {
+  for (const YamlChunk& chunk : split_yaml_documents(text)) {
     ChunkOutcome outcome = parse_chunk(chunk.text);
     if (outcome.empty) continue;
     if (++index > 1 && !limits.multiple_documents) {
@@ -361,13 +302,13 @@ YamlFile load_yaml_text(std::string_view text, const std::string& name, const Ya
 }
 
 YamlFile load_yaml_file(const std::string& path, const YamlLimits& limits) {
-  std::string text;
-  if (std::string why = read_whole(path, limits.max_bytes, text); !why.empty()) {
+  FileText read = read_file(path, limits.max_bytes);
+  if (!read.fault.empty()) {
     YamlFile file;
-    file.faults.push_back(whole_file(path, std::move(why)));
+    file.faults.push_back(whole_file(path, std::move(read.fault)));
     return file;
   }
-  return load_yaml_text(text, path, limits);
+  return load_yaml_text(read.text, path, limits);
 }
 
 }  // namespace config

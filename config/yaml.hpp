@@ -43,6 +43,16 @@ struct YamlFile {
   std::vector<YamlFault> faults;        // a broken document does not spoil its neighbours
 };
 
+// One document's text and where it stands in the file.
+struct YamlChunk {
+  std::string_view text;
+  int first_line = 0;  // 0-based
+};
+
+// A document begins at its `---` line (which may carry content) or after a `...` line. For callers
+// that hold one document's tree at a time: a tree is many times the size of its text.
+std::vector<YamlChunk> split_yaml_documents(std::string_view text);
+
 YamlFile load_yaml_text(std::string_view text, const std::string& name,
                         const YamlLimits& limits = {});
 YamlFile load_yaml_file(const std::string& path, const YamlLimits& limits = {});

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "k8s/client/credentials.hpp"
 
-#include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 
+#include "config/read_file.hpp"
 #include "k8s/async/cancellation.hpp"
 #include "k8s/client/process.hpp"
 
@@ -20,16 +17,9 @@ constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kMaxFile = 1 << 20;
 
 result<std::string, Problem> read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return Problem::because(path + ": " + std::strerror(errno));
-  std::string text;
-  std::array<char, 4096> block;
-  while (file.read(block.data(), block.size()) || file.gcount() > 0) {
-    text.append(block.data(), static_cast<std::size_t>(file.gcount()));
-    if (text.size() > kMaxFile) return Problem::because(path + ": it is larger than 1 MiB");
-  }
-  if (file.bad()) return Problem::because(path + ": it could not be read");
-  return text;
+  config::FileText read = config::read_file(path, kMaxFile);
+  if (!read.fault.empty()) return Problem::because(path + ": " + read.fault);
+  return std::move(read.text);
 }
 
 result<std::string, Problem> read_secret(const Secret& secret) {

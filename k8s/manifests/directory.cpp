@@ -32,20 +32,6 @@ constexpr std::uint32_t kDirectoryGone = IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNO
 
 error_code last_error() { return {errno, boost::system::system_category()}; }
 
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
 struct CloseDirectory {
   void operator()(DIR* directory) const { ::closedir(directory); }
 };
@@ -176,37 +162,6 @@ boost::system::result<std::vector<std::string>> ManifestDirectory::list() const 
   if (errno != 0) return last_error();
   std::sort(names.begin(), names.end());
   return names;
-}
-
-boost::system::result<std::optional<std::string>> ManifestDirectory::read(
-    const std::string& name, std::size_t max_bytes) const {
-  // O_NONBLOCK: opening a FIFO must not wait for a writer.
-  const Descriptor file(
-      ::open((path_ + "/" + name).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (file.get() < 0) {
-    if (errno == ENOENT) return std::optional<std::string>();
-    return last_error();
-  }
-  struct stat status {};
-  if (::fstat(file.get(), &status) != 0) return last_error();
-  if (S_ISDIR(status.st_mode)) return error_code(EISDIR, boost::system::system_category());
-  if (!S_ISREG(status.st_mode)) return error_code(EINVAL, boost::system::system_category());
-  std::string text;
-  const auto size = static_cast<std::size_t>(std::max<off_t>(status.st_size, 0));
-  text.resize(std::min(size, max_bytes) + 1);
-  std::size_t length = 0;
-  while (length < text.size()) {
-    const ssize_t got = ::read(file.get(), text.data() + length, text.size() - length);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return last_error();
-    if (got == 0) break;
-    length += static_cast<std::size_t>(got);
-    if (length == text.size() && length <= max_bytes) {
-      text.resize(std::min(max_bytes + 1, length + 65536));
-    }
-  }
-  text.resize(length);
-  return std::optional<std::string>(std::move(text));
 }
 
 void ManifestDirectory::watch_mode_of(const std::string& name, bool wanted) {

@@ -21,7 +21,6 @@
 #include <boost/system/error_code.hpp>
 #include <boost/system/result.hpp>
 #include <cstdint>
-#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -59,9 +58,6 @@ class ManifestDirectory {
 
   // The names of the manifest files, in order.
   boost::system::result<std::vector<std::string>> list() const;
-  // The text of a file; none when there is no such file. At most `max_bytes` and one are read.
-  boost::system::result<std::optional<std::string>> read(const std::string& name,
-                                                         std::size_t max_bytes) const;
 
   // A file that could not be read is also worth another try when its mode changes.
   void watch_mode_of(const std::string& name, bool wanted);

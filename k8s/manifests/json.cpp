@@ -13,6 +13,7 @@
 #include <string>
 #include <utility>
 
+#include "config/read_file.hpp"
 #include "config/yaml.hpp"
 
 namespace k8s {
@@ -177,19 +178,6 @@ int count_lines(std::string_view text) {
   return static_cast<int>(std::count(text.begin(), text.end(), '\n'));
 }
 
-std::string too_long() { return "longer than " + std::to_string(kMaxManifestBytes) + " bytes"; }
-
-// Where the document after the first one begins: at a `---` at the start of a line, which cannot
-// stand inside a value.
-std::size_t next_document(std::string_view text) {
-  std::size_t at = 0;
-  while ((at = text.find("\n---", at)) != std::string_view::npos) {
-    ++at;
-    if (at + 3 == text.size() || kBlank.find(text[at + 3]) != std::string_view::npos) return at;
-  }
-  return text.size();
-}
-
 void read_yaml_document(std::string_view text, int first_line, const DocumentHandlers& handlers) {
   config::YamlFile file = config::load_yaml_text(
       text, {}, {.max_bytes = kMaxManifestBytes, .multiple_documents = true});
@@ -286,21 +274,17 @@ json::value resolve_plain_scalar(std::string_view text) {
 }
 
 void read_yaml_documents(std::string_view text, const DocumentHandlers& handlers) {
-  if (text.size() > kMaxManifestBytes) return handlers.on_fault({0, too_long()});
-  // One document at a time, although config/yaml.hpp would take them all: a tree is many times the
-  // size of its text.
-  int first_line = 0;
-  while (!text.empty()) {
-    const std::string_view document = text.substr(0, next_document(text));
-    read_yaml_document(document, first_line, handlers);
-    first_line += count_lines(document);
-    text.remove_prefix(document.size());
+  if (text.size() > kMaxManifestBytes)
+    return handlers.on_fault({0, config::too_long(kMaxManifestBytes)});
+  // One document at a time: a tree is many times the size of its text.
+  for (const config::YamlChunk& document : config::split_yaml_documents(text)) {
+    read_yaml_document(document.text, document.first_line, handlers);
   }
 }
 
 void read_json_documents(std::string_view text, const DocumentHandlers& handlers) {
   if (text.size() > kMaxManifestBytes) {
-    return handlers.on_fault({0, too_long()});
+    return handlers.on_fault({0, config::too_long(kMaxManifestBytes)});
   }
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   int line = 1;

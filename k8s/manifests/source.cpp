@@ -7,9 +7,11 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
 #include <exception>
 #include <utility>
 
+#include "config/read_file.hpp"
 #include "k8s/async/cancellation.hpp"
 #include "k8s/manifests/json.hpp"
 #include "k8s/manifests/parse.hpp"
@@ -100,14 +102,15 @@ void ManifestSource::read_everything() {
 }
 
 void ManifestSource::read_file(const std::string& name) {
-  const auto text = directory_.read(name, kMaxManifestBytes);
-  directory_.watch_mode_of(name, text.has_error());
-  if (text.has_error()) {
-    set_.put_unreadable(path_of(name), "cannot be read: " + text.error().message());
-  } else if (!text->has_value()) {
+  const config::FileText read = config::read_file(path_of(name), kMaxManifestBytes);
+  const bool is_missing = read.error_number == ENOENT;
+  directory_.watch_mode_of(name, !read.fault.empty() && !is_missing);
+  if (is_missing) {
     set_.drop(path_of(name));
+  } else if (!read.fault.empty()) {
+    set_.put_unreadable(path_of(name), read.fault);
   } else {
-    set_.put(path_of(name), parse_manifest(**text, format_of(name)));
+    set_.put(path_of(name), parse_manifest(read.text, format_of(name)));
   }
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "k8s/client/api_client.hpp"
 
+#include <sys/stat.h>
+
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -74,8 +76,9 @@ class TemporaryFolder {
   ~TemporaryFolder() { std::filesystem::remove_all(path_); }
   std::string write(const std::string& name, const std::string& text) const {
     std::ofstream(path_ / name) << text;
-    return (path_ / name).string();
+    return path(name);
   }
+  std::string path(const std::string& name) const { return (path_ / name).string(); }
 
  private:
   std::filesystem::path path_;
@@ -299,14 +302,28 @@ TEST_CASE("a token file that is missing or holds a line break is a fault in word
   access.token.file = "/nonexistent/token";
   ApiClient missing(io.get_executor(), access);
   CHECK(fetch(io, missing, {.path = kServices}).response.what ==
-        "/nonexistent/token: No such file or directory");
+        "/nonexistent/token: cannot be opened: No such file or directory");
   access.token.file = folder.write("token", "a\r\nX-Evil: 1");
   ApiClient evil(io.get_executor(), access);
   CHECK(fetch(io, evil, {.path = kServices}).response.end == Response::End::kFailed);
   CHECK(server.requests().empty());
 }
 
-TEST_CASE("a credential plugin gives the token, once until it expires", "[api_client]") {
+TEST_CASE("a token file that is a FIFO is refused: reading it would wait for a writer",
+          "[api_client]") {
+  asio::io_context io;
+  ApiServer server(io.get_executor());
+  const TemporaryFolder folder;
+  k8s::ApiAccess access = server.access();
+  access.token.file = folder.path("token");
+  REQUIRE(::mkfifo(access.token.file.c_str(), 0600) == 0);
+  ApiClient client(io.get_executor(), access);
+  CHECK(fetch(io, client, {.path = kServices}).response.what ==
+        access.token.file + ": is not a regular file");
+}
+
+TEST_CASE("a credential plugin provides the token, and runs again only when the token expires",
+          "[api_client]") {
   asio::io_context io;
   ApiServer server(io.get_executor(), {.token = "from-plugin"});
   server.serve(kServices, "Service");

@@ -363,7 +363,7 @@ TEST_CASE("What is no regular file is told and left") {
   Bench bench(directory / "");
   bench.start();
   CHECK(bench.faults ==
-        Lines{(directory / "d.yaml").string() + ": cannot be read: Is a directory: skipped"});
+        Lines{(directory / "d.yaml").string() + ": is a directory, not a file: skipped"});
 }
 
 TEST_CASE("A Pod that vanishes ends when its grace is over, by a timer") {
