@@ -1,35 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "k8s/client/exec_credential.hpp"
 
-#include <array>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
-#include <cstdint>
 
+#include "k8s/client/base64.hpp"
 #include "k8s/client/encoding.hpp"
 
 namespace k8s {
 namespace {
 
-std::string base64_encode(std::string_view text) {
-  constexpr std::string_view kAlphabet =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); i += 3) {
-    std::uint32_t bits = 0;
-    for (std::size_t j = 0; j < 3; ++j) {
-      bits = bits << 8 | (i + j < text.size() ? static_cast<unsigned char>(text[i + j]) : 0u);
-    }
-    for (std::size_t j = 0; j < 4; ++j) {
-      const bool padding = i + j > text.size();
-      out += padding ? '=' : kAlphabet[bits >> (18 - 6 * j) & 63];
-    }
-  }
-  return out;
-}
-
-// A string member; "" where it is absent or of another type.
+// A string member; "" if it is absent or of another type.
 std::string text_of(const boost::json::object& object, std::string_view key) {
   const boost::json::value* value = object.if_contains({key.data(), key.size()});
   const boost::json::string* text = value ? value->if_string() : nullptr;

@@ -8,7 +8,8 @@
 #include <system_error>
 
 #include "config/yaml.hpp"
-#include "k8s/client/encoding.hpp"
+#include "k8s/client/base64.hpp"
+#include "k8s/client/url.hpp"
 
 namespace k8s {
 namespace {

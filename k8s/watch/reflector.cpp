@@ -9,7 +9,7 @@
 #include <random>
 
 #include "k8s/async/cancellation.hpp"
-#include "k8s/client/encoding.hpp"
+#include "k8s/client/url.hpp"
 
 namespace k8s {
 namespace {

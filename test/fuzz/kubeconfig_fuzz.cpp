@@ -7,9 +7,11 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "k8s/client/base64.hpp"
 #include "k8s/client/encoding.hpp"
 #include "k8s/client/exec_credential.hpp"
 #include "k8s/client/kubeconfig.hpp"
+#include "k8s/client/url.hpp"
 
 namespace {
 
