@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace k8s {
 
@@ -18,6 +19,20 @@ struct SourceFault {
   std::string what;  // one line naming the file or object, the field, and what is done about it
 };
 
+// What a source has done about one kind of object since its start: for metrics.
+struct KindCounters {
+  std::string kind;             // "EndpointSlice"
+  std::uint64_t lists = 0;      // requested, the first included; a list's pages count once
+  std::uint64_t relists = 0;    // requested after a complete list had been delivered
+  std::uint64_t watches = 0;    // requested; each but an open one has ended
+  std::uint64_t events = 0;     // objects of lists and events of watches, without bookmarks
+  std::uint64_t bookmarks = 0;  // of watches
+  std::uint64_t bytes = 0;      // of response bodies as decoded: after TLS and inflated
+  // Since the API server last answered about this kind, or since the start. 0 while a watch is open
+  // (TCP keep-alive ends one of an unreachable server within 45 s) and for a kind it does not serve.
+  double seconds_since_contact = 0;
+};
+
 class Source {
  public:
   virtual ~Source() = default;
@@ -26,9 +41,8 @@ class Source {
   // until a fault no retry can mend. Never throws for peer errors.
   virtual boost::asio::awaitable<void> run() = 0;
 
-  // Seconds on the steady clock since the source last heard from its peer on every kind, for health;
-  // 0 for the manifest directory.
-  virtual double seconds_since_contact() const = 0;
+  // One entry per kind of object it asks an API server for; the manifest directory has none.
+  virtual std::vector<KindCounters> counters() const { return {}; }
 };
 
 using FaultHandler = std::function<void(const SourceFault&)>;

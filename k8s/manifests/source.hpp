@@ -44,7 +44,6 @@ class ManifestSource final : public Source {
                  FaultHandler on_fault);
 
   boost::asio::awaitable<void> run() override;
-  double seconds_since_contact() const override { return 0; }
 
  private:
   bool reopen();

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "k8s/watch/cluster_source.hpp"
 
-#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/experimental/parallel_group.hpp>
@@ -96,19 +95,9 @@ asio::awaitable<void> ClusterSource::run() {
   }
 }
 
-double ClusterSource::seconds_since_contact() const {
-  double longest = 0;
-  for (const auto& reflector : reflectors_) {
-    longest = std::max(longest, reflector->seconds_since_contact());
-  }
-  return longest;
-}
-
-std::vector<ClusterSource::KindCounters> ClusterSource::counters() const {
+std::vector<KindCounters> ClusterSource::counters() const {
   std::vector<KindCounters> result;
-  for (const auto& reflector : reflectors_) {
-    result.push_back({.kind = reflector->kind(), .counters = &reflector->counters()});
-  }
+  for (const auto& reflector : reflectors_) result.push_back(reflector->counters());
   return result;
 }
 

@@ -51,14 +51,7 @@ class ClusterSource final : public Source {
   ~ClusterSource() override;
 
   boost::asio::awaitable<void> run() override;
-  double seconds_since_contact() const override;
-
-  // Of each kind, for metrics; alive as long as the source.
-  struct KindCounters {
-    std::string kind;
-    const ReflectorCounters* counters;
-  };
-  std::vector<KindCounters> counters() const;
+  std::vector<KindCounters> counters() const override;
 
  private:
   boost::asio::any_io_executor executor_;

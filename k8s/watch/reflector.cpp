@@ -19,7 +19,7 @@ using std::chrono::duration_cast;
 using std::chrono::milliseconds;
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
-std::function<double()> seeded_random() {
+std::function<double()> uniform_random() {
   return
       [engine = std::minstd_rand(std::random_device{}()),
        spread = std::uniform_real_distribution<double>(0, 1)]() mutable { return spread(engine); };
@@ -65,15 +65,20 @@ ReflectorCore::ReflectorCore(asio::any_io_executor executor, ApiClient& client,
       client_(client),
       options_(std::move(options)),
       on_fault_(std::move(on_fault)) {
-  if (!options_.random) options_.random = seeded_random();
+  if (!options_.random) options_.random = uniform_random();
+  counters_.kind = options_.kind;
   list_begun_ = last_contact_ = options_.now();
 }
 
 ReflectorCore::~ReflectorCore() = default;
 
-double ReflectorCore::seconds_since_contact() const {
-  if (unserved_ || watching_) return 0;
-  return std::chrono::duration<double>(options_.now() - last_contact_).count();
+KindCounters ReflectorCore::counters() const {
+  KindCounters counters = counters_;
+  if (!unserved_ && !watching_) {
+    const std::chrono::duration<double> since = options_.now() - last_contact_;
+    counters.seconds_since_contact = since.count();
+  }
+  return counters;
 }
 
 asio::awaitable<void> ReflectorCore::run() {
@@ -366,7 +371,6 @@ std::string ReflectorCore::selectors() const {
 }
 
 void ReflectorCore::report(const char* fault_kind, std::string what) {
-  ++counters_.faults;
   if (on_fault_) on_fault_({.kind = fault_kind, .what = std::move(what)});
 }
 

@@ -68,16 +68,6 @@ struct ReflectorOptions {
   std::function<std::chrono::milliseconds(std::chrono::milliseconds)> pause;
 };
 
-struct ReflectorCounters {
-  std::uint64_t lists = 0;    // begun, the first included
-  std::uint64_t relists = 0;  // begun after a full list had been delivered
-  std::uint64_t watches = 0;  // begun
-  std::uint64_t events = 0;   // objects of lists and events of watches, without bookmarks
-  std::uint64_t bookmarks = 0;
-  std::uint64_t faults = 0;  // as given to the FaultHandler
-  std::uint64_t bytes = 0;   // of bodies, after TLS and inflated: what was decoded
-};
-
 class ReflectorCore {
  public:
   ReflectorCore(boost::asio::any_io_executor executor, ApiClient& client, ReflectorOptions options,
@@ -88,11 +78,7 @@ class ReflectorCore {
 
   boost::asio::awaitable<void> run();
 
-  const std::string& kind() const { return options_.kind; }
-  const ReflectorCounters& counters() const { return counters_; }
-  // Since the server was last in touch about this kind, or since the start. 0 while a watch is
-  // open: TCP keep-alive ends one whose server is gone, within 45 s.
-  double seconds_since_contact() const;
+  KindCounters counters() const;
 
  protected:
   struct PageEnd {
@@ -148,7 +134,7 @@ class ReflectorCore {
   ReflectorOptions options_;
   FaultHandler on_fault_;
   std::unique_ptr<ApiConnection> connection_;
-  ReflectorCounters counters_;
+  KindCounters counters_;
 
   Step::Next next_ = Step::Next::kList;
   bool fallback_told_ = false;

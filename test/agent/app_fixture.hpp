@@ -41,7 +41,6 @@ class FakeSource : public k8s::Source {
                              asio::steady_timer::time_point::max());
     co_await never.async_wait(asio::use_awaitable);
   }
-  double seconds_since_contact() const override { return 0; }
 
   template <typename T>
   void list(k8s::Sink<T>* sink, const std::vector<T>& objects) {
