@@ -82,7 +82,7 @@ std::string seconds_text(milliseconds time) {
                                   : std::to_string(time.count()) + " ms";
 }
 
-// What an I/O error in the middle of a call comes to.
+// Translates an I/O error during a call into the end of the response.
 void conclude(Response& response, const error_code& error, const std::string& doing,
               const std::string& deadline) {
   response.error = error;
@@ -114,8 +114,8 @@ struct ApiClient::Impl {
     if (options.user_agent.empty()) options.user_agent = "kube-ipvs/" KUBE_IPVS_VERSION;
   }
 
-  // One context for all connections, made anew when a certificate on disk has changed: parsing a
-  // bundle of authorities costs time and memory that four watches need not pay four times.
+  // All connections share one context, because parsing a bundle of authorities costs time and
+  // memory. It is rebuilt when a certificate on disk has changed.
   DialResult<std::shared_ptr<TlsContext>> context_for(TlsMaterial material) {
     if (context && material == context_material) return context;
     auto made = make_tls_context(material);
@@ -159,15 +159,15 @@ struct ApiConnection::Impl {
   }
 
   ApiClient::Impl& client;
-  std::shared_ptr<TlsContext> context;  // of `tls`, which refers to it
+  std::shared_ptr<TlsContext> context;  // used by `tls`, which has a reference to it
   std::shared_ptr<TcpStream> plain;
-  std::shared_ptr<TlsStream> tls;  // one of the two, while connected
-  bool reusable = false;           // what the last exchange left behind
+  std::shared_ptr<TlsStream> tls;  // while connected, either `plain` or `tls` is set
+  bool reusable = false;           // the last exchange left the connection ready for another
   beast::flat_buffer buffer;
   std::unique_ptr<char[]> chunk = std::make_unique_for_overwrite<char[]>(kReadBuffer);
 };
 
-// Opens the connection; a Response when that failed.
+// Opens the connection; returns a Response only if that failed.
 asio::awaitable<std::optional<Response>> ApiConnection::Impl::connect(const Identity& identity) {
   const ApiAccess& access = client.access;
   const ApiOptions& options = client.options;
@@ -238,7 +238,7 @@ asio::awaitable<Response> ApiConnection::Impl::call(const Call& call) {
   } else {
     const bool reused = is_open();
     response = co_await exchange_once(call, *identity);
-    // A server may close a kept connection just as we use it again; that is no failure of the call.
+    // A server may close an idle connection just as we reuse it: try again on a new one.
     const bool stale = reused && call.verb == http::verb::get && response.status == 0 &&
                        response.end == Response::End::kFailed;
     cancelled = co_await is_cancelled();
@@ -253,7 +253,7 @@ asio::awaitable<Response> ApiConnection::Impl::call(const Call& call) {
   co_return response;
 }
 
-// One try: connects where there is no connection, and closes it when it cannot be used again.
+// One attempt: connects if necessary, and closes the connection unless it is reusable.
 asio::awaitable<Response> ApiConnection::Impl::exchange_once(const Call& call,
                                                              const Identity& identity) {
   if (!is_open()) {
@@ -263,7 +263,7 @@ asio::awaitable<Response> ApiConnection::Impl::exchange_once(const Call& call,
   }
   Response response;
   reusable = false;
-  // In locals meanwhile: whichever way this coroutine is left, a half-used connection is closed.
+  // Moved into locals, so that a half-used connection is closed however this coroutine ends.
   auto tls_in_use = std::move(tls);
   auto plain_in_use = std::move(plain);
   if (tls_in_use) {
@@ -300,15 +300,15 @@ asio::awaitable<Response> ApiConnection::Impl::exchange(Stream& stream,
 
   ResponseParser parser;
   parser.header_limit(kMaxHead);
-  // Beast counts a body's bytes over its whole life, and a watch lives for minutes: no limit here,
-  // the decoders have one per event.
+  // Beast's limit applies to the whole body, and a watch lasts for minutes. The decoders limit each
+  // event instead.
   parser.body_limit(boost::none);
   tcp->expires_after(call.head);
   const auto [head_error, head] = co_await http::async_read_header(stream, buffer, parser, token);
   cancelled = co_await is_cancelled();
   if (cancelled) co_return response;
   if (head_error) {
-    conclude(response, head_error, doing, "no answer within " + seconds_text(call.head));
+    conclude(response, head_error, doing, "no response within " + seconds_text(call.head));
     co_return response;
   }
   response.status = parser.get().result_int();
@@ -320,12 +320,12 @@ asio::awaitable<Response> ApiConnection::Impl::exchange(Stream& stream,
   co_return response;
 }
 
-// Reads what comes next into the buffer, by `deadline`. An orderly end is told to the parser.
+// Reads more bytes into the buffer, until `deadline`. Passes an orderly end of file to the parser.
 template <typename Stream>
 asio::awaitable<error_code> ApiConnection::Impl::read_more(Stream& stream, Token token,
                                                            ReadDeadline& deadline,
                                                            ResponseParser& parser) {
-  // What the parser leaves is the beginning of a chunk's head.
+  // The parser leaves only an incomplete chunk header in the buffer.
   if (buffer.size() > kMaxHead) co_return http::error::buffer_overflow;
   const auto space = buffer.prepare(std::max(buffer.capacity() - buffer.size(), kLeastRead));
   auto [error, size] = co_await stream.async_read_some(space, token);
@@ -338,8 +338,8 @@ asio::awaitable<error_code> ApiConnection::Impl::read_more(Stream& stream, Token
   co_return error;
 }
 
-// A loop of reading and parsing, rather than Beast's read operation: that takes three rounds of the
-// scheduler for the one chunk that is an event.
+// Reads and parses in a loop of its own: Beast's read operation would take three scheduler rounds
+// for the single chunk of an event.
 template <typename Stream>
 asio::awaitable<void> ApiConnection::Impl::read_body(Stream& stream, std::shared_ptr<TcpStream> tcp,
                                                      const Call& call, ResponseParser& parser,
@@ -354,7 +354,7 @@ asio::awaitable<void> ApiConnection::Impl::read_body(Stream& stream, std::shared
   const Token token = closes_when_cancelled(tcp, kAwait);
   const auto last = call.total.count() > 0 ? Clock::now() + call.total : Clock::time_point::max();
   ReadDeadline deadline(tcp);
-  parser.eager(true);  // as far as what is there goes
+  parser.eager(true);  // parse all the bytes that are buffered
   if (receiver.wanted() && call.on_head) call.on_head(response.type);
   while (!parser.is_done()) {
     error_code error = http::error::need_more;
@@ -363,8 +363,8 @@ asio::awaitable<void> ApiConnection::Impl::read_body(Stream& stream, std::shared
       body.data = chunk.get();
       body.size = kReadBuffer;
       buffer.consume(parser.put(buffer.data(), error));
-      const bool going = receiver.take({chunk.get(), kReadBuffer - body.size});
-      if (!going) co_return;
+      const bool proceed = receiver.take({chunk.get(), kReadBuffer - body.size});
+      if (!proceed) co_return;
     }
     bool last_wait = false;
     milliseconds idle{0};

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Calls to the API server: HTTP/1.1 over TLS, bodies handed on in pieces as they arrive. Why
-// HTTP/1.1 and one connection per watch: k8s/client/adr-http.md.
+// HTTP/1.1 client for the API server, over TLS. Response bodies are delivered in pieces as they
+// arrive. k8s/client/adr-http.md explains HTTP/1.1 and the connection per watch.
 //
 // Every step has a deadline: name resolution, connecting (per address), the TLS handshake, sending,
-// the wait for the response's head, and each wait for more of its body. A half-open connection is
-// found by TCP keep-alive and TCP_USER_TIMEOUT within 45 s, whatever those deadlines say.
+// the response header, and each read of the body. TCP keep-alive and TCP_USER_TIMEOUT detect a
+// half-open connection within 45 s, independent of those deadlines.
 //
-// Credentials and certificates are read again for every new connection (tokens: at most once a
+// Credentials and certificates are read again for every new connection (a token file at most once a
 // minute, and after a 401), so rotation needs no restart.
 //
 // Threading: one io_context thread. An ApiConnection carries one call at a time and must not
-// outlive its ApiClient. Cancellation (terminal) of the awaiting coroutine closes the connection.
-// Errors: in the Response; nothing is thrown for what a peer does.
+// outlive its ApiClient. Terminal cancellation of the awaiting coroutine closes the connection.
+// Errors: in the Response; no error of a peer is thrown.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -36,45 +36,45 @@ namespace k8s {
 struct Response {
   enum class End : std::uint8_t {
     kComplete,   // the whole response arrived
-    kClosed,     // the peer closed, the connection broke, or gzip data ended, within the body
+    kClosed,     // the body is incomplete: the peer closed, or the connection or gzip data ended
     kTimedOut,   // a deadline passed
-    kStopped,    // on_chunk asked to stop
+    kStopped,    // on_chunk returned false
     kCancelled,  // the coroutine was cancelled
-    kFailed,     // no answer: credentials, resolve, connect, TLS, or what came was not HTTP; or a
-                 // body that is corrupt gzip, or has an encoding that was not asked for
+    kFailed,     // no usable response: credentials, resolve, connect, TLS, not HTTP, corrupt gzip,
+                 // or a Content-Encoding that was not requested
   };
   End end = End::kFailed;
-  boost::system::error_code
-      error;            // what lay behind kClosed, kTimedOut and kFailed, where there is a code
-  std::string what;     // the same in words: "connect to 10.0.0.1:6443: Connection refused"
-  unsigned status = 0;  // 0: no head arrived
+  boost::system::error_code error;  // cause of kClosed, kTimedOut or kFailed, if there is a code
+  std::string what;     // the cause in words: "connect to 10.0.0.1:6443: Connection refused"
+  unsigned status = 0;  // 0: no response header arrived
   std::string reason;   // of the status line
-  MediaType type = MediaType::kJson;  // of the body
-  std::optional<std::chrono::seconds> retry_after;
-  std::string body;  // of any status but 2xx, at most 64 KiB of it: a metav1.Status as a rule
+  MediaType type = MediaType::kJson;                // of the body
+  std::optional<std::chrono::seconds> retry_after;  // at most 300 s
+  // The first 64 KiB of the body of a status other than 2xx, usually a metav1.Status.
+  std::string body;
 
   bool succeeded() const { return end == End::kComplete && status >= 200 && status < 300; }
-  // One line for a log: what, or "403 Forbidden".
+  // One line for a log: `what`, or else "403 Forbidden".
   std::string text() const;
 };
 
-// Takes a piece of a 2xx body, inflated and at most 64 KiB long; false stops the call and closes
-// the connection.
+// Called with each piece of a 2xx body, inflated and at most 64 KiB long. Returning false ends the
+// call and closes the connection.
 using OnChunk = std::function<bool(std::string_view)>;
 
 struct GetRequest {
-  std::string path = {};  // "/api/v1/services?limit=500": what follows the base path, query encoded
-  // Accept a body compressed with gzip, and inflate it. Not for a watch: its events would lie in
-  // the server's compressor until there are enough of them.
+  std::string path = {};  // without the base path, query encoded: "/api/v1/services?limit=500"
+  // Accept a body compressed with gzip, and inflate it. Not for a watch: the server's compressor
+  // would hold its events back until it has enough of them.
   bool gzip = false;
-  // Accept a body in protobuf before one in JSON; the answer says which it is.
+  // Prefer protobuf to JSON; Response::type is what the server chose.
   bool protobuf = false;
-  std::chrono::milliseconds head{60'000};  // from sending the request to the response's head
+  std::chrono::milliseconds head{60'000};  // from sending the request to the response header
   std::chrono::milliseconds idle{30'000};  // between two pieces of the body; 0: no limit
   std::chrono::milliseconds total{0};      // for the whole body; 0: no limit
-  // Where set: told of a 2xx head, before the body; and asked before each wait for the body, in
-  // place of `idle`.
+  // Optional. Called after the header of a 2xx response, before its body.
   std::function<void(MediaType)> on_head = {};
+  // Optional. Called before each read of a 2xx body; the result replaces `idle`.
   std::function<std::chrono::milliseconds()> idle_now = {};
 };
 
@@ -98,15 +98,14 @@ class ApiClient {
 
   const ApiAccess& access() const;
 
-  // Not connected yet: that happens with its first call.
+  // Connects at its first call.
   std::unique_ptr<ApiConnection> connection();
 
-  // One call on a connection of its own. `json` is sent as application/json. The body of the answer
-  // is in Response::body whatever the status, at most 64 KiB of it.
+  // One call on a connection of its own. `json` is sent as application/json. Response::body has the
+  // first 64 KiB of the body for every status.
   boost::asio::awaitable<Response> post(std::string path, std::string json);
 
-  // The addresses of the API server as the resolver gives them now; empty where it gives none in
-  // time.
+  // The current addresses of the API server; empty if the resolver fails or is too slow.
   boost::asio::awaitable<std::vector<Address>> resolve();
 
   struct Impl;
@@ -115,7 +114,7 @@ class ApiClient {
   std::unique_ptr<Impl> impl_;
 };
 
-// Kept alive between calls where the server allows it: the pages of a list go over one connection.
+// Stays open between calls if the server allows it, so the pages of a list share a connection.
 class ApiConnection {
  public:
   explicit ApiConnection(ApiClient::Impl& client);

@@ -27,8 +27,7 @@ result<std::string, Problem> read_secret(const Secret& secret) {
   return read_file(secret.file);
 }
 
-// Tokens go into a header line: a line break inside one would let the file write headers of its
-// own.
+// A token becomes part of a header line, where a line break would inject further headers.
 result<std::string, Problem> clean_token(std::string text, const std::string& origin) {
   const auto is_space = [](char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; };
   while (!text.empty() && is_space(text.back())) text.pop_back();
@@ -109,8 +108,7 @@ bool Credentials::plugin_is_fresh() const {
 asio::awaitable<std::optional<Problem>> Credentials::refresh_plugin() {
   while (!plugin_is_fresh()) {
     if (!plugin_running_) co_return co_await run_plugin_once();
-    // The timer never fires: its cancellation by the run's end, or by our own cancellation, wakes
-    // us.
+    // The timer never fires: the end of the run, or our own cancellation, cancels it.
     co_await plugin_running_->async_wait(kAwait);
     const bool cancelled = co_await is_cancelled();
     if (cancelled) co_return Problem::because("cancelled");
@@ -119,7 +117,7 @@ asio::awaitable<std::optional<Problem>> Credentials::refresh_plugin() {
 }
 
 asio::awaitable<std::optional<Problem>> Credentials::run_plugin_once() {
-  // Destroying the timer wakes the waiters, however this coroutine ends.
+  // Wakes the waiters by destroying the timer, however this coroutine ends.
   struct Running {
     std::optional<asio::steady_timer>& timer;
     ~Running() { timer.reset(); }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The credentials of an ApiAccess as they are now: files are read again as they rotate, a
-// credential plugin is run again when what it gave expires.
+// The current credentials of an ApiAccess: files are read again because they rotate, and a
+// credential plugin runs again when its credential expires.
 //
-// Threading: one io_context thread. Any number of coroutines may ask at once; the plugin runs once
-// for all. Errors: Problem, in words; the next call tries again.
+// Threading: one io_context thread. Concurrent callers share one run of the plugin.
+// Errors: Problem; the next call retries.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -21,7 +21,7 @@
 
 namespace k8s {
 
-// What one connection is made with. PEM texts, "" where there is none.
+// The credentials of one connection. Certificate and key are PEM text; "" where there is none.
 struct Identity {
   std::string token;
   std::string client_certificate;
@@ -40,13 +40,13 @@ class Credentials {
 
   Credentials(boost::asio::any_io_executor executor, const ApiAccess& access, Options options);
 
-  // May run the plugin: give it the calling coroutine's cancellation.
+  // May run the plugin, until it ends or the calling coroutine is cancelled.
   boost::asio::awaitable<boost::system::result<Identity, Problem>> identity();
 
-  // PEM; "" where the access names none. Read from its file each time.
+  // PEM text, read from its file at each call; "" if the access names none.
   boost::system::result<std::string, Problem> certificate_authority() const;
 
-  // After a 401: what is cached is not used again.
+  // Drops cached credentials: for use after a 401.
   void forget();
 
  private:
@@ -61,7 +61,7 @@ class Credentials {
   std::string file_token_;
   std::optional<std::chrono::steady_clock::time_point> file_token_read_;
   std::optional<ExecCredential> plugin_credential_;
-  // Present while the plugin runs; those who wait for it wait on this timer, which its end cancels.
+  // Set while the plugin runs. Other callers wait on this timer, which the end of the run cancels.
   std::optional<boost::asio::steady_timer> plugin_running_;
 };
 

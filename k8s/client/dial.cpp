@@ -31,9 +31,9 @@ std::string name_of(const tcp::endpoint& endpoint) {
   return out.str();
 }
 
-// A peer that is gone without a word is found in 15 + 3 * 10 s when we are silent, and in 45 s when
-// it leaves our data unacknowledged: HTTP/1.1 has no ping of its own. Failing to set one of these
-// only slows that down, so it is no error.
+// HTTP/1.1 has no ping, so TCP has to detect a peer that vanished: after 15 + 3 * 10 s while the
+// connection is idle, after 45 s while our data is unacknowledged. Errors are ignored, because
+// without an option detection only takes longer.
 void set_options(TcpStream& stream) {
   constexpr int kOn = 1;
   const int socket = stream.socket().native_handle();
@@ -65,8 +65,8 @@ struct Lookup {
   Endpoints endpoints;
 };
 
-// getaddrinfo cannot be interrupted. The handler holds the lookup weakly, so a caller that has
-// waited long enough, or was cancelled, leaves and the late answer falls on the floor.
+// getaddrinfo cannot be interrupted. The handler has only a weak pointer to the lookup, so a caller
+// that times out or is cancelled can return, and a late result is ignored.
 void start_lookup(const std::shared_ptr<Lookup>& lookup, const std::string& host,
                   std::uint16_t port) {
   lookup->resolver.async_resolve(
@@ -87,8 +87,8 @@ bool is_address(const std::string& host) {
   return !error;
 }
 
-// Asio's check of the certificate's names, remembering whether it was the one that said no:
-// OpenSSL's own verdict does not tell.
+// Asio's check of the certificate's names. Records whether this check failed, because OpenSSL's
+// verification result does not show it.
 struct NameCheck {
   asio::ssl::host_name_verification names;
   std::shared_ptr<bool> refused;
@@ -115,9 +115,9 @@ DialResult<std::shared_ptr<TlsContext>> make_tls_context(const TlsMaterial& mate
   SSL_CTX* native = context->native_handle();
   ::SSL_CTX_set_min_proto_version(native, TLS1_2_VERSION);
   ::SSL_CTX_set_options(native, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
-  // Watches are idle most of the time: let their record buffers go (32 KiB each).
+  // Watches are mostly idle: free their record buffers (32 KiB each) meanwhile.
   ::SSL_CTX_set_mode(native, SSL_MODE_RELEASE_BUFFERS);
-  // An intermediate authority in the bundle is as good as a root, as with client-go.
+  // Trust an intermediate authority in the bundle like a root, as client-go does.
   ::X509_VERIFY_PARAM_set_flags(::SSL_CTX_get0_param(native), X509_V_FLAG_PARTIAL_CHAIN);
   if (material.certificate_authority.empty()) {
     context->set_default_verify_paths(error);
@@ -187,7 +187,7 @@ asio::awaitable<DialResult<std::shared_ptr<TlsStream>>> start_tls(
     stream->set_verify_mode(asio::ssl::verify_peer);
     stream->set_verify_callback(NameCheck{asio::ssl::host_name_verification(name), wrong_name});
   }
-  // RFC 6066: the server name indication is for names only.
+  // RFC 6066: an IP address is not allowed as server name indication.
   if (!is_address(name)) {
     ::SSL_ctrl(stream->native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
                const_cast<char*>(name.c_str()));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From an ApiAccess to an open stream: name resolution, TCP, TLS. Internal to the API client: it
-// shows Beast and OpenSSL types, and no public header includes it.
+// Opens the stream to an API server: name resolution, TCP, TLS. Internal to the API client: it
+// uses Beast and OpenSSL types, so no public header includes it.
 //
-// Errors: DialError. A TLS failure says what the verification of the certificate found.
+// Errors: DialError. A TLS failure names what is wrong with the certificate.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -29,14 +29,14 @@ using TlsContext = boost::asio::ssl::context;
 using Endpoints = std::vector<boost::asio::ip::tcp::endpoint>;
 
 struct DialError {
-  boost::system::error_code code;  // not set where no system call or library failed
+  boost::system::error_code code;  // not set if no system call or library failed
   std::string what;
 };
 
 template <typename T>
 using DialResult = boost::system::result<T, DialError>;
 
-// The PEM texts a context was made from: equal texts, equal context.
+// PEM texts that determine a TLS context: equal texts make equal contexts.
 struct TlsMaterial {
   std::string certificate_authority;  // "": the system's
   std::string client_certificate;
@@ -46,17 +46,18 @@ struct TlsMaterial {
 
 DialResult<std::shared_ptr<TlsContext>> make_tls_context(const TlsMaterial& material);
 
-// An IP address resolves to itself; a name by getaddrinfo on Asio's resolver thread.
+// An IP address resolves to itself, a name through getaddrinfo on Asio's resolver thread.
 boost::asio::awaitable<DialResult<Endpoints>> resolve_host(boost::asio::any_io_executor executor,
                                                            std::string host, std::uint16_t port,
                                                            std::chrono::milliseconds deadline);
 
-// The first of the endpoints that answers, with TCP_NODELAY, keep-alive and TCP_USER_TIMEOUT set.
+// Tries the endpoints in order and returns the first that connects, with TCP_NODELAY, keep-alive
+// and TCP_USER_TIMEOUT set. The error is that of the last one.
 boost::asio::awaitable<DialResult<std::shared_ptr<TcpStream>>> connect_tcp(
     boost::asio::any_io_executor executor, Endpoints endpoints,
     std::chrono::milliseconds deadline_each);
 
-// `access` says which name to check. `context` must outlive the stream.
+// Checks the certificate for the name in `access`. `context` must outlive the stream.
 boost::asio::awaitable<DialResult<std::shared_ptr<TlsStream>>> start_tls(
     TcpStream tcp, TlsContext& context, const ApiAccess& access,
     std::chrono::milliseconds deadline);

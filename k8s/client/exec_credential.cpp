@@ -48,7 +48,7 @@ boost::system::result<ExecCredential, Problem> parse_exec_credential(std::string
     return problem("its output has kind '" + kind + "', not ExecCredential");
   }
   if (const auto version = text_of(root, "apiVersion"); version != api_version) {
-    return problem("its output has apiVersion '" + version + "', but the kubeconfig asks for '" +
+    return problem("its output has apiVersion '" + version + "', but the kubeconfig requires '" +
                    std::string(api_version) + "'");
   }
   const boost::json::value* status = root.if_contains("status");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The two messages exchanged with a credential plugin: what we tell it and what it answers.
-// Pure; running the program is k8s/client/credentials.hpp's.
+// The two messages exchanged with a credential plugin: its input and its output. Pure;
+// k8s/client/credentials.hpp runs the program.
 // Source: k8s.io/client-go/pkg/apis/clientauthentication v1 and v1beta1 (the same fields in both).
 #pragma once
 
@@ -15,8 +15,8 @@
 
 namespace k8s {
 
-// Why something did not work, in words for the operator. Not convertible from a string, so that a
-// result<std::string, Problem> is never in doubt about which of the two it was given.
+// An error message for the operator. Not convertible from a string, so that constructing a
+// result<std::string, Problem> is never ambiguous.
 class Problem {
  public:
   static Problem because(std::string why) {
@@ -32,10 +32,10 @@ struct ExecCredential {
   std::string token;
   std::string client_certificate;  // PEM; together with client_key, or both empty
   std::string client_key;
-  std::optional<UnixSeconds> expires;  // absent: good until the API server refuses it
+  std::optional<UnixSeconds> expires;  // absent: valid until the API server refuses it
 };
 
-// The value of KUBERNETES_EXEC_INFO. `certificate_authority` is the PEM text, "" for the system's.
+// The value of KUBERNETES_EXEC_INFO. `certificate_authority` is PEM text, "" for the system's.
 std::string exec_info(const ExecPlugin& plugin, const ApiAccess& access,
                       std::string_view certificate_authority);
 

@@ -14,12 +14,12 @@
 namespace k8s {
 namespace {
 
-// Thrown and caught in this file only: it ends the reading of a kubeconfig at its first fault.
+// Thrown and caught in this file only, at the first fault of a kubeconfig.
 struct Refused {
   AccessFault fault;
 };
 
-// One mapping of the file, with what it takes to name it in a fault.
+// One mapping of the file, with its path and line for faults.
 class Section {
  public:
   Section(YAML::Node node, std::string path, const std::string& file, int first_line)
@@ -37,7 +37,7 @@ class Section {
     if (!has(key)) return {};
     const YAML::Node value = at(key);
     if (!value.IsScalar()) refuse(key, "must be a string");
-    if (value.Scalar().find('\0') != std::string::npos) refuse(key, "has a NUL character in it");
+    if (value.Scalar().find('\0') != std::string::npos) refuse(key, "contains a NUL character");
     return value.Scalar();
   }
 
@@ -59,7 +59,7 @@ class Section {
     return {at(key), field(key), file_, first_line_};
   }
 
-  // The elements of a sequence; none where the key is absent.
+  // Calls `each_element` for the elements of a sequence; an absent key counts as an empty one.
   template <typename Each>
   void each(const char* key, Each each_element) const {
     if (!has(key)) return;
@@ -70,18 +70,18 @@ class Section {
     }
   }
 
-  // The element of `key` whose name is `name`: clusters, users and contexts all look like this.
+  // The element named `name` of the list `key`: clusters, users or contexts.
   Section named(const char* key, const std::string& name, const std::string& wanted_by) const {
     std::optional<Section> found;
     each(key, [&](const YAML::Node& node, const std::string& path) {
       const Section candidate(node, path, file_, first_line_);
       if (!found && candidate.text("name") == name) found = candidate;
     });
-    if (!found) refuse(key, "has no entry named '" + name + "', which " + wanted_by + " asks for");
+    if (!found) refuse(key, "has no entry named '" + name + "', which " + wanted_by + " refers to");
     return *found;
   }
 
-  // Inline base64 `key`-data before file `key`.
+  // `key`-data (inline base64) takes precedence over `key` (a file name).
   Secret secret(const char* key) const {
     const std::string data_key = std::string(key) + "-data";
     if (const std::string data = text(data_key.c_str()); !data.empty()) {
@@ -184,13 +184,13 @@ ExecPlugin read_exec(const Section& section) {
   section.each("env", [&](const YAML::Node& node, const std::string& path) {
     const Section variable = section.element(node, path);
     std::string name = variable.required_text("name");
-    if (name.find('=') != std::string::npos) variable.refuse("name", "has a '=' in it");
+    if (name.find('=') != std::string::npos) variable.refuse("name", "contains a '='");
     exec.env.emplace_back(std::move(name), variable.text("value"));
   });
   exec.install_hint = section.text("installHint");
   exec.provide_cluster_info = section.flag("provideClusterInfo");
   if (section.text("interactiveMode") == "Always") {
-    section.refuse("interactiveMode", "is Always, but a daemon has no terminal to ask on");
+    section.refuse("interactiveMode", "is Always, but a daemon has no terminal");
   }
   return exec;
 }
@@ -232,11 +232,11 @@ ApiAccess read_document(const config::YamlDocument& document, const std::string&
   for (const auto& [key, wanted] : {std::pair{"apiVersion", "v1"}, std::pair{"kind", "Config"}}) {
     const std::string value = root.text(key);
     if (!value.empty() && value != wanted) {
-      root.refuse(key, "is '" + value + "', but that of a kubeconfig is '" + wanted + "'");
+      root.refuse(key, "is '" + value + "', must be '" + wanted + "'");
     }
   }
   const std::string current = root.text("current-context");
-  if (current.empty()) root.refuse("current-context", "is missing: it names the context to use");
+  if (current.empty()) root.refuse("current-context", "is missing: it selects the context to use");
   const Section context = root.named("contexts", current, "current-context").section("context");
   ApiAccess access;
   access.origin = name;
@@ -275,8 +275,8 @@ AccessResult load_kubeconfig(const std::string& path) {
     return AccessFault{.where = path,
                        .field = {},
                        .reason =
-                           "there is no such file: give --kubeconfig an existing file, or leave "
-                           "it out inside a Pod to use its service account"};
+                           "does not exist: give --kubeconfig an existing file, or omit it "
+                           "in a Pod to use the service account"};
   }
   return read_loaded(config::load_yaml_file(path), path);
 }
@@ -306,7 +306,7 @@ AccessResult find_without_kubeconfig(const std::string& master, const InCluster&
   if (!master.empty()) {
     ApiAccess access;
     access.origin = "--master";
-    // A token is sent to a server that the cluster's own CA vouches for, and to no other.
+    // The token is sent only to a server with a certificate of the cluster's own CA.
     if (has_token(in_cluster) && !master.starts_with("http://")) {
       access.origin = "service account";
       access.token.file = in_cluster.directory + "/token";
@@ -315,7 +315,7 @@ AccessResult find_without_kubeconfig(const std::string& master, const InCluster&
     return access;
   }
   if (in_cluster.host.empty() || in_cluster.port.empty()) {
-    return AccessFault{.where = "no API server is known",
+    return AccessFault{.where = "no API server is configured",
                        .field = {},
                        .reason =
                            "this is not a Pod (KUBERNETES_SERVICE_HOST is not set): give "
@@ -325,7 +325,7 @@ AccessResult find_without_kubeconfig(const std::string& master, const InCluster&
     return AccessFault{.where = in_cluster.directory + "/token",
                        .field = {},
                        .reason =
-                           "there is no such file: mount the service account "
+                           "does not exist: mount the service account "
                            "(automountServiceAccountToken: true) or give --kubeconfig FILE"};
   }
   return load_service_account(in_cluster);

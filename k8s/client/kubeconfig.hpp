@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where the API server is and how to be let in: from a kubeconfig file, or from the service account
-// that Kubernetes mounts into a Pod. The result is a value; credentials it names by file are read
-// when they are used (k8s/client/credentials.hpp), because they rotate.
+// Address and credentials of the API server, from a kubeconfig file or from the service account
+// that Kubernetes mounts into a Pod. The result is a value; credentials that it names by file are
+// read when they are used (k8s/client/credentials.hpp), because they rotate.
 //
-// Precedence where a kubeconfig says a thing twice is client-go's: *-data before the file,
-// tokenFile before token. Relative file names are relative to the kubeconfig. Fields we do not know
-// are ignored, as kubectl does; fields that would change who we are or which way we go, and which
-// we do not implement, are refused.
+// Precedence is client-go's: *-data before the file, tokenFile before token. Relative file names
+// are relative to the kubeconfig. Unknown fields are ignored, as kubectl does. Unsupported fields
+// that would change our identity or the route to the server (impersonation, proxy-url, ...) are
+// refused.
 //
 // Errors: AccessFault, one line, naming file, line and field. Nothing here throws.
 #pragma once
@@ -22,7 +22,7 @@
 
 namespace k8s {
 
-// A credential or certificate: either the text itself (PEM, or a token), or the file that holds it.
+// A credential or certificate: the text itself (PEM, or a token) or the file that contains it.
 struct Secret {
   std::string file;
   std::string text;
@@ -48,7 +48,7 @@ struct ApiAccess {
   std::uint16_t port = 443;
   std::string base_path;         // "" or "/k8s/clusters/c-1": put before every request path
   Secret certificate_authority;  // empty: the system's
-  std::string tls_server_name;   // checked and sent instead of `host`; empty: `host`
+  std::string tls_server_name;   // sent (SNI) and checked instead of `host`; empty: `host`
   bool insecure_skip_tls_verify = false;
   // At most one of token and exec; a client certificate may come with either.
   Secret token;
@@ -69,7 +69,7 @@ struct AccessFault {
 
 using AccessResult = boost::system::result<ApiAccess, AccessFault>;
 
-// What Kubernetes gives a Pod.
+// What Kubernetes provides in a Pod.
 struct InCluster {
   std::string host;  // KUBERNETES_SERVICE_HOST
   std::string port;  // KUBERNETES_SERVICE_PORT
@@ -77,16 +77,15 @@ struct InCluster {
   static InCluster from_environment();
 };
 
-// The access that the flags --kubeconfig and --master ask for:
-//   kubeconfig           that file; `master` replaces its server
-//   neither              the service account
-//   master alone         that server, with the service account where one is mounted and the URL is
-//   https
-//                        (the way to reach the API when its own VIP is what we are to program)
+// The access for the flags --kubeconfig and --master:
+//   --kubeconfig     that file; --master replaces its server
+//   neither          the service account
+//   --master alone   that server, with the service account if one is mounted and the URL is not
+//                    http:// (for nodes where kube-ipvs itself has to program the API's own VIP)
 AccessResult find_api_access(const std::string& kubeconfig, const std::string& master,
                              const InCluster& in_cluster);
 
-// `name` stands for the file in messages, and its folder is where relative file names start.
+// `name` is the file's name for messages; relative file names are relative to its folder.
 AccessResult parse_kubeconfig(std::string_view text, const std::string& name);
 
 }  // namespace k8s

@@ -29,7 +29,7 @@ namespace asio = boost::asio;
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kMaxOutput = 1u << 20;
 
-// Kills and reaps the child unless it was seen to end.
+// Kills and reaps the child, unless ended() has returned its status.
 class Child {
  public:
   explicit Child(pid_t pid) : pid_(pid) {}
@@ -40,7 +40,7 @@ class Child {
     ::kill(pid_, SIGKILL);
     while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) continue;
   }
-  // The wait status, once it has ended.
+  // The wait status, if the child has ended.
   std::optional<int> ended() {
     int status = 0;
     if (::waitpid(pid_, &status, WNOHANG) != pid_) return std::nullopt;
@@ -72,7 +72,7 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   return result;
 }
 
-// posix_spawn with standard output going to `output`. errno, 0 when `pid` runs.
+// Starts the program with standard output to `output`. Returns an errno, or 0 and its `pid`.
 int spawn(const Command& command, int output, pid_t& pid) {
   std::vector<std::string> args{command.program};
   args.insert(args.end(), command.args.begin(), command.args.end());
@@ -108,9 +108,8 @@ std::string describe(int status) {
 
 Problem problem(std::string text) { return Problem::because(std::move(text)); }
 
-// The reading end and its deadline. Shared with the timer's handler, which may be queued already
-// when the coroutine ends; the handler holds it weakly, or timer and handler would keep each other
-// alive.
+// The pipe's reading end and the deadline. The timer's handler may run after the coroutine has
+// ended, so it shares this object, by a weak pointer because the object owns the timer.
 struct Output {
   Output(const asio::any_io_executor& executor, int descriptor)
       : pipe(executor, descriptor), alarm(executor) {}
@@ -131,14 +130,14 @@ void set_alarm(const std::shared_ptr<Output>& output, std::chrono::milliseconds 
 
 }  // namespace
 
-// GCC 12 inlines one half of Asio's frame allocation here, and takes it for a mismatched pair.
+// GCC 12 inlines only half of Asio's coroutine frame allocation here, and warns of a mismatch.
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 
 asio::awaitable<boost::system::result<std::string, Problem>> run_command(
     asio::any_io_executor executor, const Command& command, std::chrono::milliseconds deadline) {
   std::array<int, 2> ends{-1, -1};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
-    co_return problem(std::string("no pipe for it: ") + std::strerror(errno));
+    co_return problem(std::string("could not be given a pipe: ") + std::strerror(errno));
   }
   const auto output = std::make_shared<Output>(executor, ends[0]);
   pid_t pid = 0;
@@ -162,8 +161,8 @@ asio::awaitable<boost::system::result<std::string, Problem>> run_command(
     if (text.size() > kMaxOutput) co_return problem("printed more than 1 MiB");
   }
 
-  // It closed its output, so it is about to end: no signal handler for the sake of a few
-  // milliseconds.
+  // It closed its output, so it will end soon. Polling for a few milliseconds is simpler than a
+  // handler for SIGCHLD.
   std::optional<int> status = child.ended();
   asio::steady_timer pause(executor);
   while (!status && !output->late) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs a program and collects what it prints: for credential plugins only, nothing in the data path
-// executes anything.
+// Runs a program and returns its standard output. Only for credential plugins.
 //
-// Invariants: no process is left behind: at the deadline, at cancellation and at every fault the
-// child is killed and reaped. The child gets no descriptor of ours but 0 (/dev/null), 1 (the pipe)
-// and 2 (our standard error), and default signal handling.
+// Invariants: the child is reaped before run_command() returns; at the deadline, at cancellation
+// and at every error it is killed first. It inherits only descriptors 0 (/dev/null), 1 (the pipe)
+// and 2 (our standard error), with default signal handling.
+// Errors: Problem, worded to follow the program's name: "exited with status 1".
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -23,12 +23,12 @@ namespace k8s {
 struct Command {
   std::string program;  // found in PATH unless it contains a slash
   std::vector<std::string> args;
-  std::vector<std::pair<std::string, std::string>>
-      env;  // added to, or replacing in, our environment
+  // Added to our environment; a variable we have too is replaced.
+  std::vector<std::pair<std::string, std::string>> env;
 };
 
-// The program's standard output, if it exits with 0. At most 1 MiB. `command` must live until it
-// returns.
+// The program's standard output, at most 1 MiB, if it exits with status 0. `command` must outlive
+// the call.
 boost::asio::awaitable<boost::system::result<std::string, Problem>> run_command(
     boost::asio::any_io_executor executor, const Command& command,
     std::chrono::milliseconds deadline);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Closes a TCP stream from which nothing came in time.
+// Closes a TCP stream if a read does not finish in time.
 //
-// A watch is read every second or so and may be silent for minutes: Beast's own deadline would set
-// and cancel a timer for each of those reads. Here the timer keeps running, and looks whether the
-// deadline has moved on when it fires.
+// A watch may be read every second and is allowed minutes of silence: Beast's own deadline would
+// start and cancel a timer for every read. This timer keeps running and, when it fires, checks
+// whether the deadline has been moved later meanwhile.
 //
-// Threading: that of the stream's executor.
+// Threading: the stream's executor.
 #pragma once
 
 #include <chrono>
@@ -20,15 +20,15 @@ class ReadDeadline {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // The stream is held weakly.
+  // Holds a weak pointer to the stream, and switches its own deadline off.
   explicit ReadDeadline(const std::shared_ptr<TcpStream>& stream);
   ~ReadDeadline();
   ReadDeadline(const ReadDeadline&) = delete;
   ReadDeadline& operator=(const ReadDeadline&) = delete;
 
-  // The read that follows must have ended by then; time_point::max(): whenever it likes.
+  // When the next read must have finished; time_point::max(): no limit.
   void set(Clock::time_point deadline);
-  // It had not, and the stream was closed.
+  // The read did not finish in time, and the stream was closed.
   bool passed() const;
 
  private:

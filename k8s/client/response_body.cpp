@@ -26,7 +26,7 @@ bool ResponseBody::open(std::string_view encoding, bool gzip_asked, GzipStream::
   std::string name;
   for (const char c : encoding.substr(0, kMaxNamedEncoding)) name += c >= ' ' && c <= '~' ? c : '?';
   return end(Response::End::kFailed,
-             "the body has an encoding that was not asked for (" + name + ")");
+             "the body has an encoding that was not requested (" + name + ")");
 }
 
 bool ResponseBody::take(std::string_view piece) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where the bytes of a response's body go: inflated if it comes as gzip, then a 2xx one to on_chunk
-// and any other into Response::body. Internal to the API client; does no I/O.
+// Receives the bytes of a response body, inflates gzip, and delivers a 2xx body to on_chunk and any
+// other to Response::body. Internal to the API client; does no I/O.
 //
-// Errors: in the Response. Once a function has returned false, the response has its end.
+// Errors: in the Response. When a function returns false, Response::end has been set.
 #pragma once
 
 #include <optional>
@@ -17,19 +17,19 @@ namespace k8s {
 
 class ResponseBody {
  public:
-  // `response` has its status, and end kComplete. `doing` begins the words for a fault. Both
-  // references are kept.
+  // `response` has its status, and end kComplete. `doing` is the beginning of every error message.
+  // Keeps both references.
   ResponseBody(Response& response, const OnChunk& on_chunk, std::string doing);
 
-  // `encoding`: of the Content-Encoding header, "" without. `gzip_asked`: whether the request took
-  // it; `checksum`: whether the data's own is to be verified.
+  // `encoding`: the Content-Encoding header, "" without one. `gzip_asked`: the request accepted
+  // gzip. `checksum`: whether to verify the CRC of the gzip data.
   bool open(std::string_view encoding, bool gzip_asked,
             GzipStream::Checksum checksum = GzipStream::Checksum::kVerify);
   bool take(std::string_view piece);
-  // The body is whole, as far as HTTP can tell.
+  // To be called when HTTP has delivered the whole body; false if gzip data is incomplete.
   bool finish();
 
-  // Handed to on_chunk.
+  // Whether the body is delivered to on_chunk.
   bool wanted() const { return wanted_; }
 
  private:

@@ -32,7 +32,7 @@ std::string service_json(const std::string& name) {
          name + R"("},"spec":{"ports":[{"port":80}]}})";
 }
 
-// Runs one coroutine to its end, and the server beside it.
+// Runs one coroutine to its end, together with the server.
 template <typename T>
 T run(asio::io_context& io, asio::awaitable<T> work) {
   std::optional<T> result;
@@ -107,7 +107,8 @@ TEST_CASE("a body arrives whole, however the server cuts it", "[api_client]") {
   CHECK(fetched.body.ends_with("]}\n"));
 }
 
-TEST_CASE("requests say who asks, and accept compression only when told to", "[api_client]") {
+TEST_CASE("requests carry a user agent, and accept compression only when asked to",
+          "[api_client]") {
   asio::io_context io;
   ApiServer server(io.get_executor(), {.token = "secret"});
   server.serve(kServices, "Service");
@@ -146,7 +147,8 @@ TEST_CASE("a body that comes as gzip arrives inflated, however the server cuts i
   CHECK(server.connections() == 1);
 }
 
-TEST_CASE("gzip that is corrupt, cut short, or not asked for is a fault in words", "[api_client]") {
+TEST_CASE("gzip that is corrupt, cut short, or not requested fails the call with a message",
+          "[api_client]") {
   asio::io_context io;
   ApiServer server(io.get_executor(), {.gzip = true});
   server.put(kServices, service_json("web"));
@@ -165,15 +167,15 @@ TEST_CASE("gzip that is corrupt, cut short, or not asked for is a fault in words
     end = Response::End::kClosed;
     what = "the body ended before its gzip data did";
   }
-  SECTION("not asked for") {
+  SECTION("not requested") {
     request.gzip = false;
     wrong.gzip = true;
-    what = "the body has an encoding that was not asked for (gzip)";
+    what = "the body has an encoding that was not requested (gzip)";
   }
   SECTION("an encoding that nobody knows") {
     wrong.status = 200;
     wrong.header = "Content-Encoding: br" + std::string(100, 'x');
-    what = "the body has an encoding that was not asked for (br" + std::string(38, 'x') + ")";
+    what = "the body has an encoding that was not requested (br" + std::string(38, 'x') + ")";
   }
   server.misbehave(wrong);
   const auto connection = client.connection();
@@ -181,12 +183,13 @@ TEST_CASE("gzip that is corrupt, cut short, or not asked for is a fault in words
   CHECK(response.end == end);
   CHECK(response.what == begin + what);
   CHECK_FALSE(response.succeeded());
-  // Such a connection is not used again, and the next answer is read as if nothing had been.
+  // Such a connection is not reused, so the next response is not affected.
   CHECK(fetch(io, *connection, {.path = kServices, .gzip = true}).response.succeeded());
   CHECK(server.connections() == 2);
 }
 
-TEST_CASE("a refusal that comes as gzip is inflated too, as far as it is kept", "[api_client]") {
+TEST_CASE("a refusal compressed with gzip is inflated too, up to the size that is kept",
+          "[api_client]") {
   asio::io_context io;
   ApiServer server(io.get_executor());
   const std::string body(GENERATE(100u, 200'000u), 'a');
@@ -197,7 +200,7 @@ TEST_CASE("a refusal that comes as gzip is inflated too, as far as it is kept", 
   CHECK(response.body == body.substr(0, 64 * 1024));
 }
 
-TEST_CASE("calls one after another share a connection, also one the server closed meanwhile",
+TEST_CASE("consecutive calls share a connection, and open a new one if the server closed it",
           "[api_client]") {
   const bool tls = GENERATE(false, true);
   asio::io_context io;
@@ -214,7 +217,8 @@ TEST_CASE("calls one after another share a connection, also one the server close
   CHECK(server.connections() == 2);
 }
 
-TEST_CASE("a certificate is checked: authority, name and time", "[api_client]") {
+TEST_CASE("a server certificate's authority, name and validity period are checked",
+          "[api_client]") {
   asio::io_context io;
   const fake::Certificate other = fake::make_authority("another authority");
   SECTION("an unknown authority is refused") {
@@ -262,7 +266,7 @@ TEST_CASE("a certificate is checked: authority, name and time", "[api_client]") 
   }
 }
 
-TEST_CASE("a client certificate is shown, and read again when it is rotated", "[api_client]") {
+TEST_CASE("a client certificate is presented, and read again after a rotation", "[api_client]") {
   asio::io_context io;
   ApiServer server(io.get_executor(), {.tls = true, .require_client_certificate = true});
   server.serve(kServices, "Service");
@@ -293,7 +297,7 @@ TEST_CASE("a rotated token is read again after a 401", "[api_client]") {
   CHECK(fetch(io, client, {.path = kServices}).response.succeeded());
 }
 
-TEST_CASE("a token file that is missing or holds a line break is a fault in words",
+TEST_CASE("a token file that is missing or contains a line break fails the call with a message",
           "[api_client]") {
   asio::io_context io;
   ApiServer server(io.get_executor());
@@ -358,7 +362,7 @@ TEST_CASE("a credential plugin provides the token, and runs again only when the 
   CHECK(info.find("\"interactive\":false") != std::string::npos);
 }
 
-TEST_CASE("a credential plugin that fails is a fault that names it", "[api_client]") {
+TEST_CASE("a credential plugin that fails is named in the message", "[api_client]") {
   asio::io_context io;
   const TemporaryFolder folder;
   k8s::ApiAccess access;
@@ -387,7 +391,7 @@ TEST_CASE("a credential plugin that fails is a fault that names it", "[api_clien
   CHECK(fetch(io, client, {.path = kServices}).response.what == expected);
 }
 
-TEST_CASE("a refusal comes with its status, its body and when to come back", "[api_client]") {
+TEST_CASE("a refusal carries its status, its body and its Retry-After", "[api_client]") {
   asio::io_context io;
   ApiServer server(io.get_executor());
   server.misbehave({.status = 429, .reason = "TooManyRequests", .header = "Retry-After: 7"});
@@ -400,7 +404,7 @@ TEST_CASE("a refusal comes with its status, its body and when to come back", "[a
   CHECK(fetched.response.text() == "429 Failure");
 }
 
-TEST_CASE("a connection that breaks in the body is told from one that never answered",
+TEST_CASE("a connection that breaks in the body is distinguished from one that never answered",
           "[api_client]") {
   const bool tls = GENERATE(false, true);
   asio::io_context io;
@@ -479,7 +483,7 @@ TEST_CASE("a chunk handler that says stop ends the call", "[api_client]") {
   CHECK(pieces == 1);
 }
 
-TEST_CASE("what is no HTTP is a failure, not a crash", "[api_client]") {
+TEST_CASE("a response that is not HTTP fails the call", "[api_client]") {
   asio::io_context io;
   ApiServer server(io.get_executor(), {.tls = true});
   k8s::ApiAccess access = server.access();
@@ -488,7 +492,7 @@ TEST_CASE("what is no HTTP is a failure, not a crash", "[api_client]") {
   CHECK(fetch(io, client, {.path = kServices}).response.end == Response::End::kFailed);
 }
 
-TEST_CASE("a post sends its body and keeps the answer", "[api_client]") {
+TEST_CASE("a post sends its body and keeps the response's", "[api_client]") {
   asio::io_context io;
   ApiServer server(io.get_executor(), {.tls = true});
   ApiClient client(io.get_executor(), server.access());
@@ -528,7 +532,7 @@ TEST_CASE("addresses resolve to themselves, and names by the resolver", "[api_cl
   access.host = "localhost";
   ApiClient name(io.get_executor(), access);
   const auto addresses = run(io, name.resolve());
-  // What the machine's own resolver says; nothing where it has no /etc/hosts.
+  // As the machine's resolver answers; nothing on a machine without /etc/hosts.
   boost::system::error_code unknown;
   std::set<k8s::Address> expected;
   for (const auto& entry : asio::ip::tcp::resolver(io).resolve("localhost", "443", unknown)) {

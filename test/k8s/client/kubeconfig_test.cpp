@@ -71,7 +71,7 @@ class TemporaryFolder {
 
 }  // namespace
 
-TEST_CASE("the current context names cluster and user", "[kubeconfig]") {
+TEST_CASE("the current context selects cluster and user", "[kubeconfig]") {
   const ApiAccess access = good(kCluster, kUser);
   CHECK(access.tls);
   CHECK(access.host == "10.0.0.1");
@@ -81,14 +81,15 @@ TEST_CASE("the current context names cluster and user", "[kubeconfig]") {
   CHECK(access.url() == "https://10.0.0.1:6443");
 }
 
-TEST_CASE("server URLs: ports, paths, IPv6 and plain http", "[kubeconfig]") {
+TEST_CASE("a server URL has a port, a path, an IPv6 address or plain http", "[kubeconfig]") {
   CHECK(good("    server: https://[fd00::1]/k8s/clusters/c-1/\n", kUser).url() ==
         "https://[fd00::1]:443/k8s/clusters/c-1");
   CHECK(good("    server: http://localhost:8080\n", kUser).url() == "http://localhost:8080");
   CHECK_FALSE(good("    server: http://localhost:8080\n", kUser).tls);
 }
 
-TEST_CASE("files are relative to the kubeconfig, and inline data goes first", "[kubeconfig]") {
+TEST_CASE("file names are relative to the kubeconfig, and inline data takes precedence",
+          "[kubeconfig]") {
   const ApiAccess files =
       good(std::string(kCluster) + "    certificate-authority: ca.crt\n",
            "    client-certificate: ../pki/node.crt\n    client-key: /abs/node.key\n"
@@ -126,13 +127,12 @@ TEST_CASE("an exec plugin is read with its arguments and environment", "[kubecon
         R"("certificate-authority-data":"eA=="}}})");
 }
 
-TEST_CASE("faults name file, line and field", "[kubeconfig]") {
+TEST_CASE("a fault names file, line and field", "[kubeconfig]") {
   CHECK(fault("") == "/etc/kube/config: is empty");
   CHECK(fault("current-context: x\n")
             .starts_with("/etc/kube/config:1: contexts has no entry named 'x', which "
-                         "current-context asks for"));
-  CHECK(fault("kind: Pod\n") ==
-        "/etc/kube/config:1: kind is 'Pod', but that of a kubeconfig is 'Config'");
+                         "current-context refers to"));
+  CHECK(fault("kind: Pod\n") == "/etc/kube/config:1: kind is 'Pod', must be 'Config'");
   CHECK(fault("kind: Config\n").find("current-context is missing") != std::string::npos);
   CHECK(fault(kubeconfig("    server: 10.0.0.1\n", kUser)) ==
         "/etc/kube/config:11: clusters[0].cluster.server must start with https:// or http://");
@@ -161,7 +161,7 @@ TEST_CASE("faults name file, line and field", "[kubeconfig]") {
   CHECK(fault("- a\n").ends_with(" must be a mapping"));
 }
 
-TEST_CASE("an exec plugin of another API, or one that needs a terminal, is refused",
+TEST_CASE("an exec plugin of another API version, or one that needs a terminal, is refused",
           "[kubeconfig]") {
   const std::string exec =
       "    exec:\n      command: x\n      apiVersion: client.authentication.k8s.io/";
@@ -177,10 +177,10 @@ TEST_CASE("an exec plugin of another API, or one that needs a terminal, is refus
 TEST_CASE("a missing kubeconfig says what to do", "[kubeconfig]") {
   const AccessResult access = k8s::find_api_access("/nonexistent/config", "", {});
   REQUIRE_FALSE(access.has_value());
-  CHECK(
-      access.error().text() ==
-      "/nonexistent/config: there is no such file: give --kubeconfig an existing file, or leave it "
-      "out inside a Pod to use its service account");
+  CHECK(access.error().text() ==
+        "/nonexistent/config: does not exist: give --kubeconfig an existing file, or omit it in a "
+        "Pod "
+        "to use the service account");
 }
 
 TEST_CASE("the flag --master replaces the kubeconfig's server and nothing else", "[kubeconfig]") {
@@ -195,7 +195,7 @@ TEST_CASE("the flag --master replaces the kubeconfig's server and nothing else",
   CHECK(bad.error().text() == "--master: 'other' must start with https:// or http://");
 }
 
-TEST_CASE("in a Pod, the service account is the access", "[kubeconfig]") {
+TEST_CASE("in a Pod the service account is used", "[kubeconfig]") {
   const TemporaryFolder folder;
   const InCluster pod{.host = "fd00::a", .port = "443", .directory = folder.path()};
   const AccessResult missing = k8s::find_api_access("", "", pod);
@@ -212,7 +212,7 @@ TEST_CASE("in a Pod, the service account is the access", "[kubeconfig]") {
   REQUIRE(master.has_value());
   CHECK(master->url() == "https://10.0.0.1:6443");
   CHECK(master->token.file == token);
-  // The token is not sent in the clear, nor without knowing to whom.
+  // The token is not sent without TLS.
   CHECK(k8s::find_api_access("", "http://10.0.0.1", pod)->token.empty());
 
   const AccessResult nowhere = k8s::find_api_access("", "", {});
@@ -220,7 +220,7 @@ TEST_CASE("in a Pod, the service account is the access", "[kubeconfig]") {
   CHECK(nowhere.error().text().find("--kubeconfig") != std::string::npos);
 }
 
-TEST_CASE("what a plugin answers is checked", "[kubeconfig]") {
+TEST_CASE("a plugin's output is checked", "[kubeconfig]") {
   const std::string version = "client.authentication.k8s.io/v1";
   const auto parse = [&](const std::string& status) {
     return k8s::parse_exec_credential(

@@ -30,7 +30,7 @@ TEST_CASE("a stream is closed when its deadline passes", "[read_deadline]") {
   CHECK_FALSE(c.is_open());
 }
 
-TEST_CASE("a deadline that moves on is kept to, not the one before", "[read_deadline]") {
+TEST_CASE("a deadline that is moved later replaces the earlier one", "[read_deadline]") {
   Connection c;
   ReadDeadline deadline(c.stream);
   deadline.set(ReadDeadline::Clock::now() + 10ms);
@@ -41,7 +41,7 @@ TEST_CASE("a deadline that moves on is kept to, not the one before", "[read_dead
   CHECK(ReadDeadline::Clock::now() >= later);
 }
 
-TEST_CASE("a deadline that comes nearer is kept to", "[read_deadline]") {
+TEST_CASE("a deadline that is moved earlier is honoured", "[read_deadline]") {
   Connection c;
   ReadDeadline deadline(c.stream);
   deadline.set(ReadDeadline::Clock::now() + 1h);
@@ -50,7 +50,7 @@ TEST_CASE("a deadline that comes nearer is kept to", "[read_deadline]") {
   CHECK(deadline.passed());
 }
 
-TEST_CASE("no deadline, and one that was taken back, close nothing", "[read_deadline]") {
+TEST_CASE("no deadline, and one that was withdrawn, close nothing", "[read_deadline]") {
   Connection c;
   ReadDeadline deadline(c.stream);
   SECTION("none was set") {}
@@ -63,7 +63,7 @@ TEST_CASE("no deadline, and one that was taken back, close nothing", "[read_dead
   CHECK(c.is_open());
 }
 
-TEST_CASE("a deadline that is gone closes nothing", "[read_deadline]") {
+TEST_CASE("a destroyed deadline closes nothing", "[read_deadline]") {
   Connection c;
   { ReadDeadline(c.stream).set(ReadDeadline::Clock::now() + 1ms); }
   c.io.run_for(20ms);
