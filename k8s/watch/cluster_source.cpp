@@ -50,7 +50,7 @@ ReflectorOptions slice_reflector(const ClusterOptions& options) {
       reflector_for(options, "EndpointSlice", "/apis/discovery.k8s.io/v1/endpointslices");
   result.paths.push_back("/apis/discovery.k8s.io/v1beta1/endpointslices");
   if (options.endpoint_source == config::EndpointSource::kSelector) {
-    // Slices are the lesser source here, and a server that has none is not broken.
+    // Most endpoints come from Pods in this mode: a server without EndpointSlices is no fault.
     result.label_selector =
         "endpointslice.kubernetes.io/managed-by!=endpointslice-controller.k8s.io";
     result.optional_resource = true;
@@ -84,8 +84,7 @@ asio::awaitable<void> ClusterSource::run() {
   for (const auto& reflector : reflectors_) {
     running.push_back(asio::co_spawn(executor_, reflector->run(), asio::deferred));
   }
-  // A reflector that throws has met a bug or an end of memory: the others are ended and it is
-  // passed on.
+  // A reflector throws only for a bug or when out of memory: cancel the others and rethrow.
   auto group = asio::experimental::make_parallel_group(std::move(running));
   auto [order, errors] =
       co_await group.async_wait(asio::experimental::wait_for_one_error(), asio::use_awaitable);

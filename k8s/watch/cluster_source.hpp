@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The Source that speaks to an API server: one reflector per kind that is wanted, side by side.
+// The Source that reads from an API server: one concurrent reflector per kind with a sink.
 //
-// What is asked of the server, per kind:
-//   Services        all of them: which of them concern us is decided from live labels
-//   Pods            status.phase neither Succeeded nor Failed; one that gets there arrives as a
-//                   deletion
-//   Nodes           all (`selector` mode: their zones make topology hints), or only our own
-//   EndpointSlices  `selector` mode: those no endpoint slice controller made (the Services without
-//                   selector); `endpointslice` mode: all but those of headless Services.
+// Requests per kind:
+//   Services        all: the agent selects by labels, which may change
+//   Pods            status.phase other than Succeeded and Failed; the server reports a Pod that
+//                   reaches one of these as deleted
+//   Nodes           all (in `selector` mode their zones make topology hints), or only our own
+//   EndpointSlices  in `selector` mode those not made by the EndpointSlice controller (of Services
+//                   without selector); in `endpointslice` mode all but those of headless Services.
 //                   discovery.k8s.io/v1, or v1beta1 from servers before 1.21
 //
 // Threading: the executor's one thread. Errors: to the FaultHandler; run() ends only by
-// cancellation.
+// cancellation. Metrics: counters().
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -33,11 +33,11 @@ struct ClusterOptions {
   config::EndpointSource endpoint_source = config::EndpointSource::kSelector;
   std::string node_name;
   bool only_own_node = false;  // list and watch the one Node `node_name`
-  ReflectorOptions
-      reflector;  // limits and injected clock of all kinds; kind, paths and selectors are ours
+  // Limits and injected clock for all kinds. Kind, paths and selectors are set by the source.
+  ReflectorOptions reflector;
 };
 
-// What one reflector is to ask for. Pure; in order of Sinks: services, pods, nodes, slices.
+// The options of each kind's reflector. Pure.
 ReflectorOptions service_reflector(const ClusterOptions& options);
 ReflectorOptions pod_reflector(const ClusterOptions& options);
 ReflectorOptions node_reflector(const ClusterOptions& options);

@@ -30,14 +30,14 @@ std::string seconds_text(milliseconds time) {
   return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " s";
 }
 
-// What a body that is no list and no event says: a metav1.Status, or at least its first line.
+// The status in the body of a refusal: a metav1.Status, or else the first line of the body.
 ApiStatus read_status(const Response& response) {
   ApiStatus status;
   ListDecoder<Node> decoder(
       {.on_item = [](Node) {}, .on_fault = [](const Meta&, const DecodeFault&) {}}, response.type);
   if (decoder.feed(response.body) && decoder.finish() && decoder.status())
     status = *decoder.status();
-  // The status line is what the server, or a proxy before it, meant; the body may say anything.
+  // The HTTP status line takes precedence: the body may be a proxy's and contain anything.
   status.code = static_cast<int>(response.status);
   if (status.message.empty()) {
     const std::string_view body(response.body);
@@ -82,8 +82,7 @@ KindCounters ReflectorCore::counters() const {
 }
 
 asio::awaitable<void> ReflectorCore::run() {
-  // Cancellation is looked at after each wait instead of thrown: no exception is part of a normal
-  // end.
+  // Cancellation is checked after each wait instead of thrown: a normal end throws nothing.
   const bool threw_before = co_await asio::this_coro::throw_if_cancelled();
   co_await asio::this_coro::throw_if_cancelled(false);
   for (;;) {
@@ -104,7 +103,7 @@ asio::awaitable<void> ReflectorCore::run() {
   co_await asio::this_coro::throw_if_cancelled(threw_before);
 }
 
-// Does what the policy says: words, waits, and the choice of the next request.
+// Carries out the policy's decision: reports the fault, waits, and selects the next request.
 asio::awaitable<void> ReflectorCore::follow(Step step, const Ended& ended) {
   next_ = step.next;
   if (step.settled) options_.backoff.reset();
@@ -114,11 +113,11 @@ asio::awaitable<void> ReflectorCore::follow(Step step, const Ended& ended) {
     co_return;
   }
   if (step.next == Step::Next::kUnserved) {
-    settle_unserved();
+    deliver_unserved();
     co_await pause(options_.reprobe);
     co_return;
   }
-  // All versions were refused: next time the preferred one has its chance again.
+  // All versions were refused: start again with the preferred one.
   if (ended.attempt.asked == Asked::kList && ended.attempt.status.code == 404) {
     versions_tried_ = 0;
     version_ = 0;
@@ -144,7 +143,7 @@ milliseconds ReflectorCore::pause_for(const Step& step, const ApiStatus& status)
     case Step::Pause::kBackoff:
       return options_.backoff.next(options_.random());
     case Step::Pause::kRetryAfter: {
-      // Every node was told the same number: spread them over a tenth more.
+      // Every node gets the same Retry-After: spread the requests over another 10 %.
       ++options_.backoff.failures;
       const milliseconds asked =
           std::chrono::seconds(std::clamp(status.retry_after_seconds, 0, 300));
@@ -160,22 +159,22 @@ asio::awaitable<void> ReflectorCore::pause(milliseconds length) {
   co_await timer.async_wait(kAwait);
 }
 
-// Every version was asked and none is there: the sink gets an empty list, once.
-void ReflectorCore::settle_unserved() {
+// No API version is served: gives the sink an empty list, once.
+void ReflectorCore::deliver_unserved() {
   next_ = Step::Next::kList;
   versions_tried_ = 0;
   version_ = 0;
   if (unserved_) return;
   unserved_ = true;
   report("unserved", options_.kind + ": this API server does not serve " + options_.paths.front() +
-                         "; taken as none at all, and asked again every " +
+                         "; treated as empty, and checked again every " +
                          seconds_text(options_.reprobe));
   list_started();
   list_finished();
 }
 
-// The pages go over one connection, which the first watch after them inherits; every later watch
-// gets a new one, so that a load balancer can move us.
+// The pages and the first watch after them share a connection. Every later watch opens a new one,
+// so that a load balancer can choose another server.
 asio::awaitable<ReflectorCore::Ended> ReflectorCore::list(bool whole) {
   ++counters_.lists;
   if (listed_before_) ++counters_.relists;
@@ -230,8 +229,8 @@ void ReflectorCore::finish_list(const std::string& resource_version) {
   listed_before_ = true;
   unserved_ = false;
   stuck_ = 0;
-  if (version_ != 0 && !fallback_told_) {
-    fallback_told_ = true;
+  if (version_ != 0 && !fallback_reported_) {
+    fallback_reported_ = true;
     report("unserved", options_.kind + ": this API server does not serve " +
                            options_.paths.front() + "; read from " + options_.paths[version_]);
   }
@@ -263,7 +262,7 @@ asio::awaitable<ReflectorCore::Ended> ReflectorCore::watch() {
   connection_.reset();
   watching_ = false;
   const auto lived = duration_cast<milliseconds>(options_.now() - begun);
-  constexpr milliseconds kTick{10};  // by which a coarse clock can be behind the connection's
+  constexpr milliseconds kTick{10};  // how far the coarse clock may lag behind the connection's
   co_return judge_watch(response, lived, lived + kTick >= total);
 }
 
@@ -283,10 +282,10 @@ void ReflectorCore::saw_event(WatchVerb verb, const std::string& resource_versio
 
 void ReflectorCore::saw_bad_object(const DecodeFault& fault, const std::string& resource_version) {
   if (!resource_version.empty()) resource_version_ = resource_version;
-  report("decode", fault.text() + "; it is skipped, and its last good state stays");
+  report("decode", fault.text() + "; skipped, its last good state stays");
 }
 
-// What a list and a watch have in common: no answer, or a refusal.
+// The outcomes that lists and watches have in common: no response, or a refusal.
 ReflectorCore::Ended ReflectorCore::judge_common(Asked asked, const Response& response) const {
   Ended ended;
   ended.attempt.asked = asked;
@@ -308,7 +307,7 @@ ReflectorCore::Ended ReflectorCore::judge_page(const Response& response) {
   const bool complete = response.succeeded() && finish_page();
   if (response.end == Response::End::kStopped || (response.succeeded() && !complete)) {
     ended.attempt.outcome = Outcome::kGarbage;
-    ended.what = "the answer is not a list: " + stream_fault().text();
+    ended.what = "the response is not a list: " + stream_fault().text();
   } else if (complete) {
     const PageEnd end = page_end();
     if (end.status) {
@@ -317,7 +316,7 @@ ReflectorCore::Ended ReflectorCore::judge_page(const Response& response) {
       ended.what = status_text(*end.status, {});
     } else if (end.resource_version.empty()) {
       ended.attempt.outcome = Outcome::kGarbage;
-      ended.what = "the answer has no metadata.resourceVersion";
+      ended.what = "the response has no metadata.resourceVersion";
     } else {
       ended.attempt.outcome = Outcome::kDone;
     }
@@ -332,14 +331,14 @@ ReflectorCore::Ended ReflectorCore::judge_watch(const Response& response, millis
   Ended ended = judge_common(Asked::kWatch, response);
   Attempt& attempt = ended.attempt;
   if (attempt.outcome == Outcome::kRefused) {
-    // As it is.
+    // judge_common() has set everything.
   } else if (watch_error_) {
     attempt.outcome = Outcome::kRefused;
     attempt.status = *watch_error_;
     ended.what = "ERROR event: " + status_text(*watch_error_, {});
   } else if (response.end == End::kStopped) {
     attempt.outcome = watch_too_long() ? Outcome::kTooLong : Outcome::kGarbage;
-    ended.what = "the stream is not usable: " + stream_fault().text();
+    ended.what = "the stream is invalid: " + stream_fault().text();
     ++stuck_;
   } else if (response.end == End::kComplete || response.end == End::kClosed || outlived) {
     attempt.outcome = Outcome::kDone;
@@ -353,8 +352,8 @@ ReflectorCore::Ended ReflectorCore::judge_watch(const Response& response, millis
   return ended;
 }
 
-// The fields of v1beta1 have other numbers: 7 of an EndpointSlice's endpoint is its hints there,
-// and its zone in v1.
+// v1beta1 has other field numbers: in an EndpointSlice's endpoint, 7 is the hints there, and the
+// zone in v1.
 bool ReflectorCore::takes_protobuf() const {
   return options_.protobuf && options_.paths[version_].find("/v1beta1/") == std::string::npos;
 }

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Keeps one Sink equal to one collection of the API server: lists it in pages, then watches it from
-// the list's resource version, and resumes after whatever goes wrong. Reflector<T> is a thin shell
-// that knows the type; ReflectorCore does the work and is compiled once.
+// Keeps one Sink up to date with one collection of the API server: lists it in pages, then watches
+// it from the list's resource version, and recovers from every error. ReflectorCore has the logic
+// and is compiled once; Reflector<T> adds the type of the objects.
 //
-// How requests end and what follows is decided in k8s/watch/watch_policy.hpp. In short: a watch that ends
-// is resumed from the last resource version; 410 lists anew; everything else waits with jittered
-// back-off. A list that breaks off is begun again from its first page, and removes nothing.
+// k8s/watch/watch_policy.hpp decides what follows the end of a request. In short: a watch that ends
+// is resumed from the last resource version; 410 lists again; any other error waits with jittered
+// back-off. A list that fails is started again from its first page, and removes nothing.
 //
-// Threading: one io_context thread, which also gets all calls of the sink.
-// Invariants: the sink sees list_finished() only after every page was decoded. The resource version
-// advances only by what the decoder accepted or named, so a cut or garbled stream loses nothing.
+// Threading: one io_context thread, also for all calls to the sink.
+// Invariants: the sink's list_finished() is called only after every page was decoded. The resource
+// version advances only when the decoder has accepted an event, or identified an invalid one, so a
+// truncated or corrupt stream loses no event.
 // Errors: to the FaultHandler, kinds "list", "watch", "decode" and "unserved". run() returns only
-// when cancelled (terminal cancellation), and leaves nothing behind. Metrics: ReflectorCounters.
+// after terminal cancellation, with its connection closed. Metrics: counters().
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -38,31 +39,30 @@ namespace k8s {
 
 struct ReflectorOptions {
   std::string kind;  // "EndpointSlice": for messages
-  // The collection's path in each API version that will do, the preferred one first.
+  // The collection's path in each API version that can be used, preferred first.
   std::vector<std::string> paths;
-  std::string label_selector;  // not encoded
+  std::string label_selector;  // without percent-encoding, as is field_selector
   std::string field_selector;
-  // A server without this resource has none of it, rather than being broken. Never for a resource
-  // whose absence would take things down: a 404 from a confused proxy looks the same.
+  // A 404 means that there are no such objects, instead of a fault. Not for resources that traffic
+  // depends on, because a misconfigured proxy answers 404 too.
   bool optional_resource = false;
 
-  // Ask for protobuf, where the resource has it in the version that is read; JSON is understood
-  // whatever was asked for.
+  // Request protobuf, except from v1beta1. A JSON response is always accepted.
   bool protobuf = true;
   unsigned page_limit = 500;
   std::size_t max_event_bytes = 16u << 20;
   std::chrono::seconds watch_shortest{300};  // timeoutSeconds is random in [shortest, longest]
   std::chrono::seconds watch_longest{600};
-  std::chrono::milliseconds watch_grace{30'000};  // after which we end it ourselves
-  // A server that sends bookmarks sends one a minute: once one has come, a watch silent for this
-  // long is stuck. Where none come (servers before 1.21, or a store that nobody writes to) silence
-  // means nothing, and only timeoutSeconds ends the watch.
+  std::chrono::milliseconds watch_grace{30'000};  // after timeoutSeconds, the client ends the watch
+  // A server that sends bookmarks sends one a minute: a watch that has had one and is then silent
+  // for this long is stuck. Without bookmarks (servers before 1.21, or a store without writes)
+  // silence is normal, and only timeoutSeconds ends the watch.
   std::chrono::milliseconds watch_idle{150'000};
   std::chrono::milliseconds list_idle{30'000};
-  std::chrono::milliseconds reprobe{600'000};  // of a resource that is not served
+  std::chrono::milliseconds reprobe{600'000};  // between requests for a resource not served
   Backoff backoff;
 
-  // Injected by tests. `pause` is given the length of every wait and returns the one to take.
+  // Injected by tests. `pause` gets the length of every wait and returns the length to use.
   std::function<double()> random;  // in [0, 1); default: a generator seeded by the system
   std::function<std::chrono::steady_clock::time_point()> now = coarse_now;
   std::function<std::chrono::milliseconds(std::chrono::milliseconds)> pause;
@@ -84,10 +84,10 @@ class ReflectorCore {
   struct PageEnd {
     std::string resource_version;
     std::string continue_token;
-    std::optional<ApiStatus> status;  // in place of a list
+    std::optional<ApiStatus> status;  // the body was a metav1.Status, not a list
   };
 
-  // What the decoders saw.
+  // Called for what the decoders have read.
   void saw_item() { ++counters_.events; }
   void saw_event(WatchVerb verb, const std::string& resource_version);
   void saw_error(const ApiStatus& status) { watch_error_ = status; }
@@ -106,7 +106,7 @@ class ReflectorCore {
   virtual DecodeFault stream_fault() const = 0;
   virtual void close_decoders() = 0;
 
-  // How a request ended, and in words.
+  // How a request ended, for the policy and in words.
   struct Ended {
     Attempt attempt;
     std::string what;
@@ -123,7 +123,7 @@ class ReflectorCore {
   Ended judge_common(Asked asked, const Response& response) const;
   std::chrono::milliseconds pause_for(const Step& step, const ApiStatus& status);
   void finish_list(const std::string& resource_version);
-  void settle_unserved();
+  void deliver_unserved();
   bool takes_protobuf() const;
   std::string selectors() const;
   void report(const char* fault_kind, std::string what);
@@ -137,15 +137,15 @@ class ReflectorCore {
   KindCounters counters_;
 
   Step::Next next_ = Step::Next::kList;
-  bool fallback_told_ = false;
+  bool fallback_reported_ = false;
   std::size_t version_ = 0;         // index into options_.paths
-  std::size_t versions_tried_ = 0;  // since a list was last answered with other than 404
-  std::string resource_version_;    // of what the sink knows
-  bool list_open_ = false;          // the sink was told list_started(), and not yet list_finished()
+  std::size_t versions_tried_ = 0;  // since a list last had a status other than 404
+  std::string resource_version_;    // up to which the sink is up to date
+  bool list_open_ = false;          // list_started() was called since the list began
   bool listed_before_ = false;
   bool unserved_ = false;
   unsigned stuck_ = 0;
-  bool watching_ = false;       // the head of a watch has come, and not its end
+  bool watching_ = false;       // a watch's response header has arrived, and it has not ended
   bool has_bookmarks_ = false;  // the open watch has had one
   std::optional<ApiStatus> watch_error_;
   std::chrono::steady_clock::time_point list_begun_;
@@ -214,7 +214,7 @@ class Reflector final : public ReflectorCore {
     }
   }
 
-  // What is gone is gone, however odd its last state was.
+  // A deletion is applied even if the object in the event is invalid.
   void take_bad(WatchVerb verb, const Meta& meta, const DecodeFault& fault) {
     saw_bad_object(fault, meta.resource_version);
     if (meta.key.name.empty() || verb == WatchVerb::kBookmark) return;

@@ -9,7 +9,7 @@ namespace {
 using Next = Step::Next;
 using Pause = Step::Pause;
 
-// An overloaded or starting server, or a lagging one: the same request may succeed later.
+// The server is overloaded, starting or lagging: the same request may succeed later.
 bool may_pass(const ApiStatus& status) {
   return status.code == 429 || status.code == 401 || status.code >= 500;
 }
@@ -29,8 +29,8 @@ Step after_list(const Attempt& attempt) {
       if (attempt.status.code == 404 && attempt.other_version_left) {
         return {.next = Next::kOtherVersion, .pause = Pause::kNone, .fault = false};
       }
-      // Once something was listed, a 404 is a proxy that lost its server rather than an API that
-      // has gone: what we know stays.
+      // After a complete list, a 404 means a proxy without its server rather than a removed API:
+      // keep the objects.
       if (attempt.status.code == 404 && attempt.optional_resource && !attempt.listed_before) {
         return {.next = Next::kUnserved, .pause = Pause::kNone, .fault = false};
       }
@@ -60,7 +60,7 @@ Step after_watch(const Attempt& attempt) {
   const Next next = stuck ? Next::kList : Next::kWatch;
   switch (attempt.outcome) {
     case Outcome::kDone:
-      // A server that ends watches as soon as they begin is not asked again at once.
+      // Wait if the server ends watches right after their start.
       return {.next = Next::kWatch,
               .pause = settled ? Pause::kNone : Pause::kBackoff,
               .fault = false,

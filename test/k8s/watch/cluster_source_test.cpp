@@ -61,7 +61,7 @@ TEST_CASE("a cluster source runs a reflector for every sink it is given", "[clus
   CHECK(bench.faults.empty());
 }
 
-TEST_CASE("EndpointSlices come from v1beta1 where v1 is not served", "[cluster_source]") {
+TEST_CASE("EndpointSlices are read from v1beta1 if v1 is not served", "[cluster_source]") {
   Bench bench;
   bench.server.serve(kOldSlices, "EndpointSlice");
   RecordingSink<k8s::EndpointSlice> slices;
@@ -76,7 +76,7 @@ TEST_CASE("EndpointSlices come from v1beta1 where v1 is not served", "[cluster_s
         "EndpointSlice: this API server does not serve /apis/discovery.k8s.io/v1/endpointslices; "
         "read from /apis/discovery.k8s.io/v1beta1/endpointslices");
   CHECK(bench.pauses.empty());
-  // After an upgrade of the server it is the other way round.
+  // After an upgrade the server has v1 and no v1beta1.
   bench.server.store().unserve(kOldSlices);
   bench.server.serve(kSlices, "EndpointSlice");
   bench.server.end_watches(kOldSlices, false);
@@ -85,7 +85,7 @@ TEST_CASE("EndpointSlices come from v1beta1 where v1 is not served", "[cluster_s
 }
 
 TEST_CASE(
-    "slices that are served in no version are none in selector mode, said once and asked again",
+    "in selector mode slices served in no version count as none, reported once and checked again",
     "[cluster_source]") {
   Bench bench;
   RecordingSink<k8s::EndpointSlice> slices;
@@ -104,8 +104,7 @@ TEST_CASE(
   bench.stop();
 }
 
-TEST_CASE("a 404 never empties what is needed: Services, and slices in endpointslice mode",
-          "[cluster_source]") {
+TEST_CASE("a 404 never empties Services, or slices in endpointslice mode", "[cluster_source]") {
   Bench bench;
   RecordingSink<k8s::EndpointSlice> slices;
   const k8s::Sinks sinks{.services = &bench.sink, .slices = &slices};
@@ -118,7 +117,7 @@ TEST_CASE("a 404 never empties what is needed: Services, and slices in endpoints
   bench.run_until([&] { return bench.pauses.size() > 10; });
   CHECK(bench.sink.lists == 0);
   CHECK(slices.lists == 0);
-  // It was a proxy that had lost its server.
+  // The 404s came from a proxy that had lost its server.
   bench.server.serve(kSlices, "EndpointSlice");
   bench.server.serve(kServices, "Service");
   bench.run_until([&] { return bench.sink.lists == 1 && slices.lists == 1; });

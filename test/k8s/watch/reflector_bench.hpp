@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A fake API server, a client, a sink that checks the protocol of k8s/sink.hpp, and waits that take
-// no time but are written down: what tests of reflectors and of the cluster source run on.
+// Fixture for tests of reflectors and of the cluster source: a fake API server, a client, a sink
+// that checks the protocol of k8s/sink.hpp, and waits that take no time but are recorded.
 #pragma once
 
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -33,7 +33,7 @@ inline std::string service_json(const std::string& name, const std::string& port
          R"("ports":[{"protocol":"TCP","port":)" + port + R"(,"targetPort":8080}]}})";
 }
 
-// Does with the calls what the protocol of k8s/sink.hpp says, and checks that they keep to it.
+// Applies the calls as the protocol of k8s/sink.hpp prescribes, and checks that they follow it.
 template <typename T>
 class RecordingSink final : public k8s::Sink<T> {
  public:
@@ -70,7 +70,7 @@ class RecordingSink final : public k8s::Sink<T> {
   std::set<std::string> repeated_;
 };
 
-// A server, a reflector of Services, and waits that take no time but are written down.
+// A server, a reflector of Services, and waits that take no time but are recorded.
 struct Bench {
   explicit Bench(ApiServer::Options server_options = {}, std::size_t max_event = 16u << 20)
       : server(io.get_executor(), std::move(server_options)),

@@ -11,7 +11,7 @@ namespace {
 using namespace k8s::test;
 using std::chrono::milliseconds;
 
-// What every scenario below goes through: a list of three pages, then each kind of change.
+// The common part of the scenarios: a list of three pages, then each kind of change.
 void play(Bench& bench) {
   bench.run_until([&] { return bench.in_step(); });
   bench.server.put(kServices, service_json("s1", "81"));
@@ -51,7 +51,8 @@ TEST_CASE("a reflector lists in pages over one connection, then watches on it", 
   CHECK(bench.reflector->counters().bytes > 1000);
 }
 
-TEST_CASE("changes reach the sink, and a resumed watch goes on where it was", "[reflector]") {
+TEST_CASE("changes reach the sink, and a resumed watch continues from the last event",
+          "[reflector]") {
   Bench bench;
   fill(bench.server, 2);
   bench.start();
@@ -70,7 +71,7 @@ TEST_CASE("changes reach the sink, and a resumed watch goes on where it was", "[
   CHECK(bench.server.connections() == 2);  // a watch that is resumed gets a new connection
 }
 
-TEST_CASE("bookmarks move the place to resume from", "[reflector]") {
+TEST_CASE("bookmarks advance the resource version to resume from", "[reflector]") {
   Bench bench;
   fill(bench.server, 1);
   bench.start();
@@ -116,7 +117,7 @@ TEST_CASE("however the bytes are split, the end state is the same", "[reflector]
   CHECK(bench.faults.empty());
 }
 
-TEST_CASE("protobuf is spoken where the server does, and the end state is the same",
+TEST_CASE("protobuf is used if the server offers it, and the end state is the same",
           "[reflector]") {
   const bool tls = GENERATE(false, true);
   const bool gzip = GENERATE(false, true);
@@ -132,7 +133,7 @@ TEST_CASE("protobuf is spoken where the server does, and the end state is the sa
   }
 }
 
-TEST_CASE("an expired watch, rubbish and an event over the limit in protobuf list anew",
+TEST_CASE("an expired watch, invalid data and an event over the limit in protobuf make a new list",
           "[reflector]") {
   Bench bench({.protobuf = true}, 4096);
   fill(bench.server, 2);
@@ -152,8 +153,7 @@ TEST_CASE("an expired watch, rubbish and an event over the limit in protobuf lis
   bench.run_until_watching();
 }
 
-TEST_CASE("lists come compressed where the server does that, and watches never ask for it",
-          "[reflector]") {
+TEST_CASE("lists are compressed if the server can, and watches never ask for it", "[reflector]") {
   const std::size_t piece = GENERATE(0u, 1u, 13u, 500u);
   Bench bench({.piece = piece, .gzip = true});
   fill(bench.server, 7);
@@ -166,11 +166,11 @@ TEST_CASE("lists come compressed where the server does that, and watches never a
   }
 }
 
-TEST_CASE("a compressed list that is wrong anywhere is listed again, and nothing is removed for it",
+TEST_CASE("a compressed list that is corrupt anywhere is listed again, and nothing is removed",
           "[reflector]") {
   const std::string on = GENERATE("?limit", "continue=");
   const bool corrupt = GENERATE(true, false);
-  // Level 1 of the compressor makes some 300 bytes of a page; behind its end nothing is wrong.
+  // At level 1 a page is compressed to about 300 bytes; beyond its end nothing is corrupted.
   for (std::size_t at = 0; at < 300; at += 7) {
     CAPTURE(on, corrupt, at);
     Bench bench({.gzip = true});
@@ -187,11 +187,11 @@ TEST_CASE("a compressed list that is wrong anywhere is listed again, and nothing
     bench.server.send_error(kServices, 410, "Expired");
     bench.run_until([&] { return bench.sink.lists == 2; });
     bench.run_until_watching();
-    // The header's time, flags and system are not looked at. Wrong data that is no JSON either is
-    // refused before its checksum is there.
-    const bool told = bench.reflector->counters().lists == 3;
-    if (at >= 14 && at < 150) CHECK(told);
-    if (told) CHECK(bench.faults.back().kind == "list");
+    // Time, flags and system in gzip's header are ignored. Corrupt data that is not JSON is refused
+    // before its checksum arrives.
+    const bool detected = bench.reflector->counters().lists == 3;
+    if (at >= 14 && at < 150) CHECK(detected);
+    if (detected) CHECK(bench.faults.back().kind == "list");
   }
 }
 
@@ -206,7 +206,7 @@ TEST_CASE("whichever request is refused, the end state is the same", "[reflector
   CHECK(bench.faults.size() >= 1);
 }
 
-TEST_CASE("an expired continue token makes the next list one piece", "[reflector]") {
+TEST_CASE("an expired continue token makes the next list unpaged", "[reflector]") {
   Bench bench;
   fill(bench.server, 7);
   bench.server.misbehave({.on = "continue=", .status = 410, .reason = "Expired"});
@@ -216,7 +216,8 @@ TEST_CASE("an expired continue token makes the next list one piece", "[reflector
   CHECK(bench.pauses.empty());
 }
 
-TEST_CASE("an expired watch lists anew, and what went meanwhile is gone", "[reflector]") {
+TEST_CASE("an expired watch lists again, and objects deleted meanwhile are removed",
+          "[reflector]") {
   Bench bench;
   fill(bench.server, 3);
   bench.start();
@@ -234,7 +235,8 @@ TEST_CASE("an expired watch lists anew, and what went meanwhile is gone", "[refl
   CHECK(bench.faults.at(0).what.find("ERROR event: 410 Expired") != std::string::npos);
 }
 
-TEST_CASE("an ERROR event that is no 410 resumes or lists anew, by its code", "[reflector]") {
+TEST_CASE("an ERROR event other than 410 resumes or lists again, depending on its code",
+          "[reflector]") {
   const unsigned code = GENERATE(429u, 500u, 403u);
   Bench bench;
   fill(bench.server, 3);
@@ -246,7 +248,7 @@ TEST_CASE("an ERROR event that is no 410 resumes or lists anew, by its code", "[
   CHECK(bench.pauses == std::vector{milliseconds(800)});
 }
 
-TEST_CASE("rubbish in a stream is a fault, and the watch resumes from the last good event",
+TEST_CASE("invalid data in a stream is a fault, and the watch resumes from the last valid event",
           "[reflector]") {
   Bench bench;
   fill(bench.server, 2);
@@ -261,7 +263,8 @@ TEST_CASE("rubbish in a stream is a fault, and the watch resumes from the last g
   CHECK(bench.faults[0].kind == "watch");
 }
 
-TEST_CASE("rubbish for ever ends in a new list, and the sink keeps what it had", "[reflector]") {
+TEST_CASE("repeated invalid data ends in a new list, and the sink keeps its objects",
+          "[reflector]") {
   Bench bench;
   fill(bench.server, 2);
   bench.server.misbehave({.on = "watch=true", .times = 3, .status = 200, .body = "<html>"});
@@ -271,7 +274,7 @@ TEST_CASE("rubbish for ever ends in a new list, and the sink keeps what it had",
   CHECK(bench.reflector->counters().watches == 4);
 }
 
-TEST_CASE("an event over the limit lists anew", "[reflector]") {
+TEST_CASE("an event over the limit lists again", "[reflector]") {
   Bench bench({}, 4096);
   fill(bench.server, 2);
   bench.start();
@@ -296,13 +299,13 @@ TEST_CASE("an object that cannot be decoded keeps its last good state, and can s
   CHECK(bench.sink.versions == before);
   CHECK(bench.sink.kept == std::vector<std::string>{"default/s1"});
 
-  bench.server.end_watches(kServices, true);  // resumes behind the bad event
+  bench.server.end_watches(kServices, true);  // resumes after the invalid event
   bench.run_until(
       [&] { return bench.reflector->counters().watches == 2 && bench.server.open_watches() == 1; });
   CHECK(bench.faults.size() == 1);
   CHECK(bench.server.requests().back().target.find("resourceVersion=4&") != std::string::npos);
 
-  bench.server.store().compact();  // and in a new list it is not taken for gone
+  bench.server.store().compact();  // a new list does not remove it either
   bench.server.send_error(kServices, 410, "Expired");
   bench.run_until([&] { return bench.sink.lists == 2; });
   CHECK(bench.sink.versions == before);
@@ -311,7 +314,7 @@ TEST_CASE("an object that cannot be decoded keeps its last good state, and can s
   bench.run_until([&] { return !bench.sink.versions.contains("default/s1"); });
 }
 
-TEST_CASE("a list that is no list is a fault, and nothing is removed for it", "[reflector]") {
+TEST_CASE("a response that is not a list is a fault, and nothing is removed", "[reflector]") {
   const std::string body =
       GENERATE(as<std::string>{}, "not json", "{}", "[]",
                R"({"kind":"PodList","metadata":{"resourceVersion":"1"},"items":[]})",
@@ -327,7 +330,7 @@ TEST_CASE("a list that is no list is a fault, and nothing is removed for it", "[
   CHECK(bench.sink.lists == 1);
 }
 
-TEST_CASE("back-off grows while the server is away, and starts over when it is back",
+TEST_CASE("back-off grows while the server is unreachable, and is reset when it is back",
           "[reflector]") {
   Bench bench;
   fill(bench.server, 2);
@@ -354,7 +357,7 @@ TEST_CASE("back-off grows while the server is away, and starts over when it is b
   CHECK(bench.pauses.size() == 4);
 }
 
-TEST_CASE("Retry-After is kept to", "[reflector]") {
+TEST_CASE("Retry-After is respected", "[reflector]") {
   Bench bench;
   fill(bench.server, 2);
   bench.server.misbehave({.on = "limit=", .status = 429, .header = "Retry-After: 17"});
@@ -364,7 +367,7 @@ TEST_CASE("Retry-After is kept to", "[reflector]") {
   CHECK(bench.pauses == std::vector{milliseconds(17'000), milliseconds(9'000)});
 }
 
-TEST_CASE("a watch whose bookmarks stop is begun again; one that never had any may be silent",
+TEST_CASE("a watch whose bookmarks stop is started again; one that never had any may be silent",
           "[reflector]") {
   Bench bench;
   fill(bench.server, 2);
@@ -379,7 +382,7 @@ TEST_CASE("a watch whose bookmarks stop is begun again; one that never had any m
   CHECK(bench.faults.empty());
 }
 
-TEST_CASE("a list that stalls half way is begun again", "[reflector]") {
+TEST_CASE("a list that stalls half way is started again", "[reflector]") {
   Bench bench;
   fill(bench.server, 7);
   bench.list_idle = milliseconds(20);
@@ -390,7 +393,7 @@ TEST_CASE("a list that stalls half way is begun again", "[reflector]") {
   CHECK(bench.reflector->counters().lists == 2);
 }
 
-TEST_CASE("a 401 makes the next try use the token that is there then", "[reflector]") {
+TEST_CASE("a list refused with 401 is requested again with the current token", "[reflector]") {
   Bench bench({.token = "t"});
   fill(bench.server, 2);
   bench.server.set_token("u");
@@ -400,7 +403,8 @@ TEST_CASE("a 401 makes the next try use the token that is there then", "[reflect
   CHECK(bench.faults.at(0).what.starts_with("Service list: 401 Unauthorized"));
 }
 
-TEST_CASE("contact is kept by an open watch, and ages when it breaks", "[reflector]") {
+TEST_CASE("an open watch counts as contact, and the time since contact grows after it breaks",
+          "[reflector]") {
   Bench bench;
   fill(bench.server, 1);
   bench.start();

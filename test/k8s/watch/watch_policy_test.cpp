@@ -22,8 +22,7 @@ Attempt refused(Asked asked, int code) {
 
 }  // namespace
 
-TEST_CASE("back-off doubles from 0.8 s to 30 s, with jitter, and starts over when reset",
-          "[watch_policy]") {
+TEST_CASE("back-off doubles from 0.8 s to 30 s, with jitter, until it is reset", "[watch_policy]") {
   Backoff low;
   Backoff high;
   const std::vector<int> least{800, 1600, 3200, 6400, 12800, 15000, 15000};
@@ -39,14 +38,14 @@ TEST_CASE("back-off doubles from 0.8 s to 30 s, with jitter, and starts over whe
   CHECK(low.next(0) == milliseconds(800));
 }
 
-TEST_CASE("a finished list is watched at once", "[watch_policy]") {
+TEST_CASE("a complete list is followed by a watch immediately", "[watch_policy]") {
   const Step step = k8s::next_step({.asked = Asked::kNextPage});
   CHECK(step.next == Next::kWatch);
   CHECK(step.pause == Pause::kNone);
   CHECK_FALSE(step.fault);
 }
 
-TEST_CASE("an expired continue token lists in one piece, without a pause", "[watch_policy]") {
+TEST_CASE("an expired continue token lists without paging, without a pause", "[watch_policy]") {
   const Step step = k8s::next_step(refused(Asked::kNextPage, 410));
   CHECK(step.next == Next::kFullList);
   CHECK(step.pause == Pause::kNone);
@@ -64,7 +63,7 @@ TEST_CASE("a 404 is an empty resource only where that is allowed, and only befor
   CHECK(k8s::next_step(attempt).next == Next::kOtherVersion);
 }
 
-TEST_CASE("a watch that ended is resumed at once if it lived, and after a pause if not",
+TEST_CASE("a watch that lasted is resumed immediately, a short one after a pause",
           "[watch_policy]") {
   Attempt attempt{
       .asked = Asked::kWatch, .outcome = Outcome::kDone, .lived = milliseconds(300'000)};
@@ -77,7 +76,8 @@ TEST_CASE("a watch that ended is resumed at once if it lived, and after a pause 
   CHECK_FALSE(k8s::next_step(attempt).settled);
 }
 
-TEST_CASE("an expired watch lists anew: at once, unless it listed a moment ago", "[watch_policy]") {
+TEST_CASE("an expired watch lists again, immediately unless the last list is recent",
+          "[watch_policy]") {
   Attempt attempt = refused(Asked::kWatch, 410);
   attempt.since_list = milliseconds(600'000);
   CHECK(k8s::next_step(attempt).next == Next::kList);
@@ -86,7 +86,8 @@ TEST_CASE("an expired watch lists anew: at once, unless it listed a moment ago",
   CHECK(k8s::next_step(attempt).pause == Pause::kBackoff);
 }
 
-TEST_CASE("an overloaded server is asked again for the same, when it says so", "[watch_policy]") {
+TEST_CASE("a request refused by an overloaded server is repeated after its Retry-After",
+          "[watch_policy]") {
   for (const int code : {401, 429, 500, 503, 504}) {
     CHECK(k8s::next_step(refused(Asked::kWatch, code)).next == Next::kWatch);
     CHECK(k8s::next_step(refused(Asked::kWatch, code)).pause == Pause::kBackoff);
@@ -98,13 +99,13 @@ TEST_CASE("an overloaded server is asked again for the same, when it says so", "
   CHECK(k8s::next_step(attempt).pause == Pause::kRetryAfter);
 }
 
-TEST_CASE("any other refusal of a watch lists anew", "[watch_policy]") {
+TEST_CASE("any other refusal of a watch lists again", "[watch_policy]") {
   for (const int code : {400, 403, 404}) {
     CHECK(k8s::next_step(refused(Asked::kWatch, code)).next == Next::kList);
   }
 }
 
-TEST_CASE("a resource version of the future waits for the server, but not for ever",
+TEST_CASE("a resource version newer than the server waits for it, but not forever",
           "[watch_policy]") {
   Attempt attempt = refused(Asked::kWatch, 504);
   attempt.status.message = "Timeout: Too large resource version: 9, current: 5";
@@ -114,14 +115,15 @@ TEST_CASE("a resource version of the future waits for the server, but not for ev
   CHECK(k8s::next_step(attempt).next == Next::kList);
 }
 
-TEST_CASE("garbage is watched again from the same place, three times", "[watch_policy]") {
+TEST_CASE("invalid data is watched again from the same resource version, three times",
+          "[watch_policy]") {
   Attempt attempt{.asked = Asked::kWatch, .outcome = Outcome::kGarbage, .stuck = 1};
   CHECK(k8s::next_step(attempt).next == Next::kWatch);
   attempt.stuck = k8s::kMaxStuck;
   CHECK(k8s::next_step(attempt).next == Next::kList);
 }
 
-TEST_CASE("a watch whose bookmarks stopped is begun again at once, and never listed for it",
+TEST_CASE("a watch whose bookmarks stopped is started again immediately, without a new list",
           "[watch_policy]") {
   const Step step =
       k8s::next_step({.asked = Asked::kWatch, .outcome = Outcome::kIdle, .stuck = k8s::kMaxStuck});
@@ -129,7 +131,7 @@ TEST_CASE("a watch whose bookmarks stopped is begun again at once, and never lis
   CHECK(step.pause == Pause::kNone);
 }
 
-TEST_CASE("an event over the limit lists anew", "[watch_policy]") {
+TEST_CASE("an event over the limit lists again", "[watch_policy]") {
   const Step step = k8s::next_step({.asked = Asked::kWatch, .outcome = Outcome::kTooLong});
   CHECK(step.next == Next::kList);
   CHECK(step.fault);
