@@ -61,10 +61,10 @@ class Allocator {
 
   void refuse(std::size_t i, const std::string& why) {
     mine(i) = {.refused = true, .cluster_ips = {}, .node_ports = {}, .health_check_node_port = 0};
-    result_.conflicts.push_back(name(i) + ": " + why + ": it is not used meanwhile");
+    result_.conflicts.push_back(name(i) + ": " + why + ": not used until it is free");
   }
 
-  // Who has one of the numbers the Service asks for, as the words of a fault; empty: nobody.
+  // A fault naming the owner of an explicit number of the Service; "" if all are free.
   std::string static_holder(std::size_t i) const {
     for (const Address& address : service(i).cluster_ips) {
       if (const auto owner = address_owner_.find(address); owner != address_owner_.end()) {
@@ -119,11 +119,11 @@ class Allocator {
     ports_.take(port, protocol);
   }
 
-  // Someone asked by number for what this Service had been given.
-  void tell_moved(std::size_t i, const std::string& what, std::size_t owner) {
+  // Another Service has claimed, explicitly, a number that this one was given before.
+  void report_moved(std::size_t i, const std::string& what, std::size_t owner) {
     if (owner == i) return;
-    result_.conflicts.push_back(name(i) + ": its " + what + " is asked for by " + name(owner) +
-                                ": it gets another one");
+    result_.conflicts.push_back(name(i) + ": its " + what + " is claimed explicitly by " +
+                                name(owner) + ": it gets another one");
   }
 
   void keep_previous(std::size_t i) {
@@ -148,7 +148,7 @@ class Allocator {
       if (family_of(address) != family || pool == nullptr || !pool->usable(address)) continue;
       if (!pool->is_free(address)) {
         if (const auto owner = address_owner_.find(address); owner != address_owner_.end()) {
-          tell_moved(i, "cluster IP " + address.to_string(), owner->second);
+          report_moved(i, "cluster IP " + address.to_string(), owner->second);
         }
         continue;
       }
@@ -159,7 +159,7 @@ class Allocator {
     return false;
   }
 
-  // As an API server: by the port's name, whatever else about it has changed.
+  // Matches ports by name only, as an API server does.
   std::uint16_t keep_port(std::size_t i, const Service& before, std::size_t p) {
     const ServicePort& port = service(i).ports[p];
     for (const ServicePort& old : before.ports) {
@@ -174,7 +174,7 @@ class Allocator {
     if (port == 0) return 0;
     if (!ports_.is_free(port, protocol)) {
       const auto owner = port_owner_.find(port_id(port, protocol));
-      if (owner != port_owner_.end()) tell_moved(i, what + std::to_string(port), owner->second);
+      if (owner != port_owner_.end()) report_moved(i, what + std::to_string(port), owner->second);
       return 0;
     }
     ports_.take(port, protocol);
@@ -210,8 +210,8 @@ class Allocator {
     refuse(i, "spec.ports: no free node port (--service-node-port-range)");
   }
 
-  // The first address's family is the Service's own: what it names, or else the order of the
-  // ranges, whichever of the two was kept and whichever is new.
+  // Puts the address of the Service's primary family first: the first of spec.ipFamilies, or else
+  // the family of the first range.
   void restore_family_order(std::size_t i) {
     const std::vector<Address>& named = service(i).cluster_ips;
     std::vector<Address>& given = mine(i).cluster_ips;
@@ -245,8 +245,8 @@ class Allocator {
   std::vector<AddressPool> pools_;
   PortPool ports_;
   std::vector<std::size_t> by_name_;
-  std::vector<std::vector<IpFamily>> missing_;  // of each request: addresses it is still owed
-  std::unordered_map<Address, std::size_t> address_owner_;  // those asked for by number
+  std::vector<std::vector<IpFamily>> missing_;  // per request: families still without an address
+  std::unordered_map<Address, std::size_t> address_owner_;  // of explicit numbers
   std::unordered_map<std::uint32_t, std::size_t> port_owner_;
   AllocationResult result_;
 };

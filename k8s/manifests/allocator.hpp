@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Gives the Services of a manifest directory what an API server would have given them: cluster IPs,
-// node ports and the health check node port. Pure: all Services in, all allocations out.
+// Allocates cluster IPs, node ports and the health check node port to the Services of a manifest
+// directory, in place of an API server. Pure: all Services in, all allocations out.
 //
-// The rule, in this order:
-//   1. What a Service asks for by number is its own. Two that ask for the same: the older wins
-//      (creationTimestamp, then namespace/name); the other is refused as a whole, as an API server
-//      would, until the number is free.
-//   2. What a Service was given before (`previous`: while the process runs) it keeps.
-//   3. The rest gets a number by the hash of its name: "namespace/name" for addresses,
-//      "namespace/name/port name" (or "port/protocol" when it has no name) for node ports; when
-//      that is taken the next free one, Services in order of namespace/name. Ports of one Service
-//      with the same port number and different protocols share a node port, as in an API server.
-// So every node that starts with the same files gives the same numbers, whatever the order of
-// reading, and a Service's numbers change by no edit of another Service but one that asks for them
-// by number.
+// Rules, in this order:
+//   1. A number in the manifest is explicit and belongs to its Service. If two Services have the
+//      same explicit number, the older gets it (creationTimestamp, then namespace/name); the other
+//      is refused as a whole, as an API server would, until the number is free.
+//   2. A Service keeps the numbers it was given before (`previous`, while the process runs).
+//   3. Any other number is chosen by a hash of "namespace/name" for addresses, and of
+//      "namespace/name/port name" (or ".../port/protocol" without a name) for node ports. If it is
+//      taken, the next free one is used; Services are served in order of namespace/name. Ports of
+//      one Service with the same port number and different protocols share a node port, as in an
+//      API server.
+// So all nodes that start with the same files allocate the same numbers, in whatever order they read
+// them. Editing one Service changes the numbers of another only by claiming them explicitly.
 //
-// The one limit: two Services whose hashes collide were given their numbers in order of arrival
-// while the process ran, and get them in order of name after a restart; until then a node that
-// started later can differ. To rule that out, write clusterIP and nodePort down.
+// Limit: if the hashes of two Services collide, a running process gives the numbers in order of
+// arrival, and a restarted one in order of name, so nodes may differ until all have restarted.
+// Explicit clusterIP and nodePort avoid that.
 //
-// The first addresses and ports of a range are left to those that ask by number while there are
-// others (as KEP-3070 and KEP-3668: 1/16 of the addresses, 16 to 256; 1/32 of the ports, 16 to
-// 128). The network address of a range is never given out, nor is the broadcast address of an IPv4
-// range.
+// Automatic numbers leave the start of a range to explicit ones as long as others are free (as in
+// KEP-3070 and KEP-3668: 1/16 of the addresses, at least 16 and at most 256; 1/32 of the ports, at
+// least 16 and at most 128). The network address of a range is never allocated, nor is the broadcast
+// address of an IPv4 range.
 #pragma once
 
 #include <cstdint>
@@ -36,41 +36,40 @@
 namespace k8s {
 
 struct AllocationRanges {
-  // One range, or one for each family; the first one's family is the default of a Service.
+  // One range, or one per family. The family of the first is the default for Services.
   std::vector<Cidr> cluster_ips;
   std::uint16_t node_port_first = 30000;
   std::uint16_t node_port_last = 32767;
 };
 
 struct AllocationRequest {
-  const Service* service = nullptr;  // as it is written; allocation_fault() has nothing against it
+  const Service* service = nullptr;  // as in the manifest; allocation_fault() must be empty for it
   const ManifestExtras<Service>* extras = nullptr;
-  const Service* previous = nullptr;  // as it was last given out; null: never
+  const Service* previous = nullptr;  // as delivered last, with its numbers; null: never
 };
 
 struct Allocation {
   bool refused = false;
   std::vector<Address> cluster_ips;
-  std::vector<std::uint16_t> node_ports;  // one for each of the Service's ports; 0: none
+  std::vector<std::uint16_t> node_ports;  // per port of the Service; 0: none
   std::uint16_t health_check_node_port = 0;
   bool operator==(const Allocation&) const = default;
 };
 
 struct AllocationResult {
-  std::vector<Allocation> allocations;  // as the requests are
-  std::vector<std::string>
-      conflicts;  // one line each: who asked for what, who has it, what became of it
+  std::vector<Allocation> allocations;  // in the order of the requests
+  std::vector<std::string> conflicts;   // one line each: Service, number, its owner, consequence
 };
 
-// What is impossible about the Service by itself ("spec.clusterIP: 10.0.0.1 is not in ..."); empty:
-// nothing.
+// Why the Service is invalid by itself: "spec.clusterIP: 10.0.0.1 is not an address of the range
+// ..."; "" if it is valid.
 std::string allocation_fault(const Service& service, const ManifestExtras<Service>& extras,
                              const AllocationRanges& ranges);
 
 AllocationResult allocate(std::span<const AllocationRequest> requests,
                           const AllocationRanges& ranges);
 
-// Whether `service` carries exactly these numbers.
+// Whether `service` has exactly these numbers.
 bool carries(const Service& service, const Allocation& allocation);
 Service with_allocation(Service service, const Allocation& allocation);
 

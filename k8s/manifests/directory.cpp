@@ -28,7 +28,7 @@ using boost::system::error_code;
 constexpr std::uint32_t kDirectoryEvents = IN_CLOSE_WRITE | IN_CREATE | IN_ATTRIB | IN_DELETE |
                                            IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF |
                                            IN_MOVE_SELF | IN_ONLYDIR;
-constexpr std::uint32_t kDirectoryGone = IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT;
+constexpr std::uint32_t kDirectoryRemoved = IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT;
 
 error_code last_error() { return {errno, boost::system::system_category()}; }
 
@@ -75,8 +75,7 @@ error_code ManifestDirectory::open() {
   return {};
 }
 
-// Where the directory is reached through a link, moving the link is told by the link's own
-// directory.
+// If the directory is a link, only the link's parent directory reports that the link was moved.
 void ManifestDirectory::watch_link() {
   struct stat status {};
   if (link_watch_ >= 0 || ::lstat(path_.c_str(), &status) != 0 || !S_ISLNK(status.st_mode)) return;
@@ -122,13 +121,13 @@ bool ManifestDirectory::take_event(int watch, std::uint32_t mask, std::string_vi
     lose();
     return true;
   }
-  if (watch != watch_) return false;  // of a watch that is no more
-  if ((mask & kDirectoryGone) != 0) {
+  if (watch != watch_) return false;  // of a removed watch
+  if ((mask & kDirectoryRemoved) != 0) {
     lose();
     return true;
   }
   if (!is_manifest_name(name)) {
-    // A ConfigMap's `..data`, moved into place: the files lead through it.
+    // A ConfigMap's `..data` was moved into place: every file is a link through it.
     if ((mask & IN_MOVED_TO) == 0 || !is_link_or(name, S_IFDIR)) return false;
     changes_.everything = true;
     return true;
@@ -139,7 +138,8 @@ bool ManifestDirectory::take_event(int watch, std::uint32_t mask, std::string_vi
   return true;
 }
 
-// A symbolic link, another name of a file that exists elsewhere, or of file type `type`.
+// Whether it is a symbolic link, or of file type `type`; for type 0, also a file with more than one
+// hard link.
 bool ManifestDirectory::is_link_or(std::string_view name, std::uint32_t type) const {
   struct stat status {};
   if (::lstat((path_ + "/" + std::string(name)).c_str(), &status) != 0) return false;

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A directory of manifest files and what happens to it: inotify, listing, reading. It knows nothing
-// of what is in the files.
+// Watches a directory of manifest files with inotify, and lists it. Does not read the files.
 //
 // A file counts as changed when it is complete: closed after writing, moved in or out, or deleted.
-// Writing itself (IN_MODIFY) and creation are not looked at, but for links, which are created
-// whole. Names that are no manifests (hidden files, editors' copies) are not looked at either, but
-// for a link or directory moved into place: that is how a mounted ConfigMap (`..data`) changes all
-// files at once.
+// Writes (IN_MODIFY) are ignored, and so is creation, except of links, which are complete when they
+// are created. Names that are not manifests (hidden files, editors' backups) are ignored, except for
+// a link or directory that is moved into place: a mounted ConfigMap replaces all its files at once
+// by moving `..data`.
 //
-// Limits: a link's target outside of the directory is not watched (touch or move the link). The
-// directory itself may be a link, and be moved to another target.
+// Limits: the target of a link that leads out of the directory is not watched (touch or move the
+// link). The directory itself may be a link, which may be moved to another target.
 //
-// Threading: one thread, its executor's. Reading blocks it: the files are local and small.
+// Threading: the executor's one thread. list() blocks it: the directory is local and small.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -34,18 +33,16 @@ class ManifestDirectory {
 
   const std::string& path() const { return path_; }
 
-  // Starts to watch the directory; an error when it is not there. Everything counts as changed
-  // then.
+  // Starts to watch the directory, and marks everything as changed. An error if it does not exist.
   [[nodiscard]] boost::system::error_code open();
   // False before open() and after the directory was deleted or moved away.
   bool is_open() const { return watch_ >= 0; }
 
-  // False when the kernel gave us no inotify instance: wait() would not wait.
+  // False if the kernel provided no inotify instance: wait() would return immediately.
   bool has_events() const { return events_.is_open(); }
-  // Waits until the kernel has something to tell. Ends early when it is cancelled.
+  // Waits until there are events. Ends early when it is cancelled.
   boost::asio::awaitable<void> wait();
-  // Takes all that the kernel has told. True when a file counts as changed or the directory is
-  // gone.
+  // Reads all pending events. True if a file counts as changed or the directory was removed.
   bool drain();
 
   struct Changes {
@@ -53,13 +50,13 @@ class ManifestDirectory {
     std::set<std::string> names;  // of files, without the directory
     bool empty() const { return !everything && names.empty(); }
   };
-  // What has changed since the last call.
+  // The changes since the last call.
   Changes take_changes();
 
-  // The names of the manifest files, in order.
+  // The names of the manifest files, sorted.
   boost::system::result<std::vector<std::string>> list() const;
 
-  // A file that could not be read is also worth another try when its mode changes.
+  // While `wanted`, a change of mode or owner counts as a change: for a file that could not be read.
   void watch_mode_of(const std::string& name, bool wanted);
 
  private:

@@ -37,8 +37,8 @@ constexpr std::array<std::string_view, 11> kFalseWords{
     "n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"};
 constexpr std::array<std::string_view, 5> kNullWords{"", "~", "null", "Null", "NULL"};
 
-// Go's strconv.ParseInt(text, 0, 64), then ParseUint: the prefix names the base, a leading 0 means
-// octal.
+// As Go's strconv.ParseInt(text, 0, 64), then ParseUint: the prefix is the base, and a leading 0
+// means octal.
 std::optional<json::value> parse_integer(std::string_view text) {
   const bool negative = text.starts_with('-');
   if (negative || text.starts_with('+')) text.remove_prefix(1);
@@ -90,7 +90,7 @@ std::optional<json::value> parse_float(std::string_view text) {
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, value);
   if (error != std::errc{} || stop != end) return std::nullopt;
-  // JSON has one kind of number: 80.0 is as good a port as 80.
+  // JSON has a single type of number: a port of 80.0 equals 80.
   if (std::abs(value) < 9.0e15 && value == std::trunc(value)) {
     return json::value(static_cast<std::int64_t>(value));
   }
@@ -115,11 +115,11 @@ std::string key_text(const json::value& key) {
 }
 
 json::value scalar_to_json(const YAML::Node& node) {
-  // yaml-cpp says "!" for a quoted or block scalar and "?" for a plain one.
+  // yaml-cpp's tag is "!" for a quoted or block scalar and "?" for a plain one.
   return node.Tag() == "!" ? to_text(node.Scalar()) : resolve_plain_scalar(node.Scalar());
 }
 
-// False: `unfit` says why. The depth is bounded by config/yaml.hpp.
+// If it returns false, `unfit` is the reason. config/yaml.hpp limits the depth.
 bool to_json(const YAML::Node& node, json::value& out, Unfit& unfit);
 
 bool map_to_json(const YAML::Node& node, json::value& out, Unfit& unfit) {
@@ -191,7 +191,7 @@ void read_yaml_document(std::string_view text, int first_line, const DocumentHan
     made.line = start + document.root.Mark().line + 1;
     const bool fits = to_json(document.root, made.root, unfit);
     made.item_lines = item_lines_of(document.root, start);
-    document.root = YAML::Node();  // before the objects are made
+    document.root = YAML::Node();  // free the tree before the objects are made
     if (fits) {
       handlers.on_document(std::move(made));
     } else {
@@ -202,8 +202,8 @@ void read_yaml_document(std::string_view text, int first_line, const DocumentHan
 
 // ------------------------------------------------------------------ JSON texts
 
-// The lines on which the elements of the top-level "items" array start. `text` is one valid JSON
-// value, so that brackets balance and strings close.
+// The lines on which the elements of the top-level "items" array start. `text` must be one valid
+// JSON value: brackets are balanced and strings closed.
 class ItemLines {
  public:
   ItemLines(std::string_view text, int line) : text_(text), line_(line) {}
@@ -213,7 +213,7 @@ class ItemLines {
       const char c = text_[at_];
       if (c == '\n') ++line_;
       if (kBlank.find(c) != std::string_view::npos) continue;
-      // Only an array that is the value of "items" is at depth 2 with `inside_` set.
+      // `inside_` is set only in the array that is the value of "items", at depth 2.
       if (inside_ && depth_ == 2 && expects_item_ && c != ']') {
         lines_.push_back(line_);
         expects_item_ = false;
@@ -251,7 +251,7 @@ class ItemLines {
   int depth_ = 0;
   bool inside_ = false;
   bool expects_item_ = false;
-  std::string_view last_;  // the last string at depth 1: the key, when a value opens
+  std::string_view last_;  // the last string at depth 1: the key, when an array opens
   std::vector<int> lines_;
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What one manifest file holds, as values: the objects of k8s/types.hpp, with what only a
-// manifest's reader needs to know of them, and the faults met on the way.
+// The contents of one manifest file as values: objects of k8s/types.hpp, the input-only fields of
+// their manifests, and the faults of the file.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,8 @@ namespace k8s {
 enum class IpFamily : std::uint8_t { kIpv4, kIpv6 };
 enum class FamilyPolicy : std::uint8_t { kSingleStack, kPreferDualStack, kRequireDualStack };
 
-// What an API server acts on by itself when it stores an object, so that the typed object, which is
-// what the API server gives out, has no field for it. Most kinds have nothing of the sort.
+// Input-only fields: an API server consumes them when it stores the object, so the stored type has
+// no member for them. Most kinds have none.
 template <typename T>
 struct ManifestExtras {
   bool operator==(const ManifestExtras&) const = default;
@@ -28,7 +28,7 @@ struct ManifestExtras {
 template <>
 struct ManifestExtras<Service> {
   FamilyPolicy family_policy = FamilyPolicy::kSingleStack;  // spec.ipFamilyPolicy
-  std::vector<IpFamily> families;                           // spec.ipFamilies; empty: not said
+  std::vector<IpFamily> families;                           // spec.ipFamilies; empty: not set
   bool allocate_node_ports = true;                          // spec.allocateLoadBalancerNodePorts
   bool operator==(const ManifestExtras&) const = default;
 };
@@ -43,14 +43,14 @@ template <typename T>
 struct ManifestEntry {
   T object;
   ManifestExtras<T> extras;
-  int line = 0;  // 1-based, where the object starts; not part of what it says
+  int line = 0;  // 1-based, where the object starts; ignored by is_same_as()
 
-  bool says_the_same(const ManifestEntry& other) const {
+  bool is_same_as(const ManifestEntry& other) const {
     return object == other.object && extras == other.extras;
   }
 };
 
-// Entries are shared between the file they came from and what was handed out: one copy in memory.
+// Shared between the file it came from and the objects delivered from it: one copy in memory.
 template <typename T>
 using ManifestEntryPtr = std::shared_ptr<const ManifestEntry<T>>;
 
@@ -58,16 +58,16 @@ using ManifestEntryPtr = std::shared_ptr<const ManifestEntry<T>>;
 template <typename T>
 struct ManifestSection {
   std::vector<ManifestEntryPtr<T>> entries;  // in document order
-  std::vector<ObjectKey> refused;            // named in the file, but with an impossible field
+  std::vector<ObjectKey> refused;            // in the file, but with an invalid field
 };
 
 struct ManifestFault {
-  std::string kind;  // as SourceFault::kind
+  std::string kind;  // see SourceFault::kind
   int line = 0;      // 1-based; 0: the file as a whole
   std::string what;
-  // The object that was refused, "Service default/web"; empty: see `hides_objects`.
+  // The refused object, "Service default/web"; "" if the fault is not about a known object.
   std::string object;
-  bool hides_objects = false;  // nobody can say which objects were in this part of the file
+  bool hides_objects = false;  // the objects in this part of the file are unknown
 };
 
 struct ParsedManifest {
@@ -75,7 +75,7 @@ struct ParsedManifest {
              ManifestSection<EndpointSlice>>
       sections;
   std::vector<ManifestFault> faults;
-  // Part of the file could not be read: an object missing here may still be in it.
+  // Part of the file could not be read: an object that is missing here may be in that part.
   bool incomplete = false;
 
   template <typename T>

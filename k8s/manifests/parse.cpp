@@ -18,7 +18,7 @@ namespace {
 
 namespace json = boost::json;
 
-// A kind or version from a file, fit for one line of log.
+// A kind or version from a file, safe for a log line: quoted unless it is a plain word.
 std::string shown(std::string_view word) {
   const auto is_plain = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
@@ -28,7 +28,7 @@ std::string shown(std::string_view word) {
   return plain ? std::string(word) : quoted(word);
 }
 
-// The value at object[field], or null where there is none or it is null.
+// The value of object[field]; null if it is absent or JSON null.
 const json::value* member(const json::object& object, std::string_view field) {
   const json::value* value = object.if_contains(field);
   return value != nullptr && !value->is_null() ? value : nullptr;
@@ -45,14 +45,13 @@ std::string_view text_at(const json::object& object, std::string_view field) {
   return text != nullptr ? std::string_view(*text) : std::string_view();
 }
 
-// A fault in a field which the decoder does not know; empty: none.
+// A fault in a field that k8s/decode does not read.
 struct FieldFault {
   std::string field;
   std::string reason;
 };
 
-// The decoder looks only at the labels and annotations we use; kubectl would refuse the file for
-// any.
+// The decoder reads only the labels and annotations we use; kubectl checks the type of all of them.
 std::optional<FieldFault> check_words(const json::object& root) {
   const json::object* meta = section_of(root, "metadata");
   for (const char* field : {"labels", "annotations"}) {
@@ -67,8 +66,7 @@ std::optional<FieldFault> check_words(const json::object& root) {
   return std::nullopt;
 }
 
-// ------------------------------------------------------------------ what only the raw document
-// says
+// ------------------------------------------------------------------ fields not in the typed object
 
 std::optional<FieldFault> read_families(const json::object& spec, ManifestExtras<Service>& extras) {
   const json::value* families = member(spec, "ipFamilies");
@@ -123,7 +121,7 @@ std::optional<FieldFault> complete(const json::object& root, Pod& pod,
     extras.grace_seconds = static_cast<std::uint32_t>(*seconds);
   }
   if (pod.pod_ips.empty()) {
-    return FieldFault{"status.podIP", "missing, and there is no kubelet here to give it one"};
+    return FieldFault{"status.podIP", "missing, and no kubelet assigns one here"};
   }
   const json::object* status = section_of(root, "status");
   if (status == nullptr || member(*status, "phase") == nullptr) pod.phase = PodPhase::kRunning;
@@ -182,7 +180,7 @@ class Reader {
   ParsedManifest finish() { return std::move(parsed_); }
 
  private:
-  // What `kubectl get --raw` gives: the items carry no kind of their own.
+  // As `kubectl get --raw` prints them: the items have no kind of their own.
   struct ListKind {
     std::string_view kind;
     std::string_view item_kind;
@@ -213,7 +211,7 @@ class Reader {
         item->emplace("apiVersion", api_version);
       }
       take_object(*item, line);
-      (*list)[i] = nullptr;  // done with: long lists give their memory back as they go
+      (*list)[i] = nullptr;  // free the memory of a long list progressively
     }
   }
 
@@ -235,7 +233,7 @@ class Reader {
                               .object = {}});
   }
 
-  // False: it is another kind, or another API group's kind of that name.
+  // False if it is another kind, or a kind of that name in another API group.
   template <typename T>
   bool take_as(std::string_view kind, std::string_view api_version, json::object& root, int line) {
     if (kind != kKindName<T>) return false;
@@ -252,7 +250,7 @@ class Reader {
     return true;
   }
 
-  // Its key, with the namespace filled in; none when it has no usable name.
+  // The object's key, with a default namespace; nullopt if it has no valid name.
   template <typename T>
   std::optional<ObjectKey> identify(json::object& root, int line) {
     json::value* meta_value = root.if_contains("metadata");
@@ -276,7 +274,7 @@ class Reader {
     }
     const json::value* ns = member(*meta, "namespace");
     if (ns == nullptr || (ns->is_string() && ns->get_string().empty())) {
-      const std::string kept(name);  // inserting may move what `name` looks at
+      const std::string kept(name);  // inserting may move the text that `name` refers to
       (*meta)["namespace"] = "default";
       return ObjectKey{"default", kept};
     }

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From the text of one manifest file to the objects in it. Pure: no I/O, no clock.
+// Parses the text of one manifest file into objects. Pure: no I/O, no clock.
 //
-// What an API server and a kubelet would have filled in, and a person leaves out, is filled in
-// here: the namespace "default"; for a Pod the phase Running, and Ready when it has no
-// status.conditions at all.
+// Sets the defaults that an API server and a kubelet would set: the namespace "default"; for a Pod
+// the phase Running, and Ready if it has no status.conditions at all.
 //
-// Errors: each fault names a line and, as far as it is known, the object and its field. A Pod
-// without status.podIP is refused (there is no kubelet that could give it one). Kinds we do not use
-// are named and skipped, `kind: Namespace` silently so.
+// Errors: each fault names a line and, if known, the object and its field. A Pod without
+// status.podIP is refused, because no kubelet will assign one. Unused kinds are reported and
+// skipped, `kind: Namespace` silently.
 #pragma once
 
 #include <string>
@@ -20,7 +19,7 @@ namespace k8s {
 
 enum class ManifestFormat : std::uint8_t { kYaml, kJson };
 
-// True for the file names that are manifests: *.yaml, *.yml and *.json, not hidden.
+// Whether a file of this name is a manifest: *.yaml, *.yml or *.json, and not hidden.
 bool is_manifest_name(std::string_view file_name);
 ManifestFormat format_of(std::string_view file_name);
 

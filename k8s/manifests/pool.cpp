@@ -10,7 +10,7 @@ namespace {
 
 using Bytes = std::array<std::uint8_t, 16>;
 
-// An IPv4 address stands in the last four bytes.
+// An IPv4 address is in the last four bytes.
 Bytes bytes_of(const Address& address) {
   Bytes bytes{};
   if (address.is_v4()) {
@@ -38,7 +38,7 @@ bool host_is(const Address& address, unsigned bits, bool ones) {
   return true;
 }
 
-// What KEP-3070 and KEP-3668 leave to those that ask by number.
+// The part of a range that KEP-3070 and KEP-3668 leave to explicit numbers.
 std::uint64_t reserved_part(std::uint64_t size, std::uint64_t step, std::uint64_t most) {
   constexpr std::uint64_t kLeast = 16;
   return size <= kLeast ? 0 : std::clamp(size / step, kLeast, most);
@@ -56,7 +56,7 @@ std::uint64_t stable_hash(std::string_view text) {
     hash ^= static_cast<unsigned char>(c);
     hash *= 0x100000001b3u;
   }
-  // FNV-1a leaves neighbours ("web-1", "web-2") close together: the finaliser of MurmurHash3.
+  // The finaliser of MurmurHash3: FNV-1a alone gives close hashes to "web-1" and "web-2".
   hash ^= hash >> 33;
   hash *= 0xff51afd7ed558ccdu;
   hash ^= hash >> 33;
@@ -93,7 +93,7 @@ bool AddressPool::usable(const Address& address) const {
 
 Address AddressPool::at(std::uint64_t offset) const {
   Bytes bytes = bytes_of(range_.address);
-  // The host bits of range_.address are clear, so that adding is setting.
+  // The host bits of range_.address are 0, so a bitwise or adds the offset.
   for (std::size_t i = 0; i < 8; ++i) {
     bytes[15 - i] = static_cast<std::uint8_t>(bytes[15 - i] | (offset >> (8 * i) & 0xff));
   }

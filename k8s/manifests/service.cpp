@@ -74,14 +74,14 @@ std::string port_fault(const Service& service, const AllocationRanges& ranges) {
       return field + "only types NodePort and LoadBalancer have one";
     if (!in_range(port.node_port)) return field + number + " is not in the range " + limits;
     if (!seen.emplace(port.node_port, port.protocol).second)
-      return field + number + " is there twice";
+      return field + number + " is used twice";
   }
   if (const std::uint16_t health = service.health_check_node_port;
       health != 0 && has_health_check_port(service)) {
     const std::string field = "spec.healthCheckNodePort: " + std::to_string(health);
     if (!in_range(health)) return field + " is not in the range " + limits;
     if (seen.contains({health, Protocol::kTcp}))
-      return field + " is a node port of the Service, too";
+      return field + " is also a node port of the Service";
   }
   return {};
 }

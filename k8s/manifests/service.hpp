@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which numbers a Service of its type has and wants: what k8s/manifests/allocator.cpp asks (private
-// to k8s/). allocation_fault() of k8s/manifests/allocator.hpp is defined here, too. Pure.
+// Which numbers a Service needs, by its type and policies. Internal to k8s/manifests; pure.
 //
 // Source: pkg/registry/core/service/storage and pkg/apis/core/validation of Kubernetes.
 #pragma once
@@ -21,7 +20,7 @@ bool may_have_node_ports(const Service& service);
 bool wants_node_ports(const Service& service, const ManifestExtras<Service>& extras);
 bool has_health_check_port(const Service& service);
 
-// Families of which the Service wants an address and names none.
+// The families in which the Service needs an address and has no explicit one.
 std::vector<IpFamily> missing_families(const Service& service,
                                        const ManifestExtras<Service>& extras,
                                        const AllocationRanges& ranges);

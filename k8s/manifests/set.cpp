@@ -14,7 +14,7 @@ std::string place(const std::string& file, int line) {
   return line == 0 ? file : file + ":" + std::to_string(line);
 }
 
-// `entry`'s object, kept alive by the entry: no copy.
+// The entry's object, without a copy: the pointer keeps the entry alive.
 template <typename T>
 std::shared_ptr<const T> object_of(const ManifestEntryPtr<T>& entry) {
   return std::shared_ptr<const T>(entry, &entry->object);
@@ -80,8 +80,7 @@ void ManifestSet::refuse_impossible(ParsedManifest& parsed) const {
   });
 }
 
-// Puts back what `parsed` could not say and `before` did; reuses the entries that say the same as
-// before.
+// Adds to `parsed` the entries of `before` that a fault hides; reuses entries that did not change.
 template <typename T>
 void ManifestSet::merge(const Entries<T>& before, ParsedManifest& parsed, Names& kept) const {
   ManifestSection<T>& section = parsed.of<T>();
@@ -92,7 +91,7 @@ void ManifestSet::merge(const Entries<T>& before, ParsedManifest& parsed, Names&
   for (const ManifestEntryPtr<T>& old : before) {
     const ObjectKey& key = old->object.meta.key;
     if (const auto now = seen.find(key); now != seen.end()) {
-      if ((*now->second)->says_the_same(*old) && (*now->second)->line == old->line) {
+      if ((*now->second)->is_same_as(*old) && (*now->second)->line == old->line) {
         *now->second = old;
       }
     } else if (refused.contains(key) || parsed.incomplete) {
@@ -126,7 +125,7 @@ void ManifestSet::replace(const std::string& file, Entries<T>& held, Entries<T> 
 
 void ManifestSet::report(File& file, const std::string& name, const ParsedManifest& parsed,
                          const Names& kept) {
-  std::vector<std::string> told = std::move(file.faults);
+  std::vector<std::string> reported = std::move(file.faults);
   file.faults.clear();
   bool has_entries = false;
   std::apply([&](const auto&... held) { has_entries = (... || !held.empty()); }, file.entries);
@@ -137,8 +136,8 @@ void ManifestSet::report(File& file, const std::string& name, const ParsedManife
     } else if (fault.hides_objects) {
       what += has_entries ? ": skipped, objects the file had before stay" : ": skipped";
     }
-    // Without the line, which moves with every edit above it.
-    if (std::find(told.begin(), told.end(), what) == told.end()) {
+    // Compared without the line, which every edit above it changes.
+    if (std::find(reported.begin(), reported.end(), what) == reported.end()) {
       faults_.push_back({fault.kind, place(name, fault.line) + ": " + what});
     }
     file.faults.push_back(std::move(what));
@@ -147,12 +146,12 @@ void ManifestSet::report(File& file, const std::string& name, const ParsedManife
 
 // ------------------------------------------------------------------ changes out
 
-ManifestChanges ManifestSet::settle(UnixSeconds now) {
+ManifestChanges ManifestSet::take_changes(UnixSeconds now) {
   ManifestChanges changes;
-  settle_plain(std::get<ManifestChange<Node>>(changes.kinds));
-  settle_plain(std::get<ManifestChange<EndpointSlice>>(changes.kinds));
-  settle_pods(std::get<ManifestChange<Pod>>(changes.kinds), now);
-  settle_services(std::get<ManifestChange<Service>>(changes.kinds));
+  add_plain_changes(std::get<ManifestChange<Node>>(changes.kinds));
+  add_plain_changes(std::get<ManifestChange<EndpointSlice>>(changes.kinds));
+  add_pod_changes(std::get<ManifestChange<Pod>>(changes.kinds), now);
+  add_service_changes(std::get<ManifestChange<Service>>(changes.kinds));
   changes.faults = std::exchange(faults_, {});
   return changes;
 }
@@ -164,10 +163,10 @@ std::optional<UnixSeconds> ManifestSet::next_removal() const {
 }
 
 template <typename T>
-void ManifestSet::tell_duplicates(const ObjectKey& key, const Slot<T>& slot) {
-  auto& told = kind<T>().conflicts;
+void ManifestSet::report_duplicates(const ObjectKey& key, const Slot<T>& slot) {
+  auto& reported = kind<T>().conflicts;
   if (slot.claims.size() < 2) {
-    told.erase(key);
+    reported.erase(key);
     return;
   }
   std::vector<std::string> now;
@@ -177,7 +176,7 @@ void ManifestSet::tell_duplicates(const ObjectKey& key, const Slot<T>& slot) {
     now.push_back(place(*other.file, other.entry->line) + ": " + name_of<T>(key) + " is in " +
                   place(*first.file, first.entry->line) + " already: skipped");
   }
-  std::vector<std::string>& before = told[key];
+  std::vector<std::string>& before = reported[key];
   for (const std::string& what : now) {
     if (std::find(before.begin(), before.end(), what) == before.end()) {
       faults_.push_back({"conflict", what});
@@ -191,12 +190,12 @@ std::vector<ObjectKey> ManifestSet::take_dirty() {
   std::vector<ObjectKey> dirty = std::exchange(kind<T>().dirty, {});
   std::sort(dirty.begin(), dirty.end());
   dirty.erase(std::unique(dirty.begin(), dirty.end()), dirty.end());
-  for (const ObjectKey& key : dirty) tell_duplicates<T>(key, kind<T>().slots.at(key));
+  for (const ObjectKey& key : dirty) report_duplicates<T>(key, kind<T>().slots.at(key));
   return dirty;
 }
 
 template <typename T>
-void ManifestSet::settle_plain(ManifestChange<T>& change) {
+void ManifestSet::add_plain_changes(ManifestChange<T>& change) {
   auto& slots = kind<T>().slots;
   for (const ObjectKey& key : take_dirty<T>()) {
     const auto found = slots.find(key);
@@ -213,13 +212,13 @@ void ManifestSet::settle_plain(ManifestChange<T>& change) {
   }
 }
 
-void ManifestSet::settle_pods(ManifestChange<Pod>& change, UnixSeconds now) {
+void ManifestSet::add_pod_changes(ManifestChange<Pod>& change, UnixSeconds now) {
   auto& slots = kind<Pod>().slots;
   for (const ObjectKey& key : take_dirty<Pod>()) {
     const auto found = slots.find(key);
     Slot<Pod>& slot = found->second;
     if (slot.claims.empty()) {
-      let_go(key, slot, change, now);
+      terminate(key, slot, change, now);
       if (!slot.given) slots.erase(found);
       continue;
     }
@@ -240,9 +239,9 @@ void ManifestSet::settle_pods(ManifestChange<Pod>& change, UnixSeconds now) {
   }
 }
 
-// The Pod is in no file any more.
-void ManifestSet::let_go(const ObjectKey& key, Slot<Pod>& slot, ManifestChange<Pod>& change,
-                         UnixSeconds now) {
+// The Pod was removed from all files.
+void ManifestSet::terminate(const ObjectKey& key, Slot<Pod>& slot, ManifestChange<Pod>& change,
+                            UnixSeconds now) {
   if (!slot.given || ending_.contains(key)) return;
   const UnixSeconds end =
       slot.given->meta.deletion_timestamp.value_or(now + slot.source->extras.grace_seconds);
@@ -261,7 +260,7 @@ void ManifestSet::let_go(const ObjectKey& key, Slot<Pod>& slot, ManifestChange<P
   ending_.emplace(key, end);
 }
 
-void ManifestSet::settle_services(ManifestChange<Service>& change) {
+void ManifestSet::add_service_changes(ManifestChange<Service>& change) {
   const std::vector<ObjectKey> dirty = take_dirty<Service>();
   if (dirty.empty()) return;
   auto& slots = kind<Service>().slots;

@@ -1,24 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// All files of a manifest directory together, as an API server would show them: which file's object
-// counts, with which cluster IPs and node ports, what stays of a file that is broken, and Pods that
-// end gracefully. Pure: files and the time in, changes out.
+// Merges the files of a manifest directory into one set of objects, as an API server would return
+// them: resolves duplicates, allocates cluster IPs and node ports, keeps the objects of broken files
+// and terminates Pods gracefully. Pure: files and the time in, changes out.
 //
 // Rules:
-//   * Two objects of one kind and name: the first counts, by file name, then by place in the file.
-//   The
-//     other is told, and succeeds it.
-//   * An object that is refused stays as the same file had it last; so do the objects of a document
-//   that
-//     cannot be read, unless they are in the file's readable part.
-//   * Services get their numbers by k8s/manifests/allocator.hpp.
-//   * A Pod that is no longer written is first given a deletion timestamp (now + its grace period)
-//   and goes
-//     when that has come; at once when the period is 0 or it has finished. If it comes back before,
-//     it is there again.
+//   * Of two objects with one kind and name the first is used, by file name, then by position in the
+//     file. The other is reported, and replaces the first when that is removed.
+//   * A refused object stays as it was last in the same file. So do the objects of a document that
+//     cannot be read, unless they are in the readable part of the file.
+//   * k8s/manifests/allocator.hpp gives the Services their numbers.
+//   * A Pod that was removed from its file first gets a deletion timestamp (now + its grace period),
+//     and is removed at that time; immediately if the period is 0 or the Pod has finished. If it
+//     returns before, it is restored.
 //
-// Invariant: what settle() gave out so far, applied in order, is the state. Work is proportional to
-// the files that changed, and to the number of Services when one of them did.
+// Invariant: all changes returned by take_changes(), applied in order, give the current state. Work
+// is proportional to the files that changed, and to the number of Services if one of them changed.
 #pragma once
 
 #include <boost/container/flat_set.hpp>
@@ -45,7 +42,7 @@ struct ManifestChanges {
   std::tuple<ManifestChange<Service>, ManifestChange<Pod>, ManifestChange<Node>,
              ManifestChange<EndpointSlice>>
       kinds;
-  std::vector<SourceFault> faults;  // each once, for as long as it lasts
+  std::vector<SourceFault> faults;  // new ones only: each is reported once while it lasts
 
   template <typename T>
   const ManifestChange<T>& of() const {
@@ -57,17 +54,18 @@ class ManifestSet {
  public:
   explicit ManifestSet(AllocationRanges ranges) : ranges_(std::move(ranges)) {}
 
-  // The file was read. `name` stands in faults, and its order decides between duplicates.
+  // Replaces the contents of the file `name`. The name is used in faults, and the order of names
+  // decides between duplicates.
   void put(const std::string& name, ParsedManifest parsed);
-  // The file exists and cannot be read: what it had stays.
+  // The file exists and cannot be read: keeps its objects.
   void put_unreadable(const std::string& name, const std::string& why);
-  // The file is gone.
+  // The file was deleted.
   void drop(const std::string& name);
   std::vector<std::string> files() const;
 
-  // What has changed since the last call; the first call gives everything.
-  ManifestChanges settle(UnixSeconds now);
-  // When the next Pod's grace ends: settle() wants to be called then.
+  // The changes since the last call; the first call returns everything.
+  ManifestChanges take_changes(UnixSeconds now);
+  // When the next Pod's grace period ends: take_changes() must be called again then.
   std::optional<UnixSeconds> next_removal() const;
 
  private:
@@ -76,7 +74,7 @@ class ManifestSet {
 
   struct File {
     std::tuple<Entries<Service>, Entries<Pod>, Entries<Node>, Entries<EndpointSlice>> entries;
-    std::vector<std::string> faults;  // those it has now, as they were told
+    std::vector<std::string> faults;  // its current ones, as reported
   };
 
   template <typename T>
@@ -87,8 +85,8 @@ class ManifestSet {
 
   template <typename T>
   struct Slot {
-    std::vector<Claim<T>> claims;  // the first counts
-    // What was given out last, and the entry it was made from; null: nothing.
+    std::vector<Claim<T>> claims;  // the first is used
+    // The object that was delivered last, and the entry it was made from; null: none.
     std::shared_ptr<const T> given;
     ManifestEntryPtr<T> source;
   };
@@ -97,7 +95,7 @@ class ManifestSet {
   struct Kind {
     std::map<ObjectKey, Slot<T>> slots;
     std::vector<ObjectKey> dirty;
-    std::map<ObjectKey, std::vector<std::string>> conflicts;  // told, and lasting
+    std::map<ObjectKey, std::vector<std::string>> conflicts;  // current ones, as reported
   };
 
   template <typename T>
@@ -116,21 +114,22 @@ class ManifestSet {
               const boost::container::flat_set<std::string>& kept);
 
   template <typename T>
-  void tell_duplicates(const ObjectKey& key, const Slot<T>& slot);
+  void report_duplicates(const ObjectKey& key, const Slot<T>& slot);
   template <typename T>
   std::vector<ObjectKey> take_dirty();
   template <typename T>
-  void settle_plain(ManifestChange<T>& change);
-  void settle_services(ManifestChange<Service>& change);
-  void settle_pods(ManifestChange<Pod>& change, UnixSeconds now);
-  void let_go(const ObjectKey& key, Slot<Pod>& slot, ManifestChange<Pod>& change, UnixSeconds now);
+  void add_plain_changes(ManifestChange<T>& change);
+  void add_service_changes(ManifestChange<Service>& change);
+  void add_pod_changes(ManifestChange<Pod>& change, UnixSeconds now);
+  void terminate(const ObjectKey& key, Slot<Pod>& slot, ManifestChange<Pod>& change,
+                 UnixSeconds now);
 
   AllocationRanges ranges_;
   std::map<std::string, File> files_;
   std::tuple<Kind<Service>, Kind<Pod>, Kind<Node>, Kind<EndpointSlice>> kinds_;
-  std::map<ObjectKey, UnixSeconds> ending_;  // Pods that are gone from the files: when they go
-  boost::container::flat_set<std::string> allocation_conflicts_;  // told, and lasting
-  std::vector<SourceFault> faults_;                               // to be told
+  std::map<ObjectKey, UnixSeconds> ending_;  // Pods removed from the files, and when they end
+  boost::container::flat_set<std::string> allocation_conflicts_;  // current ones, as reported
+  std::vector<SourceFault> faults_;                               // not yet reported
 };
 
 }  // namespace k8s

@@ -89,8 +89,8 @@ void ManifestSource::read_everything() {
   everything_due_ = true;
   const auto names = directory_.list();
   if (!names) return fault(names.error().message());
-  // Between its creation and its first file a new directory says nothing yet.
-  if (was_lost_ && names->empty()) return fault("is back, and empty");
+  // The directory was just created again, and its files are still to come.
+  if (was_lost_ && names->empty()) return fault("exists again, but is empty");
   everything_due_ = was_lost_ = false;
   has_listed_ = true;
   last_fault_.clear();
@@ -126,7 +126,7 @@ void ManifestSource::fault(std::string what) {
 
 void ManifestSource::deliver() {
   if (!has_listed_) return;
-  const ManifestChanges changes = set_.settle(options_.now());
+  const ManifestChanges changes = set_.take_changes(options_.now());
   const bool is_first = !std::exchange(has_delivered_, true);
   if (on_fault_) std::for_each(changes.faults.begin(), changes.faults.end(), on_fault_);
   deliver_kind(sinks_.nodes, changes.of<Node>(), is_first);
@@ -158,7 +158,7 @@ asio::awaitable<void> ManifestSource::wait_for_change() {
     try {
       co_await (directory_.wait() || options_.wait(*deadline));
     } catch (const std::exception&) {
-      // Cancelled before the two had begun: run() sees it.
+      // Cancelled before the two had started: run() checks for it.
     }
   }
 }

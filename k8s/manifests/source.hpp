@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The source of a node without a cluster (--manifests DIR): the *.yaml, *.yml and *.json files of
-// one directory are the Services, Pods, Nodes and EndpointSlices. Subdirectories are not read.
+// The source for a node without a cluster (--manifests DIR): reads Services, Pods, Nodes and
+// EndpointSlices from the *.yaml, *.yml and *.json files of one directory, without subdirectories.
 //
-// A burst of file events is read once, after it has been quiet for `settle` (at most twenty times
-// that). A directory that is deleted is looked for once a second; until it is back and holds a
-// manifest again, the last state stays. Before it has been read for the first time no list is
-// delivered.
+// Files are read after no event has come for `settle` (or after twenty times that). A deleted
+// directory is checked once a second; the last state stays until it exists and has a manifest again.
+// No list is delivered before the directory was read for the first time.
 //
-// Errors: faults of kind "manifest", "decode" and "conflict"; see k8s/manifests/set.hpp for what
-// stays. Threading: the executor's thread.
+// Threading: the executor's thread; reading the files blocks it.
+// Errors: faults of kind "manifest", "decode" and "conflict"; k8s/manifests/set.hpp has the rules
+// for which objects stay.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -32,9 +32,9 @@ struct ManifestOptions {
   std::string directory;
   AllocationRanges ranges;
   Milliseconds settle{100};
-  // Empty: the system's clock (of Pods' deletion timestamps).
+  // The clock for Pods' deletion timestamps; empty: the system's.
   std::function<UnixSeconds()> now;
-  // Empty: a steady timer. Has to end early when it is cancelled.
+  // Empty: a steady timer. Must end early when it is cancelled.
   std::function<boost::asio::awaitable<void>(Milliseconds)> wait;
 };
 
@@ -62,11 +62,11 @@ class ManifestSource final : public Source {
   FaultHandler on_fault_;
   ManifestDirectory directory_;
   ManifestSet set_;
-  bool has_listed_ = false;     // everything was read once
-  bool has_delivered_ = false;  // the first lists
-  bool everything_due_ = true;
-  bool was_lost_ = false;   // since everything was read last
-  std::string last_fault_;  // of the directory: told once
+  bool has_listed_ = false;     // the whole directory was read once
+  bool has_delivered_ = false;  // the first lists were delivered
+  bool everything_due_ = true;  // the whole directory must be read (again)
+  bool was_lost_ = false;       // the directory was removed since it was last read as a whole
+  std::string last_fault_;      // of the directory: reported once
 };
 
 }  // namespace k8s

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bytes as a kubeconfig, as a server URL, as base64, as a time and as a credential plugin's answer.
-// A result is either good, and then usable, or a fault with words.
+// Parses any bytes as a kubeconfig, a server URL, base64, a time and a credential plugin's output.
+// The result must be either valid and usable, or a fault with a message.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

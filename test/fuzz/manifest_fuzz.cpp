@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Any bytes as a manifest: parse them, put them into a set together with a good file, and settle.
-// Besides not crashing: a file that says the same twice changes nothing the second time, and
-// dropping it leaves nothing behind once its Pods have ended.
+// Parses any bytes as a manifest and puts them into a set together with a valid file. Besides not
+// crashing: reading the same file again changes nothing, and after dropping it nothing is left once
+// its Pods have ended.
 //
-// The first byte picks the format: an even one YAML, an odd one JSON.
+// The first byte selects the format: YAML if it is even, JSON if it is odd.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -38,15 +38,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                          {boost::asio::ip::make_address("fd00:96::"), 108}}});
   set.put("good.yaml", k8s::parse_manifest(kGood, k8s::ManifestFormat::kYaml));
   set.put("any", k8s::parse_manifest(text, format));
-  set.settle(0);
+  set.take_changes(0);
   set.put("any", k8s::parse_manifest(text, format));
-  const k8s::ManifestChanges again = set.settle(0);
+  const k8s::ManifestChanges again = set.take_changes(0);
   require(is_empty<k8s::Service>(again) && is_empty<k8s::Pod>(again) &&
           is_empty<k8s::Node>(again) && is_empty<k8s::EndpointSlice>(again) &&
           again.faults.empty());
   set.drop("any");
-  set.settle(0);
-  set.settle(INT64_MAX);
+  set.take_changes(0);
+  set.take_changes(INT64_MAX);
   require(!set.next_removal());
   return 0;
 }

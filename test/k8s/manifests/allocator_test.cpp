@@ -62,7 +62,7 @@ std::string fault(const Wish& one, const AllocationRanges& ranges) {
 
 // ------------------------------------------------------------------ properties
 
-// Few names and a small range, so that hashes collide; some ask for numbers.
+// Few names and a small range, so that hashes collide; some have explicit numbers.
 Wish arbitrary_wish(const std::string& name) {
   Wish made = wish(name, *rc::gen::element(ServiceType::kClusterIp, ServiceType::kNodePort,
                                            ServiceType::kLoadBalancer));
@@ -101,7 +101,7 @@ bool asks_by_number(const Wish& one) {
                      [](const ServicePort& port) { return port.node_port != 0; });
 }
 
-TEST_CASE("No number is given out twice, and everyone gets what the type has") {
+TEST_CASE("no number is given out twice, and each Service gets those its type has") {
   REQUIRE(rc::check("no duplicates", [] {
     const auto made = run(arbitrary_wishes(), kTight);
     std::set<Address> addresses;
@@ -126,7 +126,7 @@ TEST_CASE("No number is given out twice, and everyone gets what the type has") {
   }));
 }
 
-TEST_CASE("The order in which the Services are read does not matter") {
+TEST_CASE("the order in which the Services are read does not matter") {
   REQUIRE(rc::check("any order", [] {
     std::vector<Wish> wishes = arbitrary_wishes();
     const auto first = run(wishes, kTight);
@@ -138,13 +138,13 @@ TEST_CASE("The order in which the Services are read does not matter") {
   }));
 }
 
-TEST_CASE("Adding and removing others moves no Service while the process runs") {
+TEST_CASE("adding and removing other Services changes no numbers while the process runs") {
   REQUIRE(rc::check("stable", [] {
     const std::vector<Wish> wishes = arbitrary_wishes();
     std::vector<Wish> before;
     std::vector<Wish> after;
     for (const Wish& one : wishes) {
-      // Those that ask by number are in both: taking a number away from another is their right.
+      // Services with explicit numbers are in both, because they may displace others.
       const int where = asks_by_number(one) ? 2 : *rc::gen::inRange(0, 3);
       if (where != 1) before.push_back(one);
       if (where != 0) after.push_back(one);
@@ -158,7 +158,7 @@ TEST_CASE("Adding and removing others moves no Service while the process runs") 
   }));
 }
 
-TEST_CASE("Allocating again with nothing changed changes nothing") {
+TEST_CASE("allocating again with nothing changed changes nothing") {
   REQUIRE(rc::check("idempotent", [] {
     const std::vector<Wish> wishes = arbitrary_wishes();
     const auto first = run(wishes, kTight);
@@ -168,13 +168,13 @@ TEST_CASE("Allocating again with nothing changed changes nothing") {
 
 // ------------------------------------------------------------------ addresses
 
-TEST_CASE("The hash of a name never changes: allocations hang on it") {
+TEST_CASE("the hash of a name never changes, because allocations depend on it") {
   CHECK(stable_hash("default/my-nginx") == 0xbd46d99d68935136u);
   const auto made = run({wish("my-nginx")}, {{kWide}});
   CHECK(made.at({"default", "my-nginx"}).cluster_ips == std::vector{ip("10.100.97.75")});
 }
 
-TEST_CASE("Headless and ExternalName Services get no address") {
+TEST_CASE("headless and ExternalName Services get no address") {
   Wish headless = wish("a");
   headless.service.headless = true;
   const auto made = run({headless, wish("b", ServiceType::kExternalName)}, {{kWide}});
@@ -182,8 +182,7 @@ TEST_CASE("Headless and ExternalName Services get no address") {
   CHECK(made.at({"default", "b"}).cluster_ips.empty());
 }
 
-TEST_CASE(
-    "A range is used up to its last address, and neither network nor broadcast is given out") {
+TEST_CASE("a range is used to its last address, except for its network and broadcast addresses") {
   const AllocationRanges ranges{{{ip("192.0.2.0"), 29}}};
   std::vector<Wish> wishes;
   for (int i = 0; i < 7; ++i) wishes.push_back(wish("s" + std::to_string(i)));
@@ -196,10 +195,10 @@ TEST_CASE(
   }
   CHECK(conflicts ==
         std::vector<std::string>{"Service default/s6: spec.clusterIP: no free IPv4 address "
-                                 "(--service-cluster-ip-range): it is not used meanwhile"});
+                                 "(--service-cluster-ip-range): not used until it is free"});
 }
 
-TEST_CASE("Dynamic addresses leave the start of the range to those that are written down") {
+TEST_CASE("automatic addresses leave the start of the range to explicit ones") {
   std::vector<Wish> wishes;
   for (int i = 0; i < 200; ++i) wishes.push_back(wish("s" + std::to_string(i)));
   for (const auto& [key, service] : run(wishes, {{{ip("10.96.0.0"), 16}}})) {
@@ -207,7 +206,7 @@ TEST_CASE("Dynamic addresses leave the start of the range to those that are writ
   }
 }
 
-TEST_CASE("An address that is written down must be of the range") {
+TEST_CASE("an explicit address must be in the range") {
   const AllocationRanges ranges{{kSmall}};
   Wish one = wish("a");
   for (const char* bad : {"10.97.0.1", "10.96.0.64", "10.96.0.0", "10.96.0.63"}) {
@@ -222,7 +221,7 @@ TEST_CASE("An address that is written down must be of the range") {
   CHECK(fault(one, ranges).empty());
 }
 
-TEST_CASE("Two Services that write down the same address: the older wins, the other waits") {
+TEST_CASE("of two Services with the same explicit address the older gets it and the other waits") {
   Wish a = wish("a");
   Wish b = wish("b");
   a.service.cluster_ips = b.service.cluster_ips = {ip("10.96.0.10")};
@@ -232,12 +231,12 @@ TEST_CASE("Two Services that write down the same address: the older wins, the ot
   CHECK(run({a, b}, {{kWide}}, {}, &conflicts).contains({"default", "b"}));
   CHECK(conflicts ==
         std::vector<std::string>{"Service default/a: spec.clusterIP: 10.96.0.10 belongs to Service "
-                                 "default/b: it is not used meanwhile"});
+                                 "default/b: not used until it is free"});
   b.service.meta.creation_timestamp = 20;
   CHECK(run({b, a}, {{kWide}}).contains({"default", "a"}));
 }
 
-TEST_CASE("A written address takes the one another Service was given by hash") {
+TEST_CASE("an explicit address displaces the Service that was given it by hash") {
   const auto first = run({wish("dynamic")}, {{kWide}});
   Wish fixed = wish("fixed");
   fixed.service.cluster_ips = first.at({"default", "dynamic"}).cluster_ips;
@@ -246,10 +245,10 @@ TEST_CASE("A written address takes the one another Service was given by hash") {
   CHECK(second.at({"default", "fixed"}).cluster_ips == fixed.service.cluster_ips);
   CHECK(second.at({"default", "dynamic"}).cluster_ips != fixed.service.cluster_ips);
   CHECK(conflicts.size() == 1);
-  CHECK(run({wish("dynamic"), fixed}, {{kWide}}) == second);  // as a node that starts now
+  CHECK(run({wish("dynamic"), fixed}, {{kWide}}) == second);  // as on a node that starts now
 }
 
-TEST_CASE("Dual-stack Services get an address of each family, in the order they ask for") {
+TEST_CASE("a dual-stack Service gets an address of each family, in the order it asks for") {
   const AllocationRanges both{{kWide, kSix}};
   Wish one = wish("a");
   CHECK(run({one}, both).at({"default", "a"}).cluster_ips.size() == 1);
@@ -266,7 +265,7 @@ TEST_CASE("Dual-stack Services get an address of each family, in the order they 
   CHECK(run({one}, both).at({"default", "a"}).cluster_ips == std::vector{four_first[1]});
 }
 
-TEST_CASE("A Service that becomes dual-stack keeps the address it has") {
+TEST_CASE("a Service that becomes dual-stack keeps the address it has") {
   const AllocationRanges both{{kWide, kSix}};
   Wish one = wish("a");
   one.extras.families = {IpFamily::kIpv6};
@@ -278,7 +277,7 @@ TEST_CASE("A Service that becomes dual-stack keeps the address it has") {
   CHECK(second[1] == first.at({"default", "a"}).cluster_ips[0]);
 }
 
-TEST_CASE("Families nobody has a range for are refused") {
+TEST_CASE("a family without a range is refused") {
   Wish one = wish("a");
   one.extras.family_policy = FamilyPolicy::kRequireDualStack;
   CHECK(fault(one, {{kWide}}).starts_with("spec.ipFamilyPolicy: RequireDualStack needs two"));
@@ -288,7 +287,7 @@ TEST_CASE("Families nobody has a range for are refused") {
   CHECK(fault(one, {{kWide}}).starts_with("spec.ipFamilies: there is no IPv6 range"));
 }
 
-TEST_CASE("A large IPv6 range works") {
+TEST_CASE("a large IPv6 range is used") {
   const auto made = run({wish("a")}, {{{ip("fd00::"), 8}}});
   const Address address = made.at({"default", "a"}).cluster_ips.at(0);
   CHECK(contains({ip("fd00::"), 8}, address));
@@ -296,7 +295,7 @@ TEST_CASE("A large IPv6 range works") {
 
 // ------------------------------------------------------------------ node ports
 
-TEST_CASE("Ports of one number share a node port over their protocols") {
+TEST_CASE("ports with the same number and different protocols share a node port") {
   Wish dns = wish("dns", ServiceType::kNodePort);
   dns.service.ports = {{.name = "udp", .protocol = Protocol::kUdp, .port = 53},
                        {.name = "tcp", .protocol = Protocol::kTcp, .port = 53},
@@ -309,7 +308,7 @@ TEST_CASE("Ports of one number share a node port over their protocols") {
   CHECK(run({dns}, {{kWide}}).at({"default", "dns"}).ports[0].node_port == 30053);
 }
 
-TEST_CASE("A node port stays with the name of its port") {
+TEST_CASE("a node port follows the name of its port") {
   Wish one = wish("a", ServiceType::kNodePort);
   one.service.ports = {{.name = "http", .protocol = Protocol::kTcp, .port = 80}};
   const auto first = run({one}, {{kWide}});
@@ -320,7 +319,7 @@ TEST_CASE("A node port stays with the name of its port") {
         first.at({"default", "a"}).ports[0].node_port);
 }
 
-TEST_CASE("Node ports that cannot be are refused by field") {
+TEST_CASE("invalid node ports are refused, with the name of the field") {
   const AllocationRanges ranges{{kWide}};
   Wish one = wish("a", ServiceType::kNodePort);
   one.service.ports[0].node_port = 8080;
@@ -331,7 +330,7 @@ TEST_CASE("Node ports that cannot be are refused by field") {
       {.name = "b", .protocol = Protocol::kUdp, .port = 80, .node_port = 30080});
   CHECK(fault(one, ranges).empty());
   one.service.ports[1].protocol = Protocol::kTcp;
-  CHECK(fault(one, ranges) == "spec.ports[1].nodePort: 30080 is there twice");
+  CHECK(fault(one, ranges) == "spec.ports[1].nodePort: 30080 is used twice");
   one.service.ports.pop_back();
   one.service.type = ServiceType::kLoadBalancer;
   one.service.external_traffic_policy = TrafficPolicy::kLocal;
@@ -344,7 +343,7 @@ TEST_CASE("Node ports that cannot be are refused by field") {
         "spec.ports[0].nodePort: only types NodePort and LoadBalancer have one");
 }
 
-TEST_CASE("Two Services that write down the same node port: only of different protocols") {
+TEST_CASE("two Services may have the same explicit node port only for different protocols") {
   Wish a = wish("a", ServiceType::kNodePort);
   Wish b = wish("b", ServiceType::kNodePort);
   a.service.ports[0].node_port = b.service.ports[0].node_port = 30080;
@@ -352,12 +351,12 @@ TEST_CASE("Two Services that write down the same node port: only of different pr
   CHECK(run({b, a}, {{kWide}}, {}, &conflicts).size() == 1);
   CHECK(conflicts == std::vector<std::string>{
                          "Service default/b: spec.ports[0].nodePort: 30080/TCP belongs to Service "
-                         "default/a: it is not used meanwhile"});
+                         "default/a: not used until it is free"});
   b.service.ports[0].protocol = Protocol::kUdp;
   CHECK(run({b, a}, {{kWide}}).size() == 2);
 }
 
-TEST_CASE("A LoadBalancer may do without node ports") {
+TEST_CASE("a LoadBalancer may have no node ports") {
   Wish one = wish("a", ServiceType::kLoadBalancer);
   CHECK(run({one}, {{kWide}}).at({"default", "a"}).ports[0].node_port != 0);
   one.extras.allocate_node_ports = false;
@@ -366,7 +365,7 @@ TEST_CASE("A LoadBalancer may do without node ports") {
   CHECK(run({one}, {{kWide}}).at({"default", "a"}).ports[0].node_port == 30080);
 }
 
-TEST_CASE("When the node ports are used up the rest is told and left out") {
+TEST_CASE("when node ports run out, the remaining Services are reported and left out") {
   std::vector<Wish> wishes;
   for (int i = 0; i < 4; ++i)
     wishes.push_back(wish("s" + std::to_string(i), ServiceType::kNodePort));

@@ -49,7 +49,7 @@ std::string pod(const std::string& spec, const std::string& status) {
          status + "}\n";
 }
 
-TEST_CASE("Plain YAML scalars get the types that kubectl gives them") {
+TEST_CASE("plain YAML scalars get the types that kubectl gives them") {
   for (const char* word : {"y", "Y", "yes", "Yes", "on", "ON", "true", "True"}) {
     CHECK(scalar(word) == "true");
   }
@@ -72,14 +72,14 @@ TEST_CASE("Plain YAML scalars get the types that kubectl gives them") {
   CHECK(scalar("1e3") == "1000");
 }
 
-TEST_CASE("What only looks like a number, a date or a boolean is a string") {
+TEST_CASE("text that only resembles a number, a date or a boolean is a string") {
   for (const char* word : {"10.96.0.1", "1.2.3", "2026-11-22", "2026-11-22T10:00:00Z", "1:30", "0x",
                            "-", ".", "+", "1e", "0b2", "yEs", "tRue", "nil", "v1", "_1", "1.e+"}) {
     CHECK(scalar(word) == "\"" + std::string(word) + "\"");
   }
 }
 
-TEST_CASE("A Service says the same in YAML and in JSON") {
+TEST_CASE("a Service in YAML equals the same Service in JSON") {
   const ParsedManifest yaml = parse(kService);
   const ParsedManifest json = parse_json(
       R"({"apiVersion":"v1","kind":"Service","metadata":{"name":"web","namespace":"default"},)"
@@ -88,14 +88,14 @@ TEST_CASE("A Service says the same in YAML and in JSON") {
   REQUIRE(faults(json) == Lines{});
   REQUIRE(yaml.of<Service>().entries.size() == 1);
   REQUIRE(json.of<Service>().entries.size() == 1);
-  CHECK(yaml.of<Service>().entries[0]->says_the_same(*json.of<Service>().entries[0]));
+  CHECK(yaml.of<Service>().entries[0]->is_same_as(*json.of<Service>().entries[0]));
   const Service& service = yaml.of<Service>().entries[0]->object;
   CHECK(service.meta.key == ObjectKey{"default", "web"});
   CHECK(service.selector == Labels{{"app", "web"}});
   CHECK(service.ports.at(0).target_port == TargetPort{std::string("http")});
 }
 
-TEST_CASE("Every document of a file is taken, and every object of a List, each with its line") {
+TEST_CASE("every document of a file and every object of a List is read, each with its line") {
   const ParsedManifest parsed = parse("# a comment\n" + kService + R"(---
 ---
 apiVersion: v1
@@ -119,7 +119,7 @@ items:
   CHECK(parsed.of<Node>().entries[0]->object.meta.key == ObjectKey{"", "n1"});
 }
 
-TEST_CASE("A JSON List names the line of each of its items") {
+TEST_CASE("each item of a JSON List has its line") {
   const ParsedManifest parsed = parse_json(R"({
   "kind": "List", "apiVersion": "v1", "note": ["items", {"items": [1]}],
   "items": [
@@ -136,14 +136,14 @@ TEST_CASE("A JSON List names the line of each of its items") {
               "9: kind Ingress of networking.k8s.io/v1 is not used here: skipped"});
 }
 
-TEST_CASE("The items of a typed list carry no kind of their own") {
+TEST_CASE("the items of a typed list need no kind of their own") {
   const ParsedManifest parsed = parse_json(
       R"({"kind":"ServiceList","apiVersion":"v1","items":[{"metadata":{"name":"a"},"spec":{"ports":[{"port":1}]}}]})");
   CHECK(faults(parsed) == Lines{});
   CHECK(parsed.of<Service>().entries.size() == 1);
 }
 
-TEST_CASE("Kinds that are not used here are named once each, a Namespace is taken in silence") {
+TEST_CASE("unused kinds are reported once each, and a Namespace is skipped silently") {
   const ParsedManifest parsed = parse(R"(
 apiVersion: apps/v1
 kind: Deployment
@@ -167,7 +167,7 @@ metadata: {name: web}
               "13: kind Service of serving.knative.dev/v1 is not used here: skipped"});
 }
 
-TEST_CASE("A version that is not served is a fault of that object") {
+TEST_CASE("an unsupported apiVersion is a fault of that object") {
   const ParsedManifest parsed = parse(R"(
 apiVersion: discovery.k8s.io/v1beta1
 kind: EndpointSlice
@@ -179,7 +179,7 @@ metadata: {name: web-1}
               "needed, not \"discovery.k8s.io/v1beta1\""});
 }
 
-TEST_CASE("A label whose value is a number is refused, as kubectl does, by object and field") {
+TEST_CASE("a label whose value is a number is refused, as kubectl does, by object and field") {
   const ParsedManifest parsed = parse(R"(
 apiVersion: v1
 kind: Service
@@ -194,7 +194,7 @@ spec: {ports: [{port: 80}]}
               "(quote it)"});
 }
 
-TEST_CASE("A broken document spoils only itself") {
+TEST_CASE("a broken document spoils only itself") {
   const ParsedManifest parsed =
       parse(kService + "---\nkind: Service\n  bad: [\n---\n" + pod("", "podIP: 10.0.0.1"));
   CHECK(parsed.incomplete);
@@ -205,7 +205,7 @@ TEST_CASE("A broken document spoils only itself") {
   CHECK(parsed.faults[0].line <= 12);
 }
 
-TEST_CASE("Broken JSON is told with its line") {
+TEST_CASE("invalid JSON is reported with its line") {
   const ParsedManifest parsed = parse_json("{\n \"kind\": \"Service\",\n oops\n}");
   CHECK(parsed.incomplete);
   REQUIRE(parsed.faults.size() == 1);
@@ -213,7 +213,7 @@ TEST_CASE("Broken JSON is told with its line") {
   CHECK(parsed.faults[0].what.starts_with("not valid JSON"));
 }
 
-TEST_CASE("A document nobody can name may hide objects") {
+TEST_CASE("a document without a kind or name may hide objects") {
   for (const char* text :
        {"- a\n", "metadata: {name: x}\n", "apiVersion: v1\nkind: Pod\n",
         "apiVersion: v1\nkind: Pod\nmetadata: {}\n",
@@ -230,7 +230,7 @@ TEST_CASE("A document nobody can name may hide objects") {
         Lines{"1: Pod: metadata.name: is not a string (quote it)"});
 }
 
-TEST_CASE("An empty file holds nothing and is no fault") {
+TEST_CASE("an empty file has no objects and no fault") {
   for (const char* text : {"", "\n", "# nothing\n", "---\n---\n"}) {
     const ParsedManifest parsed = parse(text);
     CHECK(faults(parsed) == Lines{});
@@ -240,7 +240,7 @@ TEST_CASE("An empty file holds nothing and is no fault") {
   CHECK(faults(parse_json("null")) == Lines{});
 }
 
-TEST_CASE("A Pod with no more than an address is running and ready") {
+TEST_CASE("a Pod with only an address is running and ready") {
   const ParsedManifest parsed = parse(pod("", "podIP: 10.0.0.1"));
   REQUIRE(faults(parsed) == Lines{});
   const ManifestEntry<Pod>& entry = *parsed.of<Pod>().entries.at(0);
@@ -249,7 +249,7 @@ TEST_CASE("A Pod with no more than an address is running and ready") {
   CHECK(entry.extras.grace_seconds == 30);
 }
 
-TEST_CASE("What a Pod's manifest says about its state counts") {
+TEST_CASE("a Pod's status in the manifest is used") {
   const auto only = [](const std::string& spec, const std::string& status) {
     const ParsedManifest parsed = parse(pod(spec, "podIP: 10.0.0.1, " + status));
     REQUIRE(faults(parsed) == Lines{});
@@ -265,7 +265,7 @@ TEST_CASE("What a Pod's manifest says about its state counts") {
   CHECK(only("terminationGracePeriodSeconds: 90", "").extras.grace_seconds == 90);
 }
 
-TEST_CASE("A Pod without an address is refused: nobody here can give it one") {
+TEST_CASE("a Pod without an address is refused, because no kubelet will assign one") {
   const ParsedManifest parsed = parse("apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n");
   CHECK(parsed.of<Pod>().refused == std::vector<ObjectKey>{{"default", "x"}});
   CHECK(faults(parsed) == Lines{"1: Pod default/x: status.podIP: missing, and there is no kubelet "
@@ -273,7 +273,7 @@ TEST_CASE("A Pod without an address is refused: nobody here can give it one") {
   CHECK(faults(parse(pod("terminationGracePeriodSeconds: -1", "podIP: 10.0.0.1"))).size() == 1);
 }
 
-TEST_CASE("What a Service asks of the allocator is read") {
+TEST_CASE("the fields that direct the allocator are read") {
   const auto extras = [](const std::string& spec) {
     const ParsedManifest parsed =
         parse("apiVersion: v1\nkind: Service\nmetadata: {name: x}\nspec: {ports: [{port: 1}], " +
@@ -297,7 +297,7 @@ TEST_CASE("What a Service asks of the allocator is read") {
   }
 }
 
-TEST_CASE("Hidden files and editors' copies are no manifests") {
+TEST_CASE("hidden files and editors' backups are not manifests") {
   for (const char* name : {"a.yaml", "a.yml", "a.json"}) CHECK(is_manifest_name(name));
   for (const char* name : {".a.yaml", ".a.yaml.swp", "a.yaml~", "#a.yaml#", "a.yaml.tmp", "4913",
                            "..data", "a.txt", ""}) {

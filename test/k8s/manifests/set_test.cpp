@@ -28,15 +28,15 @@ std::string service(const std::string& name, const std::string& spec = "") {
          "}\nspec: {ports: [{port: 80}], " + spec + "}\n";
 }
 
-// A set with what it gave out applied, as a consumer would.
+// A set, and the state that a consumer of its changes has.
 class Tester {
  public:
   void put(const std::string& file, const std::string& text) {
     set.put(file, parse_manifest(text, ManifestFormat::kYaml));
   }
-  // Settles; "+kind name" and "-kind name" in order of name, of Pods and Services.
+  // The next changes of Pods and Services: "+kind name" and "-kind name", sorted by name.
   Lines settle(UnixSeconds now = 1000) {
-    const ManifestChanges changes = set.settle(now);
+    const ManifestChanges changes = set.take_changes(now);
     Lines log;
     take(changes.of<Pod>(), pods, log);
     take(changes.of<Service>(), services, log);
@@ -67,7 +67,7 @@ class Tester {
   }
 };
 
-TEST_CASE("Only what has changed is given out") {
+TEST_CASE("settling returns only what has changed") {
   Tester tester;
   tester.put("a.yaml", pod("x", "10.0.0.1") + pod("w", "10.0.0.2") + service("web"));
   CHECK(tester.settle() == Lines{"+Pod default/w", "+Pod default/x", "+Service default/web"});
@@ -82,7 +82,7 @@ TEST_CASE("Only what has changed is given out") {
   CHECK(tester.settle() == Lines{"-Service default/db"});
 }
 
-TEST_CASE("A Service keeps its numbers through edits of its own") {
+TEST_CASE("a Service keeps its numbers when it is edited") {
   Tester tester;
   tester.put("a.yaml", service("web", "type: NodePort"));
   tester.settle();
@@ -96,7 +96,8 @@ TEST_CASE("A Service keeps its numbers through edits of its own") {
   CHECK(after.ports == before.ports);
 }
 
-TEST_CASE("Of two objects with one name the first file's counts, and the other succeeds it") {
+TEST_CASE(
+    "of two objects with one name the first file's is used, and the other replaces it later") {
   Tester tester;
   tester.put("b.yaml", pod("x", "10.0.0.2"));
   tester.settle();
@@ -112,7 +113,7 @@ TEST_CASE("Of two objects with one name the first file's counts, and the other s
   CHECK(tester.pod_named("x").pod_ips[0].to_string() == "10.0.0.2");
 }
 
-TEST_CASE("Within one file the first of two objects with one name counts") {
+TEST_CASE("of two objects with one name in one file the first is used") {
   Tester tester;
   tester.put("a.yaml", pod("x", "10.0.0.1") + pod("x", "10.0.0.2"));
   CHECK(tester.settle() == Lines{"+Pod default/x"});
@@ -120,7 +121,7 @@ TEST_CASE("Within one file the first of two objects with one name counts") {
   CHECK(tester.faults == Lines{"a.yaml:8: Pod default/x is in a.yaml:2 already: skipped"});
 }
 
-TEST_CASE("A broken file keeps the last good state of its objects until it is mended") {
+TEST_CASE("objects of a broken file keep their last good state until it is fixed") {
   Tester tester;
   tester.put("a.yaml", pod("x", "10.0.0.1") + service("web"));
   tester.put("b.yaml", pod("z", "10.0.0.9"));
@@ -132,13 +133,13 @@ TEST_CASE("A broken file keeps the last good state of its objects until it is me
   CHECK(tester.faults[0].ends_with(": skipped, objects the file had before stay"));
   tester.put("a.yaml", "\n{");
   CHECK(tester.settle().empty());
-  CHECK(tester.faults.empty());  // told already, if on another line
+  CHECK(tester.faults.empty());  // reported before, on another line
   tester.put("a.yaml", service("web"));
-  CHECK(tester.settle() == Lines{"+Pod default/x"});  // ends gracefully
+  CHECK(tester.settle() == Lines{"+Pod default/x"});  // terminates gracefully
   CHECK(tester.pod_named("x").meta.deletion_timestamp == 1030);
 }
 
-TEST_CASE("With one broken document the good ones are taken and its objects are kept") {
+TEST_CASE("a broken document's objects are kept while the valid documents are used") {
   Tester tester;
   tester.put("a.yaml", service("one") + service("two") + service("three"));
   tester.settle();
@@ -147,7 +148,7 @@ TEST_CASE("With one broken document the good ones are taken and its objects are 
   CHECK(tester.services.size() == 4);
 }
 
-TEST_CASE("An object that is refused keeps its last good state, the rest of its file moves on") {
+TEST_CASE("a refused object keeps its last good state while the rest of its file is updated") {
   Tester tester;
   tester.put("a.yaml", service("web") + service("db"));
   tester.settle();
@@ -163,7 +164,7 @@ TEST_CASE("An object that is refused keeps its last good state, the rest of its 
   CHECK(tester.faults.at(0).ends_with("(--service-cluster-ip-range): skipped"));
 }
 
-TEST_CASE("A file that cannot be read keeps its objects, one that is gone does not") {
+TEST_CASE("objects of an unreadable file are kept, those of a deleted file are not") {
   Tester tester;
   tester.put("a.yaml", service("web"));
   tester.settle();
@@ -176,7 +177,7 @@ TEST_CASE("A file that cannot be read keeps its objects, one that is gone does n
   CHECK(tester.settle() == Lines{"-Service default/web"});
 }
 
-TEST_CASE("A Service that lost its number to an older one is used when the number is free") {
+TEST_CASE("a Service that lost its number to an older one is used when the number is free") {
   Tester tester;
   tester.put("a.yaml", service("b", "clusterIP: 10.96.0.10"));
   CHECK(tester.settle() == Lines{"+Service default/b"});
@@ -190,7 +191,7 @@ TEST_CASE("A Service that lost its number to an older one is used when the numbe
   CHECK(tester.settle() == Lines{"-Service default/a", "+Service default/b"});
 }
 
-TEST_CASE("A Pod that vanishes ends gracefully, ready as it was") {
+TEST_CASE("a Pod removed from its file terminates gracefully, with its readiness unchanged") {
   Tester tester;
   tester.put("a.yaml",
              pod("x", "10.0.0.1") + pod("w", "10.0.0.2", "terminationGracePeriodSeconds: 5"));
@@ -207,7 +208,7 @@ TEST_CASE("A Pod that vanishes ends gracefully, ready as it was") {
   CHECK_FALSE(tester.set.next_removal().has_value());
 }
 
-TEST_CASE("A Pod that comes back before its end is there again") {
+TEST_CASE("a Pod that returns before its deletion time is restored") {
   Tester tester;
   tester.put("a.yaml", pod("x", "10.0.0.1"));
   tester.settle();
@@ -222,7 +223,7 @@ TEST_CASE("A Pod that comes back before its end is there again") {
   CHECK(tester.pod_named("x").meta.deletion_timestamp == 2030);
 }
 
-TEST_CASE("A Pod without grace, or one that has finished, goes at once") {
+TEST_CASE("a Pod without a grace period, or one that has finished, is removed immediately") {
   Tester tester;
   tester.put("a.yaml", pod("x", "10.0.0.1", "terminationGracePeriodSeconds: 0") +
                            pod("w", "10.0.0.2, phase: Succeeded"));
@@ -231,7 +232,7 @@ TEST_CASE("A Pod without grace, or one that has finished, goes at once") {
   CHECK(tester.settle() == Lines{"-Pod default/w", "-Pod default/x"});
 }
 
-TEST_CASE("Whatever the way, the state is that of the last files") {
+TEST_CASE("whatever the order of changes, the state is that of the current files") {
   REQUIRE(rc::check("path independence", [] {
     const Lines names{"a.yaml", "b.yaml", "c.yaml"};
     std::map<std::string, std::string> files;
@@ -256,7 +257,7 @@ TEST_CASE("Whatever the way, the state is that of the last files") {
       if (*rc::gen::arbitrary<bool>()) walked.settle(now += 7);
     }
     walked.settle(now += 7);
-    walked.settle(now + 100);  // the Pods that were ending have ended
+    walked.settle(now + 100);  // all grace periods are over
     Tester fresh;
     for (const auto& [file, text] : files) fresh.put(file, text);
     fresh.settle(now + 100);

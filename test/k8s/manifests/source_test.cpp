@@ -48,7 +48,7 @@ class TemporaryDirectory {
 
 void write(const fs::path& file, const std::string& text) { std::ofstream(file) << text; }
 
-// As careful programs write: a temporary file, then rename.
+// Writes atomically: a temporary file, then rename.
 void replace(const fs::path& file, const std::string& text) {
   const fs::path temporary = file.parent_path() / ("." + file.filename().string() + ".tmp");
   write(temporary, text);
@@ -115,7 +115,8 @@ class Bench {
     run_until([this] { return ended; });
   }
 
-  // Runs until `done`; settle times pass at once. The limit only keeps a failing test from hanging.
+  // Runs until `done`; waits of the settle time end immediately. The limit only keeps a failing test
+  // from hanging.
   template <typename Done>
   void run_until(Done done) {
     while (!done()) {
@@ -141,12 +142,12 @@ class Bench {
       });
     });
   }
-  // The first lists are over and the log is empty.
+  // Delivers the first lists and clears the log.
   void start() {
     run_until_logged("Pod listed");
     log.clear();
   }
-  // Lets every timer of that duration run out.
+  // Ends every wait of that duration.
   void fire(Milliseconds duration) {
     for (Wait& wait : waits_) {
       if (wait.duration == duration) wait.timer.cancel();
@@ -190,7 +191,7 @@ class Bench {
   asio::cancellation_signal stop_;
 };
 
-TEST_CASE("An empty directory is a full list of every kind, with nothing in it") {
+TEST_CASE("an empty directory delivers an empty list of every kind") {
   const TemporaryDirectory directory;
   Bench bench(directory / "");
   bench.run_until_logged("Pod listed");
@@ -199,7 +200,7 @@ TEST_CASE("An empty directory is a full list of every kind, with nothing in it")
   CHECK(bench.faults.empty());
 }
 
-TEST_CASE("A kind that nobody wants is not delivered") {
+TEST_CASE("a kind without a sink is not delivered") {
   const TemporaryDirectory directory;
   write(directory / "a.yaml", pod("x") + service("web"));
   Bench bench(directory / "", {"services"});
@@ -207,7 +208,7 @@ TEST_CASE("A kind that nobody wants is not delivered") {
   CHECK(bench.log == Lines{"Service list", "+Service default/web:80", "Service listed"});
 }
 
-TEST_CASE("Files are read at the start, and when they are written, moved in and deleted") {
+TEST_CASE("files are read at the start, and when they are written, moved in and deleted") {
   const TemporaryDirectory directory;
   write(directory / "a.yaml", service("a"));
   write(directory / ".hidden.yaml", service("hidden"));
@@ -234,7 +235,7 @@ TEST_CASE("Files are read at the start, and when they are written, moved in and 
   CHECK(bench.faults.empty());
 }
 
-TEST_CASE("A burst of events is read once, after it has been quiet") {
+TEST_CASE("a burst of events is read once, after it has been quiet") {
   const TemporaryDirectory directory;
   Bench bench(directory / "");
   bench.start();
@@ -249,7 +250,7 @@ TEST_CASE("A burst of events is read once, after it has been quiet") {
   CHECK(bench.log == Lines{"+Service default/a:2", "+Service default/b:80"});
 }
 
-TEST_CASE("A file that is still being written is not read, nor is an editor's copy") {
+TEST_CASE("a file that is still being written is not read, nor is an editor's backup") {
   const TemporaryDirectory directory;
   Bench bench(directory / "");
   bench.start();
@@ -269,7 +270,7 @@ TEST_CASE("A file that is still being written is not read, nor is an editor's co
   CHECK(bench.faults.empty());
 }
 
-TEST_CASE("A mounted ConfigMap changes all its files by moving one link") {
+TEST_CASE("a mounted ConfigMap changes all its files by moving one link") {
   const TemporaryDirectory directory;
   fs::create_directory(directory / "..1");
   write(directory / "..1/a.yaml", service("a", 1));
@@ -293,7 +294,7 @@ TEST_CASE("A mounted ConfigMap changes all its files by moving one link") {
   CHECK(bench.faults.empty());
 }
 
-TEST_CASE("A directory that is deleted and made again is survived") {
+TEST_CASE("the last state stays when the directory is deleted and created again") {
   const TemporaryDirectory root;
   const fs::path directory = root / "manifests";
   fs::create_directory(directory);
@@ -306,7 +307,7 @@ TEST_CASE("A directory that is deleted and made again is survived") {
   bench.run_until_waiting(Milliseconds(1000));
   fs::create_directory(directory);
   bench.fire(Milliseconds(1000));
-  bench.run_until_fault("is back, and empty: the last state stays");
+  bench.run_until_fault("exists again, but is empty: the last state stays");
   CHECK(bench.log.empty());
   write(directory / "b.yaml", service("b"));
   bench.run_until_logged("+Service default/b:80");
@@ -316,7 +317,7 @@ TEST_CASE("A directory that is deleted and made again is survived") {
   CHECK(bench.faults.size() == 2);
 }
 
-TEST_CASE("A directory that is not there yet is waited for, and nothing is listed before") {
+TEST_CASE("the source waits for a missing directory, and lists nothing before") {
   const TemporaryDirectory root;
   Bench bench(root / "manifests");
   bench.run_until_fault("No such file or directory: waiting for it");
@@ -327,7 +328,7 @@ TEST_CASE("A directory that is not there yet is waited for, and nothing is liste
   bench.run_until_logged("Pod listed");
 }
 
-TEST_CASE("A directory reached through a link may be moved to another one") {
+TEST_CASE("a link to the directory may be moved to another one") {
   const TemporaryDirectory root;
   fs::create_directory(root / "one");
   fs::create_directory(root / "two");
@@ -344,7 +345,7 @@ TEST_CASE("A directory reached through a link may be moved to another one") {
   CHECK(bench.log.size() == 2);
 }
 
-TEST_CASE("A broken file is told by name and line, and its objects stay") {
+TEST_CASE("a broken file is reported by name and line, and its objects stay") {
   const TemporaryDirectory directory;
   write(directory / "a.yaml", service("a"));
   Bench bench(directory / "");
@@ -356,7 +357,7 @@ TEST_CASE("A broken file is told by name and line, and its objects stay") {
   bench.run_until_logged("+Service default/a:81");
 }
 
-TEST_CASE("What is no regular file is told and left") {
+TEST_CASE("anything but a regular file is reported and skipped") {
   const TemporaryDirectory directory;
   fs::create_directory(directory / "d.yaml");
   fs::create_symlink("nowhere", directory / "dangling.yaml");
@@ -366,7 +367,7 @@ TEST_CASE("What is no regular file is told and left") {
         Lines{(directory / "d.yaml").string() + ": is a directory, not a file: skipped"});
 }
 
-TEST_CASE("A Pod that vanishes ends when its grace is over, by a timer") {
+TEST_CASE("a timer removes a Pod when its grace period is over") {
   const TemporaryDirectory directory;
   write(directory / "p.yaml", pod("x"));
   Bench bench(directory / "");
@@ -380,7 +381,7 @@ TEST_CASE("A Pod that vanishes ends when its grace is over, by a timer") {
   CHECK(bench.log.size() == 2);
 }
 
-TEST_CASE("The source ends quietly when it is cancelled, wherever it waits") {
+TEST_CASE("cancellation ends the source at every wait, without a fault") {
   const TemporaryDirectory directory;
   SECTION("for the directory") {
     Bench bench(directory / "none");
