@@ -25,7 +25,7 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 using boost::system::error_code;
-// GCC 12 inlines one half of Asio's frame allocation and takes it for a mismatched pair.
+// GCC 12 inlines only half of Asio's coroutine frame allocation, and warns of a mismatch.
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
@@ -75,18 +75,18 @@ struct Session {
   Session(Wire wire_in, asio::any_io_executor executor, int number_in)
       : wire(std::move(wire_in)), wake(executor), number(number_in) {}
   Wire wire;
-  asio::steady_timer wake;  // cancelled when there is something to do for a watch
+  asio::steady_timer wake;  // cancelled when a watch has something to send
   int number;
   std::string inbox;
   bool closed = false;
-  // Of the present request.
+  // Of the current request.
   Misbehaviour wrong;
   std::size_t sent = 0;
   // Of a watch.
   std::string path;  // "": not watching
   bool bookmarks = false;
   bool protobuf = false;
-  std::string raw;  // to be sent next
+  std::string raw;  // to send next
   bool ending = false;
 
   void close() {
@@ -121,7 +121,7 @@ struct ApiServer::State : std::enable_shared_from_this<State> {
   State(asio::any_io_executor executor_in, Options options_in);
 
   void listen();
-  // The spawned ones hold the state themselves: they may start, and end, after the server is gone.
+  // Spawned coroutines own the state: they may start, and end, after the server was destroyed.
   static asio::awaitable<void> accept(std::shared_ptr<State> self);
   static asio::awaitable<void> talk(std::shared_ptr<State> self, SessionPtr session);
   static asio::awaitable<void> notice_end(SessionPtr session);
@@ -253,7 +253,7 @@ bool ApiServer::State::authorized(const SeenRequest& request) const {
   return header != request.headers.end() && header->second == "Bearer " + options.token;
 }
 
-// False when the connection is to end.
+// False if the connection is to be closed.
 asio::awaitable<bool> ApiServer::State::answer(SessionPtr session, const SeenRequest& request) {
   const std::size_t mark = std::min(request.target.find('?'), request.target.size());
   const std::string path = request.target.substr(0, mark);
@@ -312,7 +312,7 @@ asio::awaitable<bool> ApiServer::State::watch(SessionPtr session, const Query& q
       bytes += "{\"type\":\"ERROR\",\"object\":" +
                status_body(410, "Expired", "too old resource version") + "}\n";
     }
-    // What a test sends by itself goes out as it is, unless it is events.
+    // Bytes from send_raw() are sent unchanged, except for events.
     if (session->protobuf && bytes.starts_with("{\"type\"")) {
       bytes = k8s::test::events_to_proto(bytes);
     }

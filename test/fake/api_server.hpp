@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An API server in this process: HTTP/1.1, plain or TLS, on a loopback port the kernel chooses. It
-// lists (limit, continue, label and field selectors), watches (history, bookmarks), and misbehaves
-// on request.
+// An API server in the test's process: HTTP/1.1, plain or TLS, on a loopback port chosen by the
+// kernel. Supports lists (limit, continue, label and field selectors), watches (history, bookmarks),
+// and deliberate faults.
 //
-// A test runs it on its own io_context, beside the client it tests. Nothing is timed: a watch
+// Threading: the test's io_context, shared with the client under test. There are no timers: a watch
 // delivers a change when the io_context next runs. Destroying the server closes its connections.
 #pragma once
 
@@ -24,24 +24,22 @@
 
 namespace fake {
 
-// How a request is answered wrongly. Fields combine.
+// A fault in the response to a request. Fields combine.
 struct Misbehaviour {
   std::string on = {};  // for requests whose target contains this; "": any
-  int times = 1;        // for so many of them; -1: for all
-  unsigned status = 0;  // this status, with a metav1.Status of `reason` unless there is a `body`
+  int times = 1;        // for how many of them; -1: all
+  unsigned status = 0;  // respond with this status, and a metav1.Status of `reason` if no `body`
   std::string reason = {};
-  std::string body = {};    // this body; with status 200 on a watch, in front of the events
-  std::string header = {};  // one more header line: "Retry-After: 7"
-  std::optional<std::size_t> drop_after =
-      {};  // the connection ends after so many bytes of the answer
-  std::optional<std::size_t> stall_after =
-      {};              // nothing more comes after so many bytes of the answer
-  bool reset = false;  // a drop is a TCP reset
-  // A list comes compressed although nobody asked, where it does not anyway.
+  std::string body = {};    // this body; with status 200 on a watch, sent before the events
+  std::string header = {};  // an additional header line: "Retry-After: 7"
+  std::optional<std::size_t> drop_after = {};   // close the connection after this many bytes
+  std::optional<std::size_t> stall_after = {};  // send nothing more after this many bytes
+  bool reset = false;                           // close it with a TCP reset
+  // Compress a list even if the request does not accept it.
   bool gzip = false;
-  // One bit of this byte of a compressed body is wrong. Behind its end: nothing is.
+  // Flip one bit of this byte of a compressed body; no effect beyond its end.
   std::optional<std::size_t> corrupt_at = {};
-  // A compressed body has only so many bytes, and the answer says that this is all.
+  // Truncate a compressed body to this many bytes, with a matching Content-Length.
   std::optional<std::size_t> cut_body_at = {};
 };
 
@@ -52,9 +50,9 @@ class ApiServer {
     std::optional<Certificate> certificate = {};  // instead of one for 127.0.0.1 and localhost
     bool require_client_certificate = false;      // issued by authority()
     std::string token = {};                       // requests without it get 401
-    std::size_t piece = 0;                        // write so many bytes at a time; 0: as they come
-    bool gzip = false;                            // compress lists for those who accept it
-    bool protobuf = false;                        // speak it to those who accept it
+    std::size_t piece = 0;                        // bytes per write; 0: no limit
+    bool gzip = false;                            // compress lists for clients that accept it
+    bool protobuf = false;                        // use it for clients that accept it
   };
   explicit ApiServer(boost::asio::any_io_executor executor) : ApiServer(executor, Options{}) {}
   ApiServer(boost::asio::any_io_executor executor, Options options);
@@ -64,7 +62,7 @@ class ApiServer {
 
   std::uint16_t port() const;
   const Certificate& authority() const;
-  // How to get here: 127.0.0.1, the authority and the token.
+  // How to connect: 127.0.0.1, the authority and the token.
   k8s::ApiAccess access() const;
 
   void serve(const std::string& path, const std::string& kind) { store().serve(path, kind); }
@@ -75,15 +73,15 @@ class ApiServer {
 
   void misbehave(Misbehaviour misbehaviour);
   void forget_misbehaviours();
-  // Once, after so many bytes of answers in total from now, the connection that sent them ends.
+  // Closes one connection, once: the one that sends the byte of this number, counted from now.
   void cut_once_after(std::size_t bytes);
-  // To every open watch of the path, as it is.
+  // Sends the bytes, unchanged, to every open watch of the path.
   void send_raw(const std::string& path, std::string_view bytes);
   void send_error(const std::string& path, unsigned code, std::string_view reason);
-  // Ends the open watches of the path: as a server does at timeoutSeconds, or by closing.
+  // Ends the open watches of the path: as at timeoutSeconds, or by closing the connection.
   void end_watches(const std::string& path, bool gracefully);
   void set_token(std::string token);
-  // Stops listening, and ends all connections; start() listens on the same port again.
+  // Stops listening and closes all connections; start() listens on the same port again.
   void stop();
   void start();
 

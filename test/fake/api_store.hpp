@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a fake API server holds: collections of objects as JSON text, one resource version for all,
-// and the history that watches are served from. No I/O.
+// The data of a fake API server: collections of objects as JSON text, one resource version counter
+// for all, and the history for watches. No I/O.
 //
-// Objects are known by metadata.namespace and metadata.name; metadata.resourceVersion is set here.
-// Pages of a list are cut from the snapshot of its first page, as the real server's are.
+// metadata.namespace and metadata.name identify an object; put() sets metadata.resourceVersion. The
+// pages of a list come from the snapshot of its first page, as in the real server.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,7 @@ struct Answer {
 
 class ApiStore {
  public:
-  // Makes a collection exist, empty. put() does so by itself.
+  // Creates an empty collection, as put() does if there is none.
   void serve(const std::string& path, const std::string& kind);
   void unserve(const std::string& path) { collections_.erase(path); }
   bool serves(const std::string& path) const { return collections_.contains(path); }
@@ -36,26 +36,26 @@ class ApiStore {
   void put(const std::string& path, std::string_view json);
   // `key` is "namespace/name" or "name".
   bool remove(const std::string& path, const std::string& key);
-  // Forgets history and snapshots: older watches and continue tokens have expired.
+  // Deletes history and snapshots, so older watches and continue tokens expire.
   void compact();
 
   Answer list(const std::string& path, const Query& query);
 
-  // The watch events after `version` that the query's selectors let through, newline after each;
-  // moves `version` to the present. nullopt: compacted, or not a version.
+  // The watch events after `version` that match the query's selectors, each followed by a newline.
+  // Sets `version` to the current one. nullopt: compacted, or no such version yet.
   std::optional<std::string> events_after(const std::string& path, const Query& query,
                                           std::uint64_t& version) const;
   std::string bookmark(const std::string& path) const;
   std::uint64_t version() const { return version_; }
-  // Of each object of the collection, by key: its resource version.
+  // The resource version of each object of the collection, by key.
   std::map<std::string, std::string> versions(const std::string& path) const;
 
  private:
   struct Event {
     std::uint64_t version = 0;
-    std::string before;  // JSON, "" where there was none
-    std::string after;   // JSON, "" where there is none left
-    std::string last;    // what a DELETED event shows
+    std::string before;  // JSON, "" if created
+    std::string after;   // JSON, "" if deleted
+    std::string last;    // the object in a DELETED event
   };
   struct Collection {
     std::string kind;
@@ -70,7 +70,7 @@ class ApiStore {
   Collection& collection(const std::string& path);
 
   std::map<std::string, Collection> collections_;
-  std::map<std::string, Snapshot> snapshots_;  // by the front part of a continue token
+  std::map<std::string, Snapshot> snapshots_;  // by the first part of a continue token
   std::uint64_t version_ = 1;
   std::uint64_t compacted_ = 0;
   std::uint64_t next_snapshot_ = 1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Certificates made at run time, so that no test carries one that will expire.
+// Makes certificates at run time, so that no test contains one that will expire.
 #pragma once
 
 #include <string>

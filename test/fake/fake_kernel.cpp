@@ -35,7 +35,7 @@ ServerReading reading_of(const Server& server,
   return reading;
 }
 
-// A set of ranges does not take one that begins or ends within another (nft_set_pipapo.c).
+// A set of ranges refuses one that begins or ends within another (nft_set_pipapo.c).
 bool overlaps_another(const std::set<Element, ElementKeyLess>& elements, const Element& added) {
   if (added.kind != ElementKind::kAllowedSource) return false;
   const Address first = added.other_address;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A kernel that keeps maps. It answers with the errnos the real one uses, refuses what the real one
-// refuses, and fails on request: fail_at(n, errno) makes the nth single operation from now fail,
-// lose_reply_at(n) carries it out and says that nobody knows.
+// A kernel in memory. It refuses what the real one refuses, with the same errnos, and fails on
+// request: fail_at(n, errno) makes the nth single operation from now fail, lose_reply_at(n) carries
+// it out and reports an unknown result.
 //
-// It also watches over our own order: `violations` names every moment at which an address was bound
-// or a virtual server made without the elements that protect it.
+// Invariant of the agent, checked here: `violations` has an entry for every address that was bound,
+// and every virtual server that was created, without the elements that protect it.
 #pragma once
 
 #include <map>
@@ -21,7 +21,7 @@ namespace fake {
 
 class FakeKernel : public ipvs::Kernel {
  public:
-  // --- what it holds ---
+  // --- its state ---
   std::map<ipvs::ServerKey, ipvs::Server> servers;
   std::set<ipvs::Address> addresses;
   std::set<ipvs::Element, ipvs::ElementKeyLess> elements;
@@ -31,16 +31,16 @@ class FakeKernel : public ipvs::Kernel {
   std::vector<ipvs::Address> gateways;
   std::vector<ipvs::ForwardChain> forward_chains;
 
-  // What monitors opened before are to report next.
+  // The events that the open monitors report next.
   void notify(const ipvs::KernelEvents& events);
 
-  // --- what it saw ---
+  // --- recorded calls ---
   std::vector<std::string> log;         // each operation with its result, in order
-  std::vector<std::string> violations;  // see above
+  std::vector<std::string> violations;  // see the head of this file
   std::vector<StaleFlow> deleted_flows;
-  std::size_t operations = 0;  // single operations tried, over all calls
+  std::size_t operations = 0;  // single operations attempted, over all calls
 
-  // --- how it fails ---
+  // --- faults ---
   void fail_at(std::size_t nth, int error_number) { fail_at_[operations + nth] = error_number; }
   void lose_reply_at(std::size_t nth) { lose_at_.insert(operations + nth); }
   std::set<std::string> absent_schedulers;

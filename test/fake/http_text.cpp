@@ -68,7 +68,7 @@ std::string chunk_of(std::string_view bytes) {
 
 std::string gzip(std::string_view bytes) {
   z_stream stream{};
-  // 15 + 16: the largest window, gzip's frame. Level 1 is the API server's.
+  // 15 + 16: the largest window, with gzip's frame. The API server uses level 1.
   if (::deflateInit2(&stream, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
     throw std::runtime_error("deflateInit2");
   std::string out(::deflateBound(&stream, bytes.size()), '\0');

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// HTTP/1.1 as text, as far as a fake server needs it. Requests are taken for well formed.
+// The HTTP/1.1 text that a fake server needs. Requests must be well formed.
 #pragma once
 
 #include <map>
@@ -20,12 +20,12 @@ struct SeenRequest {
 };
 
 Query parse_query(std::string_view text);
-// Up to and with the empty line.
+// `head`: the request up to and including the empty line.
 SeenRequest parse_head(std::string_view head);
 std::string chunk_of(std::string_view bytes);
 // As one member of gzip data.
 std::string gzip(std::string_view bytes);
-// `header`: one more header line, or "".
+// `header`: an additional header line, or "".
 std::string response_text(unsigned status, const std::string& header, const std::string& body,
                           const std::string& type = "application/json");
 
