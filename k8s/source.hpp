@@ -28,8 +28,9 @@ struct KindCounters {
   std::uint64_t events = 0;     // objects of lists and events of watches, without bookmarks
   std::uint64_t bookmarks = 0;  // of watches
   std::uint64_t bytes = 0;      // of response bodies as decoded: after TLS and inflated
-  // Since the API server last answered about this kind, or since the start. 0 while a watch is open
-  // (TCP keep-alive ends one of an unreachable server within 45 s) and for a kind it does not serve.
+  // Since the API server last answered about this kind, or since the start. 0 while a watch is
+  // open (TCP keep-alive ends that of an unreachable server within 45 s), and for a kind that the
+  // server does not have.
   double seconds_since_contact = 0;
 };
 

@@ -380,7 +380,7 @@ asio::awaitable<void> ApiConnection::Impl::read_body(Stream& stream, std::shared
     if (error && error != http::error::need_buffer) {
       const auto limit = seconds_text(last_wait ? call.total : idle);
       conclude(response, error, doing,
-               (last_wait ? "not finished within " : "nothing for ") + limit);
+               (last_wait ? "not finished within " : "no data for ") + limit);
       co_return;
     }
   }

@@ -88,7 +88,7 @@ class Section {
       const auto decoded = base64_decode(data);
       if (!decoded) refuse(data_key.c_str(), "is not base64");
       if (decoded->find("-----BEGIN ") == std::string::npos) {
-        refuse(data_key.c_str(), "holds no PEM block (-----BEGIN ...)");
+        refuse(data_key.c_str(), "contains no PEM block (-----BEGIN ...)");
       }
       return {.file = {}, .text = *decoded};
     }

@@ -13,8 +13,8 @@
 //      taken, the next free one is used; Services are served in order of namespace/name. Ports of
 //      one Service with the same port number and different protocols share a node port, as in an
 //      API server.
-// So all nodes that start with the same files allocate the same numbers, in whatever order they read
-// them. Editing one Service changes the numbers of another only by claiming them explicitly.
+// So all nodes that start with the same files allocate the same numbers, in whatever order they
+// read them. Editing one Service changes the numbers of another only by claiming them explicitly.
 //
 // Limit: if the hashes of two Services collide, a running process gives the numbers in order of
 // arrival, and a restarted one in order of name, so nodes may differ until all have restarted.
@@ -22,8 +22,8 @@
 //
 // Automatic numbers leave the start of a range to explicit ones as long as others are free (as in
 // KEP-3070 and KEP-3668: 1/16 of the addresses, at least 16 and at most 256; 1/32 of the ports, at
-// least 16 and at most 128). The network address of a range is never allocated, nor is the broadcast
-// address of an IPv4 range.
+// least 16 and at most 128). The network address of a range is never allocated, nor is the
+// broadcast address of an IPv4 range.
 #pragma once
 
 #include <cstdint>

@@ -4,9 +4,9 @@
 //
 // A file counts as changed when it is complete: closed after writing, moved in or out, or deleted.
 // Writes (IN_MODIFY) are ignored, and so is creation, except of links, which are complete when they
-// are created. Names that are not manifests (hidden files, editors' backups) are ignored, except for
-// a link or directory that is moved into place: a mounted ConfigMap replaces all its files at once
-// by moving `..data`.
+// are created. Names that are not manifests (hidden files, editors' backups) are ignored, except
+// for a link or directory that is moved into place: a mounted ConfigMap replaces all its files at
+// once by moving `..data`.
 //
 // Limits: the target of a link that leads out of the directory is not watched (touch or move the
 // link). The directory itself may be a link, which may be moved to another target.
@@ -56,7 +56,7 @@ class ManifestDirectory {
   // The names of the manifest files, sorted.
   boost::system::result<std::vector<std::string>> list() const;
 
-  // While `wanted`, a change of mode or owner counts as a change: for a file that could not be read.
+  // For a file that could not be read: while `wanted`, a new mode or owner counts as a change.
   void watch_mode_of(const std::string& name, bool wanted);
 
  private:

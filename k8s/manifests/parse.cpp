@@ -79,11 +79,11 @@ std::optional<FieldFault> read_families(const json::object& spec, ManifestExtras
     } else if (family == "IPv6") {
       extras.families.push_back(IpFamily::kIpv6);
     } else {
-      return FieldFault{"spec.ipFamilies", "only IPv4 and IPv6 are families"};
+      return FieldFault{"spec.ipFamilies", "must contain only IPv4 and IPv6"};
     }
   }
   const bool repeats = list->size() == 2 && extras.families[0] == extras.families[1];
-  if (list->size() > 2 || repeats) return FieldFault{"spec.ipFamilies", "names a family twice"};
+  if (list->size() > 2 || repeats) return FieldFault{"spec.ipFamilies", "has a family twice"};
   return std::nullopt;
 }
 
@@ -98,11 +98,11 @@ std::optional<FieldFault> complete(const json::object& root, Service&,
     extras.family_policy = FamilyPolicy::kRequireDualStack;
   } else if (policy != "SingleStack" && member(*spec, "ipFamilyPolicy") != nullptr) {
     return FieldFault{"spec.ipFamilyPolicy",
-                      "is none of SingleStack, PreferDualStack and RequireDualStack"};
+                      "must be SingleStack, PreferDualStack or RequireDualStack"};
   }
   if (const json::value* wanted = member(*spec, "allocateLoadBalancerNodePorts")) {
     if (!wanted->is_bool()) {
-      return FieldFault{"spec.allocateLoadBalancerNodePorts", "is not true or false"};
+      return FieldFault{"spec.allocateLoadBalancerNodePorts", "must be true or false"};
     }
     extras.allocate_node_ports = wanted->get_bool();
   }

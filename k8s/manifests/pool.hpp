@@ -38,7 +38,7 @@ class AddressPool {
 
   Cidr range_;
   // Offsets from the network address that can be allocated: [first_, first_ + count_), of which the
-  // first reserved_ only if the others are taken. Only the first 2^63 addresses of a range are used.
+  // first reserved_ only if the others are taken. Of a range, the first 2^63 addresses are used.
   std::uint64_t first_ = 1;
   std::uint64_t count_ = 0;
   std::uint64_t reserved_ = 0;

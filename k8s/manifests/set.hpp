@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Merges the files of a manifest directory into one set of objects, as an API server would return
-// them: resolves duplicates, allocates cluster IPs and node ports, keeps the objects of broken files
-// and terminates Pods gracefully. Pure: files and the time in, changes out.
+// them: resolves duplicates, allocates cluster IPs and node ports, keeps the objects of broken
+// files and terminates Pods gracefully. Pure: files and the time in, changes out.
 //
 // Rules:
-//   * Of two objects with one kind and name the first is used, by file name, then by position in the
-//     file. The other is reported, and replaces the first when that is removed.
+//   * Of two objects with one kind and name the first is used, by file name, then by position in
+//     the file. The other is reported, and replaces the first when that is removed.
 //   * A refused object stays as it was last in the same file. So do the objects of a document that
 //     cannot be read, unless they are in the readable part of the file.
 //   * k8s/manifests/allocator.hpp gives the Services their numbers.
-//   * A Pod that was removed from its file first gets a deletion timestamp (now + its grace period),
-//     and is removed at that time; immediately if the period is 0 or the Pod has finished. If it
-//     returns before, it is restored.
+//   * A Pod that was removed from its file first gets a deletion timestamp (now + its grace
+//     period), and is removed at that time; immediately if the period is 0 or the Pod has finished.
+//     If it returns before, it is restored.
 //
 // Invariant: all changes returned by take_changes(), applied in order, give the current state. Work
 // is proportional to the files that changed, and to the number of Services if one of them changed.

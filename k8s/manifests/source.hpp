@@ -4,8 +4,8 @@
 // EndpointSlices from the *.yaml, *.yml and *.json files of one directory, without subdirectories.
 //
 // Files are read after no event has come for `settle` (or after twenty times that). A deleted
-// directory is checked once a second; the last state stays until it exists and has a manifest again.
-// No list is delivered before the directory was read for the first time.
+// directory is checked once a second; the last state stays until it exists and has a manifest
+// again. No list is delivered before the directory was read for the first time.
 //
 // Threading: the executor's thread; reading the files blocks it.
 // Errors: faults of kind "manifest", "decode" and "conflict"; k8s/manifests/set.hpp has the rules

@@ -268,7 +268,7 @@ asio::awaitable<bool> ApiServer::State::answer(SessionPtr session, const SeenReq
   } else if (wrong.status != 0 && !(watching && wrong.status == 200)) {
     result = {.status = wrong.status,
               .body = wrong.body.empty()
-                          ? status_body(wrong.status, wrong.reason, "as the test wants it")
+                          ? status_body(wrong.status, wrong.reason, "injected by the test")
                           : wrong.body};
   } else if (request.method == "POST") {
     result = {.status = 201, .body = request.body};
@@ -432,7 +432,7 @@ void ApiServer::send_raw(const std::string& path, std::string_view bytes) {
 
 void ApiServer::send_error(const std::string& path, unsigned code, std::string_view reason) {
   send_raw(path, "{\"type\":\"ERROR\",\"object\":" +
-                     status_body(code, reason, "as the test wants it") + "}\n");
+                     status_body(code, reason, "injected by the test") + "}\n");
 }
 
 void ApiServer::end_watches(const std::string& path, bool gracefully) {

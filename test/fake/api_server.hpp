@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // An API server in the test's process: HTTP/1.1, plain or TLS, on a loopback port chosen by the
-// kernel. Supports lists (limit, continue, label and field selectors), watches (history, bookmarks),
-// and deliberate faults.
+// kernel. Supports lists (limit, continue, label and field selectors), watches (history,
+// bookmarks), and deliberate faults.
 //
 // Threading: the test's io_context, shared with the client under test. There are no timers: a watch
 // delivers a change when the io_context next runs. Destroying the server closes its connections.

@@ -127,7 +127,7 @@ TEST_CASE("requests carry a user agent, and accept compression only when asked t
   CHECK(server.requests().at(1).headers.at("accept-encoding") == "gzip");
 }
 
-TEST_CASE("a body that comes as gzip arrives inflated, however the server cuts it",
+TEST_CASE("a body compressed with gzip is delivered inflated, however the server cuts it",
           "[api_client]") {
   const bool tls = GENERATE(false, true);
   const std::size_t piece = GENERATE(0u, 1u, 7u, 1000u);
@@ -444,7 +444,7 @@ TEST_CASE("every wait has a deadline", "[api_client]") {
     const Response response =
         fetch(io, client, {.path = kServices, .idle = milliseconds(30)}).response;
     CHECK(response.end == Response::End::kTimedOut);
-    CHECK(response.what.ends_with("nothing for 30 ms"));
+    CHECK(response.what.ends_with("no data for 30 ms"));
   }
   SECTION("for the whole body") {
     ApiClient client(io.get_executor(), server.access());
@@ -466,7 +466,7 @@ TEST_CASE("every wait has a deadline", "[api_client]") {
   }
 }
 
-TEST_CASE("a chunk handler that says stop ends the call", "[api_client]") {
+TEST_CASE("a chunk handler that returns false ends the call", "[api_client]") {
   asio::io_context io;
   ApiServer server(io.get_executor(), {.gzip = true});
   for (int i = 0; i < 2000; ++i) server.put(kServices, service_json("web-" + std::to_string(i)));

@@ -174,7 +174,7 @@ TEST_CASE("an exec plugin of another API version, or one that needs a terminal, 
         std::string::npos);
 }
 
-TEST_CASE("a missing kubeconfig says what to do", "[kubeconfig]") {
+TEST_CASE("the message for a missing kubeconfig names the alternatives", "[kubeconfig]") {
   const AccessResult access = k8s::find_api_access("/nonexistent/config", "", {});
   REQUIRE_FALSE(access.has_value());
   CHECK(access.error().text() ==

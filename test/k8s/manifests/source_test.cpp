@@ -115,8 +115,8 @@ class Bench {
     run_until([this] { return ended; });
   }
 
-  // Runs until `done`; waits of the settle time end immediately. The limit only keeps a failing test
-  // from hanging.
+  // Runs until `done`; waits of the settle time end immediately. The limit only keeps a failing
+  // test from hanging.
   template <typename Done>
   void run_until(Done done) {
     while (!done()) {
