@@ -43,8 +43,8 @@ struct ReflectorOptions {
   std::vector<std::string> paths;
   std::string label_selector;  // without percent-encoding, as is field_selector
   std::string field_selector;
-  // A 404 means that there are no such objects, instead of a fault. Not for resources that traffic
-  // depends on, because a misconfigured proxy answers 404 too.
+  // A 404 before the first complete list means that there are no such objects, instead of a fault.
+  // Not for resources that traffic depends on: a misconfigured proxy answers 404, too.
   bool optional_resource = false;
 
   // Request protobuf, except from v1beta1. A JSON response is always accepted.
