@@ -335,7 +335,7 @@ TEST_CASE("invalid node ports are refused, with the name of the field") {
   one.service.type = ServiceType::kLoadBalancer;
   one.service.external_traffic_policy = TrafficPolicy::kLocal;
   one.service.health_check_node_port = 30080;
-  CHECK(fault(one, ranges).starts_with("spec.healthCheckNodePort: 30080 is a node port"));
+  CHECK(fault(one, ranges).starts_with("spec.healthCheckNodePort: 30080 is also a node port"));
   one.service.health_check_node_port = 80;
   CHECK(fault(one, ranges) == "spec.healthCheckNodePort: 80 is not in the range 30000-32767");
   one.service.type = ServiceType::kClusterIp;

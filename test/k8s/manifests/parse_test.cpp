@@ -268,8 +268,8 @@ TEST_CASE("a Pod's status in the manifest is used") {
 TEST_CASE("a Pod without an address is refused, because no kubelet will assign one") {
   const ParsedManifest parsed = parse("apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n");
   CHECK(parsed.of<Pod>().refused == std::vector<ObjectKey>{{"default", "x"}});
-  CHECK(faults(parsed) == Lines{"1: Pod default/x: status.podIP: missing, and there is no kubelet "
-                                "here to give it one"});
+  CHECK(faults(parsed) == Lines{"1: Pod default/x: status.podIP: missing, and no kubelet assigns "
+                                "one here"});
   CHECK(faults(parse(pod("terminationGracePeriodSeconds: -1", "podIP: 10.0.0.1"))).size() == 1);
 }
 
