@@ -85,7 +85,7 @@ std::vector<ipvs::ServerKey> Scrape::own_servers(const ClusterState::PortToRead&
 }
 
 asio::awaitable<TrafficPage> Scrape::read_traffic() {
-  const TrafficHistory::Look look = history_.start_look();
+  const TrafficHistory::ScrapeId scrape = history_.start_scrape();
   std::vector<ClusterState::PortToRead> ports = cluster_.ports_to_read();
   TrafficPage page;
   std::vector<ipvs::ServerKey> keys;
@@ -99,18 +99,18 @@ asio::awaitable<TrafficPage> Scrape::read_traffic() {
     const auto readings = co_await thread_.run([&] { return kernel_.read_servers(keys); });
     for (; first < last; ++first) {
       if (readings) {
-        add_traffic(look, ports[first], *readings, page);
+        add_traffic(scrape, ports[first], *readings, page);
       } else {
-        history_.keep(look, ports[first].port);
+        history_.keep(scrape, ports[first].port);
       }
       ports[first] = {};
     }
   }
-  history_.finish_look(look);
+  history_.finish_scrape(scrape);
   co_return page;
 }
 
-void Scrape::add_traffic(TrafficHistory::Look look, ClusterState::PortToRead& port,
+void Scrape::add_traffic(TrafficHistory::ScrapeId scrape, ClusterState::PortToRead& port,
                          const std::vector<ipvs::ServerReading>& readings, TrafficPage& page) {
   const k8s::ObjectKey service{.ns = port.port.ns, .name = port.port.service};
   const PodName pod_name = [&](const ipvs::Address& address) {
@@ -123,7 +123,7 @@ void Scrape::add_traffic(TrafficHistory::Look look, ClusterState::PortToRead& po
     own.push_back(&reading);
     add_reading(port.port, reading, pod_name);
   }
-  history_.carry_on(look, port.port, own, [&] { return cluster_.endpoints_of(port); });
+  history_.carry_on(scrape, port.port, own, [&] { return cluster_.endpoints_of(port); });
   page.add(port.port);
 }
 

@@ -37,7 +37,7 @@ class Scrape {
   Metrics::Gauges gauges() const;
   boost::asio::awaitable<TrafficPage> read_traffic();
   std::vector<ipvs::ServerKey> own_servers(const ClusterState::PortToRead& port) const;
-  void add_traffic(TrafficHistory::Look look, ClusterState::PortToRead& port,
+  void add_traffic(TrafficHistory::ScrapeId scrape, ClusterState::PortToRead& port,
                    const std::vector<ipvs::ServerReading>& readings, TrafficPage& page);
 
   ipvs::Kernel& kernel_;

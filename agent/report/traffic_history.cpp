@@ -29,18 +29,18 @@ TrafficHistory::Series TrafficHistory::series_of(const EndpointTraffic& endpoint
   return seed == kPortItself ? 1 : seed;
 }
 
-void TrafficHistory::carry_on(Look look, PortTraffic& port,
+void TrafficHistory::carry_on(ScrapeId scrape, PortTraffic& port,
                               const std::vector<const ipvs::ServerReading*>& readings,
                               const Listed& listed) {
   Port& known = ports_[id_of(port)];
-  known.look = std::max(known.look, look);
+  known.scrape = std::max(known.scrape, scrape);
   see(port, readings);
   compare(known);
   known.seen.clear();
   std::copy_if(now_.begin(), now_.end(), std::back_inserter(known.seen),
                [](const Seen& seen) { return seen.counters != ipvs::Counters{}; });
   known.seen.shrink_to_fit();
-  if (!known.base.empty() || !known.gone.empty()) add_bases(known, port, listed);
+  if (!known.base.empty() || !known.missing.empty()) add_bases(known, port, listed);
 }
 
 // Fills now_ and servers_.
@@ -63,7 +63,7 @@ void TrafficHistory::see(const PortTraffic& port,
   std::sort(now_.begin(), now_.end(), [](const Seen& a, const Seen& b) { return a.before(b); });
 }
 
-// What counters have ended since the last look.
+// Finds the counters that were reset since the last scrape.
 void TrafficHistory::compare(Port& port) const {
   const auto now = [&](const Seen& last) -> const Seen* {
     const auto found = std::lower_bound(now_.begin(), now_.end(), last,
@@ -73,7 +73,8 @@ void TrafficHistory::compare(Port& port) const {
   const auto may_come_back = [&](const Seen& last) {
     return std::find(servers_.begin(), servers_.end(), last.server) != servers_.end();
   };
-  const auto settle = [&](const Seen& last) {
+  // False: the destination is missing and may return with its counters.
+  const auto add_to_base = [&](const Seen& last) {
     const Seen* current = now(last);
     if (!current && may_come_back(last)) return false;
     if (!current || went_back(last.counters, current->counters)) {
@@ -81,15 +82,15 @@ void TrafficHistory::compare(Port& port) const {
     }
     return true;
   };
-  std::erase_if(port.gone, settle);
+  std::erase_if(port.missing, add_to_base);
   for (const Seen& last : port.seen) {
-    if (!settle(last)) port.gone.push_back(last);
+    if (!add_to_base(last)) port.missing.push_back(last);
   }
 }
 
 void TrafficHistory::add_bases(Port& known, PortTraffic& port, const Listed& listed) {
   std::map<Series, ipvs::Counters> before = known.base;
-  for (const Seen& gone : known.gone) add_counters(before[gone.series], gone.counters);
+  for (const Seen& last : known.missing) add_counters(before[last.series], last.counters);
   std::set<Series> used{kPortItself};
   const auto own = before.find(kPortItself);
   if (own != before.end()) add_counters(port.counters, own->second);
@@ -103,16 +104,16 @@ void TrafficHistory::add_bases(Port& known, PortTraffic& port, const Listed& lis
   if (std::none_of(before.begin(), before.end(), is_unused)) return;
   for (const EndpointTraffic& endpoint : listed()) used.insert(series_of(endpoint));
   std::erase_if(known.base, is_unused);
-  std::erase_if(known.gone, [&](const Seen& gone) { return !used.contains(gone.series); });
+  std::erase_if(known.missing, [&](const Seen& last) { return !used.contains(last.series); });
 }
 
-void TrafficHistory::keep(Look look, const PortTraffic& port) {
+void TrafficHistory::keep(ScrapeId scrape, const PortTraffic& port) {
   const auto found = ports_.find(id_of(port));
-  if (found != ports_.end()) found->second.look = std::max(found->second.look, look);
+  if (found != ports_.end()) found->second.scrape = std::max(found->second.scrape, scrape);
 }
 
-void TrafficHistory::finish_look(Look look) {
-  std::erase_if(ports_, [&](const auto& port) { return port.second.look < look; });
+void TrafficHistory::finish_scrape(ScrapeId scrape) {
+  std::erase_if(ports_, [&](const auto& port) { return port.second.scrape < scrape; });
 }
 
 }  // namespace agent

@@ -1,28 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Makes counters that never go back out of the kernel's, which begin anew at 0 each time a virtual
-// server or a destination is made again: an endpoint that was not ready for a while, a Service that
-// got another node port.
+// Counters that never decrease, made from the kernel's, which start at 0 again whenever a virtual
+// server or a destination is deleted and added again: an endpoint that was not ready for a while, a
+// Service with a new node port.
 //
-// At each look (a scrape) the counters of every virtual server and destination are compared with
-// those of the look before. What went back, or is not there any more, is added to the base of its
-// series, and what is shown is the base and what the kernel counts now. So a series may show too
-// little, what was counted between the last look and the end of a counter; never too much, and
-// never less than before.
+// At each scrape the counters of every virtual server and destination are compared with those of the
+// scrape before. The last value of a counter that decreased or disappeared is added to the base of
+// its series; a series shows its base plus what the kernel counts now. It may undercount by what was
+// counted between the last scrape and the reset; it never overcounts or decreases.
 //
-// A destination that is added again while connections to it are still known gets its old counters
-// back (ip_vs_trash_get_dest in ip_vs_ctl.c; not when its virtual server is another). So what a
-// destination has counted is kept aside while it is gone, and goes into the base only when it comes
-// back with less. One that begins anew and has counted more than it had before, all between two
-// looks, shows too little.
+// If a destination is added again while the kernel still knows connections to it, it gets its old
+// counters back (ip_vs_trash_get_dest() in ip_vs_ctl.c; only in the same virtual server). Therefore
+// the last counters of a missing destination are kept aside, and added to the base only if it
+// returns with smaller ones. One that is reset and passes its old value between two scrapes cannot
+// be told from one that was not reset: its series undercounts.
 //
-// A series is a Service port, or an endpoint of it with the Pod that has it: another Pod at the
-// same address starts anew. An endpoint's base is kept while the Service has the endpoint, ready or
-// not; everything is dropped with the Service port.
+// A series is a Service port, or an endpoint of a Service port together with its Pod: another Pod at
+// the same address starts at 0. The base of an endpoint is kept while the Service has the endpoint,
+// ready or not; everything is dropped with the Service port.
 //
-// Memory: 56 bytes per destination that has ever counted something; nothing before the first look.
+// Memory: 56 bytes per destination that has ever counted something; nothing before the first scrape.
 //
-// Threading: the agent's io_context thread. Looks may overlap (two scrapers).
+// Threading: the agent's io_context thread. Scrapes may overlap (two scrapers).
 #pragma once
 
 #include <cstdint>
@@ -37,19 +36,19 @@ namespace agent {
 
 class TrafficHistory {
  public:
-  using Look = std::uint64_t;
-  Look start_look() { return ++looks_; }
+  using ScrapeId = std::uint64_t;
+  ScrapeId start_scrape() { return ++scrapes_; }
 
-  // `port` has been given all of `readings` by add_reading(); adds to its counters what went
-  // before. `listed`: the endpoints the Service has for this port, with their Pods; asked for when
-  // there is a base for one that is not among the destinations.
+  // Adds the bases to the counters of `port`, to which add_reading() has added all of `readings`.
+  // `listed` returns the endpoints that the Service has for this port, with their Pods; it is called
+  // if there is a base for an endpoint that is not among the destinations.
   using Listed = std::function<std::vector<EndpointTraffic>()>;
-  void carry_on(Look look, PortTraffic& port,
+  void carry_on(ScrapeId scrape, PortTraffic& port,
                 const std::vector<const ipvs::ServerReading*>& readings, const Listed& listed);
-  // The port could not be read in this look.
-  void keep(Look look, const PortTraffic& port);
-  // Drops what neither this look nor a later one has met.
-  void finish_look(Look look);
+  // The port could not be read in this scrape.
+  void keep(ScrapeId scrape, const PortTraffic& port);
+  // Drops the ports that appeared neither in this scrape nor in a later one.
+  void finish_scrape(ScrapeId scrape);
 
   std::size_t port_count() const { return ports_.size(); }
 
@@ -58,7 +57,7 @@ class TrafficHistory {
   using Series = std::uint64_t;
   static constexpr Series kPortItself = 0;
 
-  // What one counter of the kernel said at the last look. Only of those that are not all 0.
+  // The counters of one virtual server or destination at the last scrape, unless all are 0.
   struct Seen {
     Series series = kPortItself;
     std::uint64_t server = 0;  // hash of its key
@@ -68,9 +67,9 @@ class TrafficHistory {
     }
   };
   struct Port {
-    Look look = 0;
+    ScrapeId scrape = 0;
     std::vector<Seen> seen{};                 // ordered
-    std::vector<Seen> gone{};                 // destinations of virtual servers that are there
+    std::vector<Seen> missing{};              // destinations whose virtual servers still exist
     std::map<Series, ipvs::Counters> base{};  // most have none
   };
 
@@ -80,10 +79,10 @@ class TrafficHistory {
   static void add_bases(Port& known, PortTraffic& port, const Listed& listed);
 
   std::map<std::string, Port> ports_;
-  // Of the port in hand: all that is there, counters of 0 included; and its virtual servers.
+  // Scratch for one port: its counters now, those of 0 included, and its virtual servers.
   std::vector<Seen> now_;
   std::vector<std::uint64_t> servers_;
-  Look looks_ = 0;
+  ScrapeId scrapes_ = 0;
 };
 
 }  // namespace agent

@@ -193,17 +193,17 @@ void BM_TrafficPage(benchmark::State& bench) {
   for (auto _ : bench) {
     const double before = heap_kilobytes();
     agent::TrafficPage page;
-    const auto look = history.start_look();
+    const auto scrape = history.start_scrape();
     for (std::size_t s = 0; s < readings.size(); ++s) {
       agent::PortTraffic port{
           .ns = "default", .service = name_of(static_cast<int>(s)), .port = "http"};
       agent::add_reading(port, readings[s], pod_name);
-      history.carry_on(look, port, {&readings[s]}, {});
+      history.carry_on(scrape, port, {&readings[s]}, {});
       page.add(port);
     }
-    history.finish_look(look);
+    history.finish_scrape(scrape);
     page_kilobytes = heap_kilobytes() - before;
-    if (look == 1) history_kilobytes = page_kilobytes;
+    if (scrape == 1) history_kilobytes = page_kilobytes;
     boost::asio::io_context context;
     boost::asio::co_spawn(context, page.write(write), [](std::exception_ptr) {});
     context.run();

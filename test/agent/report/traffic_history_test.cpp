@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Counters of the kernel that begin anew, and what a scraper sees of it.
+// Counters that the kernel resets, and what a scraper sees of it.
 #include "agent/report/traffic_history.hpp"
 
 #include <rapidcheck.h>
@@ -21,16 +21,16 @@ using namespace agent::test;
 using agent::EndpointTraffic;
 using agent::PortTraffic;
 
-// Virtual servers and destinations as the kernel counts them, by connections; the other counters go
-// with them.
+// Virtual servers and destinations as the kernel counts them, by connections; the other counters are
+// multiples of those.
 class Kernel {
  public:
-  // Makes them where they are not there.
+  // Adds the virtual server and the destination if they are missing.
   void send(const std::string& server, const std::string& endpoint, std::uint64_t connections) {
     count(servers_[server].counters, connections);
     count(servers_[server].destinations[endpoint], connections);
   }
-  // While connections to a destination live, it gets its counters back when it is made again.
+  // A destination with connections gets its counters back when it is added again.
   void remove_in_use(const std::string& server, const std::string& endpoint) {
     auto& destinations = servers_[server].destinations;
     if (!destinations.contains(endpoint)) return;
@@ -88,7 +88,7 @@ struct Fixture {
 
   // The page: connections of the port under "", of each endpoint under its address.
   using Page = std::map<std::string, std::uint64_t>;
-  Page look(agent::TrafficHistory::Look number) {
+  Page read(agent::TrafficHistory::ScrapeId id) {
     PortTraffic port{.ns = "default", .service = "web", .port = "http"};
     const auto readings = kernel.read();
     std::vector<const ipvs::ServerReading*> own;
@@ -96,7 +96,7 @@ struct Fixture {
       own.push_back(&reading);
       agent::add_reading(port, reading, [this](const ipvs::Address& a) { return pod_at(a); });
     }
-    history.carry_on(number, port, own, [this] { return listed(); });
+    history.carry_on(id, port, own, [this] { return listed(); });
     Page page{{"", port.counters.connections}};
     for (const EndpointTraffic& e : port.endpoints) {
       page[e.endpoint.address.to_string()] = e.counters.connections;
@@ -105,9 +105,9 @@ struct Fixture {
     return page;
   }
   Page scrape() {
-    const auto number = history.start_look();
-    const Page page = look(number);
-    history.finish_look(number);
+    const auto id = history.start_scrape();
+    const Page page = read(id);
+    history.finish_scrape(id);
     return page;
   }
 
@@ -133,7 +133,7 @@ constexpr const char* kTwo = "10.244.0.2";
 
 }  // namespace
 
-TEST_CASE("counters that the kernel goes on with are shown as they are") {
+TEST_CASE("counters that were not reset are shown as the kernel has them") {
   Fixture f;
   f.kernel.send(kVip, kOne, 10);
   CHECK(f.scrape() == Page{{"", 10}, {kOne, 10}});
@@ -142,7 +142,7 @@ TEST_CASE("counters that the kernel goes on with are shown as they are") {
   CHECK(f.scrape() == Page{{"", 16}, {kOne, 15}, {kTwo, 1}});
 }
 
-TEST_CASE("an endpoint's counters go on when its destination is made again") {
+TEST_CASE("an endpoint's counters continue when its destination is added again") {
   Fixture f;
   f.kernel.send(kVip, kOne, 10);
   f.scrape();
@@ -154,7 +154,7 @@ TEST_CASE("an endpoint's counters go on when its destination is made again") {
   CHECK(f.scrape() == Page{{"", 15}, {kOne, 15}});
 }
 
-TEST_CASE("a Service port's counters go on when its virtual server is made again") {
+TEST_CASE("a Service port's counters continue when its virtual server is added again") {
   Fixture f;
   f.kernel.send(kVip, kOne, 10);
   f.scrape();
@@ -165,7 +165,7 @@ TEST_CASE("a Service port's counters go on when its virtual server is made again
   CHECK(f.scrape() == Page{{"", 15}, {kOne, 11}, {kTwo, 4}});
 }
 
-TEST_CASE("a destination made again that has counted more than before is no less than it was") {
+TEST_CASE("a destination that was reset and has passed its old value does not decrease") {
   Fixture f;
   f.kernel.send(kVip, kOne, 10);
   f.scrape();
@@ -174,7 +174,7 @@ TEST_CASE("a destination made again that has counted more than before is no less
   CHECK(f.scrape() == Page{{"", 22}, {kOne, 12}});
 }
 
-TEST_CASE("a virtual server that goes takes nothing from the sums it was part of") {
+TEST_CASE("deleting a virtual server does not decrease the sums that it was part of") {
   Fixture f;
   f.kernel.send(kVip, kOne, 10);
   f.kernel.send(kNodeAddress, kOne, 5);
@@ -186,7 +186,7 @@ TEST_CASE("a virtual server that goes takes nothing from the sums it was part of
   CHECK(f.scrape() == Page{{"", 17}, {kOne, 17}});
 }
 
-TEST_CASE("an endpoint that is not ready for a while is not shown, and goes on where it was") {
+TEST_CASE("an endpoint that is not ready is not shown, and continues its counters when it is") {
   Fixture f;
   f.kernel.send(kVip, kOne, 10);
   f.kernel.send(kVip, kTwo, 1);
@@ -197,7 +197,7 @@ TEST_CASE("an endpoint that is not ready for a while is not shown, and goes on w
   CHECK(f.scrape() == Page{{"", 11}, {kOne, 10}, {kTwo, 1}});
 }
 
-TEST_CASE("an endpoint whose destination comes back with its counters is not counted twice") {
+TEST_CASE("an endpoint whose destination returns with its counters is not counted twice") {
   Fixture f;
   f.kernel.send(kVip, kOne, 10);
   f.kernel.send(kNodeAddress, kOne, 5);
@@ -210,7 +210,7 @@ TEST_CASE("an endpoint whose destination comes back with its counters is not cou
   CHECK(f.scrape() == Page{{"", 17}, {kOne, 17}});
 }
 
-TEST_CASE("an endpoint whose destination comes back anew, but has counted since, loses nothing") {
+TEST_CASE("an endpoint whose destination returns with new counters loses nothing") {
   Fixture f;
   f.kernel.send(kVip, kOne, 10);
   f.scrape();
@@ -220,7 +220,7 @@ TEST_CASE("an endpoint whose destination comes back anew, but has counted since,
   CHECK(f.scrape() == Page{{"", 14}, {kOne, 14}});
 }
 
-TEST_CASE("an endpoint that the Service has no more is forgotten") {
+TEST_CASE("an endpoint that the Service no longer has is forgotten") {
   Fixture f;
   f.kernel.send(kVip, kOne, 10);
   f.scrape();
@@ -232,7 +232,7 @@ TEST_CASE("an endpoint that the Service has no more is forgotten") {
   CHECK(f.scrape() == Page{{"", 11}, {kOne, 1}});
 }
 
-TEST_CASE("another Pod at the address of one that has gone begins at 0") {
+TEST_CASE("a new Pod at the address of a deleted one starts at 0") {
   Fixture f;
   f.kernel.send(kVip, kOne, 10);
   f.scrape();
@@ -243,35 +243,35 @@ TEST_CASE("another Pod at the address of one that has gone begins at 0") {
 }
 
 TEST_CASE(
-    "a Service port that no look meets any more is forgotten; one that cannot be read is not") {
+    "a Service port that is in no scrape any more is forgotten; one that cannot be read is not") {
   Fixture f;
   f.kernel.send(kVip, kOne, 10);
   f.scrape();
-  const auto unread = f.history.start_look();
+  const auto unread = f.history.start_scrape();
   f.history.keep(unread, {.ns = "default", .service = "web", .port = "http"});
-  f.history.finish_look(unread);
+  f.history.finish_scrape(unread);
   CHECK(f.history.port_count() == 1);
-  f.history.finish_look(f.history.start_look());
+  f.history.finish_scrape(f.history.start_scrape());
   CHECK(f.history.port_count() == 0);
   f.kernel.remove(kVip);
   f.kernel.send(kVip, kOne, 1);
   CHECK(f.scrape() == Page{{"", 1}, {kOne, 1}});
 }
 
-TEST_CASE("of two looks at once the one that ends first takes nothing from the other") {
+TEST_CASE("of two overlapping scrapes the one that ends first takes nothing from the other") {
   Fixture f;
   f.kernel.send(kVip, kOne, 10);
-  const auto first = f.history.start_look();
-  const auto second = f.history.start_look();
-  CHECK(f.look(second) == Page{{"", 10}, {kOne, 10}});
-  f.history.finish_look(first);
+  const auto first = f.history.start_scrape();
+  const auto second = f.history.start_scrape();
+  CHECK(f.read(second) == Page{{"", 10}, {kOne, 10}});
+  f.history.finish_scrape(first);
   f.kernel.remove(kVip, kOne);
   f.kernel.send(kVip, kOne, 1);
-  CHECK(f.look(first) == Page{{"", 11}, {kOne, 11}});
-  CHECK(f.look(second) == Page{{"", 11}, {kOne, 11}});
+  CHECK(f.read(first) == Page{{"", 11}, {kOne, 11}});
+  CHECK(f.read(second) == Page{{"", 11}, {kOne, 11}});
 }
 
-TEST_CASE("whatever is made again, nothing shown goes back or beyond what there was") {
+TEST_CASE("whatever the kernel resets, no series decreases or overcounts") {
   REQUIRE(rc::check("monotonic", [] {
     Fixture f;
     const auto any = [](int n) { return *rc::gen::inRange(0, n); };
@@ -279,7 +279,7 @@ TEST_CASE("whatever is made again, nothing shown goes back or beyond what there 
     const auto endpoint = [&] { return any(2) == 0 ? kOne : kTwo; };
     Page truth{{"", 0}, {kOne, 0}, {kTwo, 0}};
     Page before;
-    // With a look before every end of a counter, and one at every begin, nothing at all is missing.
+    // With a scrape before every reset and after every addition, nothing at all is missing.
     const bool attentive = any(2) == 0;
     for (int event = any(40); event > 0; --event) {
       if (attentive) before = f.scrape();
