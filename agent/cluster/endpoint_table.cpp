@@ -48,48 +48,31 @@ struct EndpointTable::SliceRecord {
   std::uint32_t mark = 0;
 };
 
-class EndpointTable::PodSink : public k8s::Sink<k8s::Pod> {
+// Passes the calls of a source to the table, which keeps the objects in `records`.
+template <typename T, typename Record>
+class EndpointTable::RecordSink : public k8s::Sink<T> {
  public:
-  explicit PodSink(EndpointTable& table) : table_(table) {}
+  using Records = std::map<k8s::ObjectKey, Record>;
+  using Upsert = void (EndpointTable::*)(T&&);
+  using Remove = void (EndpointTable::*)(const k8s::ObjectKey&);
+
+  RecordSink(EndpointTable& table, Records& records, Upsert do_upsert, Remove do_remove)
+      : table_(table), records_(records), upsert_(do_upsert), remove_(do_remove) {}
+
   void list_started() override { sweep_.list_started(); }
-  void upsert(k8s::Pod&& pod) override { table_.upsert_pod(std::move(pod)); }
-  void remove(const k8s::ObjectKey& key) override { table_.remove_pod(key); }
-  void keep(const k8s::ObjectKey& key) override {
-    const auto found = table_.pods_.find(key);
-    if (found != table_.pods_.end()) found->second.mark = sweep_.mark();
-  }
+  void upsert(T&& object) override { (table_.*upsert_)(std::move(object)); }
+  void remove(const k8s::ObjectKey& key) override { (table_.*remove_)(key); }
+  void keep(const k8s::ObjectKey& key) override { sweep_.keep(records_, key); }
   void list_finished() override {
-    for (const auto& key : sweep_.unmentioned(table_.pods_, [](const auto& r) { return r.mark; })) {
-      table_.remove_pod(key);
-    }
+    sweep_.sweep(records_, [this](const k8s::ObjectKey& key) { remove(key); });
   }
   std::uint32_t mark() const { return sweep_.mark(); }
 
  private:
   EndpointTable& table_;
-  MarkAndSweep sweep_;
-};
-
-class EndpointTable::SliceSink : public k8s::Sink<k8s::EndpointSlice> {
- public:
-  explicit SliceSink(EndpointTable& table) : table_(table) {}
-  void list_started() override { sweep_.list_started(); }
-  void upsert(k8s::EndpointSlice&& slice) override { table_.upsert_slice(std::move(slice)); }
-  void remove(const k8s::ObjectKey& key) override { table_.remove_slice(key); }
-  void keep(const k8s::ObjectKey& key) override {
-    const auto found = table_.slices_.find(key);
-    if (found != table_.slices_.end()) found->second.mark = sweep_.mark();
-  }
-  void list_finished() override {
-    for (const auto& key :
-         sweep_.unmentioned(table_.slices_, [](const auto& r) { return r.mark; })) {
-      table_.remove_slice(key);
-    }
-  }
-  std::uint32_t mark() const { return sweep_.mark(); }
-
- private:
-  EndpointTable& table_;
+  Records& records_;
+  const Upsert upsert_;
+  const Remove remove_;
   MarkAndSweep sweep_;
 };
 
@@ -99,8 +82,10 @@ EndpointTable::EndpointTable(EndpointSource source, std::string node_name, Dirty
       node_name_(std::move(node_name)),
       dirty_(std::move(dirty)),
       zone_of_(std::move(zone_of)),
-      pod_sink_(std::make_unique<PodSink>(*this)),
-      slice_sink_(std::make_unique<SliceSink>(*this)) {}
+      pod_sink_(std::make_unique<PodSink>(*this, pods_, &EndpointTable::upsert_pod,
+                                          &EndpointTable::remove_pod)),
+      slice_sink_(std::make_unique<SliceSink>(*this, slices_, &EndpointTable::upsert_slice,
+                                              &EndpointTable::remove_slice)) {}
 
 EndpointTable::~EndpointTable() = default;
 

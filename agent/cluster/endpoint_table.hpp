@@ -87,8 +87,10 @@ class EndpointTable {
   struct PodRecord;
   struct SliceRecord;
   struct ServiceRecord;
-  class PodSink;
-  class SliceSink;
+  template <typename T, typename Record>
+  class RecordSink;
+  using PodSink = RecordSink<k8s::Pod, PodRecord>;
+  using SliceSink = RecordSink<k8s::EndpointSlice, SliceRecord>;
 
   PodRecord record_of(k8s::Pod& pod);  // takes what it can
   void upsert_pod(k8s::Pod&& pod);

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Finds what a full list no longer mentions (see k8s/sink.hpp): every object carries the number of
-// the list that mentioned it last, and at the end of a list those with an older number are gone.
+// Finds the objects that a full list no longer contains (k8s/sink.hpp): every object carries the
+// number of the last list that contained it, and at the end of a list those with an older number
+// are removed.
+//
+// The tables that use it are maps by ObjectKey, of records with a member `mark`.
 #pragma once
 
 #include <cstdint>
@@ -14,18 +17,23 @@ namespace agent {
 class MarkAndSweep {
  public:
   void list_started() { ++current_; }
-  // The mark to store in an object that was just mentioned.
+  // The mark of an object that the current list contains.
   std::uint32_t mark() const { return current_; }
-
-  // The keys in `objects` (a map by ObjectKey) whose mark is old; mark_of(value) gives an object's
-  // mark.
-  template <typename Map, typename MarkOf>
-  std::vector<k8s::ObjectKey> unmentioned(const Map& objects, MarkOf mark_of) const {
-    std::vector<k8s::ObjectKey> keys;
-    for (const auto& [key, value] : objects) {
-      if (mark_of(value) != current_) keys.push_back(key);
+  // Marks the record of `key`, if there is one.
+  template <typename Records>
+  void keep(Records& records, const k8s::ObjectKey& key) const {
+    const auto found = records.find(key);
+    if (found != records.end()) found->second.mark = current_;
+  }
+  // At the end of a list: calls remove(key) for each record with an older mark. `remove` may change
+  // `records`.
+  template <typename Records, typename Remove>
+  void sweep(const Records& records, Remove remove) const {
+    std::vector<k8s::ObjectKey> old;
+    for (const auto& [key, record] : records) {
+      if (record.mark != current_) old.push_back(key);
     }
-    return keys;
+    for (const k8s::ObjectKey& key : old) remove(key);
   }
 
  private:

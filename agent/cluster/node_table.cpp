@@ -19,7 +19,7 @@ void NodeTable::upsert(k8s::Node&& node) {
   const bool moved = std::exchange(record.zone, zone) != zone;
   const bool readdressed = !own && index_addresses(node.meta.key, record, &node);
   if (own) {
-    node.meta.resource_version.clear();  // moves with every heartbeat
+    node.meta.resource_version.clear();  // changes with every heartbeat
     if (own_ != node) {
       own_ = std::move(node);
       events_.own_changed();
@@ -44,15 +44,8 @@ void NodeTable::remove(const k8s::ObjectKey& key) {
   if (!in_list_) tell_changes();
 }
 
-void NodeTable::keep(const k8s::ObjectKey& key) {
-  const auto found = nodes_.find(key);
-  if (found != nodes_.end()) found->second.mark = sweep_.mark();
-}
-
 void NodeTable::list_finished() {
-  for (const auto& key : sweep_.unmentioned(nodes_, [](const Record& r) { return r.mark; })) {
-    remove(key);
-  }
+  sweep_.sweep(nodes_, [this](const k8s::ObjectKey& key) { remove(key); });
   in_list_ = false;
   tell_changes();
 }
@@ -75,7 +68,8 @@ void NodeTable::tell_changes() {
   if (std::exchange(zones_changed_, false)) events_.zones_changed(own);
 }
 
-// Enters the addresses the Node has now, none without a Node; true if they are others than before.
+// Stores the addresses of `node` (nullptr: none) in the record and in by_address_. True if they
+// changed.
 bool NodeTable::index_addresses(const k8s::ObjectKey& key, Record& record, const k8s::Node* node) {
   std::vector<k8s::Address> next;
   if (node) {

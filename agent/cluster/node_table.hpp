@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The Nodes of the cluster, as far as this agent cares: its own addresses, whether traffic should
-// still be sent to it, and in which zone each Node is (label topology.kubernetes.io/zone). Of other
-// Nodes zone and addresses are all that is kept, and an event that leaves them as they were costs
-// nothing more.
+// The Nodes of the cluster, as far as this agent needs them: its own Node in full (addresses, Pod
+// networks, whether load balancers should send traffic to it), and of every Node the zone (label
+// topology.kubernetes.io/zone) and the addresses. An event of another Node that changes neither
+// causes no further work.
 //
 // Threading: the agent's io_context thread.
 #pragma once
@@ -26,10 +26,10 @@ class NodeTable : public k8s::Sink<k8s::Node> {
   struct Events {
     // Something this agent reads of its own Node changed.
     std::function<void()> own_changed;
-    // Some Node is in another zone than it was; `own`: this one is. Once per full list, at its end:
-    // thousands of Nodes may come to be known by it.
+    // The zone of some Node changed; `own`: that of this Node did. Called at most once per full list,
+    // at its end, because a list may add thousands of Nodes.
     std::function<void(bool own)> zones_changed;
-    // Some Node has other addresses than it had; batched in the same way.
+    // The addresses of some other Node changed; called at most once per full list, too.
     std::function<void()> addresses_changed = [] {};
   };
   NodeTable(std::string own_name, Events events)
@@ -39,18 +39,18 @@ class NodeTable : public k8s::Sink<k8s::Node> {
   void upsert(k8s::Node&& node) override;
   using Sink::upsert;
   void remove(const k8s::ObjectKey& key) override;
-  void keep(const k8s::ObjectKey& key) override;
+  void keep(const k8s::ObjectKey& key) override { sweep_.keep(nodes_, key); }
   void list_finished() override;
 
-  // nullptr until it is known.
+  // nullptr: not known.
   const k8s::Node* own() const { return own_ ? &*own_ : nullptr; }
-  // "" where the Node is not known or says no zone.
+  // "": the Node is not known or has no zone.
   std::string_view zone_of(const std::string& name) const;
-  // The Node, not this one, that has the address; "": none has.
+  // The name of the other Node that has the address; "": none has.
   std::string_view other_with(const k8s::Address& address) const;
-  // As the cluster's autoscaler and load balancers understand it (KEP-3836): the Node exists, is
-  // not being deleted and does not carry the taint ToBeDeletedByClusterAutoscaler. True while no
-  // Node is known at all, as with a manifest directory that has none.
+  // Whether load balancers should send traffic to this Node (KEP-3836): it exists, is not being
+  // deleted and does not have the taint ToBeDeletedByClusterAutoscaler. True if no Node is known at
+  // all, as with a manifest directory without Nodes.
   bool eligible() const;
 
  private:

@@ -6,7 +6,7 @@
 namespace agent {
 
 void ServiceTable::upsert(k8s::Service&& service) {
-  // Versions move with every status write; they are no change of the Service.
+  // A status write changes the version; it is no change of the Service.
   service.meta.resource_version.clear();
   auto [place, added] = services_.try_emplace(service.meta.key);
   place->second.mark = sweep_.mark();
@@ -18,20 +18,13 @@ void ServiceTable::upsert(k8s::Service&& service) {
 void ServiceTable::remove(const k8s::ObjectKey& key) {
   const auto found = services_.find(key);
   if (found == services_.end()) return;
-  const k8s::Service gone = std::move(found->second.service);  // `key` may refer into the node
+  const k8s::Service last = std::move(found->second.service);  // `key` may point into the record
   services_.erase(found);
-  events_.removed(gone);
-}
-
-void ServiceTable::keep(const k8s::ObjectKey& key) {
-  const auto found = services_.find(key);
-  if (found != services_.end()) found->second.mark = sweep_.mark();
+  events_.removed(last);
 }
 
 void ServiceTable::list_finished() {
-  for (const auto& key : sweep_.unmentioned(services_, [](const Record& r) { return r.mark; })) {
-    remove(key);
-  }
+  sweep_.sweep(services_, [this](const k8s::ObjectKey& key) { remove(key); });
 }
 
 const k8s::Service* ServiceTable::find(const k8s::ObjectKey& key) const {

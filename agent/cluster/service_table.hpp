@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The Services this node knows, as their source last gave them. Tells the endpoint table of their
-// selectors and the sync loop which of them changed.
+// The Services this node knows, as their source last delivered them. Reports which of them changed.
 //
 // Threading: the agent's io_context thread.
 #pragma once
@@ -17,8 +16,8 @@ namespace agent {
 class ServiceTable : public k8s::Sink<k8s::Service> {
  public:
   struct Events {
-    std::function<void(const k8s::Service&)> changed;  // new, or any field we read differs
-    std::function<void(const k8s::Service&)> removed;  // as it last was
+    std::function<void(const k8s::Service&)> changed;  // new, or any field that we read changed
+    std::function<void(const k8s::Service&)> removed;  // its last state; no longer in the table
   };
   explicit ServiceTable(Events events) : events_(std::move(events)) {}
 
@@ -26,10 +25,10 @@ class ServiceTable : public k8s::Sink<k8s::Service> {
   void upsert(k8s::Service&& service) override;
   using Sink::upsert;
   void remove(const k8s::ObjectKey& key) override;
-  void keep(const k8s::ObjectKey& key) override;
+  void keep(const k8s::ObjectKey& key) override { sweep_.keep(services_, key); }
   void list_finished() override;
 
-  // nullptr where there is no such Service.
+  // nullptr: there is no such Service.
   const k8s::Service* find(const k8s::ObjectKey& key) const;
   std::size_t size() const { return services_.size(); }
 

@@ -4,6 +4,8 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <boost/json/serialize.hpp>
+#include <boost/json/string_view.hpp>
 #include <vector>
 
 namespace agent {
@@ -14,15 +16,6 @@ constexpr std::chrono::seconds kPatience{60};
 std::string rfc3339(std::chrono::system_clock::time_point time) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
                      fmt::gmtime(std::chrono::system_clock::to_time_t(time)));
-}
-
-std::string quote(std::string_view text) {
-  std::string quoted = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') quoted += '\\';
-    quoted += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-  }
-  return quoted + '"';
 }
 
 std::vector<std::string> reasons_of(const HealthInputs& inputs) {
@@ -54,7 +47,8 @@ Health judge_health(const HealthInputs& inputs, bool livez) {
   if (!livez) health.body += fmt::format(R"("nodeEligible": {},)", inputs.node_eligible);
   health.body += fmt::format(R"("healthy": {},"reasons": [)", health.healthy);
   for (std::size_t i = 0; i < reasons.size(); ++i) {
-    health.body += (i == 0 ? "" : ",") + quote(reasons[i]);
+    health.body +=
+        (i == 0 ? "" : ",") + boost::json::serialize(boost::json::string_view(reasons[i]));
   }
   health.body += "]}\n";
   return health;

@@ -5,29 +5,22 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <boost/json/serialize.hpp>
+#include <boost/json/string_view.hpp>
 #include <memory>
+#include <string>
 
 namespace agent {
 namespace {
 
-// The message as the inside of a JSON string; spdlog's own %v does not escape.
+// The message as a JSON string; spdlog's own %v does not escape.
 class JsonMessage : public spdlog::custom_flag_formatter {
  public:
   void format(const spdlog::details::log_msg& message, const std::tm&,
               spdlog::memory_buf_t& out) override {
-    for (const char c : message.payload) {
-      const auto byte = static_cast<unsigned char>(c);
-      if (c == '"' || c == '\\') {
-        out.push_back('\\');
-        out.push_back(c);
-      } else if (byte < 0x20 || byte == 0x7f) {
-        constexpr char kHex[] = "0123456789abcdef";
-        const char escaped[] = {'\\', 'u', '0', '0', kHex[byte >> 4], kHex[byte & 15]};
-        out.append(std::begin(escaped), std::end(escaped));
-      } else {
-        out.push_back(c);
-      }
-    }
+    const std::string quoted = boost::json::serialize(
+        boost::json::string_view(message.payload.data(), message.payload.size()));
+    out.append(quoted.data(), quoted.data() + quoted.size());
   }
   std::unique_ptr<custom_flag_formatter> clone() const override {
     return std::make_unique<JsonMessage>();
@@ -69,7 +62,7 @@ void set_up_log(config::LogFormat format, int verbosity) {
   auto formatter = std::make_unique<spdlog::pattern_formatter>();
   formatter->add_flag<JsonMessage>('Q').add_flag<KlogLevel>('K');
   formatter->set_pattern(format == config::LogFormat::kJson
-                             ? R"({"ts":%E.%f,"level":"%l","msg":"%Q"})"
+                             ? R"({"ts":%E.%f,"level":"%l","msg":%Q})"
                              : "%K%m%d %H:%M:%S.%f %v");
   auto sink = std::make_shared<spdlog::sinks::stderr_sink_st>();
   sink->set_formatter(std::move(formatter));

@@ -144,12 +144,6 @@ void append_port_labels(std::string& to, const PortTraffic& port) {
 
 }  // namespace
 
-std::string escape_label(std::string_view value) {
-  std::string escaped;
-  append_escaped(escaped, value);
-  return escaped;
-}
-
 void add_counters(ipvs::Counters& sum, const ipvs::Counters& counters) {
   for (const CounterFamily& family : kCounters) sum.*family.value += counters.*family.value;
 }

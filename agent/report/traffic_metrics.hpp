@@ -72,7 +72,4 @@ class TrafficPage {
   std::string scratch_;
 };
 
-// A label value with backslash, quote and newline escaped.
-std::string escape_label(std::string_view value);
-
 }  // namespace agent

@@ -72,6 +72,6 @@ TEST_CASE("an address that cannot be listened on is a reason, and its text canno
   inputs.bind_faults = {{"healthz", "cannot listen: \"in use\"\n"}, {"metrics", "back\\slash"}};
   const auto health = judge_health(inputs, true);
   CHECK(health.status == 503);
-  CHECK(health.body.find(R"("reasons": ["healthz: cannot listen: \"in use\" ",)"
+  CHECK(health.body.find(R"("reasons": ["healthz: cannot listen: \"in use\"\n",)"
                          R"("metrics: back\\slash"]})") != std::string::npos);
 }

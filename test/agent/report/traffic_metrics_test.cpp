@@ -161,10 +161,14 @@ TEST_CASE("the greatest counter is written out in full, and IPv6 endpoints in br
 }
 
 TEST_CASE("label values are escaped as the format asks") {
-  CHECK(agent::escape_label("plain") == "plain");
-  CHECK(agent::escape_label("a\"b\\c\nd") == R"(a\"b\\c\nd)");
+  const PortTraffic plain{.ns = "plain", .service = "web", .port = "http"};
+  const PortTraffic all_in_one{.ns = "a\"b\\c\nd", .service = "web", .port = "http"};
   const PortTraffic port{.ns = "a\"b", .service = "c\\d", .port = "e\nf"};
-  const std::string text = text_of({port});
+  const std::string text = text_of({plain, all_in_one, port});
+  CHECK(text.find(R"({namespace="plain",service="web",port="http",protocol="TCP"} 0)") !=
+        std::string::npos);
+  CHECK(text.find(R"({namespace="a\"b\\c\nd",service="web",port="http",protocol="TCP"} 0)") !=
+        std::string::npos);
   CHECK(text.find(R"({namespace="a\"b",service="c\\d",port="e\nf",protocol="TCP"} 0)") !=
         std::string::npos);
   CHECK(promtool_complaint(text).empty());
