@@ -7,7 +7,7 @@
 namespace agent {
 namespace {
 
-// The same address, however it is written.
+// Compares addresses, not texts: "fd00:0::1" is fd00::1.
 bool is_address(const std::string& host, const ipvs::Address& address) {
   boost::system::error_code error;
   return boost::asio::ip::make_address(host, error) == address && !error;
@@ -15,9 +15,8 @@ bool is_address(const std::string& host, const ipvs::Address& address) {
 
 std::string refusal(const k8s::ApiAccess& access, const std::string& why) {
   return "the API server address " + access.url() + " (from " + access.origin + ") " + why +
-         ", which this agent has yet to program: name the API server itself, with --master "
-         "https://ADDRESS:6443 "
-         "or a kubeconfig";
+         ", which does not work until this agent has programmed it: give the address of the API "
+         "server itself, with --master https://ADDRESS:6443 or a kubeconfig";
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The endpoints of a Service, whatever they were learnt from (Pods matched by selector, or
-// EndpointSlices). Small values; the planner chooses among them at once.
+// The endpoints of a Service, from either source: Pods matched by selector, or EndpointSlices.
+// Plain values.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 namespace agent {
 
-// For which nodes or zones an endpoint is meant, as seen from this node (agent/decide/topology.hpp).
+// What an endpoint's hint for nodes or zones says to this node (agent/decide/topology.hpp).
 enum class Hint : std::uint8_t { kNone, kElsewhere, kHere };
 
 // One address and port that may serve one Service port.
@@ -24,19 +24,20 @@ struct ServiceEndpoint {
   bool ready = false;
   bool serving = false;
   bool terminating = false;
-  // On this node, so that traffic to it never leaves and a pod may meet itself (hairpin).
+  // On this node: traffic to it stays here, and the pod may be a client of itself (hairpin).
   bool local = false;
-  bool bad_weight = false;  // the annotation is there, and is not a weight
+  bool bad_weight = false;  // the annotation exists and is invalid
   Hint node_hint = Hint::kNone;
   Hint zone_hint = Hint::kNone;
   std::uint32_t weight = 1;
-  k8s::UnixSeconds ready_since = 0;  // 0: unknown, long ago
-  // Into the table it comes from: good until that changes.
-  std::string_view pod{};  // name of the Pod, "" where it is not one
+  k8s::UnixSeconds ready_since = 0;  // 0: unknown, taken as long ago
+  // Name of the Pod; "": not a Pod. Points into the endpoint table: valid until that changes.
+  std::string_view pod{};
   bool operator==(const ServiceEndpoint&) const = default;
 };
 
-// For each port of the Service, in the order of Service::ports. Both families mixed; unordered.
+// One list for each port of the Service, in the order of Service::ports. Each list has both
+// families and is not ordered.
 using ServiceEndpoints = std::vector<std::vector<ServiceEndpoint>>;
 
 }  // namespace agent

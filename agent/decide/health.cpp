@@ -38,7 +38,7 @@ Health judge_health(const HealthInputs& inputs, bool livez) {
   Health health{
       .healthy = reasons.empty() && (livez || inputs.node_eligible), .status = 503, .body = {}};
   if (health.healthy) health.status = 200;
-  // As kube-proxy: while all is well "last updated" is now, even if nothing had to be updated.
+  // As in kube-proxy: without a fault, "lastUpdated" is now, even if nothing had to be updated.
   const auto updated = reasons.empty()
                            ? inputs.now
                            : inputs.last_sync.value_or(std::chrono::system_clock::time_point{});

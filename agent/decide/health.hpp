@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What /healthz and /livez answer. Pure. kube-proxy's forms: 200 or 503 and a JSON body; /livez
-// leaves the node's eligibility out (KEP-3836).
+// What /healthz and /livez answer. Pure. The forms are kube-proxy's: 200 or 503 and a JSON body;
+// /livez ignores the node's eligibility (KEP-3836).
 //
-// Unhealthy is an agent that
-//   - has had an event for over 60 s that is not in the kernel yet (kube-proxy: twice its sync
-//   period), be it that
-//     the kernel refuses something or that the first lists do not come;
-//   - cannot listen where it was told to.
+// The agent is unhealthy if
+//   - a change has been waiting for the kernel for 60 s or longer (kube-proxy: twice its sync
+//     period), because the kernel refuses something or because the first lists are not complete;
+//   - it cannot listen on a configured address.
 #pragma once
 
 #include <chrono>
@@ -20,12 +19,12 @@ namespace agent {
 struct HealthInputs {
   std::chrono::system_clock::time_point now;
   std::optional<std::chrono::system_clock::time_point> last_sync;
-  // For how long the oldest event has been waiting to be in the kernel; before the first pass,
+  // How long the oldest change has been waiting for the kernel; before the first pass, the time
   // since the start.
   std::optional<std::chrono::seconds> waiting;
   std::size_t failing_keys = 0;
   bool node_eligible = true;
-  std::map<std::string, std::string> bind_faults;  // server to fault
+  std::map<std::string, std::string> bind_faults;  // by server
 };
 
 struct Health {

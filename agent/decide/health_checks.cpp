@@ -36,7 +36,7 @@ std::map<std::uint16_t, k8s::ObjectKey> health_check_owners(const HealthChecks& 
   std::map<std::uint16_t, k8s::ObjectKey> owners;
   for (const auto& [service, check] : checks) {
     const auto [place, added] = owners.emplace(check.port, service);
-    // Of two as old, the first by name, which is the order of `checks`.
+    // Of two equally old ones the first by name, which is the order of `checks`.
     if (!added && check.since < checks.at(place->second).since) place->second = service;
   }
   return owners;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// spec.healthCheckNodePort: which Services have such a port, how many endpoints are reported there,
-// and who has the port when several ask for it. Pure; agent/report/health_check_ports.hpp listens.
+// spec.healthCheckNodePort: which Services have such a port, how many endpoints it reports, and
+// which Service gets the port if several ask for it. Pure; agent/report/health_check_ports.hpp
+// listens.
 #pragma once
 
 #include <cstddef>
@@ -25,13 +26,18 @@ struct HealthCheck {
 };
 using HealthChecks = std::map<k8s::ObjectKey, HealthCheck>;
 
+// Served Services of type LoadBalancer with externalTrafficPolicy Local and such a port.
 bool needs_health_check(const k8s::Service& service, const std::string& proxy_name = {});
+// Addresses of ready endpoints on this node, each once for all ports. Counted per family of the
+// Service's cluster IPs; the greater number, because kube-proxy has one proxy per family.
 std::size_t count_local_endpoints(const k8s::Service& service, const ServiceEndpoints& endpoints);
 
-// The Service that has each port. Of several that ask for it the older one has it.
+// The Service that gets each port: the oldest one; of equally old ones, the first by namespace and
+// name.
 std::map<std::uint16_t, k8s::ObjectKey> health_check_owners(const HealthChecks& checks);
 
-// Where to listen: everywhere, or where --nodeport-addresses has node ports served.
+// Where to listen: on all addresses, or where node ports are served if --nodeport-addresses is
+// given.
 std::vector<ipvs::Address> health_check_addresses(const config::Config& config,
                                                   const NodeView& node);
 

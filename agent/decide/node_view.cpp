@@ -27,7 +27,7 @@ bool serves_node_ports(const Address& address, const config::Config& config, con
   if (config.nodeport_addresses_primary) {
     return address == primary_address(ipvs::family_of(address), config, node, local);
   }
-  // A family for which no range is given is served everywhere, as kube-proxy does.
+  // A family without a range is served on all of its addresses, as in kube-proxy.
   const auto& networks = config.nodeport_addresses;
   const bool restricted = std::any_of(networks.begin(), networks.end(), [&](const auto& network) {
     return network.address.is_v4() == address.is_v4();

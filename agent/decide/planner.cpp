@@ -19,7 +19,7 @@ using ipvs::ElementKind;
 using ipvs::Family;
 using ipvs::TrafficClass;
 
-// One address and port traffic may come in by.
+// One address and port that accepts traffic for the Service.
 struct Entrance {
   Address address;
   std::uint16_t port = 0;
@@ -29,7 +29,7 @@ struct Entrance {
   bool is_limited = false;  // by loadBalancerSourceRanges
 };
 
-// What one Service port may lead to, in one family.
+// The endpoints of one Service port, in one family.
 struct EndpointSets {
   std::vector<ServiceEndpoint> cluster;
   std::vector<ServiceEndpoint> local;
@@ -61,7 +61,7 @@ ipvs::VirtualServer virtual_server(const k8s::Service& service, const k8s::Servi
   return server;
 }
 
-// A Service is served in the families it has a cluster IP of, and in no other, as kube-proxy does.
+// A Service is served only in the families that it has a cluster IP of, as in kube-proxy.
 std::optional<Address> cluster_ip_of(const k8s::Service& service, Family family) {
   const auto found =
       std::find_if(service.cluster_ips.begin(), service.cluster_ips.end(),
@@ -78,8 +78,8 @@ std::vector<Address> load_balancer_addresses(const k8s::Service& service) {
   return addresses;
 }
 
-// The source ranges of one family; empty where everybody is allowed: no range is given for it, or
-// all of it.
+// The source ranges of one family; empty if everybody is allowed, because there is no range for the
+// family or one of all addresses.
 std::vector<k8s::Cidr> source_ranges(const k8s::Service& service, Family family) {
   std::vector<k8s::Cidr> ranges;
   for (const k8s::Cidr& range : service.load_balancer_source_ranges) {
@@ -95,7 +95,7 @@ bool is_within(const k8s::Cidr& inner, const k8s::Cidr& outer) {
          ipvs::is_in(inner.address, outer.address, outer.prefix_length);
 }
 
-// The kernel refuses ranges that overlap, and networks overlap only by one holding the other.
+// The kernel refuses ranges that overlap; two networks overlap only if one contains the other.
 std::vector<k8s::Cidr> without_nested(const std::vector<k8s::Cidr>& ranges) {
   std::vector<k8s::Cidr> kept;
   for (const k8s::Cidr& range : ranges) {
@@ -161,7 +161,7 @@ class Plan {
     add_hairpins(candidates);
   }
 
-  // Ordered, each key once: the first entrance wins where one Service names an address twice.
+  // Ordered, without duplicates: the first entrance wins if a Service names an address twice.
   ipvs::ServicePlan finish() {
     const auto key_less = [](const ipvs::Server& a, const ipvs::Server& b) {
       return a.settings.key < b.settings.key;
@@ -223,8 +223,8 @@ class Plan {
     plan_.servers.push_back(std::move(server));
   }
 
-  // An element for the entrance: of the first kind for an address and port, of the second for a
-  // node port, which is on all of the node's addresses of a family.
+  // An element for the entrance: of kind `for_ip` for an address and port, of kind `for_node_port`
+  // for a node port, whose element covers all addresses of a family.
   Element element_of(const k8s::ServicePort& port, const Entrance& entrance, ElementKind for_ip,
                      ElementKind for_node_port) const {
     const Address any = ipvs::unspecified(ipvs::family_of(entrance.address));
@@ -278,7 +278,7 @@ class Plan {
       element.other_number = range.prefix_length;
       plan_.elements.push_back(element);
     }
-    // This host talks to a virtual IP from that very address.
+    // This host uses the virtual IP itself as source address when it connects to it.
     const auto& own = node_.own_addresses;
     if (std::none_of(own.begin(), own.end(), allowed) || allowed(entrance.address)) return;
     element.other_address = entrance.address;
@@ -286,8 +286,8 @@ class Plan {
     plan_.elements.push_back(element);
   }
 
-  // Of all local endpoints, whether they are chosen or not: so readiness that comes and goes costs
-  // no nftables transaction, and a pod that drains still meets itself.
+  // For all local endpoints, chosen or not: so a change of readiness needs no nftables transaction,
+  // and a draining pod can still be a client of itself.
   void add_hairpins(const std::vector<ServiceEndpoint>& candidates) {
     for (const ServiceEndpoint& endpoint : candidates) {
       const Address& address = endpoint.endpoint.address;

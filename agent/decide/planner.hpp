@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What one Service needs from this node's kernel. Pure: the same inputs always give the same plan,
-// so a dry run, a drift repair and a restart are the same call.
+// so changes, drift repair and restarts share one code path.
 //
-// Rules (kube-proxy's, pkg/proxy/topology.go and pkg/proxy/ipvs/proxier.go in 1.36, without its
-// deviations):
-//   - one virtual server per cluster IP, external IP and load balancer IP with each port, and per
-//     node address with each node port;
-//   - endpoints that are ready; where none is, those that are serving while they terminate; each
-//     for all nodes and for this one by itself;
-//   - internalTrafficPolicy Local: the cluster IP leads to this node's endpoints, and refuses where
-//     there is none;
-//   - externalTrafficPolicy Local: external addresses lead to this node's endpoints and drop where
-//     there is none, but clients of the cluster are led to the cluster IP with all endpoints by a
-//     short cut in nftables (agent/decide/adr-two-endpoint-sets.md);
-//   - what has no endpoint anywhere refuses.
+// Rules (kube-proxy's, pkg/proxy/topology.go and pkg/proxy/ipvs/proxier.go in 1.36; the deviations
+// of its ipvs mode only with --compat=kube-proxy):
+//   - One virtual server for each port at each cluster IP, external IP and load balancer IP, and
+//     one for each node port at each node address.
+//   - Its destinations are the ready endpoints, or, if none is ready, the terminating ones that
+//     still serve. The choice is made separately for all nodes and for this node.
+//   - internalTrafficPolicy Local: the cluster IP has this node's endpoints only, and refuses
+//     connections if there is none.
+//   - externalTrafficPolicy Local: external addresses have this node's endpoints only, and drop
+//     packets if there is none; clients in the cluster are redirected to the cluster IP, which has
+//     all endpoints, by a short cut in nftables (agent/decide/adr-two-endpoint-sets.md).
+//   - A Service without any endpoint refuses connections.
 #pragma once
 
 #include <string>
@@ -30,23 +30,25 @@ namespace agent {
 
 struct PlanOptions {
   ServiceOptions service{};
-  // --compat=kube-proxy: a Local policy with no local endpoint falls back to all of them where the
-  // Service is exposed, and clients of the cluster get no endpoints of their own.
+  // --compat=kube-proxy: a Local policy without a local endpoint falls back to all endpoints if the
+  // Service is exposed (type NodePort or LoadBalancer, or with external IPs), and there are no
+  // short cuts.
   bool kube_proxy = false;
-  k8s::UnixSeconds now = 0;  // for weights that grow
+  k8s::UnixSeconds now = 0;  // for slow start
 };
 
-// True for Services that are served at all: not headless, not ExternalName, not labelled headless,
-// and ours: the label service.kubernetes.io/service-proxy-name is `proxy_name`, or missing where
-// that is empty.
+// Whether the agent serves this Service: it has cluster IPs, is not ExternalName, is not labelled
+// service.kubernetes.io/headless, and its label service.kubernetes.io/service-proxy-name is
+// `proxy_name`, or missing if that is empty.
 bool is_served(const k8s::Service& service, const std::string& proxy_name = {});
 
-// The endpoints traffic goes to: ready ones, or else those serving while they terminate. Ordered by
-// address and port, each once; `local_only` leaves out those on other nodes.
+// The endpoints that receive traffic: the ready ones, or, if none is ready, the terminating ones
+// that still serve. Ordered by address and port, without duplicates; `local_only`: this node's
+// only.
 std::vector<ServiceEndpoint> choose_endpoints(const std::vector<ServiceEndpoint>& candidates,
                                               ipvs::Family family, bool local_only);
 
-// Whether a policy of Local, which the Service has, finds no endpoint here though there are some.
+// Whether the Service has a policy of Local, no endpoint on this node, and some on other nodes.
 struct LacksLocal {
   bool internal = false;
   bool external = false;
@@ -54,17 +56,18 @@ struct LacksLocal {
 };
 LacksLocal lacks_local(const k8s::Service& service, const ServiceEndpoints& endpoints);
 
-// The weight of an endpoint by now: what its Pod asks for; with a slow start, a hundred times that,
-// reached from a tenth on in equal steps from the second it got ready.
+// Current weight. Without slow start, the Pod's weight. With it, the weight is scaled by 100 (65535
+// at most) and ramps linearly from 10 % to 100 % after the endpoint becomes ready.
 std::uint32_t weight_of(const ServiceEndpoint& endpoint, const PlanOptions& options);
-// Whether some weight will be another one a second later.
+// Whether the weight of some endpoint is still ramping, so that the Service must be planned again
+// in a second.
 bool is_ramping(const ServiceEndpoints& endpoints, const PlanOptions& options);
 
-// The external and load balancer addresses a Service asks for, ordered, each once; not those of
-// ipMode Proxy.
+// The external IPs and load balancer IPs (not those with ipMode Proxy) of a Service, ordered,
+// without duplicates.
 std::vector<ipvs::Address> external_addresses(const k8s::Service& service);
 
-// Those of them it does not get, each with the reason.
+// Those that are not served because they belong to another Node or a gateway, with the reason.
 struct RefusedAddress {
   ipvs::Address address{};
   std::string reason{};
@@ -75,8 +78,8 @@ std::vector<RefusedAddress> refused_addresses(const k8s::Service& service, const
 ipvs::ServicePlan plan_service(const k8s::Service& service, const ServiceEndpoints& endpoints,
                                const NodeView& node, const PlanOptions& options);
 
-// The virtual servers of a Service, with the index of the port each is for; what plan_service()
-// makes, without endpoints.
+// The virtual servers that plan_service() would make, without destinations, each with the index of
+// its Service port.
 struct ServerOfPort {
   ipvs::ServerKey key{};
   std::size_t port_index = 0;

@@ -29,7 +29,7 @@ std::string fault_of(std::string_view annotation, std::string_view value, const 
 }
 
 std::optional<std::string_view> value_of(const k8s::Labels& annotations, std::string_view key) {
-  // There are few, and most Services have none: what is kept is what we know.
+  // A linear search: only annotations that we know are kept, and most Services have none.
   const auto found = std::find_if(annotations.begin(), annotations.end(),
                                   [&](const auto& annotation) { return annotation.first == key; });
   if (found == annotations.end()) return std::nullopt;
@@ -49,8 +49,9 @@ std::string range_text(std::uint32_t least, std::uint32_t most) {
   return "is not a number from " + std::to_string(least) + " to " + std::to_string(most);
 }
 
-// mh and sh fall back to another destination when the hashed one has weight 0; without that a
-// draining pod's share of clients is refused. mh also hashes the client's port, as kube-proxy sets it.
+// With "fallback", mh and sh choose another destination if the hashed one has weight 0; without it
+// the clients of a draining pod are refused. mh also hashes the client's port, as kube-proxy sets
+// it.
 std::uint32_t default_flags(std::string_view scheduler) {
   if (scheduler == "mh") return ipvs::kFlagSched1 | ipvs::kFlagSched2;
   if (scheduler == "sh") return ipvs::kFlagSched1;
@@ -114,7 +115,7 @@ class Reader {
                        "is not a scheduler (" + config::join(config::known_schedulers()) + ")"));
       } else if (defaults_.unavailable.contains(std::string(*value))) {
         fault(fault_of(key, *value,
-                       "is a scheduler this node's kernel has not got (module ip_vs_" +
+                       "is a scheduler that this node's kernel does not have (module ip_vs_" +
                            std::string(*value) + ")"));
       } else {
         options().scheduler = std::string(*value);
@@ -130,9 +131,9 @@ class Reader {
     if (!value) return;
     const auto flags = parse_flags(*value);
     if (!flags) {
-      fault(fault_of(kSchedulerFlags, *value, "is not fallback, port, both with a comma, or none"));
+      fault(fault_of(kSchedulerFlags, *value, "is not fallback, port, \"fallback,port\" or none"));
     } else if (scheduler != "sh" && scheduler != "mh") {
-      fault(fault_of(kSchedulerFlags, *value, "means nothing to the scheduler " + scheduler));
+      fault(fault_of(kSchedulerFlags, *value, "does not apply to the scheduler " + scheduler));
     } else {
       options().scheduler_flags = *flags;
     }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a Service or a Pod asks of us by annotation. Pure. A value that cannot be is as if it were
-// not there, and is named, so that its owner can be told.
+// The annotations that kube-ipvs reads of Services and Pods. Pure. Invalid values are ignored and
+// reported.
 //
 //   on a Service
 //     kube-ipvs.io/scheduler             one of config::known_schedulers()
-//     kube-router.io/service.scheduler   the same, read where the one above is not there
-//     kube-ipvs.io/scheduler-flags       of sh and mh, with commas: fallback, port; "none"
+//     kube-router.io/service.scheduler   the same; read if the one above is missing
+//     kube-ipvs.io/scheduler-flags       for sh and mh: "fallback", "port", "fallback,port", "none"
 //     kube-ipvs.io/slow-start            seconds (1-3600) until a new endpoint has its full weight
-//     kube-ipvs.io/drain-timeout         seconds (0-86400) an endpoint that goes may keep its
-//                                        connections, in place of the Pod's grace period
-//     kube-ipvs.io/linger                seconds (1-86400) a deleted Service keeps its addresses
-//                                        for the connections that are open
+//     kube-ipvs.io/drain-timeout         seconds (0-86400) for which connections to a removed
+//                                        endpoint may continue; replaces the Pod's grace period
+//     kube-ipvs.io/linger                seconds (1-86400) for which a deleted Service keeps its
+//                                        addresses, so that open connections can finish
 //   on a Pod
 //     kube-ipvs.io/weight                0-65535; 0: no new connections
 #pragma once
@@ -26,10 +26,10 @@
 
 namespace agent {
 
-// Defaults, and what the kernel of this node cannot do.
+// The default scheduler, and the schedulers that this node's kernel does not have.
 struct SchedulerDefaults {
   std::string scheduler = "rr";
-  std::set<std::string> unavailable{};  // schedulers the kernel turned out not to have
+  std::set<std::string> unavailable{};  // found missing when they were first used
 };
 
 struct ServiceOptions {
@@ -41,8 +41,8 @@ struct ServiceOptions {
   bool operator==(const ServiceOptions&) const = default;
 };
 
-// One annotation that is not honoured, as a sentence without its subject: `annotation
-// kube-ipvs.io/slow-start: "x" is not a number from 1 to 3600`.
+// Annotations that are ignored, one text each, to follow "Service ns/name: ":
+// `annotation kube-ipvs.io/slow-start: "x" is not a number from 1 to 3600`.
 using AnnotationFaults = std::vector<std::string>;
 
 struct ServiceOptionsReading {
@@ -53,11 +53,12 @@ ServiceOptionsReading read_service_options(const k8s::Labels& annotations,
                                            const SchedulerDefaults& defaults);
 
 inline constexpr std::uint32_t kDefaultWeight = 1;
-// The weight a Pod asks for; nullopt: none, or (then `is_bad`) one that cannot be.
+// The weight that a Pod asks for; nullopt: none, or an invalid one, for which `is_bad` is set.
 std::optional<std::uint32_t> read_weight(const k8s::Labels& annotations, bool* is_bad = nullptr);
 
-// Whether a scheduler looks at weights other than 0 at all (ip_vs_rr.c, _lc.c, _dh.c do not; _sh.c
-// does, but only as the number of its table's places).
+// Whether a scheduler distinguishes weights other than 0: rr, lc and dh do not (ip_vs_rr.c, _lc.c,
+// _dh.c); sh uses them only as numbers of slots in its table (ip_vs_sh.c), and counts as one that
+// does not.
 bool uses_weights(const std::string& scheduler);
 
 }  // namespace agent

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What planning one Service gives the sync loop, and the interface by which the loop asks for it.
+// The result of planning one Service, and the interface by which the sync loop asks for it.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@
 
 namespace agent {
 
-// Why something that a Service asks for is not honoured.
+// Why something that a Service asks for is not done.
 enum class NoticeReason : std::uint8_t { kBadAnnotation, kAddressRefused, kWeightsIgnored };
 // The reason of the Kubernetes Event: "BadAnnotation".
 const char* text_of(NoticeReason reason);
@@ -28,13 +28,15 @@ struct Notice {
 struct PlannedService {
   k8s::UnixSeconds since = 0;  // creation time of the Service
   ipvs::ServicePlan plan;
-  bool again_in_a_second = false;  // weights grow
-  bool is_lingering = false;       // the Service is deleted, and stays while it has connections
+  bool again_in_a_second = false;  // weights are ramping
+  bool is_lingering = false;       // the Service is deleted but still has connections
   LacksLocal lacks_local{};        // for metrics
   std::vector<Notice> notices{};
 };
 
-// Those who know the Services. Called on the io_context thread.
+// What the sync loop asks of the cluster state.
+//
+// Threading: called on the io_context thread.
 class ServicePlans {
  public:
   virtual ~ServicePlans() = default;

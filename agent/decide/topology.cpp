@@ -9,7 +9,7 @@ namespace {
 
 using HintField = Hint ServiceEndpoint::*;
 
-// True when that kind of hint decides: all ready endpoints have one, and some name us.
+// True if hints of this kind apply: all ready endpoints have one, and some match this node.
 bool decides(const std::vector<ServiceEndpoint>& chosen, HintField hint) {
   bool found_here = false;
   for (const ServiceEndpoint& endpoint : chosen) {

@@ -9,7 +9,7 @@ using agent::HealthInputs;
 using agent::judge_health;
 using namespace std::chrono_literals;
 
-// 2026-11-20T10:11:12Z, of a node on which all is well since a minute.
+// A healthy node at 2026-11-20T10:11:12Z, a minute after its last sync.
 HealthInputs well() {
   HealthInputs inputs;
   inputs.now = std::chrono::system_clock::time_point(std::chrono::seconds(1795169472));
@@ -19,7 +19,7 @@ HealthInputs well() {
 
 }  // namespace
 
-TEST_CASE("all is well: 200, updated just now, as kube-proxy says it") {
+TEST_CASE("a healthy node answers 200 and was updated just now, as in kube-proxy") {
   const auto health = judge_health(well(), false);
   CHECK(health.healthy);
   CHECK(health.status == 200);
@@ -29,7 +29,7 @@ TEST_CASE("all is well: 200, updated just now, as kube-proxy says it") {
         "\n");
 }
 
-TEST_CASE("livez says nothing of the node's eligibility and does not fail for it") {
+TEST_CASE("livez does not show the node's eligibility and does not fail for it") {
   HealthInputs inputs = well();
   inputs.node_eligible = false;
   const auto live = judge_health(inputs, true);
@@ -40,7 +40,7 @@ TEST_CASE("livez says nothing of the node's eligibility and does not fail for it
   CHECK(ready.body.find(R"("nodeEligible": false,"healthy": false)") != std::string::npos);
 }
 
-TEST_CASE("a change may wait for the kernel for a minute, and no longer") {
+TEST_CASE("a change may wait for the kernel for less than a minute") {
   HealthInputs inputs = well();
   inputs.failing_keys = 3;
   inputs.waiting = 59s;
@@ -55,7 +55,7 @@ TEST_CASE("a change may wait for the kernel for a minute, and no longer") {
   }
 }
 
-TEST_CASE("before the first sync it is the source that is waited for") {
+TEST_CASE("before the first sync the reason is that the source has no complete list") {
   HealthInputs inputs = well();
   inputs.last_sync.reset();
   inputs.waiting = 10s;
@@ -67,7 +67,7 @@ TEST_CASE("before the first sync it is the source that is waited for") {
   CHECK(health.body.find(R"("lastUpdated": "1970-01-01T00:00:00Z")") != std::string::npos);
 }
 
-TEST_CASE("an address that cannot be listened on is a reason, and its text cannot break the JSON") {
+TEST_CASE("a port that cannot be opened is a reason, and its text is quoted as JSON") {
   HealthInputs inputs = well();
   inputs.bind_faults = {{"healthz", "cannot listen: \"in use\"\n"}, {"metrics", "back\\slash"}};
   const auto health = judge_health(inputs, true);

@@ -39,13 +39,13 @@ std::vector<ipvs::Address> node_port_addresses(const config::Config& config,
 
 }  // namespace
 
-TEST_CASE("node ports are served on every address of the node, unless told otherwise") {
+TEST_CASE("node ports are served on every address of the node, unless configured otherwise") {
   const auto view = make_node_view({}, nullptr, kLocal);
   CHECK(view.node_port_addresses == kernel_ips({"10.0.0.5", "192.168.1.1", "fd00:1::1"}));
   CHECK(view.own_addresses.size() == 3);
 }
 
-TEST_CASE("the flag --nodeport-addresses restricts its own family and leaves the other alone") {
+TEST_CASE("the flag --nodeport-addresses restricts only the families of its ranges") {
   config::Config config;
   config.nodeport_addresses = {network("192.168.0.0", 16)};
   CHECK(node_port_addresses(config) == kernel_ips({"192.168.1.1", "fd00:1::1"}));
@@ -58,7 +58,7 @@ TEST_CASE("the flag --nodeport-addresses restricts its own family and leaves the
   CHECK(node_port_addresses(config).size() == 3);
 }
 
-TEST_CASE("a network's last bits count: neighbours of a range are outside it") {
+TEST_CASE("addresses just outside a range are not in it") {
   config::Config config;
   config.nodeport_addresses = {network("10.0.0.4", 31)};
   CHECK(node_port_addresses(config) == kernel_ips({"10.0.0.5", "fd00:1::1"}));
@@ -66,7 +66,7 @@ TEST_CASE("a network's last bits count: neighbours of a range are outside it") {
   CHECK(node_port_addresses(config) == kernel_ips({"fd00:1::1"}));
 }
 
-TEST_CASE("an address that is not served with node ports is still the node's own") {
+TEST_CASE("an address without node ports is still the node's own") {
   config::Config config;
   config.nodeport_addresses = {network("192.168.0.0", 16)};
   CHECK(make_node_view(config, nullptr, kLocal).own_addresses.contains(ip("10.0.0.5")));
@@ -109,7 +109,9 @@ TEST_CASE(
   CHECK(primary(Family::kIpv4) == ip("203.0.113.1"));
 }
 
-TEST_CASE("only a global address of an interface can be primary; with none there is none") {
+TEST_CASE(
+    "only a global address of an interface can be primary; without one there is no primary "
+    "address") {
   const std::vector<LocalAddress> local{on_interface("10.0.0.9", 253), on_interface("10.0.0.5")};
   CHECK(primary_address(Family::kIpv4, {}, nullptr, local) == ip("10.0.0.5"));
   CHECK(primary_address(Family::kIpv6, {}, nullptr, local) == std::nullopt);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fixtures as data: a Service, its endpoints, the node, and then the whole plan.
+// Fixtures are data: a Service, its endpoints, the node, and then the complete plan.
 #include "agent/decide/planner.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -56,7 +56,7 @@ k8s::Service node_port_service() {
 
 }  // namespace
 
-TEST_CASE("a ClusterIP Service: a virtual server, its address bound, both named in our sets") {
+TEST_CASE("a ClusterIP Service: a virtual server, its address bound, both in our sets") {
   CHECK(planned(make_service("web", {"10.96.0.1"}),
                 {endpoint("10.244.0.2"), endpoint("10.244.0.1")}) == R"(
 TCP 10.96.0.1:80 rr
@@ -68,7 +68,9 @@ virtual-ips-4 10.96.0.1
 )");
 }
 
-TEST_CASE("no endpoints: the virtual server stays, empty, so that clients are refused at once") {
+TEST_CASE(
+    "no endpoints: the virtual server stays, without destinations, and clients are refused at "
+    "once") {
   const std::string empty = R"(
 TCP 10.96.0.1:80 rr
 address 10.96.0.1
@@ -133,7 +135,7 @@ virtual-ips-4 10.96.0.1
 )");
 }
 
-TEST_CASE("NodePort on a node that serves none: the cluster IP alone") {
+TEST_CASE("NodePort on a node without node port addresses: the cluster IP only") {
   CHECK(planned(node_port_service(), {endpoint("10.244.0.1")}, NodeView{}) == R"(
 TCP 10.96.0.1:80 rr
   -> 10.244.0.1:8080 weight 1
@@ -143,7 +145,7 @@ virtual-ips-4 10.96.0.1
 )");
 }
 
-TEST_CASE("LoadBalancer and external IPs are bound and masqueraded; one named twice counts once") {
+TEST_CASE("LoadBalancer and external IPs are bound and masqueraded; one given twice counts once") {
   auto service = node_port_service();
   service.type = k8s::ServiceType::kLoadBalancer;
   service.external_ips = ips({"198.51.100.9", "192.0.2.1"});
@@ -168,7 +170,7 @@ virtual-ips-4 198.51.100.9
 )");
 }
 
-TEST_CASE("a load balancer IP with ipMode Proxy is not ours to serve") {
+TEST_CASE("a load balancer IP with ipMode Proxy is not served") {
   auto service = make_service("web", {"10.96.0.1"});
   service.type = k8s::ServiceType::kLoadBalancer;
   service.load_balancer_ingress = {{.ip = ip("192.0.2.1"), .proxy_mode = true}};
@@ -278,7 +280,7 @@ refused-ips-4 10.96.0.1 . tcp . 80
 )");
 }
 
-TEST_CASE("with both policies Local everybody gets this node's endpoints: there is no short cut") {
+TEST_CASE("with both policies Local all clients get this node's endpoints: there is no short cut") {
   auto service = node_port_service();
   service.internal_traffic_policy = k8s::TrafficPolicy::kLocal;
   service.external_traffic_policy = k8s::TrafficPolicy::kLocal;
@@ -323,7 +325,7 @@ refused-ips-4 10.96.0.1 . tcp . 80
 }
 
 TEST_CASE(
-    "loadBalancerSourceRanges limit the load balancer's addresses only, each family by its own, "
+    "loadBalancerSourceRanges limit only load balancer addresses, each family by its own ranges, "
     "none twice") {
   auto service = make_service("web", {"10.96.0.1", "fd00:96::1"});
   service.load_balancer_ingress = {{.ip = ip("192.0.2.1")}, {.ip = ip("2001:db8::1")}};
@@ -365,8 +367,7 @@ allowed-sources-4 192.0.2.1 . tcp . 80 . 203.0.112.0/23
 )");
 }
 
-TEST_CASE(
-    "a source range with this node in it lets the host in, and one of everything limits nobody") {
+TEST_CASE("a source range with this node admits the host, and one of all addresses limits nobody") {
   auto service = make_service("web", {"10.96.0.1"});
   service.load_balancer_ingress = {{.ip = ip("192.0.2.1")}};
   service.load_balancer_source_ranges = {{ip("10.0.0.0"), 8}};
@@ -378,7 +379,7 @@ TEST_CASE(
   CHECK(planned(service, {}, node).find("limited") == std::string::npos);
 }
 
-TEST_CASE("an external IP that is another Node's, or a gateway, is served by nobody, and named") {
+TEST_CASE("an external IP that is another Node's, or a gateway, is not served, and reported") {
   auto service = make_service("web", {"10.96.0.1"});
   service.external_ips = ips({"192.168.1.2", "192.0.2.1"});
   service.load_balancer_ingress = {{.ip = ip("192.168.1.254")}};
@@ -392,7 +393,7 @@ TEST_CASE("an external IP that is another Node's, or a gateway, is served by nob
 }
 
 TEST_CASE(
-    "a Service that names another proxy is that proxy's, and with --service-proxy-name ours") {
+    "a Service labelled for another proxy is not served, or with --service-proxy-name served") {
   auto service = make_service("web", {"10.96.0.1"});
   CHECK(agent::is_served(service));
   CHECK_FALSE(agent::is_served(service, "edge"));
@@ -401,8 +402,7 @@ TEST_CASE(
   CHECK(agent::is_served(service, "edge"));
 }
 
-TEST_CASE(
-    "with a slow start a new endpoint's weight grows from a tenth to its full in even steps") {
+TEST_CASE("with slow start the weight of a new endpoint ramps linearly from 10 % to 100 %") {
   ServiceEndpoint fresh = endpoint("10.244.0.1");
   fresh.ready_since = 1000;
   fresh.weight = 2;
@@ -424,7 +424,7 @@ TEST_CASE(
   CHECK(at(1000) == 2);
 }
 
-TEST_CASE("an endpoint that serves while it terminates goes on with its slow start") {
+TEST_CASE("a terminating endpoint that still serves continues its slow start") {
   ServiceEndpoint last = terminating(endpoint("10.244.0.1"));
   last.ready_since = 1000;
   const PlanOptions options{.service = {.scheduler = "wrr", .slow_start_seconds = 10}, .now = 1005};
@@ -432,7 +432,7 @@ TEST_CASE("an endpoint that serves while it terminates goes on with its slow sta
   CHECK(agent::is_ramping({{last}}, options));
 }
 
-TEST_CASE("internalTrafficPolicy Local: the cluster IP knows this node's endpoints only") {
+TEST_CASE("internalTrafficPolicy Local: the cluster IP has this node's endpoints only") {
   auto service = node_port_service();
   service.internal_traffic_policy = k8s::TrafficPolicy::kLocal;
   const NodeView node{.node_port_addresses = kernel_ips({"192.168.1.1"}), .own_addresses = {}};
@@ -450,7 +450,7 @@ hairpin-4 10.244.0.1 . 10.244.0.1
 )");
 }
 
-TEST_CASE("traffic policy Local with no endpoint here has no way out to others") {
+TEST_CASE("traffic policy Local without a local endpoint does not use endpoints on other nodes") {
   auto service = make_service("web", {"10.96.0.1"});
   service.internal_traffic_policy = k8s::TrafficPolicy::kLocal;
   CHECK(planned(service, {endpoint("10.244.1.1")}) == planned(service, {}));
@@ -469,7 +469,7 @@ refused-ips-4 10.96.0.1 . tcp . 80
 }
 
 TEST_CASE(
-    "hashing schedulers get the flags without which a draining endpoint's clients are refused") {
+    "hashing schedulers get the fallback flag, so that clients of a draining endpoint are served") {
   const auto first_line = [](const std::string& scheduler, const k8s::Service& service) {
     const PlanOptions options{
         .service = agent::read_service_options({}, {.scheduler = scheduler}).options};
@@ -484,7 +484,7 @@ TEST_CASE(
   CHECK(first_line("mh", service) == "TCP 10.96.0.1:80 mh persistent 60 s flag-1 flag-2");
 }
 
-TEST_CASE("only endpoints on this node can meet themselves, so only they get a hairpin element") {
+TEST_CASE("only endpoints on this node get a hairpin element") {
   CHECK(planned(make_service("web", {"10.96.0.1", "fd00:96::1"}),
                 {local(endpoint("10.244.0.1")), endpoint("10.244.1.1"),
                  local(endpoint("fd00:244::1")), local(unready(endpoint("10.244.0.7")))}) == R"(
@@ -514,14 +514,14 @@ TEST_CASE("each port has its own endpoints") {
   CHECK(server_text(plan.servers[1]) == "TCP 10.96.0.1:443 rr\n  -> 10.244.0.1:8443 weight 1\n");
 }
 
-TEST_CASE("the plan does not depend on the order of endpoints, nor on who is named twice") {
+TEST_CASE("the plan does not depend on the order of endpoints or on duplicates") {
   const auto service = make_service("web", {"10.96.0.1"});
   const auto a = endpoint("10.244.0.1");
   const auto b = endpoint("10.244.0.2");
   CHECK(planned(service, {a, b}) == planned(service, {b, a, b}));
 }
 
-TEST_CASE("where no endpoint is ready, those that serve while they terminate are chosen") {
+TEST_CASE("if no endpoint is ready, the terminating ones that still serve are chosen") {
   const auto chosen = [](const std::vector<ServiceEndpoint>& candidates, bool local_only = false) {
     std::string text;
     for (const auto& e : agent::choose_endpoints(candidates, ipvs::Family::kIpv4, local_only)) {
@@ -538,11 +538,11 @@ TEST_CASE("where no endpoint is ready, those that serve while they terminate are
   // Local: the ready ones elsewhere do not count.
   CHECK(chosen({ready, local(leaving)}, true) == "10.244.0.2 ");
   CHECK(chosen({ready, leaving}, true).empty());
-  // A family that has only terminating ones is on its own.
+  // The families are independent: one with terminating endpoints only uses those.
   CHECK(chosen({endpoint("fd00:244::1"), leaving}) == "10.244.0.2 ");
 }
 
-TEST_CASE("headless, ExternalName, unallocated and otherwise proxied Services are not served") {
+TEST_CASE("headless, ExternalName, unallocated and differently proxied Services are not served") {
   const auto service = make_service("web", {"10.96.0.1"});
   CHECK(agent::is_served(service));
   auto headless = service;
@@ -563,8 +563,7 @@ TEST_CASE("headless, ExternalName, unallocated and otherwise proxied Services ar
   }
 }
 
-TEST_CASE(
-    "policies of Local without an endpoint here are counted, where there are some elsewhere") {
+TEST_CASE("policies of Local without a local endpoint are counted if other nodes have endpoints") {
   auto service = node_port_service();
   const agent::ServiceEndpoints none{{}};
   const agent::ServiceEndpoints elsewhere{{endpoint("10.244.0.1")}};
@@ -579,7 +578,7 @@ TEST_CASE(
         agent::LacksLocal{.internal = true, .external = true});
 }
 
-TEST_CASE("servers_of names the virtual servers that the plan makes, each with its port") {
+TEST_CASE("servers_of returns the virtual servers of the plan, each with its port") {
   auto service = node_port_service();
   service.ports.push_back(make_port(443));
   service.external_ips = ips({"192.0.2.1"});
@@ -594,7 +593,7 @@ TEST_CASE("servers_of names the virtual servers that the plan makes, each with i
   CHECK(plan.servers.size() == names.size());
 }
 
-TEST_CASE("a Service is served in the families it has a cluster IP of, node ports included") {
+TEST_CASE("a Service is served in the families of its cluster IPs, node ports included") {
   auto service = node_port_service();
   service.external_ips = ips({"192.0.2.1", "2001:db8::1"});
   const auto names = [&] {

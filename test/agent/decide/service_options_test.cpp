@@ -13,13 +13,13 @@ using Faults = agent::AnnotationFaults;
 
 }  // namespace
 
-TEST_CASE("without annotations a Service has the agent's scheduler and no special wishes") {
+TEST_CASE("without annotations a Service has the default scheduler and no other options") {
   const auto reading = read_service_options({}, {.scheduler = "lc"});
   CHECK(reading.options == ServiceOptions{.scheduler = "lc"});
   CHECK(reading.faults.empty());
 }
 
-TEST_CASE("a Service's scheduler is its annotation's, kube-router's where ours is not there") {
+TEST_CASE("the annotation gives a Service's scheduler, kube-router's if ours is missing") {
   CHECK(read_service_options({{"kube-ipvs.io/scheduler", "wlc"}}, {}).options.scheduler == "wlc");
   CHECK(read_service_options({{"kube-router.io/service.scheduler", "dh"}}, {}).options.scheduler ==
         "dh");
@@ -28,7 +28,7 @@ TEST_CASE("a Service's scheduler is its annotation's, kube-router's where ours i
   CHECK(read_service_options(both, {}).options.scheduler == "sed");
 }
 
-TEST_CASE("mh and sh fall back unless the Service says otherwise, and only they have flags") {
+TEST_CASE("mh and sh fall back unless the annotation says otherwise, and only they have flags") {
   using ipvs::kFlagSched1;
   using ipvs::kFlagSched2;
   const auto flags = [](const char* scheduler, const char* value) {
@@ -41,16 +41,17 @@ TEST_CASE("mh and sh fall back unless the Service says otherwise, and only they 
   CHECK(flags("mh", "fallback").options.scheduler_flags == kFlagSched1);
   CHECK(flags("sh", "port,fallback").options.scheduler_flags == (kFlagSched1 | kFlagSched2));
   CHECK(flags("sh", "none").options.scheduler_flags == 0);
-  CHECK(flags("rr", "port").faults ==
-        Faults{
-            "annotation kube-ipvs.io/scheduler-flags: \"port\" means nothing to the scheduler rr"});
+  CHECK(
+      flags("rr", "port").faults ==
+      Faults{
+          "annotation kube-ipvs.io/scheduler-flags: \"port\" does not apply to the scheduler rr"});
   const auto wrong = flags("mh", "port,");
   CHECK(wrong.options.scheduler_flags == (kFlagSched1 | kFlagSched2));
   CHECK(wrong.faults == Faults{"annotation kube-ipvs.io/scheduler-flags: \"port,\" is not "
-                               "fallback, port, both with a comma, or none"});
+                               "fallback, port, \"fallback,port\" or none"});
 }
 
-TEST_CASE("a value that cannot be leaves the default and is named with what could be") {
+TEST_CASE("an invalid value is reported with the valid ones, and the default applies") {
   const k8s::Labels annotations{{"kube-ipvs.io/scheduler", "wrr"},
                                 {"kube-ipvs.io/slow-start", "soon"},
                                 {"kube-ipvs.io/drain-timeout", "-1"},
@@ -66,7 +67,7 @@ TEST_CASE("a value that cannot be leaves the default and is named with what coul
 }
 
 TEST_CASE(
-    "a scheduler nobody knows, or this kernel has not got, is named and the default is used") {
+    "an unknown scheduler, or one that this kernel lacks, is reported and the default applies") {
   const auto unknown =
       read_service_options({{"kube-ipvs.io/scheduler", "random"}}, {.scheduler = "lc"});
   CHECK(unknown.options.scheduler == "lc");
@@ -76,11 +77,12 @@ TEST_CASE(
   const auto missing = read_service_options({{"kube-ipvs.io/scheduler", "mh"}},
                                             {.scheduler = "lc", .unavailable = {"mh"}});
   CHECK(missing.options.scheduler == "lc");
-  CHECK(missing.faults == Faults{"annotation kube-ipvs.io/scheduler: \"mh\" is a scheduler this "
-                                 "node's kernel has not got (module ip_vs_mh)"});
+  CHECK(missing.faults ==
+        Faults{"annotation kube-ipvs.io/scheduler: \"mh\" is a scheduler that this "
+               "node's kernel does not have (module ip_vs_mh)"});
 }
 
-TEST_CASE("a slow start under a scheduler that ignores weights is refused, with the reason") {
+TEST_CASE("slow start with a scheduler that ignores weights is refused, with the reason") {
   const auto reading =
       read_service_options({{"kube-ipvs.io/slow-start", "30"}}, {.scheduler = "rr"});
   CHECK(reading.options.slow_start_seconds == 0);
@@ -88,7 +90,7 @@ TEST_CASE("a slow start under a scheduler that ignores weights is refused, with 
         Faults{"annotation kube-ipvs.io/slow-start: the scheduler rr ignores weights"});
 }
 
-TEST_CASE("a Pod's weight is 0 to 65535, anything else is named") {
+TEST_CASE("a Pod's weight is 0 to 65535, anything else is invalid") {
   bool is_bad = false;
   CHECK(agent::read_weight({}) == std::nullopt);
   CHECK(agent::read_weight({{"kube-ipvs.io/weight", "0"}}) == 0);

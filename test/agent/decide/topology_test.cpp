@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The rows of upstream's TestCategorizeEndpoints that are about topology
-// (pkg/proxy/topology_test.go). Readiness comes first: the planner's choose_endpoints, as it is
-// called there.
+// (pkg/proxy/topology_test.go). As in the planner, choose_endpoints() is applied first.
 #include "agent/decide/topology.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -25,7 +24,7 @@ struct Node {
   std::string zone;
 };
 
-// As a slice says it, and as the node sees it.
+// The hints of an endpoint, as in a slice.
 struct Hints {
   Names zones{};
   Names nodes{};
@@ -48,7 +47,7 @@ std::vector<ServiceEndpoint> endpoints(const Node& node, const std::vector<Hints
   return result;
 }
 
-// The last parts of the addresses of those that traffic goes to: "1 4 ".
+// The endpoints that receive traffic, by the last part of their address: "1 4 ".
 std::string preferred(const std::vector<ServiceEndpoint>& candidates) {
   std::string text;
   const auto chosen = agent::choose_endpoints(candidates, ipvs::Family::kIpv4, false);
@@ -76,13 +75,13 @@ TEST_CASE("topology: a zone that no endpoint is hinted for uses all of them") {
   CHECK(preferred(endpoints({.zone = "zone-z"}, kFourZoneHints)) == "1 2 3 4 ");
 }
 
-TEST_CASE("topology: a ready endpoint without a hint switches the hints of all others off") {
+TEST_CASE("topology: a ready endpoint without a hint disables the hints of all others") {
   auto hints = kFourZoneHints;
   hints[2].zones.clear();
   CHECK(preferred(endpoints(kZoneA, hints)) == "1 2 3 4 ");
 }
 
-TEST_CASE("topology: an endpoint that is not ready neither serves nor switches hints off") {
+TEST_CASE("topology: an endpoint that is not ready neither serves nor disables hints") {
   auto hints = kFourZoneHints;
   hints[3].zones.clear();
   auto all = endpoints(kZoneA, hints);
@@ -90,7 +89,7 @@ TEST_CASE("topology: an endpoint that is not ready neither serves nor switches h
   CHECK(preferred(all) == "1 ");
 }
 
-TEST_CASE("topology: with no ready endpoint in the zone the other zones serve it") {
+TEST_CASE("topology: without a ready endpoint in the zone, those of other zones are used") {
   auto all = endpoints(kZoneA, kFourZoneHints);
   all[0].ready = false;
   all[3].ready = false;
@@ -111,26 +110,26 @@ TEST_CASE("topology: node hints come before zone hints") {
         "2 3 ");
 }
 
-TEST_CASE("topology: node hints that miss this node fall through to zone hints") {
+TEST_CASE("topology: if no node hint matches this node, zone hints apply") {
   const std::vector<Hints> hints{{.zones = {"zone-a"}, .nodes = {kOtherNode}},
                                  {.zones = {"zone-b"}, .nodes = {"node-3"}}};
   CHECK(preferred(endpoints(kZoneA, hints)) == "1 ");
   CHECK(preferred(endpoints({.zone = "zone-z"}, hints)) == "1 2 ");
 }
 
-TEST_CASE("topology: one ready endpoint without a node hint leaves it to the zone hints") {
+TEST_CASE("topology: if one ready endpoint has no node hint, zone hints apply") {
   CHECK(preferred(endpoints(kZoneA, {{.zones = {"zone-a"}, .nodes = {kOtherNode}},
                                      {.zones = {"zone-b"}, .nodes = {kThisNode}},
                                      {.zones = {"zone-a"}}})) == "1 3 ");
 }
 
-TEST_CASE("topology: node hints alone are enough, and without any for this node all serve") {
+TEST_CASE("topology: node hints suffice, and if none matches this node all endpoints are used") {
   const std::vector<Hints> hints{{.nodes = {kOtherNode}}, {.nodes = {kThisNode}}};
   CHECK(preferred(endpoints(kZoneA, hints)) == "2 ");
   CHECK(preferred(endpoints({.name = "node-3", .zone = "zone-a"}, hints)) == "1 2 ");
 }
 
-TEST_CASE("topology: endpoints that serve while they terminate are used whatever their hints") {
+TEST_CASE("topology: terminating endpoints that still serve are used whatever their hints") {
   auto all = endpoints(kZoneA, kFourZoneHints);
   for (ServiceEndpoint& e : all) {
     e.ready = false;
@@ -139,7 +138,7 @@ TEST_CASE("topology: endpoints that serve while they terminate are used whatever
   CHECK(preferred(all) == "1 2 3 4 ");
 }
 
-TEST_CASE("topology: the hints of one family do not concern the other") {
+TEST_CASE("topology: the hints of one family do not affect the other") {
   auto all = endpoints(kZoneA, kFourZoneHints);
   ServiceEndpoint v6 = endpoint(1, kZoneA, {});
   v6.endpoint.address = ip("fd00::1");
@@ -147,9 +146,9 @@ TEST_CASE("topology: the hints of one family do not concern the other") {
   CHECK(preferred(all) == "1 4 ");
 }
 
-TEST_CASE("topology: no endpoints stay none") { CHECK(preferred({}).empty()); }
+TEST_CASE("topology: without endpoints none is preferred") { CHECK(preferred({}).empty()); }
 
-TEST_CASE("topology: an endpoint's own zone or node is a hint for that alone") {
+TEST_CASE("topology: a single zone or node is a hint for that one only") {
   CHECK(hint_of("zone-a", "zone-a") == agent::Hint::kHere);
   CHECK(hint_of("zone-b", "zone-a") == agent::Hint::kElsewhere);
   CHECK(hint_of("zone-b", "") == agent::Hint::kElsewhere);
