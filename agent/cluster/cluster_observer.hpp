@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whoever follows what happens in the cluster. Called on the io_context thread.
+// The interface by which ClusterState reports changes of the cluster.
+//
+// Threading: called on the io_context thread.
 #pragma once
 
 #include "ipvs/state/desired.hpp"
@@ -11,14 +13,14 @@ namespace agent {
 class ClusterObserver {
  public:
   virtual ~ClusterObserver() = default;
-  // The plan of this Service may be another one now.
+  // The plan of this Service may have changed: plan it again.
   virtual void on_dirty(const ipvs::Owner& service) = 0;
-  // A Service was added or changed; called before on_dirty() of it.
+  // A Service was added or changed; called before its on_dirty().
   virtual void on_service(const k8s::Service&) {}
-  // A Service was added, changed or deleted; endpoints of a Service were. For counters.
+  // For counters: a Service, or the endpoints of a Service, were added, changed or deleted.
   virtual void on_service_change() {}
   virtual void on_endpoint_change() {}
-  // ClusterState::node_view() is another one. Services that depend on it follow as dirty ones.
+  // ClusterState::node_view() changed. on_dirty() follows for each Service that depends on it.
   virtual void on_node_view() {}
   // Every source has delivered its first list.
   virtual void on_ready() {}

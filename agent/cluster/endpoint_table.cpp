@@ -11,7 +11,7 @@
 
 namespace agent {
 
-// What is kept of a Pod. The key is in the map's node, to which `key` points.
+// What is kept of a Pod. `key` points to the key in the map.
 struct EndpointTable::PodRecord {
   const k8s::ObjectKey* key = nullptr;
   LabelIndex::Member member{};
@@ -28,7 +28,7 @@ struct EndpointTable::PodRecord {
   bool host_network = false;
   bool finished = false;  // Failed or Succeeded: never an endpoint again
 
-  // But for the labels.
+  // Compares everything except labels.
   bool same_endpoint_as(const PodRecord& o) const {
     return node == o.node && addresses == o.addresses && ports == o.ports &&
            deletion == o.deletion && deletion_grace == o.deletion_grace && weight == o.weight &&
@@ -104,7 +104,7 @@ void EndpointTable::add_service(const k8s::ObjectKey& key, const k8s::Labels& se
   record.key = &place->first;
   record.selector = selector;
   record.member.id = &record;
-  // In `endpointslice` mode the slice controller has done the matching.
+  // In `endpointslice` mode the slice controller does the matching.
   if (source_ == EndpointSource::kSelector) index_.add_service(record.member, key.ns, selector);
 }
 
@@ -133,12 +133,12 @@ EndpointTable::PodRecord EndpointTable::record_of(k8s::Pod& pod) {
 
 void EndpointTable::upsert_pod(k8s::Pod&& pod) {
   PodRecord next = record_of(pod);
-  // A list comes nearly in the order of the keys: the next one belongs at the end as a rule.
+  // Lists are nearly ordered by key, so the end is a good hint for where the next one belongs.
   const std::size_t known = pods_.size();
   const auto place = pods_.try_emplace(pods_.end(), pod.meta.key);
   const bool added = pods_.size() != known;
   PodRecord& record = place->second;
-  // Most changes are of readiness alone: the indices stay as they are.
+  // Most events change nothing but readiness: then the indices stay as they are.
   const bool keeps_labels =
       !added && index_.carries(record.member, place->first.ns, pod.meta.labels);
   if (keeps_labels && record.same_endpoint_as(next)) {
@@ -147,7 +147,7 @@ void EndpointTable::upsert_pod(k8s::Pod&& pod) {
   }
   const bool keeps_addresses =
       !added && record.addresses == next.addresses && record.finished == next.finished;
-  // With the same labels they are the Services named below.
+  // With the same labels these are the Services that are marked below.
   if (!keeps_labels) mark_services_of(record);
   if (!keeps_addresses) index_addresses(record, false);
   if (!keeps_labels) index_.remove_pod(record.member);
@@ -170,7 +170,7 @@ void EndpointTable::remove_pod(const k8s::ObjectKey& key) {
 }
 
 void EndpointTable::index_addresses(const PodRecord& record, bool present) {
-  // A Pod that has finished keeps its addresses in its status while others are given them.
+  // The status of a finished Pod keeps its addresses, which may be given to other Pods.
   if (record.finished) return;
   for (const ipvs::Address& address : record.addresses) {
     if (present) {
@@ -234,7 +234,7 @@ void EndpointTable::remove_slice(const k8s::ObjectKey& key) {
   if (slices_.contains(key)) dirty_(forget_slice(key));
 }
 
-// Precondition: it is known. Returns the Service it was for.
+// Precondition: the slice is known. Returns its Service.
 k8s::ObjectKey EndpointTable::forget_slice(const k8s::ObjectKey& key) {
   const auto found = slices_.find(key);
   const k8s::EndpointSlice& slice = found->second.slice;
@@ -267,7 +267,7 @@ ServiceEndpoints EndpointTable::endpoints_of(const k8s::Service& service) const 
 
 namespace {
 
-// The port a Pod serves a Service port on; 0 where it does not.
+// The port on which a Pod serves a Service port; 0: it does not.
 std::uint16_t target_port(const k8s::ServicePort& port,
                           const std::vector<k8s::ContainerPort>& declared) {
   if (const auto* number = std::get_if<std::uint16_t>(&port.target_port)) {
@@ -298,7 +298,7 @@ void EndpointTable::collect_pods(const k8s::Service& service, ServiceEndpoints& 
     endpoint.bad_weight = pod.bad_weight;
     endpoint.ready_since = pod.ready ? pod.ready_since : 0;
     endpoint.ready = service.publish_not_ready_addresses || (pod.ready && !endpoint.terminating);
-    // With no node named, as manifests allow, a Pod may be anywhere, here included.
+    // Without a node name, which manifests may omit, a Pod may be on any node: treat it as local.
     endpoint.local = pod.node->empty() || *pod.node == node_name_;
     endpoint.pod = pod.key->name;
     if (by_node) endpoint.node_hint = hint_of(*pod.node, node_name_);
@@ -344,7 +344,7 @@ void EndpointTable::collect_slices(const k8s::Service& service, ServiceEndpoints
 template <typename Visit>
 bool EndpointTable::any_pod_at(const ipvs::Address& address, const k8s::ObjectKey& service,
                                Visit visit) const {
-  const auto is_strange = [&](const PodRecord& pod) {
+  const auto is_of_others = [&](const PodRecord& pod) {
     if (!pod.host_network) return false;
     const auto known = services_.find(service);
     return known != services_.end() && !known->second->selector.empty() &&
@@ -352,7 +352,7 @@ bool EndpointTable::any_pod_at(const ipvs::Address& address, const k8s::ObjectKe
   };
   const auto [first, last] = by_address_.equal_range(address);
   return std::any_of(first, last, [&](const auto& entry) {
-    return !is_strange(*entry.second) && visit(*entry.second);
+    return !is_of_others(*entry.second) && visit(*entry.second);
   });
 }
 
@@ -364,7 +364,7 @@ bool EndpointTable::may_drain(const ipvs::Address& address, k8s::UnixSeconds now
       if (!timeout) return *pod.deletion > now;
       return *pod.deletion - pod.deletion_grace + *timeout > now;
     }
-    // It lives and is only not wanted: not ready as a rule, since when it is known.
+    // The Pod exists but is not wanted, usually because it is unready, since `ready_since`.
     return !timeout || pod.ready || pod.ready_since == 0 || pod.ready_since + *timeout > now;
   };
   if (any_pod_at(address, service, may)) return true;

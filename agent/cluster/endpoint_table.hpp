@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The endpoint table: what Pods and EndpointSlices say about the endpoints of Services.
+// The endpoints of Services, from Pods and EndpointSlices.
 //
-// A Service with a selector takes its endpoints from the Pods it selects (source `selector`) or
-// from the EndpointSlices made for it (source `endpointslice`); a Service without a selector always
-// from EndpointSlices. Every event names the Services whose endpoints it changed, and no others,
-// through the Dirty callback.
+// A Service with a selector gets its endpoints from the Pods it selects (source `selector`) or from
+// its EndpointSlices (source `endpointslice`); a Service without a selector always from
+// EndpointSlices. Every event reports, through the Dirty callback, exactly the Services whose
+// endpoints it changed.
 //
-// Only what endpoints need is kept of a Pod; a Pod event that changes none of it is free.
+// Only the fields that endpoints need are kept of a Pod; an event that changes none of them reports
+// nothing.
 //
-// Rules for a Pod as an endpoint are those of the endpoint slice controller (k8s.io/endpointslice
+// When a Pod is an endpoint is decided as the endpoint slice controller does (k8s.io/endpointslice
 // utils.go): it has an IP and is not Failed or Succeeded; serving = condition Ready; terminating =
 // being deleted; ready = serving and not terminating, or publishNotReadyAddresses. A named target
-// port is looked up in the Pod's own container ports, and a Pod that lacks it is no endpoint of
-// that port.
+// port is searched in the Pod's container ports; a Pod without it is no endpoint of that port.
 //
-// Hints for nodes and zones (agent/decide/topology.hpp) are worked out with the endpoints, from the zones
-// of Nodes as they are then: whoever knows that a zone changed plans those Services anew.
+// Hints for nodes and zones (agent/decide/topology.hpp) are computed in endpoints_of() from the
+// zones that Nodes have at that moment. The table does not learn of changes of zones: its owner
+// must plan the affected Services again.
 //
 // Threading: the agent's io_context thread.
 #pragma once
@@ -44,7 +45,7 @@ class EndpointTable {
  public:
   using Dirty = std::function<void(const k8s::ObjectKey& service)>;
 
-  // The zone of a Node, "" where it has none or is not known.
+  // The zone of a Node; "": it has none, or is not known.
   using ZoneOf = std::function<std::string_view(const std::string& node)>;
 
   EndpointTable(
@@ -55,29 +56,29 @@ class EndpointTable {
   k8s::Sink<k8s::Pod>& pods();
   k8s::Sink<k8s::EndpointSlice>& slices();
 
-  // A Service appears, or its selector may have changed; and goes.
+  // A Service was added, or its selector may have changed.
   void add_service(const k8s::ObjectKey& key, const k8s::Labels& selector);
   void remove_service(const k8s::ObjectKey& key);
 
   ServiceEndpoints endpoints_of(const k8s::Service& service) const;
 
-  // Whether connections to this address may be left to finish: a Pod that has it still exists, or a
-  // slice still lists it, and its deletion time has not passed. With a `timeout` in seconds, so
-  // long from the moment its deletion was asked for, or it ceased to be ready, in place of that; a
-  // slice says neither. Pods on the host's network share its address: of those only the ones count
-  // that `service`, if it is known, selects.
+  // Whether connections to this address may continue: a Pod with it still exists and its deletion
+  // time has not passed, or a slice still lists it. `timeout` (seconds) replaces the grace period;
+  // it counts from the deletion request, or from when the Pod became unready. EndpointSlices carry
+  // neither time: with them, only a timeout of 0 ends a drain. Pods on the host's network share its
+  // address: of those, only the ones that `service`, if known, selects count.
   bool may_drain(const ipvs::Address& address, k8s::UnixSeconds now,
                  std::optional<std::uint32_t> timeout = {},
                  const k8s::ObjectKey& service = {}) const;
-  // The Pod that has this address, for labels of metrics; "" where none is known. Of several the
-  // one that is an endpoint of `service`.
+  // Name of the Pod with this address, for labels of metrics; "": none is known. If several have
+  // it, an endpoint of `service` comes first.
   std::string_view pod_at(const ipvs::Address& address, const k8s::ObjectKey& service = {}) const;
 
-  // When what made this Service's EndpointSlices change happened, as their controller says
-  // (annotation endpoints.kubernetes.io/last-change-trigger-time): each change is given once.
+  // The times of the events that caused changes of this Service's EndpointSlices (their annotation
+  // endpoints.kubernetes.io/last-change-trigger-time). Each is returned once.
   std::vector<k8s::UnixSeconds> take_triggers(const k8s::ObjectKey& service);
 
-  // Services with an EndpointSlice that has hints for zones: what this node's own zone decides.
+  // Services with an EndpointSlice that has hints for zones: they depend on the zone of this node.
   std::set<k8s::ObjectKey> services_with_zone_hints() const;
 
   std::size_t pod_count() const { return pods_.size(); }
@@ -92,12 +93,13 @@ class EndpointTable {
   using PodSink = RecordSink<k8s::Pod, PodRecord>;
   using SliceSink = RecordSink<k8s::EndpointSlice, SliceRecord>;
 
-  PodRecord record_of(k8s::Pod& pod);  // takes what it can
+  PodRecord record_of(k8s::Pod& pod);  // moves out of `pod`
   void upsert_pod(k8s::Pod&& pod);
   void remove_pod(const k8s::ObjectKey& key);
   void index_addresses(const PodRecord& record, bool present);
   void mark_services_of(const PodRecord& record);
-  // The Pods at an address that count for a Service: visit(const PodRecord&) until it returns true.
+  // Calls visit(const PodRecord&) for the Pods at an address that count for `service`, until it
+  // returns true; see may_drain().
   template <typename Visit>
   bool any_pod_at(const ipvs::Address& address, const k8s::ObjectKey& service, Visit visit) const;
   void upsert_slice(k8s::EndpointSlice&& slice);
@@ -114,7 +116,7 @@ class EndpointTable {
   const ZoneOf zone_of_;
 
   LabelIndex index_;
-  // Before the Pods that hold them.
+  // Declared before the Pods that hold handles of them.
   Pool<std::string> node_names_;
   Pool<std::vector<k8s::ContainerPort>> port_lists_;
   std::map<k8s::ObjectKey, PodRecord> pods_;
@@ -124,7 +126,7 @@ class EndpointTable {
   // Slices of each Service, by the Service's key.
   std::map<k8s::ObjectKey, std::set<k8s::ObjectKey>> slices_of_;
   std::unordered_multimap<ipvs::Address, k8s::ObjectKey> slices_by_address_;
-  std::map<k8s::ObjectKey, std::vector<k8s::UnixSeconds>> triggers_;  // not taken yet
+  std::map<k8s::ObjectKey, std::vector<k8s::UnixSeconds>> triggers_;  // by Service, not taken yet
 
   std::unique_ptr<PodSink> pod_sink_;
   std::unique_ptr<SliceSink> slice_sink_;

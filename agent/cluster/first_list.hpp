@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Passes a sink's calls on, and tells once when the first full list has been delivered.
+// Passes a sink's calls on, and calls `delivered` once, after the first full list.
 #pragma once
 
 #include <functional>

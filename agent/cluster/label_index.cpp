@@ -80,7 +80,7 @@ bool LabelIndex::carries(const Member& pod, const std::string& ns, const k8s::La
 void LabelIndex::remove_pod(Member& pod) {
   for (const Label& label : pod.labels) {
     std::vector<Member*>& pods = label.entry->pods;
-    // The last one takes the place of the one that leaves.
+    // The last Pod takes the place of the removed one.
     Member* moved = pods.back();
     std::lower_bound(moved->labels.begin(), moved->labels.end(), label, kByAddress)->place =
         label.place;

@@ -2,13 +2,14 @@
 //
 // Which Services select a Pod, and which Pods a Service selects, without visiting the others.
 //
-// Every (namespace, label key, label value) in use has one entry, shared by all who carry it. A
-// Service is anchored at one entry of its selector, the least crowded; a Pod then meets only the
-// Services anchored at its own labels, and a Service only the Pods at its rarest label. Whether a
-// Service really selects a Pod is one comparison of two sorted lists of entry pointers.
+// Every (namespace, label key, label value) in use has one entry, shared by all Pods and Services
+// that have it. A Service is anchored at one entry of its selector: the one with the fewest
+// anchored Services, then the fewest Pods. So a Pod event visits only the Services anchored at the
+// Pod's labels, and a Service event only the Pods with the Service's rarest label. Each visit
+// compares two sorted lists of entry pointers.
 //
-//   pod event:      cost of its labels, and the Services anchored there
-//   service event:  cost of the Pods that carry its rarest label
+//   Pod event      costs its labels, and the Services anchored there
+//   Service event  costs the Pods with its rarest label
 //
 // Invariants:
 //   1. An entry exists exactly as long as some Pod or Service refers to it.
@@ -33,12 +34,13 @@ class LabelIndex {
   struct Entry;
   struct Label {
     Entry* entry = nullptr;
-    std::uint32_t place = 0;  // of a Pod, in the entry's `pods`: it leaves in constant time
+    std::uint32_t place = 0;  // of a Pod in the entry's `pods`, to remove it in constant time
   };
   // The labels of a Pod or the selector of a Service, ordered by the entries' addresses.
   using Set = std::vector<Label>;
 
-  // A Pod or Service as the index sees it; `id` is the caller's, stable while it is in the index.
+  // A Pod or Service in the index. `id` is the caller's. Members must not move while they are in
+  // it.
   struct Member {
     const void* id = nullptr;
     Set labels{};
@@ -49,7 +51,7 @@ class LabelIndex {
 
   void add_pod(Member& pod, const std::string& ns, const k8s::Labels& labels);
   void remove_pod(Member& pod);
-  // Whether `pod`, which was added with this namespace, has these labels and no others.
+  // Whether `pod` has exactly these labels. Precondition: it was added with this namespace.
   bool carries(const Member& pod, const std::string& ns, const k8s::Labels& labels);
   // An empty selector selects nothing.
   void add_service(Member& service, const std::string& ns, const k8s::Labels& selector);
@@ -65,12 +67,12 @@ class LabelIndex {
 
  private:
   Set acquire(const std::string& ns, const k8s::Labels& labels);
-  // The entry's name, in name_.
+  // The name of the entry, in name_: valid until the next call.
   const std::string& name_of(const std::string& ns, const k8s::Labels::value_type& label);
   void release(Set& labels);
 
   std::unordered_map<std::string, std::unique_ptr<Entry>> entries_;
-  std::string name_;  // used again and again
+  std::string name_;  // a buffer, kept to save allocations
 };
 
 struct LabelIndex::Entry {

@@ -26,8 +26,8 @@ class NodeTable : public k8s::Sink<k8s::Node> {
   struct Events {
     // Something this agent reads of its own Node changed.
     std::function<void()> own_changed;
-    // The zone of some Node changed; `own`: that of this Node did. Called at most once per full list,
-    // at its end, because a list may add thousands of Nodes.
+    // The zone of some Node changed; `own`: that of this Node did. Called at most once per full
+    // list, at its end, because a list may add thousands of Nodes.
     std::function<void(bool own)> zones_changed;
     // The addresses of some other Node changed; called at most once per full list, too.
     std::function<void()> addresses_changed = [] {};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One copy of what many have alike: the node name of a hundred Pods, the port list of a
-// Deployment's. A handle is as large as a pointer; with the last one its value goes.
+// Stores equal values once: the node name of a hundred Pods, the port list of a Deployment's Pods.
+// A handle has the size of a pointer; a value is deleted with its last handle.
 //
 // Threading: none of its own. The pool must outlive its handles.
 #pragma once
@@ -35,10 +35,10 @@ class Pool {
       values.erase(values.find(node_->first));
     }
 
-    // Not of an empty handle.
+    // Precondition: the handle is not empty.
     const T& operator*() const { return node_->first; }
     const T* operator->() const { return &node_->first; }
-    // The same value, where both are of one pool.
+    // Whether both have the same value. Precondition: both are of one pool.
     bool operator==(const Handle& other) const { return node_ == other.node_; }
 
    private:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A cluster made of chance, for property tests: few names, addresses and ports, so that everything
-// meets. rapidcheck shrinks what is drawn here.
+// A random cluster for property tests: few names, addresses and ports, so that they often coincide.
+// rapidcheck shrinks what is drawn here.
 #pragma once
 
 #include <rapidcheck.h>
@@ -16,7 +16,7 @@
 
 namespace agent::test {
 
-// The cluster as it is: what a source would list, and what the node says of itself.
+// The current cluster: what a source would list, and the addresses of the node.
 struct Cluster {
   std::map<k8s::ObjectKey, k8s::Service> services;
   std::map<k8s::ObjectKey, k8s::Pod> pods;
@@ -38,7 +38,7 @@ inline std::string one_of(const std::vector<std::string>& words) {
   return *rc::gen::elementOf(words);
 }
 
-// A Pod's address says which node it is on, as in a cluster.
+// The address of a Pod shows on which node it is, as in a real cluster.
 inline std::string node_of(int n) { return n % 2 == 0 ? kThisNode : kOtherNode; }
 inline std::vector<std::string> pod_addresses(int n) {
   std::vector<std::string> addresses{numbered("10.244.0.", n + 1)};
@@ -87,7 +87,7 @@ inline std::vector<k8s::ServicePort> arbitrary_ports() {
   return ports;
 }
 
-// Ranges that hold one another, this node, or everybody.
+// Ranges that contain one another, this node, or all addresses.
 inline std::vector<k8s::Cidr> arbitrary_source_ranges() {
   const std::vector<k8s::Cidr> pool{{ip("203.0.113.0"), 24},   {ip("203.0.113.0"), 25},
                                     {ip("203.0.113.128"), 25}, {ip("203.0.112.0"), 23},
@@ -192,8 +192,7 @@ inline k8s::EndpointSlice arbitrary_slice(const std::string& name) {
   return slice;
 }
 
-// Addresses that Services ask for, too, may turn out to be this node's, another Node's, or a
-// gateway's.
+// Addresses that Services also ask for may be this node's, another Node's, or a gateway's.
 inline std::vector<ipvs::LocalAddress> arbitrary_local() {
   std::vector<ipvs::LocalAddress> local{{.address = ip("192.168.1.1"), .interface_name = "eth0"}};
   for (const char* other : {"192.168.1.2", "192.0.2.1", "fd00:1::1", "10.96.0.1"}) {

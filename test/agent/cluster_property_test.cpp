@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // From the events of a source to what the kernel holds, without the waiting of the sync loop.
-// Whatever happens in whatever order:
+// For any events in any order:
 //
 //   - the kernel ends up as if it had been planned from scratch;
-//   - no address is bound, and no virtual server made, before the sets name all that protects it;
+//   - no address is bound, and no virtual server added, before the sets have all that protects it;
 //   - after each batch that succeeded every virtual server is as planned, with every endpoint;
-//   - what is not ours stays as it was;
+//   - foreign virtual servers stay as they are;
 //   - no virtual server has two owners.
 //
-// A long hunt: RC_PARAMS=max_success=20000 test_agent "any order of cluster events*".
+// A long search: RC_PARAMS=max_success=20000 test_agent "any order of cluster events*".
 #include <rapidcheck.h>
 
 #include <algorithm>
@@ -42,8 +42,8 @@ struct Setting {
   EndpointSource source = EndpointSource::kSelector;
   config::Compat compat = config::Compat::kNone;
   std::set<std::string> absent_schedulers{};
-  bool faulty = false;    // the kernel is told to fail now and then
-  bool restarts = false;  // the agent is
+  bool faulty = false;    // the fake kernel fails now and then
+  bool restarts = false;  // of the agent
 };
 
 template <typename T>
@@ -81,7 +81,7 @@ class Agent : public agent::ClusterObserver {
     deliver_list(sinks().slices, cluster.slices);
     deliver_list(sinks().nodes, cluster.nodes);
   }
-  // As after kill -9: the kernel has what it has, the sources deliver everything anew.
+  // As after kill -9: the kernel keeps its state, the sources deliver everything again.
   void restart(const Cluster& cluster) {
     start([&] { deliver_lists(cluster); });
     pass();
@@ -230,8 +230,8 @@ class Agent : public agent::ClusterObserver {
     }
     RC_ASSERT(owned.size() == reconciler_.desired().server_count());
   }
-  // What is wanted is what the Service's plan is by now, but for what another Service has, or
-  // others.
+  // What is wanted is the Service's current plan, except for what another Service or a foreign
+  // virtual server has.
   void check_plan(const Owner& owner) {
     const auto wanted = state_->plan(owner);
     if (!wanted) {
@@ -327,8 +327,8 @@ const std::vector<ServerKey>& foreign_places() {
   return places;
 }
 
-// What is not Kubernetes'. A restart takes what stands at a VIP of ours for ours, and a virtual
-// server whose making failed is ours too if it is there later: so nothing comes there in such runs.
+// Foreign virtual servers. A restart adopts what is at a VIP of ours, and a virtual server that
+// could not be added counts as ours if it exists later: so none is added there in such runs.
 void other_event(const Setting& setting, Cluster& cluster, Agent& agent) {
   if (setting.restarts && coin()) return agent.restart(cluster);
   if (setting.faulty) {

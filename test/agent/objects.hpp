@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Kubernetes objects for the tests of agent/: ordinary ones, of which a test changes what it is
-// about. All are in namespace "default"; this node is "node-1".
+// Ordinary Kubernetes objects for the tests of agent/; a test changes the fields that it is about.
+// All are in namespace "default"; this node is "node-1".
 #pragma once
 
 #include <boost/asio/ip/address.hpp>
@@ -24,7 +24,7 @@ inline std::vector<k8s::Address> ips(const std::vector<std::string>& texts) {
   return addresses;
 }
 
-// The same as the ipvs module has them.
+// The same as addresses of the ipvs module.
 inline std::vector<ipvs::Address> kernel_ips(const std::vector<std::string>& texts) {
   std::vector<ipvs::Address> addresses;
   for (const std::string& text : texts) addresses.push_back(ip(text));
@@ -75,7 +75,7 @@ inline k8s::Service make_service(const std::string& name,
   return service;
 }
 
-// A Node, in that zone ("": it says none).
+// A Node, in that zone ("": without the label).
 inline k8s::Node make_node(const std::string& name, const std::string& zone = "",
                            const std::string& address = "192.168.1.1") {
   k8s::Node node;

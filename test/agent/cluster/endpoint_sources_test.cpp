@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What holds whatever endpoints are learnt from: one suite, run over both sources. With source
-// `endpointslice` the fixture is the slice controller: it turns the Pods into a slice by its rules.
+// What holds for both sources of endpoints: one suite, run with each. With source `endpointslice`
+// the fixture plays the slice controller: it turns the Pods into a slice by its rules.
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 #include <map>
@@ -18,7 +18,7 @@ using namespace agent::test;
 using agent::EndpointSource;
 using agent::EndpointTable;
 
-// A table that learns of the Pods of one Service, "web", by either source.
+// A table that gets the Pods of one Service, "web", from either source.
 class World {
  public:
   explicit World(EndpointSource source)
@@ -46,7 +46,7 @@ class World {
     }
   }
 
-  // A full list in which `kept` (of Pods, or slices) cannot be decoded, and nothing else is.
+  // A full list with nothing but `kept` (a Pod, or a slice), which cannot be decoded.
   void list_with_only_kept(const std::string& kept) {
     const auto deliver = [&](auto& sink, const std::string& name) {
       sink.list_started();
@@ -110,7 +110,8 @@ EndpointSource either_source() {
 
 }  // namespace
 
-TEST_CASE("either source: an endpoint that comes, changes and goes names its Service each time") {
+TEST_CASE(
+    "either source: adding, changing and removing an endpoint reports its Service each time") {
   World world(either_source());
   k8s::Pod pod = make_pod("web-1", {"10.244.0.1"});
   world.upsert(pod);
@@ -141,7 +142,7 @@ TEST_CASE("either source: only what is on this node is local") {
   CHECK(world.endpoints() == "10.244.1.1:8080 ready serving web-1\n");
 }
 
-TEST_CASE("either source: what changes nothing names nobody") {
+TEST_CASE("either source: an event that changes nothing reports no Service") {
   World world(either_source());
   k8s::Pod pod = make_pod("web-1", {"10.244.0.1"});
   world.upsert(pod);
@@ -151,7 +152,7 @@ TEST_CASE("either source: what changes nothing names nobody") {
   CHECK(world.take_dirty().empty());
 }
 
-TEST_CASE("either source: what a full list no longer mentions is gone") {
+TEST_CASE("either source: what a full list no longer contains is removed") {
   World world(either_source());
   world.upsert(make_pod("web-1", {"10.244.0.1"}));
   world.take_dirty();
@@ -161,7 +162,7 @@ TEST_CASE("either source: what a full list no longer mentions is gone") {
   CHECK(world.table().pod_count() + world.table().slice_count() == 0);
 }
 
-TEST_CASE("either source: what a list mentions but cannot be decoded keeps its last good state") {
+TEST_CASE("either source: an object of a list that cannot be decoded keeps its last good state") {
   World world(either_source());
   world.upsert(make_pod("web-1", {"10.244.0.1"}));
   world.take_dirty();
@@ -170,8 +171,7 @@ TEST_CASE("either source: what a list mentions but cannot be decoded keeps its l
   CHECK(world.endpoints() == "10.244.0.1:8080 ready serving local web-1\n");
 }
 
-TEST_CASE(
-    "either source: a list that broke off removes nothing, and the next one finds all as is") {
+TEST_CASE("either source: an interrupted list removes nothing, and the next one changes nothing") {
   World world(either_source());
   world.upsert(make_pod("web-1", {"10.244.0.1"}));
   world.upsert(make_pod("web-2", {"10.244.0.2"}));
@@ -183,7 +183,7 @@ TEST_CASE(
         "10.244.0.2:8080 ready serving local web-2\n");
 }
 
-TEST_CASE("either source: connections may finish while the endpoint is known, ready or not") {
+TEST_CASE("either source: connections may continue while the endpoint is known, ready or not") {
   World world(either_source());
   CHECK_FALSE(world.table().may_drain(ip("10.244.0.1"), 0));
   k8s::Pod pod = make_pod("web-1", {"10.244.0.1"});
@@ -197,7 +197,7 @@ TEST_CASE("either source: connections may finish while the endpoint is known, re
   CHECK_FALSE(world.table().may_drain(ip("10.244.0.1"), 0));
 }
 
-TEST_CASE("either source: an address is known by the name of its Pod") {
+TEST_CASE("either source: the name of the Pod with an address is known") {
   World world(either_source());
   CHECK(world.table().pod_at(ip("10.244.0.1")).empty());
   world.upsert(make_pod("web-1", {"10.244.0.1"}));
@@ -208,7 +208,7 @@ TEST_CASE("either source: an address is known by the name of its Pod") {
   CHECK(world.table().pod_at(ip("10.244.0.1")).empty());
 }
 
-TEST_CASE("either source: a Pod that gets another address is found at that one only") {
+TEST_CASE("either source: a Pod that gets another address is found at the new one only") {
   World world(either_source());
   world.upsert(make_pod("web-1", {"10.244.0.1"}));
   world.upsert(make_pod("web-1", {"10.244.0.9"}));

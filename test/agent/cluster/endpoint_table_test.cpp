@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What only Pods can say. What both endpoint sources have in common: endpoint_sources_test.cpp.
+// What is particular to Pods or to slices. What both have in common: endpoint_sources_test.cpp.
 #include "agent/cluster/endpoint_table.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -43,7 +43,8 @@ using Names = std::set<std::string>;
 
 }  // namespace
 
-TEST_CASE("a Pod becomes an endpoint when it has an address, and ready when it says so") {
+TEST_CASE(
+    "a Pod is an endpoint once it has an address, and a ready one once its condition says so") {
   Fixture f;
   const auto service = make_service("web", {"10.96.0.1"});
   f.add(service);
@@ -61,7 +62,7 @@ TEST_CASE("a Pod becomes an endpoint when it has an address, and ready when it s
   CHECK(f.endpoints(service) == "10.244.0.1:8080 ready serving local web-1\n");
 }
 
-TEST_CASE("a Pod that is Failed or Succeeded is no endpoint, whatever else it says") {
+TEST_CASE("a Pod that is Failed or Succeeded is no endpoint, whatever its conditions say") {
   Fixture f;
   const auto service = make_service("web", {"10.96.0.1"});
   f.add(service);
@@ -123,7 +124,7 @@ TEST_CASE("a hostNetwork Pod is an endpoint at its node's addresses") {
         "192.168.1.2:8080 ready serving web-2\n");
 }
 
-TEST_CASE("Pods that share their node's address keep it until the last of them goes") {
+TEST_CASE("an address that several Pods share is known until the last of them is removed") {
   Fixture f;
   f.upsert(make_pod("a", {"192.168.1.1"}));
   f.upsert(make_pod("b", {"192.168.1.1"}));
@@ -146,7 +147,7 @@ TEST_CASE("a dual-stack Pod is an endpoint at each of its addresses") {
   CHECK(f.table.pod_at(ip("fd00:244::1")) == "web-1");
 }
 
-TEST_CASE("a Pod without a node, as manifests allow, may be here and counts as local") {
+TEST_CASE("a Pod without a node name, as manifests allow, counts as local") {
   Fixture f;
   const auto service = make_service("web", {"10.96.0.1"});
   f.add(service);
@@ -156,7 +157,8 @@ TEST_CASE("a Pod without a node, as manifests allow, may be here and counts as l
   CHECK(f.endpoints(service) == "10.244.0.1:8080 ready serving local web-1\n");
 }
 
-TEST_CASE("a named target port is each Pod's own, and a Pod that lacks it is no endpoint of it") {
+TEST_CASE(
+    "a named target port is looked up in each Pod, and a Pod without it is no endpoint of it") {
   Fixture f;
   const auto service =
       make_service("web", {"10.96.0.1"}, {make_port(80, "http", "http"), make_port(90, 9090, "m")});
@@ -185,7 +187,8 @@ TEST_CASE("a target port of 0 is the Service's own port") {
   CHECK(f.endpoints(service) == "10.244.0.1:80 ready serving local web-1\n");
 }
 
-TEST_CASE("a label change names the Services the Pod leaves and those it joins, and no others") {
+TEST_CASE(
+    "a label change reports the Services that no longer and those that now select the Pod only") {
   Fixture f;
   for (const char* name : {"red", "green", "blue"}) {
     auto service = make_service(name, {"10.96.0.1"});
@@ -200,7 +203,7 @@ TEST_CASE("a label change names the Services the Pod leaves and those it joins, 
   CHECK(f.take_dirty() == Names{"green"});
 }
 
-TEST_CASE("a Pod event that changes nothing an endpoint is made of names no Service") {
+TEST_CASE("a Pod event that changes no field of an endpoint reports no Service") {
   Fixture f;
   f.add(make_service("web", {"10.96.0.1"}));
   k8s::Pod pod = make_pod("web-1", {"10.244.0.1"});
@@ -215,7 +218,7 @@ TEST_CASE("a Pod event that changes nothing an endpoint is made of names no Serv
   CHECK(f.take_dirty().empty());
 }
 
-TEST_CASE("one event names each of its Services once") {
+TEST_CASE("one event reports each of its Services once") {
   std::vector<std::string> calls;
   const auto note = [&](const k8s::ObjectKey& key) { calls.push_back(key.name); };
   const auto service = make_service("web", {"10.96.0.1"});
@@ -236,7 +239,7 @@ TEST_CASE("one event names each of its Services once") {
   CHECK(calls == std::vector<std::string>{"web", "web"});
 }
 
-TEST_CASE("a Service that comes after its Pods, or with another selector, finds them") {
+TEST_CASE("a Service added after its Pods, or with a new selector, finds them") {
   Fixture f;
   f.upsert(make_pod("web-1", {"10.244.0.1"}));
   f.upsert(make_pod("db-1", {"10.244.0.2"}, {{"app", "db"}}));
@@ -267,7 +270,7 @@ TEST_CASE("a Service without a selector takes its endpoints from slices, in eith
   }
 }
 
-TEST_CASE("a Service with a selector does not look at slices in selector mode") {
+TEST_CASE("a Service with a selector ignores slices in selector mode") {
   Fixture f;
   const auto service = make_service("web", {"10.96.0.1"});
   f.add(service);
@@ -291,7 +294,7 @@ TEST_CASE("slice ports are matched by name and protocol; others are left out") {
   CHECK(endpoints[1][0].endpoint.text() == "10.244.0.1:8444");
 }
 
-TEST_CASE("a slice that changes hands names the Service it leaves and the one it joins") {
+TEST_CASE("a slice that changes its Service reports the old and the new one") {
   Fixture f(EndpointSource::kEndpointSlice);
   const auto a = make_service("a", {"10.96.0.1"});
   const auto b = make_service("b", {"10.96.0.2"});
@@ -303,14 +306,14 @@ TEST_CASE("a slice that changes hands names the Service it leaves and the one it
   CHECK(f.take_dirty() == Names{"a", "b"});
   CHECK(f.endpoints(a).empty());
   CHECK_FALSE(f.endpoints(b).empty());
-  // And one that belongs to none any more.
+  // And one that no longer belongs to any.
   f.upsert(make_slice("s", "", {make_slice_endpoint("10.244.0.1")}));
   CHECK(f.take_dirty() == Names{"b"});
   CHECK(f.table.slice_count() == 0);
   CHECK_FALSE(f.table.may_drain(ip("10.244.0.1"), 0));
 }
 
-TEST_CASE("when a change of slices was caused is given once, for the Service") {
+TEST_CASE("the trigger time of a change of slices is returned once, for the Service") {
   Fixture f(EndpointSource::kEndpointSlice);
   auto slice = make_slice("web-1", "web", {make_slice_endpoint("10.244.0.1")});
   std::string& trigger = slice.meta.annotations["endpoints.kubernetes.io/last-change-trigger-time"];
@@ -330,7 +333,7 @@ TEST_CASE("when a change of slices was caused is given once, for the Service") {
   CHECK(f.table.take_triggers(key_of("web")).empty());
 }
 
-TEST_CASE("the endpoints of several slices come together") {
+TEST_CASE("the endpoints of several slices of a Service are joined") {
   Fixture f(EndpointSource::kEndpointSlice);
   const auto service = make_service("web", {"10.96.0.1"});
   f.add(service);
@@ -343,7 +346,7 @@ TEST_CASE("the endpoints of several slices come together") {
   CHECK(f.endpoints(service) == "10.244.0.2:8080 ready serving local web-2\n");
 }
 
-TEST_CASE("a slice endpoint whose node is not known is not local") {
+TEST_CASE("a slice endpoint without a node name is not local") {
   Fixture f(EndpointSource::kEndpointSlice);
   const auto service = make_service("web", {"10.96.0.1"});
   f.add(service);
@@ -353,7 +356,7 @@ TEST_CASE("a slice endpoint whose node is not known is not local") {
   CHECK(f.endpoints(service) == "10.244.0.1:8080 ready serving\n");
 }
 
-TEST_CASE("connections may finish while a Pod lives, and until the time it was to be killed") {
+TEST_CASE("connections may continue while a Pod exists, and until its deletion time") {
   Fixture f;
   k8s::Pod pod = make_pod("web-1", {"10.244.0.1"});
   pod.ready = false;
@@ -404,7 +407,7 @@ TEST_CASE("trafficDistribution gives Pods the hints that the slice controller wo
   }
 }
 
-TEST_CASE("an EndpointSlice's own hints are taken, whatever the Service says") {
+TEST_CASE("an EndpointSlice's own hints are used, whatever the Service says") {
   Fixture f(EndpointSource::kEndpointSlice);
   f.zones = {{kThisNode, "zone-a"}};
   const auto service = make_service("web", {"10.96.0.1"});

@@ -25,7 +25,7 @@ class Recorder : public k8s::Sink<k8s::Service> {
 
 }  // namespace
 
-TEST_CASE("every call is passed on, and the end of the first list is told once, after it") {
+TEST_CASE("every call is passed on, and the end of the first list is reported once, after it") {
   Recorder next;
   agent::FirstList<k8s::Service> list(next, [&] { next.calls.push_back("delivered"); });
   list.list_started();
@@ -39,7 +39,7 @@ TEST_CASE("every call is passed on, and the end of the first list is told once, 
                                                "delivered", "remove web", "started", "finished"});
 }
 
-TEST_CASE("a list that breaks off is not delivered") {
+TEST_CASE("an interrupted list does not count as delivered") {
   Recorder next;
   int delivered = 0;
   agent::FirstList<k8s::Service> list(next, [&] { ++delivered; });

@@ -85,8 +85,8 @@ std::unique_ptr<Item> arbitrary_item() {
   return make_item(*rc::gen::element<std::string>("a", "b"), arbitrary_labels());
 }
 
-// How many Services a Pod event looks at: those anchored at the Pod's labels.
-std::size_t looked_at(const LabelIndex::Member& pod) {
+// How many Services a Pod event checks: those anchored at the Pod's labels.
+std::size_t checked_for(const LabelIndex::Member& pod) {
   std::size_t count = 0;
   for (const auto& label : pod.labels) count += label.entry->anchored.size();
   return count;
@@ -94,7 +94,7 @@ std::size_t looked_at(const LabelIndex::Member& pod) {
 
 }  // namespace
 
-TEST_CASE("the index finds what naive matching finds, whatever comes and goes in which order") {
+TEST_CASE("the index finds what naive matching finds, after additions and removals in any order") {
   REQUIRE(rc::check("index equals naive matching", [] {
     LabelIndex index;
     Items pods;
@@ -128,7 +128,8 @@ TEST_CASE("the index finds what naive matching finds, whatever comes and goes in
   }));
 }
 
-TEST_CASE("a label's entry is shared by all who carry it and vanishes with the last of them") {
+TEST_CASE(
+    "the entry of a label is shared by all with that label and removed with the last of them") {
   LabelIndex index;
   const auto pod = make_item("a", {{"app", "web"}, {"tier", "front"}});
   const auto twin = make_item("a", {{"app", "web"}});
@@ -157,7 +158,7 @@ TEST_CASE("the same label in another namespace is another label") {
   CHECK(found_pods(index, *service).empty());
 }
 
-TEST_CASE("keys and values that only differ in where one ends are kept apart") {
+TEST_CASE("labels that differ only in where the key ends are different labels") {
   LabelIndex index;
   const auto pod = make_item("a", {{"ab", "c"}});
   const auto service = make_item("a", {{"a", "bc"}});
@@ -178,7 +179,8 @@ TEST_CASE("an empty selector selects nothing") {
   CHECK(found_services(index, *bare).empty());
 }
 
-TEST_CASE("a pod event looks at the Services anchored at its labels, however many there are") {
+TEST_CASE(
+    "a Pod event checks only the Services anchored at its labels, however many others exist") {
   for (const std::size_t count : {10u, 10000u}) {
     INFO(count << " Services");
     LabelIndex index;
@@ -192,6 +194,6 @@ TEST_CASE("a pod event looks at the Services anchored at its labels, however man
     const auto pod = make_item("a", {{"app", "web-7"}, {"part-of", "shop"}, {"hash", "6d4c"}});
     index.add_pod(pod->member, pod->ns, pod->labels);
     CHECK(found_services(index, *pod) == Found{services[7].get()});
-    CHECK(looked_at(pod->member) <= 2);  // its own, and whoever was anchored at "part-of" first
+    CHECK(checked_for(pod->member) <= 2);  // its own, and the one that is anchored at "part-of"
   }
 }

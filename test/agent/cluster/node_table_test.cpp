@@ -24,7 +24,7 @@ struct Fixture {
 
 }  // namespace
 
-TEST_CASE("the own Node is told of when it comes, changes and goes") {
+TEST_CASE("adding, changing and removing the own Node is reported") {
   Fixture f;
   CHECK(f.table.own() == nullptr);
   f.table.upsert(make_node(kThisNode));
@@ -40,7 +40,7 @@ TEST_CASE("the own Node is told of when it comes, changes and goes") {
   CHECK(f.changes == 3);
 }
 
-TEST_CASE("a heartbeat, which changes the version alone, is no change") {
+TEST_CASE("a heartbeat, which changes only the resource version, is no change") {
   Fixture f;
   k8s::Node node = make_node(kThisNode);
   node.meta.resource_version = "1";
@@ -50,7 +50,7 @@ TEST_CASE("a heartbeat, which changes the version alone, is no change") {
   CHECK(f.changes == 1);
 }
 
-TEST_CASE("of other Nodes nothing but their zone is anybody's business") {
+TEST_CASE("a change of another Node is reported only if its zone changes") {
   Fixture f;
   f.table.upsert(make_node(kOtherNode));
   f.table.upsert(make_node(kOtherNode, "", "192.168.1.7"));
@@ -59,7 +59,7 @@ TEST_CASE("of other Nodes nothing but their zone is anybody's business") {
   CHECK(f.zone_changes.empty());
 }
 
-TEST_CASE("the zone of a Node is known while it says one, and a change of it is told") {
+TEST_CASE("the zone of a Node is known while it has the label, and a change of it is reported") {
   Fixture f;
   CHECK(f.table.zone_of(kOtherNode).empty());
   f.table.upsert(make_node(kOtherNode, "zone-a"));
@@ -77,7 +77,7 @@ TEST_CASE("the zone of a Node is known while it says one, and a change of it is 
   CHECK(f.table.zone_of(kThisNode).empty());
   CHECK(f.take_zone_changes() == "own ");
   f.table.remove({.ns = "", .name = kOtherNode});
-  CHECK(f.take_zone_changes().empty());  // it had none any more
+  CHECK(f.take_zone_changes().empty());  // it already had none
 }
 
 TEST_CASE("a heartbeat of a Node that stays in its zone is no change") {
@@ -93,7 +93,7 @@ TEST_CASE("a heartbeat of a Node that stays in its zone is no change") {
   CHECK(f.changes == 1);
 }
 
-TEST_CASE("the zones that a full list brings, changes and takes away are told once, at its end") {
+TEST_CASE("the changes of zones in a full list are reported once, at its end") {
   Fixture f;
   f.table.list_started();
   for (int n = 0; n < 100; ++n) f.table.upsert(make_node("n" + std::to_string(n), "zone-a"));
@@ -104,7 +104,7 @@ TEST_CASE("the zones that a full list brings, changes and takes away are told on
   f.table.list_started();
   f.table.upsert(make_node(kThisNode, "zone-a"));
   f.table.upsert(make_node("n1", "zone-b"));
-  f.table.list_started();  // the first broke off
+  f.table.list_started();  // the first one was interrupted
   f.table.upsert(make_node(kThisNode, "zone-a"));
   f.table.upsert(make_node("n1", "zone-b"));
   f.table.list_finished();
@@ -132,7 +132,7 @@ TEST_CASE("a full list without the own Node removes it; one that keeps it does n
   CHECK(f.changes == 2);
 }
 
-TEST_CASE("a node is eligible while it exists, is not being deleted and not to be scaled away") {
+TEST_CASE("a node is eligible while it exists, is not being deleted and not being scaled down") {
   Fixture f;
   CHECK(f.table.eligible());  // no Nodes at all: a manifest directory without one
   k8s::Node node = make_node(kThisNode);
@@ -148,7 +148,7 @@ TEST_CASE("a node is eligible while it exists, is not being deleted and not to b
     f.table.upsert(node);
     CHECK_FALSE(f.table.eligible());
   }
-  SECTION("to be scaled away") {
+  SECTION("being scaled down") {
     node.taint_keys = {"node.kubernetes.io/unschedulable", "ToBeDeletedByClusterAutoscaler"};
     f.table.upsert(node);
     CHECK_FALSE(f.table.eligible());

@@ -4,7 +4,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <string>
 
-TEST_CASE("what many hold alike is there once, and goes with the last of them") {
+TEST_CASE("equal values are stored once and deleted with the last handle") {
   agent::Pool<std::string> pool;
   auto first = pool.hold("node-a");
   auto second = pool.hold("node-a");

@@ -24,7 +24,7 @@ using Events = std::vector<std::string>;
 
 }  // namespace
 
-TEST_CASE("a Service is told of when it comes, changes and goes, and found in between") {
+TEST_CASE("adding, changing and removing a Service is reported, and it is found in between") {
   Fixture f;
   CHECK(f.table.find(key_of("web")) == nullptr);
   f.table.upsert(make_service("web", {"10.96.0.1"}));
@@ -41,7 +41,7 @@ TEST_CASE("a Service is told of when it comes, changes and goes, and found in be
   CHECK(f.take().empty());
 }
 
-TEST_CASE("a Service that comes again with another version only is no change") {
+TEST_CASE("a Service with nothing but another resource version is no change") {
   Fixture f;
   auto service = make_service("web", {"10.96.0.1"});
   service.meta.resource_version = "1";
@@ -64,19 +64,20 @@ TEST_CASE("every field that is read is a change") {
   SECTION("affinity") { service.client_ip_affinity_seconds = 60; }
   SECTION("ingress") { service.load_balancer_ingress = {{.ip = ip("192.0.2.1")}}; }
   SECTION("traffic policy") { service.external_traffic_policy = k8s::TrafficPolicy::kLocal; }
-  SECTION("age: it was made anew") { service.meta.creation_timestamp = 7; }
+  SECTION("age: it was deleted and created again") { service.meta.creation_timestamp = 7; }
   f.table.upsert(service);
   CHECK(f.take() == Events{"~web"});
 }
 
-TEST_CASE("what a full list no longer mentions is gone, what it keeps or repeats stays untold") {
+TEST_CASE(
+    "what a full list no longer contains is removed, what it keeps or repeats is not reported") {
   Fixture f;
   for (const char* name : {"gone", "kept", "same"}) {
     f.table.upsert(make_service(name, {"10.96.0.1"}));
   }
   f.take();
   f.table.list_started();
-  f.table.list_started();  // the first broke off
+  f.table.list_started();  // the first one was interrupted
   f.table.upsert(make_service("same", {"10.96.0.1"}));
   f.table.keep(key_of("kept"));
   f.table.keep(key_of("never-seen"));
@@ -86,7 +87,7 @@ TEST_CASE("what a full list no longer mentions is gone, what it keeps or repeats
   CHECK(f.table.size() == 3);
 }
 
-TEST_CASE("a removed Service is already gone from the table when that is told") {
+TEST_CASE("a removed Service is no longer in the table when that is reported") {
   agent::ServiceTable* seen = nullptr;
   bool found = true;
   agent::ServiceTable table(
