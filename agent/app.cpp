@@ -57,7 +57,7 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
       health_checks_(context.get_executor(),
                      {.proxy_healthy = [this] { return health_.can_serve(); },
                       .warn = log_warning,
-                      .tell = log_info}),
+                      .inform = log_info}),
       reporter_(cluster_, health_checks_, services_, metrics_, ClusterState::unix_now()),
       sync_(context.get_executor(), kernel, thread_, cluster_, reporter_,
             {.min_gap = config.min_sync_period, .audit_interval = config.sync_period}),

@@ -29,7 +29,7 @@ constexpr const char* kController = "kube-ipvs.io/kube-ipvs";
 constexpr std::size_t kMaxNote = 1024;
 constexpr std::size_t kMaxWord = 128;
 constexpr std::size_t kMaxName = 253;
-constexpr std::size_t kMaxTold = 1000;
+constexpr std::size_t kMaxRecent = 1000;
 constexpr milliseconds kFirstRetry{1'000};
 
 std::function<std::uint64_t()> seeded_random() {
@@ -44,7 +44,7 @@ std::string cut(std::string text, std::size_t size) {
   return text;
 }
 
-// "web.17a3...", a DNS subdomain like the name of what it is about.
+// "web.17a3...": the name of the subject and a suffix; a DNS subdomain.
 std::string event_name(const std::string& about, std::uint64_t random) {
   const std::string suffix = fmt::format(".{:016x}", random);
   std::string name = about.substr(0, kMaxName - suffix.size());
@@ -59,8 +59,9 @@ std::string micro_time(std::chrono::system_clock::time_point at) {
                      micros % 1'000'000);
 }
 
-// A namespace that is gone or going refuses with the same statuses as a server that lets nobody
-// post; its metav1.Status tells (`namespaces "x" not found`, cause NamespaceTerminating).
+// For a namespace that is deleted or being deleted, the server answers with the same status codes
+// as if it refused Events altogether; the text of its metav1.Status differs (`namespaces "x" not
+// found`, cause NamespaceTerminating).
 bool is_about_namespace(const std::string& body) {
   return body.find(R"(namespaces \")") != std::string::npos ||
          body.find("NamespaceTerminating") != std::string::npos ||
@@ -104,7 +105,7 @@ void EventRecorder::record(const char* type, const Subject& subject, std::string
                            std::string action, std::string text) {
   if (client_ == nullptr) return;
   text = cut(std::move(text), kMaxNote);
-  if (told_lately(subject.kind + ' ' + subject.key.text() + ' ' + reason + ' ' + text)) return;
+  if (is_repeated(subject.kind + ' ' + subject.key.text() + ' ' + reason + ' ' + text)) return;
   if (refused_) {
     count(Result::kDropped);
     return;
@@ -124,15 +125,15 @@ void EventRecorder::record(const char* type, const Subject& subject, std::string
   wake_.cancel();
 }
 
-bool EventRecorder::told_lately(std::string what) {
+bool EventRecorder::is_repeated(std::string what) {
   const auto now = options_.now();
-  while (!told_in_order_.empty() &&
-         (told_in_order_.front().first + kQuiet <= now || told_in_order_.size() >= kMaxTold)) {
-    told_.erase(told_in_order_.front().second);
-    told_in_order_.pop_front();
+  while (!recent_in_order_.empty() && (recent_in_order_.front().first + kQuiet <= now ||
+                                       recent_in_order_.size() >= kMaxRecent)) {
+    recent_.erase(recent_in_order_.front().second);
+    recent_in_order_.pop_front();
   }
-  if (!told_.insert(what).second) return true;
-  told_in_order_.emplace_back(now, std::move(what));
+  if (!recent_.insert(what).second) return true;
+  recent_in_order_.emplace_back(now, std::move(what));
   return false;
 }
 
@@ -164,17 +165,17 @@ std::string EventRecorder::json_of(const Event& event) const {
 EventRecorder::Verdict EventRecorder::judge(const Event& event, const k8s::Response& response) {
   const unsigned status = response.status;
   if (status >= 200 && status < 300) return Verdict::kPosted;
-  if (status == 409) return Verdict::kPosted;  // an earlier try arrived, its answer did not
+  if (status == 409) return Verdict::kPosted;  // an earlier try succeeded, but its answer was lost
   if (status == 403 || status == 404)
     return is_about_namespace(response.body) ? Verdict::kRefused : Verdict::kRefusedForGood;
-  // Before 1.21 Events about what has no namespace may only be in kube-system.
+  // Before 1.21, Events about objects without a namespace are only allowed in kube-system.
   if (status == 422 && event.subject.key.ns.empty() && event.ns == "default")
     return Verdict::kElsewhere;
   const bool hopeless = status >= 400 && status < 500 && status != 401 && status != 429;
   return hopeless ? Verdict::kRefused : Verdict::kAgain;
 }
 
-// How long until the next Event may be posted; takes the token where that is now.
+// How long to wait before the next Event may be posted; 0: now, and its token is taken.
 milliseconds EventRecorder::take_token() {
   const auto now = options_.now();
   const double more = std::chrono::duration<double>(now - refilled_) / kRefill;
@@ -186,8 +187,7 @@ milliseconds EventRecorder::take_token() {
 }
 
 asio::awaitable<void> EventRecorder::run() {
-  // Cancellation is looked at after each wait instead of thrown: no exception is part of a normal
-  // end.
+  // Cancellation is checked after each wait instead of thrown: a normal end needs no exception.
   const bool threw_before = co_await asio::this_coro::throw_if_cancelled();
   co_await asio::this_coro::throw_if_cancelled(false);
   bool cancelled = false;
@@ -217,7 +217,7 @@ asio::awaitable<void> EventRecorder::post_first() {
     const Verdict verdict = judge(event, response);
     const bool last = tries == kMaxTries;
     if (last || (verdict != Verdict::kAgain && verdict != Verdict::kElsewhere)) {
-      settle(event, verdict, response);
+      conclude(event, verdict, response);
       co_return;
     }
     if (verdict == Verdict::kElsewhere) {
@@ -232,7 +232,7 @@ asio::awaitable<void> EventRecorder::post_first() {
   }
 }
 
-void EventRecorder::settle(const Event& event, Verdict verdict, const k8s::Response& response) {
+void EventRecorder::conclude(const Event& event, Verdict verdict, const k8s::Response& response) {
   if (verdict == Verdict::kPosted) {
     count(Result::kPosted);
     return;
@@ -243,8 +243,8 @@ void EventRecorder::settle(const Event& event, Verdict verdict, const k8s::Respo
     refused_ = true;
     count(Result::kDropped, queue_.size());
     queue_.clear();
-    fault = "Events are not posted from now on, the log says the same: the API server answered " +
-            response.text() + " (may kube-ipvs create events of events.k8s.io?)";
+    fault = "No more Events will be posted; see the log instead. The API server answered " +
+            response.text() + " (does the RBAC role allow create on events.events.k8s.io?)";
   } else {
     fault = "Event " + event.reason + " about " + event.subject.kind + " " +
             event.subject.key.text() + " is not posted: " + response.text();

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Posts Kubernetes Events (events.k8s.io/v1, Kubernetes 1.19 or later) about Services and the node,
-// for those who look with kubectl and do not see our log.
+// for users of kubectl who do not read our log.
 //
-// An Event is a courtesy: nobody waits for it, and nothing fails for want of it. What is told goes
-// into a queue, and a coroutine posts from there: 25 at once and one each 5 s thereafter, so that
-// a bad day is not made worse for the API server. The same about the same is not told again within
-// 10 minutes. An Event that cannot be posted is tried 4 times. A server that does not let us post
-// at all (403, 404) is not asked again by this process: on_fault gets its one line.
+// Events are best effort: nothing waits for them and nothing depends on them. warn() and note() put
+// them into a queue; a coroutine posts them, the first 25 at once and then one every 5 s, so that
+// trouble with the API server is not made worse. An equal Event is not posted again within 10
+// minutes. Each is tried 4 times at most. If the API server refuses Events altogether (403, 404),
+// this process posts no more of them and reports that once, through on_fault.
 //
 // Threading: the agent's io_context thread.
-// Invariants: the queue holds kMaxQueued at most; the oldest go first. What is posted has the time
-// at which it was told.
-// Errors: to on_result and on_fault. run() ends only by being cancelled; what is queued then is
-// lost.
+// Invariants: the queue holds at most kMaxQueued Events; the oldest are dropped first. A posted
+// Event carries the time at which it was queued.
+// Errors: to on_result and on_fault. run() ends only when cancelled; Events in the queue are lost
+// then.
 // Metrics: kube_ipvs_events_total, by on_result.
 #pragma once
 
@@ -36,13 +36,13 @@ namespace agent {
 // What an Event is about.
 struct Subject {
   std::string kind;    // "Service", "Node"; of API version v1
-  k8s::ObjectKey key;  // without a namespace: the Event goes to namespace "default"
+  k8s::ObjectKey key;  // without a namespace, the Event is created in namespace "default"
   std::string uid;
   std::string resource_version;
 };
 
 Subject subject_of(const k8s::Service& service);
-// As kubelet and kube-proxy have it: the uid is the name, by which `kubectl describe node` looks.
+// As kubelet and kube-proxy do: the uid is the name, for which `kubectl describe node` searches.
 Subject subject_of_node(const std::string& name);
 
 class EventRecorder {
@@ -50,12 +50,12 @@ class EventRecorder {
   static constexpr std::size_t kMaxQueued = 100;
   static constexpr int kBurst = 25;
   static constexpr std::chrono::milliseconds kRefill{5'000};  // one more Event
-  static constexpr std::chrono::minutes kQuiet{10};           // before the same is told again
+  static constexpr std::chrono::minutes kQuiet{10};  // before an equal Event is posted again
   static constexpr unsigned kMaxTries = 4;
 
   enum class Result : std::uint8_t {
     kPosted,
-    kDropped,  // the queue was full, or the server takes none at all
+    kDropped,  // the queue was full, or the server refuses all Events
     kFailed,   // refused, or not posted at the last try
   };
 
@@ -63,7 +63,7 @@ class EventRecorder {
     std::string node_name;
     std::function<void(Result)> on_result = {};
     std::function<void(const std::string&)> on_fault = {};  // one line for the log
-    // Injected by tests. `pause` is given the length of every wait and returns the one to take.
+    // Injected by tests. `pause` gets the length of every wait and returns the length to use.
     std::function<std::chrono::steady_clock::time_point()> now = std::chrono::steady_clock::now;
     std::function<std::chrono::system_clock::time_point()> wall_clock =
         std::chrono::system_clock::now;
@@ -71,11 +71,11 @@ class EventRecorder {
     std::function<std::uint64_t()> random = {};  // default: seeded by the system
   };
 
-  // Without a client (manifests) it does nothing.
+  // `client`: nullptr with manifests; then no Event is posted.
   EventRecorder(boost::asio::any_io_executor executor, k8s::ApiClient* client, Options options);
 
-  // `reason`: a word for machines, "AddressTaken"; `action`: what was being done, "Claim"; 1-128
-  // bytes each. `text`: for people, cut at 1024 bytes. Cheap, callable at any time.
+  // `reason`: a word for machines, "AddressTaken"; `action`: what the agent was doing, "Claim";
+  // 1-128 bytes each. `text`: for people, cut at 1024 bytes. Only queues the Event.
   void warn(const Subject& subject, std::string reason, std::string action, std::string text);
   void note(const Subject& subject, std::string reason, std::string action, std::string text);
 
@@ -87,7 +87,7 @@ class EventRecorder {
   struct Event {
     Subject subject;
     std::string ns;    // of the Event itself
-    std::string name;  // the same for each try, so that one that did arrive is not posted twice
+    std::string name;  // the same for each try, so that an Event is not created twice
     const char* type = "";
     std::string reason;
     std::string action;
@@ -98,12 +98,12 @@ class EventRecorder {
 
   void record(const char* type, const Subject& subject, std::string reason, std::string action,
               std::string text);
-  bool told_lately(std::string what);
+  bool is_repeated(std::string what);
   std::string json_of(const Event& event) const;
   static Verdict judge(const Event& event, const k8s::Response& response);
   std::chrono::milliseconds take_token();
   boost::asio::awaitable<void> post_first();
-  void settle(const Event& event, Verdict verdict, const k8s::Response& response);
+  void conclude(const Event& event, Verdict verdict, const k8s::Response& response);
   boost::asio::awaitable<void> wait_for_event();
   boost::asio::awaitable<void> pause(std::chrono::milliseconds length);
   void count(Result result, std::size_t times = 1);
@@ -117,8 +117,9 @@ class EventRecorder {
   bool refused_ = false;
   double tokens_ = kBurst;
   Clock::time_point refilled_;
-  std::set<std::string> told_;
-  std::deque<std::pair<Clock::time_point, std::string>> told_in_order_;
+  // Events of the last kQuiet, as text.
+  std::set<std::string> recent_;
+  std::deque<std::pair<Clock::time_point, std::string>> recent_in_order_;
 };
 
 }  // namespace agent

@@ -49,7 +49,7 @@ struct HealthCheckPorts::Server {
   k8s::ObjectKey owner{};
   asio::cancellation_signal signal{};
   bool stopping = false;
-  bool told_of_fault = false;
+  bool fault_reported = false;
 };
 
 HealthCheckPorts::HealthCheckPorts(asio::any_io_executor executor, Options options)
@@ -75,23 +75,23 @@ void HealthCheckPorts::update(const Changes& changes) {
       before->second = *check;
     }
   }
-  if (ports_changed) settle();
+  if (ports_changed) start_and_stop_servers();
 }
 
 void HealthCheckPorts::set_addresses(std::vector<ipvs::Address> addresses) {
   if (addresses == addresses_) return;
   addresses_ = std::move(addresses);
-  settle();
+  start_and_stop_servers();
 }
 
 asio::awaitable<void> HealthCheckPorts::run() {
   running_ = true;
-  settle();
+  start_and_stop_servers();
   ended_.expires_at(asio::steady_timer::time_point::max());
   co_await ended_.async_wait(asio::as_tuple(asio::use_awaitable));
   running_ = false;
-  settle();
-  // Cancelled ourselves, we still wait for the servers to end.
+  start_and_stop_servers();
+  // This coroutine is cancelled; it still has to wait for the servers to end.
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
   while (!servers_.empty()) {
     ended_.expires_at(asio::steady_timer::time_point::max());
@@ -100,12 +100,12 @@ asio::awaitable<void> HealthCheckPorts::run() {
   if (error_) std::rethrow_exception(error_);
 }
 
-// Starts and stops servers until they are the ones that should be there.
-void HealthCheckPorts::settle() {
+// Starts the servers that are missing and stops those that are not wanted.
+void HealthCheckPorts::start_and_stop_servers() {
   std::map<Place, k8s::ObjectKey> wanted;
   if (running_) {
     const auto owners = health_check_owners(checks_);
-    tell_of_shadowed(owners);
+    report_shadowed(owners);
     for (const auto& [port, owner] : owners) {
       for (const ipvs::Address& address : addresses_)
         wanted.emplace(Place(k8s::Address(address), port), owner);
@@ -126,7 +126,7 @@ void HealthCheckPorts::settle() {
   }
 }
 
-void HealthCheckPorts::tell_of_shadowed(const std::map<std::uint16_t, k8s::ObjectKey>& owners) {
+void HealthCheckPorts::report_shadowed(const std::map<std::uint16_t, k8s::ObjectKey>& owners) {
   for (const auto& [service, check] : checks_) {
     const k8s::ObjectKey& owner = owners.at(check.port);
     if (owner == service) {
@@ -162,21 +162,21 @@ void HealthCheckPorts::stop(const Place& place) {
 
 void HealthCheckPorts::ended(const Place& place, std::exception_ptr error) {
   const auto found = servers_.find(place);
-  if (!found->second->stopping) error_ = error;  // a bug, or out of memory: run() ends by it
+  if (!found->second->stopping) error_ = error;  // a bug, or out of memory: run() throws it
   servers_.erase(found);
   if (error_ || !running_) ended_.cancel();
-  if (!error_) settle();  // it may have come to be wanted again
+  if (!error_) start_and_stop_servers();  // it may be wanted again
 }
 
 void HealthCheckPorts::bound(const Place& place, const std::string& fault) {
   Server& server = *servers_.at(place);
   const std::string subject = port_of(server.owner, place.port());
-  if (!fault.empty() && !server.told_of_fault) {
+  if (!fault.empty() && !server.fault_reported) {
     options_.warn(subject + ": " + fault + "; trying again");
-  } else if (fault.empty() && server.told_of_fault) {
-    options_.tell(subject + ": listening now");
+  } else if (fault.empty() && server.fault_reported) {
+    options_.inform(subject + ": listening now");
   }
-  server.told_of_fault = !fault.empty();
+  server.fault_reported = !fault.empty();
 }
 
 HttpAnswer HealthCheckPorts::answer(const Place& place) const {

@@ -1,24 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// spec.healthCheckNodePort: where a load balancer asks this node whether it has endpoints of a
-// Service whose external traffic must not leave the node (type LoadBalancer, externalTrafficPolicy
-// Local). What kube-proxy does in pkg/proxy/healthcheck/service_health.go:
+// spec.healthCheckNodePort: HTTP servers that tell load balancers whether this node has endpoints
+// of a Service with type LoadBalancer and externalTrafficPolicy Local. As kube-proxy does in
+// pkg/proxy/healthcheck/service_health.go:
 //
 //   200  there are ready endpoints on this node, and the agent is healthy
-//   503  otherwise: endpoints that only serve while they terminate are no reason to send more
+//   503  otherwise, also if the only endpoints here are terminating
 //
 //   X-Load-Balancing-Endpoint-Weight: N
 //   {"service":{"namespace":"default","name":"web"},"localEndpoints":N,"serviceProxyHealthy":true}
 //
-// N counts addresses, each once however many ports it serves; in a Service of two families that of
-// the family which has more, as each of kube-proxy's two proxies would say of its own.
+// N counts addresses, each once for all of its ports; of a dual-stack Service, the family with more
+// of them counts (kube-proxy has one proxy per family).
 //
-// Which servers there should be is decided in agent/decide/health_checks.hpp; HealthCheckPorts makes
-// it so.
+// agent/decide/health_checks.hpp decides which servers there should be; HealthCheckPorts runs them.
 //
 // Threading: the agent's io_context thread.
-// Errors: a port that is taken by somebody else is told once, tried every 5 s, and told again when
-// it is had; it does not make the agent unhealthy, which would turn every other Service away too.
+// Errors: a port that another process uses is reported once and retried every 5 s; success is
+// reported, too. It does not make the agent unhealthy, which would affect every other Service.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -51,27 +50,27 @@ class HealthCheckPorts {
     std::function<bool()> proxy_healthy;
     // One line each for the log.
     std::function<void(const std::string&)> warn;
-    std::function<void(const std::string&)> tell;
+    std::function<void(const std::string&)> inform;
     std::chrono::milliseconds retry{5000};
   };
   HealthCheckPorts(boost::asio::any_io_executor executor, Options options);
   ~HealthCheckPorts();
 
-  // What became of the Services that changed; nullopt: it needs no health check (any more).
+  // The Services that changed; nullopt: it needs no health check.
   using Changes = std::map<k8s::ObjectKey, std::optional<HealthCheck>>;
   void update(const Changes& changes);
   void set_addresses(std::vector<ipvs::Address> addresses);
   bool has(const k8s::ObjectKey& service) const { return checks_.contains(service); }
 
-  // Serves until cancelled; no server is left when it returns.
+  // Serves until cancelled; all servers have ended when it returns.
   boost::asio::awaitable<void> run();
 
  private:
   using Place = boost::asio::ip::tcp::endpoint;
   struct Server;
 
-  void settle();
-  void tell_of_shadowed(const std::map<std::uint16_t, k8s::ObjectKey>& owners);
+  void start_and_stop_servers();
+  void report_shadowed(const std::map<std::uint16_t, k8s::ObjectKey>& owners);
   void start(const Place& place, const k8s::ObjectKey& owner);
   void stop(const Place& place);
   void ended(const Place& place, std::exception_ptr error);
@@ -82,9 +81,9 @@ class HealthCheckPorts {
   const Options options_;
   HealthChecks checks_;
   std::vector<ipvs::Address> addresses_;
-  // A server that is stopping stays here until it has let go of its port.
+  // A server that is stopping stays here until it has closed its port.
   std::map<Place, std::unique_ptr<Server>> servers_;
-  std::set<k8s::ObjectKey> shadowed_;  // told of
+  std::set<k8s::ObjectKey> shadowed_;  // an older Service has their port; reported
   boost::asio::steady_timer ended_;
   bool running_ = false;
   std::exception_ptr error_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The two HTTP servers of the agent: "metrics" (/metrics, /healthz, /livez, /proxyMode) and "healthz"
-// (/healthz, /livez).
+// The two HTTP servers of the agent: "metrics" (/metrics, /healthz, /livez, /proxyMode) and
+// "healthz" (/healthz, /livez).
 //
 // Threading: the agent's io_context thread.
 // Errors: a port that is taken is logged once, shown by health, and retried; with
@@ -33,7 +33,7 @@ class HttpEndpoints {
 
   // Starts the servers; `tasks` owns what they run.
   void start(TaskGroup& tasks);
-  // The port that the server "metrics" or "healthz" listens on; 0 while it does not.
+  // The port on which the server "metrics" or "healthz" listens; 0: it does not.
   std::uint16_t port_of(const std::string& server) const;
 
  private:

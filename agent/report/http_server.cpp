@@ -47,7 +47,7 @@ Listening listen(asio::any_io_executor executor, const tcp::endpoint& bind) {
   }
   step([&] { acceptor.set_option(tcp::acceptor::reuse_address(true), error); });
   if (bind.address().is_v6() && bind.address().is_unspecified()) {
-    // Both families; a host without IPv4-mapped addresses serves IPv6 alone, and one without IPv6
+    // Both families. A host without IPv4-mapped addresses serves IPv6 only, and one without IPv6
     // the IPv4 wildcard (above).
     error_code ignored;
     acceptor.set_option(asio::ip::v6_only(false), ignored);
@@ -119,7 +119,7 @@ asio::awaitable<void> HttpServer::serve() {
   acceptor.close();
   impl_->port = 0;
   impl_->connections.stop();
-  // Cancelled ourselves, we still wait for the connections to end.
+  // This coroutine is cancelled; it still has to wait for the connections to end.
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
   co_await impl_->connections.wait();
   if (error) std::rethrow_exception(error);
@@ -141,8 +141,8 @@ asio::awaitable<void> HttpServer::Impl::accept(tcp::acceptor& acceptor) {
     auto [error, socket] = co_await acceptor.async_accept(kTuple);
     if (error == asio::error::operation_aborted) throw boost::system::system_error(error);
     if (error || open >= kMaxConnections) {
-      // Out of descriptors, or a client that is gone already: neither may end the server, nor spin
-      // it.
+      // Out of descriptors, or the client has already disconnected: neither may end the server or
+      // make it spin.
       if (error) {
         asio::steady_timer pause(executor, std::chrono::milliseconds(100));
         co_await pause.async_wait(asio::use_awaitable);
@@ -200,7 +200,7 @@ asio::awaitable<HttpAnswer> HttpServer::Impl::route(const Request& request) {
   co_return co_await found->second(target);
 }
 
-// False when the connection is to be closed.
+// False: the connection must be closed.
 asio::awaitable<bool> HttpServer::Impl::answer(beast::tcp_stream& stream, const Request& request) {
   const HttpAnswer answer = co_await route(request);
   const bool head_only = request.method() == http::verb::head;
@@ -213,7 +213,7 @@ asio::awaitable<bool> HttpServer::Impl::answer(beast::tcp_stream& stream, const 
     co_return !error && request.keep_alive();
   }
   http::response<http::empty_body> response(head_of(request, answer));
-  // HTTP/1.0 knows no chunks: there the end of the connection is the end of the body.
+  // HTTP/1.0 has no chunked encoding: the end of the connection is the end of the body.
   const bool chunked = request.version() >= 11;
   response.keep_alive(chunked && request.keep_alive());
   response.chunked(chunked);

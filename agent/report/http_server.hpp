@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A small HTTP/1.1 server for /metrics, /healthz, /livez, /proxyMode and health check node ports:
-// GET and HEAD, keep-alive, chunked bodies that are written as they are made. No Beast types here.
+// GET and HEAD, keep-alive, chunked bodies that are sent while they are produced. No Beast types
+// here.
 //
 // Threading: the io_context thread. Handlers are coroutines of that thread.
-// Errors: a port in use is not fatal: serve() retries every 5 s and tells on_bind each time it
-// changes its mind
-//         (with hard_fail it throws at the first failure).
-// Limits: 64 connections at once, request headers of 8 KiB, 10 s to send a request, 60 s to take an
-// answer.
+// Errors: a port in use is not fatal: serve() retries every 5 s and reports each try through
+// on_bind;
+//         with hard_fail it throws at the first failure.
+// Limits: 64 connections at once, request headers of 8 KiB, 10 s to send a request, 60 s to receive
+// an
+//         answer or a piece of it.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -22,7 +24,7 @@
 
 namespace agent {
 
-// Takes the next piece of a body; sends it before it returns.
+// Sends the next piece of a body, and returns when it is sent.
 using BodyWriter = std::function<boost::asio::awaitable<void>(std::string_view)>;
 
 struct HttpAnswer {
@@ -30,7 +32,7 @@ struct HttpAnswer {
   std::string content_type = "text/plain; charset=utf-8";
   std::map<std::string, std::string> headers{};
   std::string body{};
-  // When set, the body comes in pieces from here instead, in chunked encoding.
+  // If set, it writes the body instead, in pieces, which are sent in chunked encoding.
   std::function<boost::asio::awaitable<void>(BodyWriter)> stream{};
 };
 
@@ -40,10 +42,10 @@ class HttpServer {
  public:
   struct Options {
     std::string name;                     // "metrics", "healthz": for messages
-    boost::asio::ip::tcp::endpoint bind;  // port 0: the kernel's choice
+    boost::asio::ip::tcp::endpoint bind;  // port 0: chosen by the kernel
     bool hard_fail = false;
     std::chrono::milliseconds retry{5000};
-    // "" when listening, else why not.
+    // Called after each try; "": listening, else why not.
     std::function<void(const std::string& fault)> on_bind;
   };
   // `routes`: exact path (without query) to handler; "*": every other path.
@@ -53,7 +55,7 @@ class HttpServer {
 
   // Listens and answers until cancelled; ends its connections before it returns.
   boost::asio::awaitable<void> serve();
-  // The port listened on; 0 while it is not.
+  // The port on which it listens; 0: it does not.
   std::uint16_t port() const;
 
  private:

@@ -27,7 +27,7 @@ class JsonMessage : public spdlog::custom_flag_formatter {
   }
 };
 
-// klog's first letter: I, W, E; debug and trace are information at a higher verbosity.
+// klog's first letter: I, W, E. To klog, debug and trace are information at a higher verbosity.
 class KlogLevel : public spdlog::custom_flag_formatter {
  public:
   void format(const spdlog::details::log_msg& message, const std::tm&,

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // How the agent logs: spdlog to standard error, one line per record, as text in klog's form or as
-// JSON with the keys Kubernetes components use (ts, level, msg).
+// JSON with the keys that Kubernetes components use (ts, level, msg).
 //
-//   I1122 14:05:31.201934 sync: 12 Services planned, 30 operations in 4 ms
-//   {"ts":1795359931.201934,"level":"info","msg":"sync: 12 Services planned, 30 operations in 4
+//   I1122 14:05:31.201934 sync: 12 Services planned, 30 operations in 4.0 ms
+//   {"ts":1795359931.201934,"level":"info","msg":"sync: 12 Services planned, 30 operations in 4.0
 //   ms"}
 //
-// Levels: error = needs a person; warn = degraded, goes on; info = what changed; debug (--v 2) =
-// every pass; trace (--v 4) = every event.
+// Levels: error = a person must act; warn = degraded, the agent continues; info = what changed;
+// debug (--v 2) = every pass; trace (--v 4) = every event.
 #pragma once
 
 #include "config/config.hpp"

@@ -37,8 +37,8 @@ std::string errno_name(int error_number) {
   return name ? name : "UNKNOWN";
 }
 
-// A gauge whose name ends as a counter's, which promtool objects to: kube-proxy calls it so. It goes
-// out without a type.
+// A gauge with the suffix of a counter, which promtool rejects; the name is kube-proxy's. Therefore
+// it is written without a type.
 std::string no_local_text(std::size_t internal, std::size_t external) {
   const std::string name = "kubeproxy_sync_proxy_rules_no_local_endpoints_total";
   return "# HELP " + name +
@@ -68,9 +68,9 @@ struct Metrics::Impl {
 
   // clang-format off
   prometheus::Histogram& sync = histogram("kubeproxy_sync_proxy_rules_duration_seconds",
-      "Time from the start of a sync to the kernel holding its result.", doubling(0.001, 15));
+      "Time from the start of a sync until the kernel has its result.", doubling(0.001, 15));
   prometheus::Gauge& last_sync = gauge("kubeproxy_sync_proxy_rules_last_timestamp_seconds",
-      "Unix time of the last sync that was carried out.");
+      "Unix time of the end of the last sync.");
   prometheus::Gauge& last_queued = gauge("kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds",
       "Unix time at which a sync was last queued.");
   prometheus::Counter& endpoint_changes = counter("kubeproxy_sync_proxy_rules_endpoint_changes_total",
@@ -82,48 +82,48 @@ struct Metrics::Impl {
   prometheus::Gauge& service_pending = gauge("kubeproxy_sync_proxy_rules_service_changes_pending",
       "Service changes that are not in the kernel yet.");
   prometheus::Histogram& programming = histogram("kubeproxy_network_programming_duration_seconds",
-      "Time from the change that triggered an EndpointSlice to the kernel holding it.",
+      "Time from the change that triggered an EndpointSlice until the kernel has it.",
       network_programming_buckets());
   Counters& healthz = counters("kubeproxy_proxy_healthz_total", "Answers of /healthz by status code.");
   Counters& livez = counters("kubeproxy_proxy_livez_total", "Answers of /livez by status code.");
 
   prometheus::Gauge& queue = gauge("kube_ipvs_sync_queue_depth", "Services waiting to be planned.");
   prometheus::Histogram& planning = histogram("kube_ipvs_sync_planning_duration_seconds",
-      "Time a sync took to plan and to compare.", doubling(0.00001, 18));
+      "Time that a sync took to plan and to compare.", doubling(0.00001, 18));
   prometheus::Histogram& kernel = histogram("kube_ipvs_sync_kernel_duration_seconds",
-      "Time a sync took to program the kernel.", doubling(0.0001, 18));
+      "Time that a sync took to program the kernel.", doubling(0.0001, 18));
   Counters& kernel_errors = counters("kube_ipvs_kernel_errors_total",
-      "Requests the kernel refused, by command and errno.");
+      "Requests that the kernel refused, by command and errno.");
   prometheus::Counter& operations = counter("kube_ipvs_kernel_operations_total",
-      "Changes the kernel carried out.");
+      "Changes that the kernel carried out.");
   Counters& drift = counters("kube_ipvs_drift_corrected_total",
-      "Things in the kernel found changed by somebody else and put right.");
+      "Kernel objects that somebody else changed and that were repaired, by kind.");
   prometheus::Counter& refused_addresses = counter("kube_ipvs_refused_addresses_total",
-      "External addresses Services asked for that belong to another Node or a gateway.");
+      "External addresses of Services that are not served because they belong to another Node or a gateway.");
   prometheus::Counter& conflicts = counter("kube_ipvs_conflicts_total",
-      "Virtual servers a Service goes without because another holds the address and port.");
+      "Virtual servers that a Service does not get because another one has the address and port.");
   Counters& source_faults = counters("kube_ipvs_source_faults_total",
-      "Faults met at the API server or in manifests, by kind.");
+      "Faults of the API server or in manifests, by kind.");
   Counters& events = counters("kube_ipvs_events_total",
-      "Kubernetes Events by what became of them: posted, dropped, failed.");
+      "Kubernetes Events by result: posted, dropped, failed.");
 
   prometheus::Gauge& desired_servers = gauge("kube_ipvs_desired_virtual_servers", "Virtual servers wanted.");
   prometheus::Gauge& desired_destinations = gauge("kube_ipvs_desired_destinations", "Destinations wanted.");
   prometheus::Gauge& desired_addresses = gauge("kube_ipvs_desired_addresses", "Virtual addresses wanted.");
   prometheus::Gauge& programmed_servers = gauge("kube_ipvs_programmed_virtual_servers",
-      "Virtual servers of ours the kernel holds.");
+      "Virtual servers of kube-ipvs in the kernel.");
   prometheus::Gauge& programmed_destinations = gauge("kube_ipvs_programmed_destinations",
-      "Destinations of ours the kernel holds.");
+      "Destinations of kube-ipvs in the kernel.");
   prometheus::Gauge& programmed_addresses = gauge("kube_ipvs_programmed_addresses",
-      "Virtual addresses of ours the kernel holds.");
+      "Virtual addresses of kube-ipvs in the kernel.");
   prometheus::Gauge& draining = gauge("kube_ipvs_draining_virtual_servers",
       "Virtual servers with destinations that take no new connections.");
   prometheus::Gauge& foreign = gauge("kube_ipvs_foreign_virtual_servers",
-      "Virtual servers that are not ours, when last looked at.");
+      "Virtual servers that kube-ipvs does not own, when last checked.");
   prometheus::Gauge& failing = gauge("kube_ipvs_failing_keys",
       "Kernel objects that are not as wanted after the last attempt.");
   prometheus::Gauge& forward_dropping = gauge("kube_ipvs_forward_dropping_chains",
-      "FORWARD chains of others that drop by their policy and have no rule of ours that accepts replies.");
+      "FORWARD chains of others with policy drop and without a rule of kube-ipvs that accepts replies.");
   prometheus::Gauge& services = gauge("kube_ipvs_services", "Services known.");
   prometheus::Gauge& pods = gauge("kube_ipvs_pods", "Pods known.");
   prometheus::Gauge& slices = gauge("kube_ipvs_endpointslices", "EndpointSlices known.");

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The agent's own metrics: kube-proxy's names where it has them, ours beside them. prometheus-cpp
-// core keeps them; the text goes out by our own HTTP server.
+// core keeps them; our own HTTP server sends the text.
 //
 // IPVS traffic series are not here: see agent/report/traffic_metrics.hpp.
 //
-// Metrics (kube-proxy's meaning, names exact, since dashboards use them; one label ip_family is
-// left out because one loop serves both families):
+// Metrics (those of kube-proxy with its names and meanings, because dashboards use them; without
+// its label ip_family, because one sync loop serves both families):
 //   kubeproxy_sync_proxy_rules_duration_seconds              histogram, 0.001 * 2^0..14
 //   kubeproxy_sync_proxy_rules_last_timestamp_seconds        gauge: Unix time of the last pass
 //   kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds gauge
@@ -75,7 +75,7 @@ class Metrics {
   };
   void set(const Gauges& gauges);
 
-  // Prometheus text format 0.0.4. Includes process_*, read from /proc/self at this moment.
+  // Prometheus text format 0.0.4. Includes process_*, read from /proc/self now.
   std::string text() const;
 
  private:

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whether this node is healthy, from what the parts of the agent know: agent/decide/health.hpp judges
-// it.
+// Whether this node is healthy: collects the inputs of agent/decide/health.hpp.
 //
 // Threading: the agent's io_context thread.
 #pragma once
@@ -23,11 +22,11 @@ class NodeHealth {
 
   // What /livez (true) or /healthz (false) answers.
   Health judge(bool livez) const;
-  // For health check node ports. That a port of our own is taken is no reason to turn a Service's
-  // clients away.
+  // The answer for health check node ports. Ignores that a port of the agent itself is in use,
+  // which does not concern clients of Services.
   bool can_serve() const;
 
-  // The server `name` cannot listen; "": it can. True where that is news.
+  // Why the server `name` cannot listen; "": it can. True if that changed.
   bool set_bind_fault(const std::string& name, const std::string& fault);
 
  private:

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What was reported about each Service, so that what comes up at every planning is reported once.
-// Another text is reported, too; a Service that is deleted and made again starts from nothing. Pure
-// state.
+// What was reported about each Service, so that a notice which every planning repeats is reported
+// once. A Service that is deleted and created again starts from nothing. Pure state.
 #pragma once
 
 #include <cstddef>
@@ -17,8 +16,8 @@ namespace agent {
 
 class OncePerService {
  public:
-  // Texts kept for one Service. With one more all of them are forgotten: texts that never repeat
-  // must not fill the memory.
+  // Texts kept for one Service; beyond that all of them are forgotten, so that texts that never
+  // repeat do not fill the memory.
   static constexpr std::size_t kMost = 100;
 
   // True the first time.
@@ -27,7 +26,7 @@ class OncePerService {
     if (reported.size() >= kMost) reported.clear();
     return reported.emplace(std::move(reason), std::move(note)).second;
   }
-  // The Service is deleted, or not served any more.
+  // The Service is deleted or no longer served.
   void forget(const ipvs::Owner& owner) { of_.erase(owner); }
 
  private:

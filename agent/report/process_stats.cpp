@@ -11,7 +11,7 @@
 namespace agent {
 namespace {
 
-// /proc/stat: "btime N", when the system was booted.
+// The time of boot, Unix time: "btime N" in /proc/stat.
 double boot_time() {
   std::ifstream file("/proc/stat");
   for (std::string word; file >> word;) {
@@ -29,7 +29,7 @@ ProcessStats read_process_stats() {
   std::ifstream file("/proc/self/stat");
   std::string line;
   std::getline(file, line);
-  // proc(5): the command in parentheses may contain anything; fields count from after the last one.
+  // proc(5): the command in parentheses may contain anything; field 3 follows the last ')'.
   std::istringstream fields(line.substr(line.rfind(')') + 1));
   std::string skipped;
   for (int field = 3; field < 14; ++field) fields >> skipped;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What Prometheus' process_* metrics say of this process, from /proc/self.
+// The values of Prometheus' process_* metrics, from /proc/self.
 #pragma once
 
 #include <cstddef>

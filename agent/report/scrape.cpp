@@ -13,7 +13,7 @@ namespace {
 
 namespace asio = boost::asio;
 
-// Virtual servers read between two visits to the queue of the kernel thread.
+// Virtual servers read by one job of the kernel thread.
 constexpr std::size_t kReadAtOnce = 64;
 
 // A moment of the steady clock as Unix time; 0: never.
@@ -72,8 +72,8 @@ Metrics::Gauges Scrape::gauges() const {
           .slices = cluster_.endpoints().slice_count()};
 }
 
-// Only what is ours: a virtual server that another Service has, or that is foreign, is not this
-// port's traffic.
+// The virtual servers of this port that its Service owns. The traffic of one that another Service
+// has, or that is foreign, does not belong to this port.
 std::vector<ipvs::ServerKey> Scrape::own_servers(const ClusterState::PortToRead& port) const {
   const ipvs::Owner service = port.port.ns + "/" + port.port.service;
   std::vector<ipvs::ServerKey> own;

@@ -4,8 +4,9 @@
 // read from the kernel for this page.
 //
 // Threading: the agent's io_context thread; the kernel is only read through the KernelThread, a few
-// virtual servers at a time, so that a scrape never keeps a sync waiting for long. Scrapes may overlap.
-// Errors: what cannot be read is left out: a gap, rather than counters that go back to 0.
+// virtual servers at a time, so that a scrape never keeps a sync waiting for long. Scrapes may
+// overlap.
+// Errors: what cannot be read is left out: a gap in the series, rather than counters of 0.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>

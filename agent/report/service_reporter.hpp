@@ -3,8 +3,8 @@
 // What the agent reports to people about Services and the node: a warning in the log and a
 // Kubernetes Event, once each.
 //
-// Events wait until the first table is in the kernel, or for 10 s: the API server has enough to do
-// at a start.
+// Events wait until the first table is in the kernel, or for 10 s, because the API server is busy
+// when agents start.
 //
 // Threading: the agent's io_context thread.
 // Metrics: kube_ipvs_events_total.
@@ -33,13 +33,13 @@ class ServiceReporter {
   // The first table is in the kernel: Events need not wait any longer.
   void release_events();
 
-  // Something about a Service that its owner should know; once for each reason and note until the
-  // Service is deleted. True where it was reported just now. `reason` and `action` as in
-  // agent/report/event_recorder.hpp; `note` follows "Service ns/name: ".
+  // Reports something about a Service, once for each reason and note until the Service is deleted.
+  // True: it was reported now. `reason` and `action` as in agent/report/event_recorder.hpp; in the
+  // log, `note` follows "Service ns/name: ".
   bool warn(const ipvs::Owner& service, std::string reason, std::string action, std::string note);
   void forget(const ipvs::Owner& service) { once_.forget(service); }
 
-  // Something about the node; every time.
+  // Reports something about the node, every time.
   void warn_of_node(const std::string& reason, const std::string& action, const std::string& note);
 
  private:

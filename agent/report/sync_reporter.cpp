@@ -53,8 +53,8 @@ void SyncReporter::on_planned(const ipvs::Owner& service,
   if (planned) report_notices(service, planned->notices);
 }
 
-// Reported once when a Service has no endpoint to send to, as with a selector that matches nothing,
-// and once when it has one again.
+// Reports once when a Service has no endpoint to send traffic to, for example because its selector
+// matches nothing, and once when it has one again.
 void SyncReporter::note_endpoints(const ipvs::Owner& service,
                                   const std::optional<PlannedService>& planned) {
   const auto has_none = [](const ipvs::Server& server) { return server.destinations.empty(); };
@@ -76,7 +76,7 @@ void SyncReporter::note_health_check(const ipvs::Owner& service) {
   }
 }
 
-// A change from before this process started says nothing about how fast it is.
+// Changes from before the start of this process are not counted: their delay is not its own.
 void SyncReporter::note_triggers(const ipvs::Owner& service) {
   for (const k8s::UnixSeconds trigger : cluster_.take_triggers(service)) {
     if (trigger >= started_) planned_triggers_.push_back(trigger);
@@ -116,7 +116,7 @@ void SyncReporter::on_pass(const PassReport& report) {
 
 void SyncReporter::report_first(const PassReport& report) {
   services_.release_events();
-  // The lists and the first batch were the most this process ever holds at once: give it back.
+  // Memory use peaks with the first lists and the first batch: return what is free to the system.
   ::malloc_trim(0);
   spdlog::info("the kernel holds {} virtual servers with {} destinations, {} addresses; {} foreign",
                report.held_servers, report.held_destinations, report.held_addresses,
@@ -125,7 +125,7 @@ void SyncReporter::report_first(const PassReport& report) {
 
 void SyncReporter::on_failure(const ipvs::Failure& failure, Remedy remedy) {
   metrics_.kernel_error(failure.command, failure.error_number);
-  if (remedy == Remedy::kDefaultScheduler) return;  // the Service's own notice says it
+  if (remedy == Remedy::kDefaultScheduler) return;  // a notice of the Service reports it
   const std::string why = failure.cause == ipvs::FailureCause::kNoAnswer
                               ? "no answer"
                               : ::strerror(failure.error_number);
@@ -133,7 +133,7 @@ void SyncReporter::on_failure(const ipvs::Failure& failure, Remedy remedy) {
                failure.owner.empty() ? "" : "Service " + failure.owner + ": ", failure.what, why);
 }
 
-// The same conflict comes up at every change of the Service.
+// Each planning of the Service reports the same conflict again.
 void SyncReporter::on_conflict(const Reconciler::Conflict& conflict) {
   const std::string holder =
       conflict.holder.empty() ? "a virtual server that is not ours" : "Service " + conflict.holder;

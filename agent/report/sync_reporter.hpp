@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the sync loop did, for people and for Prometheus: log lines, Events, counters, and the answers
-// of health check node ports, which change when the kernel does and not before.
+// Reports what the sync loop did: log lines, Events, counters, and the answers of health check node
+// ports, which change only when the kernel has changed.
 //
 // Threading: the agent's io_context thread.
 // Metrics: kubeproxy_sync_proxy_rules_*, kubeproxy_network_programming_duration_seconds,
@@ -41,7 +41,7 @@ class SyncReporter : public SyncObserver {
   void on_drift(const std::string& kind, const std::string& what) override;
   void on_waiting(const std::string& what) override;
 
-  // A change has come in; it is pending until the next pass.
+  // A change arrived; it is pending until the next pass.
   void service_changed();
   void endpoint_changed();
 

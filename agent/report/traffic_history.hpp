@@ -4,22 +4,23 @@
 // server or a destination is deleted and added again: an endpoint that was not ready for a while, a
 // Service with a new node port.
 //
-// At each scrape the counters of every virtual server and destination are compared with those of the
-// scrape before. The last value of a counter that decreased or disappeared is added to the base of
-// its series; a series shows its base plus what the kernel counts now. It may undercount by what was
-// counted between the last scrape and the reset; it never overcounts or decreases.
+// At each scrape the counters of every virtual server and destination are compared with those of
+// the scrape before. The last value of a counter that decreased or disappeared is added to the base
+// of its series; a series shows its base plus what the kernel counts now. It may undercount by what
+// was counted between the last scrape and the reset; it never overcounts or decreases.
 //
 // If a destination is added again while the kernel still knows connections to it, it gets its old
 // counters back (ip_vs_trash_get_dest() in ip_vs_ctl.c; only in the same virtual server). Therefore
 // the last counters of a missing destination are kept aside, and added to the base only if it
 // returns with smaller ones. One that is reset and passes its old value between two scrapes cannot
-// be told from one that was not reset: its series undercounts.
+// be distinguished from one that was not reset: its series undercounts.
 //
-// A series is a Service port, or an endpoint of a Service port together with its Pod: another Pod at
-// the same address starts at 0. The base of an endpoint is kept while the Service has the endpoint,
-// ready or not; everything is dropped with the Service port.
+// A series is a Service port, or an endpoint of a Service port together with its Pod: another Pod
+// at the same address starts at 0. The base of an endpoint is kept while the Service has the
+// endpoint, ready or not; everything is dropped with the Service port.
 //
-// Memory: 56 bytes per destination that has ever counted something; nothing before the first scrape.
+// Memory: 56 bytes per destination that has ever counted something; nothing before the first
+// scrape.
 //
 // Threading: the agent's io_context thread. Scrapes may overlap (two scrapers).
 #pragma once
@@ -40,8 +41,8 @@ class TrafficHistory {
   ScrapeId start_scrape() { return ++scrapes_; }
 
   // Adds the bases to the counters of `port`, to which add_reading() has added all of `readings`.
-  // `listed` returns the endpoints that the Service has for this port, with their Pods; it is called
-  // if there is a base for an endpoint that is not among the destinations.
+  // `listed` returns the endpoints that the Service has for this port, with their Pods; it is
+  // called if there is a base for an endpoint that is not among the destinations.
   using Listed = std::function<std::vector<EndpointTraffic>()>;
   void carry_on(ScrapeId scrape, PortTraffic& port,
                 const std::vector<const ipvs::ServerReading*>& readings, const Listed& listed);

@@ -12,7 +12,7 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr std::size_t kPiece = 64 * 1024;
-constexpr std::size_t kDigits = 20;  // of the greatest 64-bit number
+constexpr std::size_t kDigits = 20;  // of the largest 64-bit number
 
 const char* name_of(ipvs::Protocol protocol) {
   switch (protocol) {
@@ -40,22 +40,22 @@ constexpr std::array<CounterFamily, 5> kCounters{{
     {"bytes_out_total", "Bytes to clients", &ipvs::Counters::bytes_out},
 }};
 
-// Collects lines in one buffer, handed on when the next line does not fit. A scrape is some 100,000
-// lines: a line is two copies and a number, with no allocation and no coroutine of its own.
+// Collects lines in one buffer, which is written when the next line does not fit. A scrape has some
+// 100,000 lines; a line costs two copies and a number, no allocation and no coroutine.
 class Text {
  public:
   explicit Text(const TextWriter& write) : write_(write), buffer_(kPiece, '\0') {}
 
-  void append(std::string_view text) { at_ = copy(room(text.size()), text); }
+  void append(std::string_view text) { at_ = copy(reserve(text.size()), text); }
   // Both parts of the labels, and the value.
   void sample(std::string_view first, std::string_view second, std::uint64_t value) {
-    char* at = room(first.size() + second.size() + kDigits + 1);
+    char* at = reserve(first.size() + second.size() + kDigits + 1);
     at = copy(copy(at, first), second);
     at = std::to_chars(at, at + kDigits, value).ptr;
     *at++ = '\n';
     at_ = at;
   }
-  // Whether a sample with labels of `size` altogether would go beyond a piece.
+  // Whether a sample with `size` bytes of labels would exceed the piece.
   bool is_full(std::size_t size) const { return used() + size + kDigits + 1 > kPiece; }
   asio::awaitable<void> flush() {
     if (used() == 0) co_return;
@@ -68,8 +68,8 @@ class Text {
   std::size_t used() const {
     return at_ ? static_cast<std::size_t>(at_ - buffer_.data()) : std::size_t{0};
   }
-  // Where the next `size` bytes go. Only a line that is longer than a piece makes the buffer grow.
-  char* room(std::size_t size) {
+  // Where to write the next `size` bytes. The buffer grows only for a line longer than a piece.
+  char* reserve(std::size_t size) {
     const std::size_t before = used();
     if (before + size > buffer_.size()) buffer_.resize(before + size);
     return buffer_.data() + before;
@@ -81,7 +81,7 @@ class Text {
 
   const TextWriter& write_;
   std::string buffer_;
-  char* at_ = nullptr;  // in buffer_; nullptr: its begin
+  char* at_ = nullptr;  // in buffer_; nullptr: its start
 };
 
 std::string family_head(const std::string& name, const char* help, const char* scope,
@@ -118,8 +118,8 @@ void append_number(std::string& to, unsigned value) {
   to.append(digits.data(), end);
 }
 
-// Endpoint::text(), for IPv4 without inet_ntop and its sprintf: once for every endpoint at each
-// scrape.
+// Endpoint::text() without inet_ntop() and its sprintf() for IPv4: it runs for every endpoint at
+// each scrape.
 void append_endpoint(std::string& to, const ipvs::Endpoint& endpoint) {
   if (!endpoint.address.is_v4()) {
     to += endpoint.text();
@@ -192,7 +192,7 @@ void TrafficPage::add(const PortTraffic& port) {
                           .weight = e.weight,
                           .labels_end = static_cast<std::uint32_t>(scratch_.size())});
   }
-  added.labels.assign(scratch_);  // of just that size
+  added.labels.assign(scratch_);  // without spare capacity
 }
 
 // One metric family each, over all ports.

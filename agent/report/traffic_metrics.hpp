@@ -4,18 +4,18 @@
 // servers of that port (cluster IP, external IPs, node ports on every address), from the kernel's
 // 64-bit counters. Counters never go back: agent/report/traffic_history.hpp.
 //
-//   kube_ipvs_service_connections_total{namespace,service,port,protocol}              and
-//     _packets_in_total _packets_out_total _bytes_in_total _bytes_out_total
-//   kube_ipvs_endpoint_connections_total{namespace,service,port,protocol,endpoint,pod}  and the
-//   same four kube_ipvs_endpoint_active_connections, _inactive_connections, _weight   gauges, same
-//   labels
+//   kube_ipvs_service_connections_total, _packets_in_total, _packets_out_total, _bytes_in_total,
+//     _bytes_out_total                       counters{namespace,service,port,protocol}
+//   kube_ipvs_endpoint_connections_total, _packets_in_total, _packets_out_total, _bytes_in_total,
+//     _bytes_out_total                       counters{namespace,service,port,protocol,endpoint,pod}
+//   kube_ipvs_endpoint_active_connections, _inactive_connections, _weight      gauges, same labels
 //
-// `port` is the port's name, or its number where it has none; `endpoint` is "address:port"; `pod`
-// is "" where no Pod is known.
+// `port` is the port's name, or its number if it has none; `endpoint` is "address:port"; `pod` is
+// "" if no Pod is known.
 //
-// 100,000 endpoints are a hundred MB of text, so there is never more than a piece of it. The format
-// wants one metric family after the other, each over all Services: what is kept for that is a
-// compact table, the labels of each endpoint formatted once and its numbers (about 130 bytes an
+// 100,000 endpoints make a hundred MB of text, so the text is produced and sent in pieces. The
+// format requires one metric family after the other, each over all Services; therefore the page is
+// a compact table with the numbers and the formatted labels of each endpoint (about 130 bytes per
 // endpoint).
 #pragma once
 
@@ -36,8 +36,8 @@ using TextWriter = std::function<boost::asio::awaitable<void>(std::string_view)>
 
 void add_counters(ipvs::Counters& sum, const ipvs::Counters& counters);
 
-// Adds one virtual server's reading to its port: counters and connections are summed, weights taken
-// from the last reading.
+// Adds one virtual server's reading to its port: counters and connections are summed; the weight is
+// that of the last reading.
 void add_reading(PortTraffic& port, const ipvs::ServerReading& reading, const PodName& pod_name);
 
 // Precondition: a reading with that endpoint was added.

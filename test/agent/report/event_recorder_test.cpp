@@ -40,7 +40,7 @@ std::string text(const boost::json::value& object, const char* field) {
   return std::string(object.at(field).as_string());
 }
 
-// A recorder that posts to a fake API server; waits take no time but are written down.
+// A recorder that posts to a fake API server; waits take no time and are recorded.
 struct Bench {
   explicit Bench(bool with_client = true)
       : server(io.get_executor()),
@@ -89,7 +89,7 @@ struct Bench {
   }
   void until_results(std::size_t count) {
     until([&] { return results.size() >= count; });
-    // Whatever else would follow from that.
+    // Runs whatever else follows from that.
     io.poll();
     CHECK(results.size() == count);
   }
@@ -115,7 +115,7 @@ struct Bench {
 
 }  // namespace
 
-TEST_CASE("an Event about a Service is posted once, as events.k8s.io/v1 wants it", "[events]") {
+TEST_CASE("an Event about a Service is posted once, in the form of events.k8s.io/v1", "[events]") {
   Bench bench;
   bench.start();
   bench.recorder.warn(web(), "AddressTaken", "Claim", "it is \"taken\"");
@@ -136,8 +136,9 @@ TEST_CASE("an Event about a Service is posted once, as events.k8s.io/v1 wants it
     "note": "it is \"taken\""})"));
 }
 
-TEST_CASE("an Event about the node goes to namespace default, or where an old server wants it",
-          "[events]") {
+TEST_CASE(
+    "an Event about the node is created in namespace default, or kube-system on an old server",
+    "[events]") {
   const bool old = GENERATE(false, true);
   Bench bench;
   if (old) bench.server.misbehave({.on = "/default/", .times = -1, .status = 422});
@@ -157,24 +158,24 @@ TEST_CASE("an Event about the node goes to namespace default, or where an old se
             R"({"apiVersion": "v1", "kind": "Node", "name": "node-1", "uid": "node-1"})"));
 }
 
-TEST_CASE("the same about the same is posted again only after ten minutes", "[events]") {
+TEST_CASE("an equal Event is posted again only after ten minutes", "[events]") {
   Bench bench;
   bench.start();
-  const auto tell_all = [&] {
+  const auto warn_all = [&] {
     bench.recorder.warn(web(), "Reason", "Act", "note");
     bench.recorder.warn(web(), "Reason", "Act", "note");
     bench.recorder.warn(web("other"), "Reason", "Act", "note");
     bench.recorder.warn(web(), "OtherReason", "Act", "note");
     bench.recorder.warn(web(), "Reason", "Act", "other note");
   };
-  tell_all();
+  warn_all();
   bench.until_results(4);
   bench.now += 599s;
-  tell_all();
+  warn_all();
   bench.io.poll();
   CHECK(bench.results.size() == 4);
   bench.now += 1s;
-  tell_all();
+  warn_all();
   bench.until_results(8);
   std::set<std::string> names;
   for (std::size_t i = 0; i < 8; ++i) {
@@ -183,7 +184,7 @@ TEST_CASE("the same about the same is posted again only after ten minutes", "[ev
   CHECK(names.size() == 8);
 }
 
-TEST_CASE("a server that lets us post nothing is told of once, and left alone", "[events]") {
+TEST_CASE("a server that refuses all Events is reported once, and not asked again", "[events]") {
   const unsigned status = GENERATE(403u, 404u);
   Bench bench;
   bench.server.misbehave({.times = -1, .status = status, .reason = "Forbidden"});
@@ -203,10 +204,11 @@ TEST_CASE("a server that lets us post nothing is told of once, and left alone", 
   CHECK(bench.pauses.empty());
 }
 
-TEST_CASE("a namespace that is gone or going refuses one Event, not all of them", "[events]") {
-  const bool gone = GENERATE(true, false);
+TEST_CASE("a namespace that is deleted or being deleted refuses one Event, not all of them",
+          "[events]") {
+  const bool deleted = GENERATE(true, false);
   Bench bench;
-  if (gone) {
+  if (deleted) {
     bench.server.misbehave(
         {.status = 404,
          .body = R"({"kind":"Status","message":"namespaces \"shop\" not found","code":404})"});
@@ -222,7 +224,7 @@ TEST_CASE("a namespace that is gone or going refuses one Event, not all of them"
   CHECK(bench.faults.size() == 1);
 }
 
-TEST_CASE("a server in trouble is tried four times, with the same name", "[events]") {
+TEST_CASE("posting to a failing server is tried four times, with the same name", "[events]") {
   const unsigned status = GENERATE(500u, 503u, 429u, 401u);
   const int times = GENERATE(3, 4);
   Bench bench;
@@ -240,10 +242,10 @@ TEST_CASE("a server in trouble is tried four times, with the same name", "[event
   CHECK(bench.results[1] == Result::kPosted);
 }
 
-TEST_CASE("a server that is away, or loses its answer, costs an Event no more than its tries",
+TEST_CASE("if the server is down, or its answer is lost or an error, only that Event is affected",
           "[events]") {
   Bench bench;
-  SECTION("away") {
+  SECTION("the server is down") {
     bench.server.stop();
     bench.start();
     bench.recorder.warn(web(), "Reason", "Act", "note");
@@ -261,14 +263,14 @@ TEST_CASE("a server that is away, or loses its answer, costs an Event no more th
     bench.until_results(1);
     CHECK(bench.results[0] == Result::kPosted);
   }
-  SECTION("Retry-After is kept to") {
+  SECTION("Retry-After is respected") {
     bench.server.misbehave({.status = 429, .header = "Retry-After: 17"});
     bench.start();
     bench.recorder.warn(web(), "Reason", "Act", "note");
     bench.until_results(1);
     CHECK(bench.pauses == std::vector<milliseconds>{17s});
   }
-  SECTION("an Event it finds invalid is not tried again") {
+  SECTION("an Event that the server finds invalid is not retried") {
     bench.server.misbehave({.status = 422, .reason = "Invalid"});
     bench.start();
     bench.recorder.warn(web(), "Reason", "Act", "note");
@@ -278,7 +280,7 @@ TEST_CASE("a server that is away, or loses its answer, costs an Event no more th
   }
 }
 
-TEST_CASE("the queue is bounded, and the oldest Events go first", "[events]") {
+TEST_CASE("the queue is bounded, and the oldest Events are dropped first", "[events]") {
   Bench bench;
   for (std::size_t i = 0; i < EventRecorder::kMaxQueued + 5; ++i) {
     bench.recorder.warn(web(), "Reason", "Act", std::to_string(i));
@@ -290,7 +292,7 @@ TEST_CASE("the queue is bounded, and the oldest Events go first", "[events]") {
   CHECK(text(bench.posted(EventRecorder::kMaxQueued - 1), "note") == "104");
 }
 
-TEST_CASE("25 Events go at once, and one each five seconds after that", "[events]") {
+TEST_CASE("25 Events are posted at once, and then one every five seconds", "[events]") {
   Bench bench;
   for (int i = 0; i < 30; ++i) bench.recorder.warn(web(), "Reason", "Act", std::to_string(i));
   bench.start();
@@ -303,7 +305,7 @@ TEST_CASE("25 Events go at once, and one each five seconds after that", "[events
   CHECK(bench.pauses == std::vector<milliseconds>(2, 5s));
 }
 
-TEST_CASE("what is too long for an Event is cut, between two characters", "[events]") {
+TEST_CASE("texts that are too long for an Event are cut, between two characters", "[events]") {
   Bench bench;
   bench.start();
   Subject subject = agent::subject_of_node(std::string(236, 'a') + ".bc");
@@ -341,7 +343,7 @@ TEST_CASE("a recorder can be stopped at every step, and leaves nothing behind", 
   }
 }
 
-TEST_CASE("what comes up again and again is told once, until its Service is gone", "[told]") {
+TEST_CASE("a repeated warning is reported once, until its Service is deleted", "[once]") {
   agent::OncePerService once;
   CHECK(once.first("a/b", "Reason", "note"));
   CHECK_FALSE(once.first("a/b", "Reason", "note"));
@@ -354,7 +356,7 @@ TEST_CASE("what comes up again and again is told once, until its Service is gone
   CHECK_FALSE(once.first("a/c", "Reason", "note"));
 }
 
-TEST_CASE("texts that never repeat do not fill the memory of what was told", "[told]") {
+TEST_CASE("warnings that never repeat do not fill the memory", "[once]") {
   agent::OncePerService once;
   for (std::size_t i = 0; i < agent::OncePerService::kMost; ++i)
     CHECK(once.first("a/b", "Reason", std::to_string(i)));

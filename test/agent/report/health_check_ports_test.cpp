@@ -2,7 +2,7 @@
 //
 // Upstream's TestHealthCheckNodePort, TestHealthCheckNodePortE2E,
 // Test_HealthCheckNodePortWhenTerminating, TestServer and TestServerWithSelectiveListeningAddress
-// as behaviour; the servers are asked over the loopback interface.
+// as behaviour; the tests send requests over the loopback interface.
 #include "agent/report/health_check_ports.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -52,7 +52,7 @@ class Fixture {
       : ports(context.get_executor(),
               {.proxy_healthy = [this] { return healthy; },
                .warn = [this](const std::string& line) { warnings.push_back(line); },
-               .tell = [this](const std::string& line) { told.push_back(line); },
+               .inform = [this](const std::string& line) { infos.push_back(line); },
                .retry = 1ms}) {
     ports.set_addresses(kernel_ips({"127.0.0.1"}));
     asio::co_spawn(context, ports.run(),
@@ -109,7 +109,7 @@ class Fixture {
   asio::io_context context;
   bool healthy = true;
   Lines warnings;
-  Lines told;
+  Lines infos;
   HealthCheckPorts ports;
   bool ended = false;
   std::exception_ptr error;
@@ -135,7 +135,7 @@ TEST_CASE("health check ports are for load balancers whose external traffic stay
   CHECK_FALSE(agent::needs_health_check(service));
 }
 
-TEST_CASE("counted are ready endpoints on this node, each address once") {
+TEST_CASE("the count is of ready endpoints on this node, each address once") {
   const auto count = [](const ServiceEndpoints& endpoints) {
     k8s::Service service = load_balancer();
     service.cluster_ips = ips({"10.96.0.1", "fd00:96::1"});
@@ -155,11 +155,11 @@ TEST_CASE("counted are ready endpoints on this node, each address once") {
   CHECK(count({{local("10.244.0.1"), local("fd00:244::1"), local("fd00:244::2")}}) == 2);
 }
 
-TEST_CASE("addresses of a family that the Service has no cluster IP of are not counted") {
+TEST_CASE("addresses of a family without a cluster IP are not counted") {
   CHECK(agent::count_local_endpoints(load_balancer(), {{local("fd00:244::1")}}) == 0);
 }
 
-TEST_CASE("of two Services with one health check port the older one has it") {
+TEST_CASE("of two Services with one health check port the older one gets it") {
   HealthChecks checks{{key_of("a"), {.since = 2, .port = 31000}},
                       {key_of("b"), {.since = 1, .port = 31000}},
                       {key_of("c"), {.since = 3, .port = 31001}}};
@@ -169,7 +169,7 @@ TEST_CASE("of two Services with one health check port the older one has it") {
   CHECK(agent::health_check_owners(checks).at(31000) == key_of("a"));
 }
 
-TEST_CASE("health check ports are everywhere, or where --nodeport-addresses has node ports") {
+TEST_CASE("health check ports are on all addresses, or where --nodeport-addresses has node ports") {
   agent::NodeView node;
   node.node_port_addresses = kernel_ips({"192.168.1.1", "fd00:1::1"});
   config::Config config;
@@ -198,7 +198,7 @@ TEST_CASE("no endpoints, or an unhealthy proxy, is 503") {
   CHECK(unwell.body.ends_with(R"("localEndpoints":1,"serviceProxyHealthy":false})"));
 }
 
-TEST_CASE("a health check port answers at any path with what is so at that moment") {
+TEST_CASE("a health check port answers with the current state, at any path") {
   Fixture f;
   const std::uint16_t port = f.free_port();
   f.set("web", {.port = port, .local_endpoints = 2});
@@ -217,10 +217,10 @@ TEST_CASE("a health check port answers at any path with what is so at that momen
   f.healthy = false;
   CHECK(f.status(port) == "HTTP/1.1 503");
   CHECK(f.warnings.empty());
-  CHECK(f.told.empty());
+  CHECK(f.infos.empty());
 }
 
-TEST_CASE("health check ports come, move and go with their Services") {
+TEST_CASE("health check ports are opened, changed and closed with their Services") {
   Fixture f;
   const std::uint16_t first = f.free_port();
   f.set("web", {.port = first, .local_endpoints = 1});
@@ -236,7 +236,7 @@ TEST_CASE("health check ports come, move and go with their Services") {
   CHECK(f.warnings.empty());
 }
 
-TEST_CASE("a health check port that is given up and wanted again at once is served on") {
+TEST_CASE("a health check port that another Service takes over at once is still served") {
   Fixture f;
   const std::uint16_t port = f.free_port();
   f.set("web", {.port = port, .local_endpoints = 1});
@@ -247,7 +247,7 @@ TEST_CASE("a health check port that is given up and wanted again at once is serv
   CHECK(f.warnings.empty());
 }
 
-TEST_CASE("a health check port that is taken is told of once, and once more when it is had") {
+TEST_CASE("a health check port in use is reported once, and again when it is opened") {
   Fixture f;
   auto holder = std::make_unique<tcp::acceptor>(f.context, tcp::endpoint(ip("127.0.0.1"), 0));
   const std::uint16_t port = holder->local_endpoint().port();
@@ -255,18 +255,18 @@ TEST_CASE("a health check port that is taken is told of once, and once more when
       "Service default/web: health check node port " + std::to_string(port) + ": ";
   f.set("web", {.port = port, .local_endpoints = 1});
   f.until([&] { return !f.warnings.empty(); });
-  for (int i = 0; i < 5; ++i) f.context.run_one_for(20s);  // tried again
+  for (int i = 0; i < 5; ++i) f.context.run_one_for(20s);  // retries
   CHECK(f.warnings == Lines{subject + "cannot listen on 127.0.0.1 port " + std::to_string(port) +
                             ": Address already in use; trying again"});
-  CHECK(f.told.empty());
+  CHECK(f.infos.empty());
   holder.reset();
-  f.until([&] { return !f.told.empty(); });
-  CHECK(f.told == Lines{subject + "listening now"});
+  f.until([&] { return !f.infos.empty(); });
+  CHECK(f.infos == Lines{subject + "listening now"});
   CHECK(f.status(port) == "HTTP/1.1 200");
   CHECK(f.warnings.size() == 1);
 }
 
-TEST_CASE("the younger of two Services is told whose its health check port is, and succeeds it") {
+TEST_CASE("the younger of two Services with one health check port is reported, and gets it later") {
   Fixture f;
   const std::uint16_t port = f.free_port();
   f.set("old", {.since = 1, .port = port, .local_endpoints = 1});
@@ -290,7 +290,7 @@ TEST_CASE("health check ports follow the addresses of the node") {
   CHECK(f.warnings.empty());
 }
 
-TEST_CASE("the wildcard of IPv6 is that of IPv4 as well, with or without IPv6") {
+TEST_CASE("the IPv6 wildcard serves IPv4 as well, with or without IPv6") {
   Fixture f;
   f.ports.set_addresses(kernel_ips({"::"}));
   const std::uint16_t port = f.free_port();
@@ -298,7 +298,7 @@ TEST_CASE("the wildcard of IPv6 is that of IPv4 as well, with or without IPv6") 
   CHECK(f.status(port) == "HTTP/1.1 200");
 }
 
-TEST_CASE("cancelled, the health check ports are given back before run() returns") {
+TEST_CASE("when cancelled, run() closes the health check ports before it returns") {
   Fixture f;
   const std::uint16_t port = f.free_port();
   f.set("web", {.port = port, .local_endpoints = 1});

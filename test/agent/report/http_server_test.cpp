@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The server against a client on the same io_context that speaks plain text, so that a test shows
-// what is on the wire.
+// The server and a plain-text client on one io_context, so that a test shows what is on the wire.
 #include "agent/report/http_server.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -41,7 +40,7 @@ asio::awaitable<HttpAnswer> unwell(std::string_view) {
 
 asio::awaitable<void> write_pieces(BodyWriter write) {
   co_await write("one\n");
-  co_await write("");  // no end of the body, as an empty chunk would be
+  co_await write("");  // must not become an empty chunk, which would end the body
   co_await write("two\n");
 }
 
@@ -109,7 +108,7 @@ std::size_t count(const std::string& text, const std::string& part) {
 
 }  // namespace
 
-TEST_CASE("a GET is answered with the handler's answer, and the query is the handler's matter") {
+TEST_CASE("a GET gets the handler's answer, and the query is passed to the handler") {
   Fixture f;
   CHECK(f.get("/hello?verbose=1") ==
         "HTTP/1.1 200 OK\r\n"
@@ -123,7 +122,7 @@ TEST_CASE("a GET is answered with the handler's answer, and the query is the han
   CHECK(f.binds == std::vector<std::string>{""});
 }
 
-TEST_CASE("a handler's status and content type are its own") {
+TEST_CASE("a handler sets the status and the content type") {
   Fixture f;
   const std::string answer = f.get("/unwell");
   CHECK(answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n"));
@@ -131,7 +130,7 @@ TEST_CASE("a handler's status and content type are its own") {
   CHECK(answer.ends_with("\r\n\r\n{}"));
 }
 
-TEST_CASE("HEAD is the same without the body") {
+TEST_CASE("HEAD gets the same answer without the body") {
   Fixture f;
   const std::string head = "HEAD /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
   const std::string answer = f.exchange(head);
@@ -152,27 +151,28 @@ TEST_CASE("an unknown path is 404 and a method other than GET and HEAD is 405") 
   CHECK(refused.find("Allow: GET, HEAD\r\n") != std::string::npos);
 }
 
-TEST_CASE("a handler for every other path leaves those with their own alone") {
+TEST_CASE("the handler * gets only the paths without a handler of their own") {
   Fixture f({.name = "test", .bind = loopback(0)}, {{"/unwell", unwell}, {"*", hello}});
   CHECK(f.get("/any/path?x").find("X-Target: /any/path?x\r\n") != std::string::npos);
   CHECK(f.get("/unwell").starts_with("HTTP/1.1 503"));
 }
 
-TEST_CASE("a body that is made piece by piece is sent in chunks") {
+TEST_CASE("a streamed body is sent in chunks") {
   Fixture f;
   const std::string answer = f.get("/stream");
   CHECK(answer.find("Transfer-Encoding: chunked\r\n") != std::string::npos);
   CHECK(answer.ends_with("\r\n\r\n4\r\none\n\r\n4\r\ntwo\n\r\n0\r\n\r\n"));
 }
 
-TEST_CASE("HTTP/1.0 knows no chunks: the body ends with the connection") {
+TEST_CASE("for HTTP/1.0, which has no chunks, the body ends with the connection") {
   Fixture f;
   const std::string answer = f.exchange("GET /stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
   CHECK(answer.find("chunked") == std::string::npos);
   CHECK(answer.ends_with("\r\n\r\none\ntwo\n"));
 }
 
-TEST_CASE("one connection serves several requests, streams among them, until it is to close") {
+TEST_CASE(
+    "one connection serves several requests, streamed ones included, until Connection: close") {
   Fixture f;
   const std::string keep = "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n";
   const std::string answer =
@@ -182,7 +182,7 @@ TEST_CASE("one connection serves several requests, streams among them, until it 
   CHECK(answer.ends_with("\r\n\r\n{}"));
 }
 
-TEST_CASE("what is no HTTP is answered with 400, and the connection closed") {
+TEST_CASE("a request that is not HTTP is answered with 400, and the connection is closed") {
   Fixture f;
   CHECK(f.exchange("\x16\x03\x01 hello\r\n\r\n").starts_with("HTTP/1.1 400 Bad Request\r\n"));
   CHECK(f.exchange("GET /hello HTTP/1.1\r\nX: " + std::string(9000, 'x') + "\r\n\r\n")
@@ -190,7 +190,7 @@ TEST_CASE("what is no HTTP is answered with 400, and the connection closed") {
   CHECK(f.get("/hello").starts_with("HTTP/1.1 200 OK\r\n"));
 }
 
-TEST_CASE("more than 64 connections at once are turned away, and there is room again afterwards") {
+TEST_CASE("connections beyond 64 are closed, and new ones are accepted when others have ended") {
   Fixture f;
   f.until([&] { return f.server->port() != 0; });
   std::vector<tcp::socket> clients;
@@ -205,7 +205,7 @@ TEST_CASE("more than 64 connections at once are turned away, and there is room a
   CHECK(answer.starts_with("HTTP/1.1 200 OK\r\n"));
 }
 
-TEST_CASE("a port in use is told of, tried again, and taken when it is free") {
+TEST_CASE("a port in use is reported, retried, and opened when it is free") {
   asio::io_context other;
   auto holder = std::make_unique<tcp::acceptor>(other, loopback(0));
   const std::uint16_t port = holder->local_endpoint().port();
@@ -219,7 +219,7 @@ TEST_CASE("a port in use is told of, tried again, and taken when it is free") {
   CHECK(f.get("/hello").starts_with("HTTP/1.1 200 OK\r\n"));
 }
 
-TEST_CASE("with hard_fail a port in use ends the server, which says why") {
+TEST_CASE("with hard_fail a port in use ends the server with an error that says why") {
   asio::io_context other;
   const tcp::acceptor holder(other, loopback(0));
   Fixture f({.name = "healthz", .bind = holder.local_endpoint(), .hard_fail = true});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A client that shows every byte of an answer, which a well-behaved one would not.
+// An HTTP client that returns every byte of an answer, unparsed.
 #pragma once
 
 #include <array>
@@ -13,7 +13,7 @@
 
 namespace agent::test {
 
-// Sends, and reads until the server closes. "": nobody listens.
+// Sends, and reads until the server closes the connection. "": nothing listens there.
 inline boost::asio::awaitable<void> talk(boost::asio::ip::tcp::endpoint server, std::string request,
                                          std::string& answer) {
   constexpr auto kTuple = boost::asio::as_tuple(boost::asio::use_awaitable);

@@ -47,7 +47,7 @@ void exercise(Metrics& metrics) {
 
 }  // namespace
 
-TEST_CASE("the names and types are these; dashboards depend on them") {
+TEST_CASE("the names and types that dashboards depend on stay as they are") {
   Metrics metrics;
   exercise(metrics);
   CHECK(families(metrics.text()) ==
@@ -159,7 +159,7 @@ TEST_CASE("gauges show what they were set to last") {
   }
 }
 
-TEST_CASE("the process's own figures are read at the scrape") {
+TEST_CASE("the process_* metrics are read at the scrape") {
   const std::string text = Metrics().text();
   for (const char* name :
        {"process_resident_memory_bytes", "process_open_fds", "process_start_time_seconds"}) {
@@ -170,13 +170,13 @@ TEST_CASE("the process's own figures are read at the scrape") {
   }
 }
 
-TEST_CASE("promtool accepts the metrics, before and after there is something to count") {
+TEST_CASE("promtool accepts the metrics, before and after something is counted") {
   Metrics metrics;
   CHECK(promtool_complaint(metrics.text()).empty());
   exercise(metrics);
   CHECK(promtool_complaint(metrics.text()).empty());
 }
 
-TEST_CASE("the check is one: promtool refuses what is no scrape") {
+TEST_CASE("promtool rejects text that is no metrics page") {
   CHECK_FALSE(promtool_complaint("no metrics at all\n").empty());
 }

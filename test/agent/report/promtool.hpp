@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What Prometheus' own checker says of a scrape. It must be installed: a test that cannot ask it
+// Checks a metrics page with Prometheus' promtool, which must be installed: without it the test
 // fails.
 #pragma once
 

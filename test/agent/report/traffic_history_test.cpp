@@ -21,8 +21,8 @@ using namespace agent::test;
 using agent::EndpointTraffic;
 using agent::PortTraffic;
 
-// Virtual servers and destinations as the kernel counts them, by connections; the other counters are
-// multiples of those.
+// Virtual servers and destinations as the kernel counts them, by connections; the other counters
+// are multiples of those.
 class Kernel {
  public:
   // Adds the virtual server and the destination if they are missing.

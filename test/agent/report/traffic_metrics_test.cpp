@@ -23,7 +23,7 @@ using agent::PortTraffic;
 
 asio::awaitable<void> keep(std::vector<std::string>& pieces, std::string_view piece) {
   pieces.emplace_back(piece);
-  // As a socket that takes its time: whoever goes on meanwhile may not disturb the text.
+  // Like a slow socket: nothing may change the text before the write is complete.
   co_await asio::post(asio::use_awaitable);
 }
 
@@ -87,7 +87,7 @@ std::vector<PortTraffic> many(int ports, int endpoints) {
 
 }  // namespace
 
-TEST_CASE("the series of one Service port and its endpoint, in full") {
+TEST_CASE("the complete series of one Service port and its endpoint") {
   PortTraffic port{.ns = "default", .service = "web", .port = "http"};
   add_reading(port, reading(10, {destination("10.244.0.1", 100)}));
   CHECK(text_of({port}) ==
@@ -133,7 +133,7 @@ kube_ipvs_endpoint_weight{namespace="default",service="web",port="http",protocol
 )");
 }
 
-TEST_CASE("the virtual servers of one port are summed, endpoint by endpoint") {
+TEST_CASE("the virtual servers of one port are summed per endpoint") {
   PortTraffic port;
   add_reading(port, reading(10, {destination("10.244.0.2", 100)}));
   add_reading(port,
@@ -148,7 +148,7 @@ TEST_CASE("the virtual servers of one port are summed, endpoint by endpoint") {
   CHECK(port.endpoints[1].weight == 0);
 }
 
-TEST_CASE("the greatest counter is written out in full, and IPv6 endpoints in brackets") {
+TEST_CASE("the largest counter is written in full, and IPv6 endpoints in brackets") {
   PortTraffic port;
   auto d = destination("fd00:244::1", 0);
   d.counters.bytes_in = ~std::uint64_t{0};
@@ -160,7 +160,7 @@ TEST_CASE("the greatest counter is written out in full, and IPv6 endpoints in br
       std::string::npos);
 }
 
-TEST_CASE("label values are escaped as the format asks") {
+TEST_CASE("label values are escaped as the text format requires") {
   const PortTraffic plain{.ns = "plain", .service = "web", .port = "http"};
   const PortTraffic all_in_one{.ns = "a\"b\\c\nd", .service = "web", .port = "http"};
   const PortTraffic port{.ns = "a\"b", .service = "c\\d", .port = "e\nf"};
@@ -174,7 +174,7 @@ TEST_CASE("label values are escaped as the format asks") {
   CHECK(promtool_complaint(text).empty());
 }
 
-TEST_CASE("long text comes in pieces of whole lines that add up to the whole") {
+TEST_CASE("a long text is written in pieces of whole lines") {
   const auto ports = many(50, 20);
   const auto pieces = pieces_of(ports);
   CHECK(pieces.size() > 10);
@@ -202,7 +202,7 @@ TEST_CASE("a line that is longer than a piece is a piece of its own") {
   CHECK(promtool_complaint(text).empty());
 }
 
-TEST_CASE("endpoints are written as everywhere else, IPv4 and IPv6") {
+TEST_CASE("endpoints are written as Endpoint::text() does, IPv4 and IPv6") {
   for (const char* address : {"0.0.0.0", "10.0.200.9", "255.255.255.255", "fd00:244::1"}) {
     for (const std::uint16_t port : {1, 80, 65535}) {
       const ipvs::Endpoint endpoint{ip(address), port};
@@ -214,7 +214,7 @@ TEST_CASE("endpoints are written as everywhere else, IPv4 and IPv6") {
   }
 }
 
-TEST_CASE("with no Services there are families without samples, and promtool accepts that") {
+TEST_CASE("without Services there are families without samples, and promtool accepts that") {
   const std::string text = text_of({});
   CHECK(std::count(text.begin(), text.end(), '\n') == 13 * 2);
   CHECK(promtool_complaint(text).empty());
