@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What deciding costs, from an event of the cluster to the operations for the kernel. The kernel is
-// not part of it: its share is measured in the test kernel.
+// The cost of deciding, from an event of the cluster to the operations for the kernel. Without the
+// kernel's part, which test/bench/kernel measures.
 //
 // Every Service has ten Pods on this node and others, and one virtual server.
 #include <benchmark/benchmark.h>
@@ -50,7 +50,7 @@ k8s::Pod pod_number(int service, int n) {
   return pod;
 }
 
-// A cluster of `services` Services, and an agent that has learnt of it.
+// A cluster of `services` Services, and the state of an agent that knows it.
 struct World : agent::ClusterObserver {
   std::set<Owner> dirty;
   config::Config config;
@@ -179,7 +179,7 @@ double heap_kilobytes() {
   return static_cast<double>(info.uordblks + info.hblkhd) / 1024;
 }
 
-// The page of a scrape, from readings that are there: what of it is ours, but for the netlink.
+// The page of a scrape, from given readings: everything except reading the kernel.
 void BM_TrafficPage(benchmark::State& bench) {
   const auto readings = readings_of(static_cast<int>(bench.range(0)));
   std::size_t bytes = 0;
@@ -214,7 +214,7 @@ void BM_TrafficPage(benchmark::State& bench) {
 }
 BENCHMARK(BM_TrafficPage)->Arg(1000)->Unit(benchmark::kMillisecond);
 
-// Of that the text alone.
+// The text of that page only.
 void BM_TrafficText(benchmark::State& bench) {
   agent::TrafficPage page;
   const agent::PodName pod_name = [](const ipvs::Address&) -> std::string_view {
