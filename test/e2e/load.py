@@ -12,8 +12,7 @@
 # that broke; `names` the answers, or connections, by the server's name. A connection that breaks is not opened again.
 #
 # When there were as many answers or failures as there are workers, it makes the empty file that LOAD_GOING names.
-#
-# Nothing but what Debian's python3-minimal has.
+import json
 import os
 import signal
 import socket
@@ -21,112 +20,106 @@ import sys
 import threading
 import time
 
-kPatience = 20  # seconds until an answer is a failure
-kPause = 0.05  # seconds between two requests of a worker
-kBytePause = 0.2  # seconds between two bytes of a connection
-
-mode, address, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
-workers = int(sys.argv[4]) if len(sys.argv) > 4 else 4
-ending = threading.Event()
-lock = threading.Lock()
-total = failed = 0
-slowest = 0.0
-names, errors = {}, {}
+PATIENCE = 20  # seconds until an answer is a failure
+PAUSE = 0.05  # seconds between two requests of a worker
+BYTE_PAUSE = 0.2  # seconds between two bytes of a connection
 
 
-def connect():
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    connection = socket.socket(family, socket.SOCK_STREAM)
-    connection.settimeout(kPatience)
-    connection.connect((address, port))
-    return connection
+class Load:
+    """`kind`: "requests" or "connections". `going`: the file to make when answers come."""
 
+    def __init__(self, kind, address, port, workers=4, going=None):
+        self.address, self.port, self.workers, self.going = address, port, workers, going
+        self.work = {"requests": self._request_again_and_again, "connections": self._hold_connection}[kind]
+        self.total = self.failed = 0
+        self.slowest = 0.0
+        self.names, self.errors = {}, {}
+        self.ending, self.lock = threading.Event(), threading.Lock()
 
-def ask():
-    with connect() as connection:
-        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
-        text = b""
-        while piece := connection.recv(4096):
-            text += piece
-    head, end, body = text.partition(b"\r\n\r\n")
-    if not end or b" 200 " not in head:
-        raise OSError("not a whole answer")
-    return body.decode().strip()
+    def run(self):
+        signal.signal(signal.SIGTERM, lambda *_: self.ending.set())
+        threads = [threading.Thread(target=self.work) for _ in range(self.workers)]
+        for thread in threads:
+            thread.start()
+        going = self.going
+        while not self.ending.wait(0.2):  # a signal is only seen between two waits
+            if going and self.total + self.failed >= self.workers:
+                open(going, "w").close()
+                going = None
+        for thread in threads:
+            thread.join()
+        print(json.dumps({"total": self.total, "failed": self.failed, "slowest_ms": int(self.slowest * 1000),
+                          "names": self.names, "errors": self.errors}, sort_keys=False), flush=True)
 
+    def _connect(self):
+        family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
+        connection = socket.socket(family, socket.SOCK_STREAM)
+        connection.settimeout(PATIENCE)
+        connection.connect((self.address, self.port))
+        return connection
 
-def count(name, begin):
-    global total, slowest
-    with lock:
-        total += 1
-        slowest = max(slowest, time.monotonic() - begin)
-        if name:
-            names[name] = names.get(name, 0) + 1
+    def _ask(self):
+        with self._connect() as connection:
+            connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            text = b""
+            while piece := connection.recv(4096):
+                text += piece
+        head, end, body = text.partition(b"\r\n\r\n")
+        if not end or b" 200 " not in head:
+            raise OSError("not a whole answer")
+        return body.decode().strip()
 
+    def _count(self, name, begin):
+        with self.lock:
+            self.total += 1
+            self.slowest = max(self.slowest, time.monotonic() - begin)
+            if name:
+                self.names[name] = self.names.get(name, 0) + 1
 
-def count_failure(error):
-    global failed
-    with lock:
-        failed += 1
-        errors[str(error)] = errors.get(str(error), 0) + 1
+    def _count_failure(self, error):
+        with self.lock:
+            self.failed += 1
+            self.errors[str(error)] = self.errors.get(str(error), 0) + 1
 
+    def _request_again_and_again(self):
+        while not self.ending.is_set():
+            begin = time.monotonic()
+            try:
+                self._count(self._ask(), begin)
+            except OSError as error:
+                self._count(None, begin)
+                self._count_failure(error)
+            self.ending.wait(PAUSE)
 
-def request_again_and_again():
-    while not ending.is_set():
+    def _read_line(self, connection):
+        line = b""
+        while not line.endswith(b"\n"):
+            piece = connection.recv(1)
+            if not piece:
+                raise OSError("closed")
+            line += piece
+        return line.decode().strip()
+
+    def _exchange_byte(self, connection):
         begin = time.monotonic()
-        try:
-            count(ask(), begin)
-        except OSError as error:
-            count(None, begin)
-            count_failure(error)
-        ending.wait(kPause)
-
-
-def read_line(connection):
-    line = b""
-    while not line.endswith(b"\n"):
-        piece = connection.recv(1)
-        if not piece:
+        connection.sendall(b"x")
+        if connection.recv(1) != b"x":
             raise OSError("closed")
-        line += piece
-    return line.decode().strip()
+        self._count(None, begin)
+
+    def _hold_connection(self):
+        try:
+            with self._connect() as connection:
+                name = self._read_line(connection)
+                with self.lock:
+                    self.names[name] = self.names.get(name, 0) + 1
+                while not self.ending.is_set():
+                    self._exchange_byte(connection)
+                    self.ending.wait(BYTE_PAUSE)
+        except OSError as error:
+            self._count_failure(error)
 
 
-def exchange_byte(connection):
-    begin = time.monotonic()
-    connection.sendall(b"x")
-    if connection.recv(1) != b"x":
-        raise OSError("closed")
-    count(None, begin)
-
-
-def hold_connection():
-    try:
-        with connect() as connection:
-            name = read_line(connection)
-            with lock:
-                names[name] = names.get(name, 0) + 1
-            while not ending.is_set():
-                exchange_byte(connection)
-                ending.wait(kBytePause)
-    except OSError as error:
-        count_failure(error)
-
-
-def quoted(table):
-    return ", ".join('"%s": %d' % (key.replace('"', "'"), table[key]) for key in sorted(table))
-
-
-signal.signal(signal.SIGTERM, lambda *_: ending.set())
-work = {"requests": request_again_and_again, "connections": hold_connection}[mode]
-threads = [threading.Thread(target=work) for _ in range(workers)]
-for thread in threads:
-    thread.start()
-going = os.environ.get("LOAD_GOING")
-while not ending.wait(0.2):  # a signal is only seen between two waits
-    if going and total + failed >= workers:
-        open(going, "w").close()
-        going = None
-for thread in threads:
-    thread.join()
-print('{"total": %d, "failed": %d, "slowest_ms": %d, "names": {%s}, "errors": {%s}}' % (
-    total, failed, slowest * 1000, quoted(names), quoted(errors)))
+if __name__ == "__main__":
+    Load(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]) if len(sys.argv) > 4 else 4,
+         os.environ.get("LOAD_GOING")).run()

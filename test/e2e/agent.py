@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+import re
+import signal
+
+from checks import matches, wait_until
+
+CLUSTER_IPS = ("--service-cluster-ip-range", "10.96.0.0/12,fd00:10:96::/112")
+CLUSTER_CIDR = ("--cluster-cidr", "10.244.0.0/16,fd00:244::/32")
+
+
+class Agent:
+    """kube-ipvs, on the node, with the manifests of the lab."""
+
+    def __init__(self, lab, program):
+        self.lab, self.program = lab, program
+        self.log = f"{lab.directory}/agent.log"
+        self.flags = None
+
+    def start(self, *flags, source=None):
+        """Returns at once. `source`: flags that say where the objects come from, in place of the manifests."""
+        source = source or ("--manifests", self.lab.manifests)
+        self.flags = flags
+        self.lab.start("agent", self.lab.node, self.log, self.program, *source, "--hostname-override", "node", *flags)
+
+    def stop(self, signal_number=signal.SIGTERM):
+        self.lab.stop("agent", signal_number)
+
+    def kill(self):
+        self.stop(signal.SIGKILL)
+
+    def ready(self):
+        """The kernel holds what the manifests say."""
+        wait_until("the agent completes its table", 60, lambda: self.logged("table complete"))
+
+    def restart(self, *flags, **options):
+        """Also where none runs."""
+        self.stop()
+        self.start(*flags, **options)
+        self.ready()
+
+    def cleanup(self):
+        self.lab.node.run(self.program, "--cleanup")
+
+    def log_text(self):
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def logged(self, pattern):
+        return matches(pattern, self.log_text())
+
+    def times_logged(self, pattern):
+        return sum(1 for line in self.log_text().splitlines() if re.search(pattern, line))
+
+    def metrics(self):
+        return self.lab.node.get("http://127.0.0.1:10249/metrics")
+
+    def metric(self, name, **labels):
+        """The value of the one line that has all the labels."""
+        lines = [line for line in self.metrics().splitlines()
+                 if re.match(rf"{name}[ {{]", line)
+                 and all(re.search(rf'[{{,]{label}="{re.escape(text)}"', line) for label, text in labels.items())]
+        assert len(lines) == 1, f"{len(lines)} lines of {name} {labels}"
+        return float(lines[0].split()[-1])

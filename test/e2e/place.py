@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# A node, a pod or a client of the lab: a network namespace, and what is done there.
+import os
+import subprocess
+
+import client
+from checks import show, wait_until
+from load import Load
+from namespace import Namespace
+
+
+def as_text(answers):
+    """What Place.tally gives, as "3 away 3 here"."""
+    return " ".join(f"{answers[name]} {name}" for name in sorted(answers))
+
+
+class Place:
+    def __init__(self, lab, name):
+        self.lab, self.name = lab, name
+        self.namespace = Namespace()
+        # When a Service is deleted, the kernel forgets its connections, but the pods keep their TIME_WAIT sockets for a
+        # minute. When the next Service leads to one of them from the same client port, the pod takes the connection if
+        # it is later than the last by its timestamp. By default (1) each address of a Service has an offset of its own,
+        # and about half are not: the client connects again after 10 ms, and the scheduler has counted one more than the
+        # test. With 2 there is no offset.
+        self.set("ipv4/tcp_timestamps", 2)
+        self.set("ipv6/conf/default/accept_dad", 0)  # addresses can be used at once
+        self.set("ipv6/conf/all/accept_dad", 0)
+
+    def set(self, key, value):
+        """A file of /proc/sys/net."""
+        with self.namespace, open(f"/proc/sys/net/{key}", "w") as file:
+            file.write(str(value))
+
+    def forward(self):
+        self.set("ipv4/ip_forward", 1)
+        self.set("ipv6/conf/all/forwarding", 1)
+
+    def run(self, *command, input=None):
+        """Its standard output. An exit code other than 0 is an error."""
+        with self.namespace:
+            return subprocess.run(command, check=True, text=True, input=input, stdout=subprocess.PIPE).stdout
+
+    def succeeds(self, *command):
+        with self.namespace:
+            return subprocess.run(command, stdin=subprocess.DEVNULL).returncode == 0
+
+    def ip(self, *lines):
+        """Commands of `ip`, in one batch."""
+        self.run("ip", "-batch", "-", input="\n".join(lines))
+
+    # HTTP
+
+    def fetch(self, url, **options):
+        with self.namespace:
+            return client.fetch(url, **options)
+
+    def get(self, url, **options):
+        with self.namespace:
+            return client.get(url, **options)
+
+    def tally(self, url, requests, path="/"):
+        """The answers, counted: {"my-nginx-1": 10}."""
+        answers = {}
+        with self.namespace:
+            for number in range(1, requests + 1):
+                answer = client.get(f"{url}{path}?{number}").strip()
+                answers[answer] = answers.get(answer, 0) + 1
+        return answers
+
+    def reaches(self, url, *names):
+        """Six requests reach all the pods of these names, and no other."""
+        answers = self.tally(url, 6)
+        show(f"{self.name} to {url}:", as_text(answers))
+        assert set(answers) == set(names), f"{answers}, not {names}"
+
+    def one_pod(self, url, requests):
+        """All requests reach one pod; its name."""
+        answers = self.tally(url, requests)
+        show(f"{self.name} to {url}:", as_text(answers))
+        assert len(answers) == 1, answers
+        return next(iter(answers))
+
+    def seen_as(self, url, address):
+        """The pods see this address as the client's."""
+        answers = self.tally(url, 4, "/client")
+        show(f"{self.name} to {url} is seen as", as_text(answers))
+        assert answers == {address: 4}, answers
+
+    def refused(self, url, **options):
+        """At once, and not by silence."""
+        try:
+            body = self.get(url, timeout=5, **options)
+        except ConnectionRefusedError:
+            return True
+        except OSError as error:
+            raise AssertionError(f"{self.name} to {url}: {error!r}, not refused") from None
+        raise AssertionError(f"{self.name} to {url}: answered {body!r}, not refused")
+
+    def dropped(self, url, **options):
+        """No answer of any kind."""
+        try:
+            body = self.get(url, timeout=1.5, **options)
+        except TimeoutError:
+            return True
+        except OSError as error:
+            raise AssertionError(f"{self.name} to {url}: {error!r}, not silence") from None
+        raise AssertionError(f"{self.name} to {url}: answered {body!r}, not silence")
+
+    # other protocols
+
+    def ask(self, address, port, source_port=None):
+        """By UDP: the answer, or "nothing"."""
+        udp = self.udp_client(address, port, source_port)
+        try:
+            return udp.ask()
+        finally:
+            udp.close()
+
+    def udp_client(self, address, port, source_port=None):
+        with self.namespace:
+            return client.UdpClient(address, port, source_port)
+
+    def connect(self, address, port):
+        """A connection to an echo server, which lasts until its close() or the end of the test."""
+        with self.namespace:
+            connection = client.EchoClient(address, port)
+        self.lab.connections.append(connection)
+        show(f"{self.name} is connected to {connection.server}")
+        return connection
+
+    def start_load(self, name, kind, address, port, workers=4):
+        """See load.py. Returns when answers come."""
+        going = f"{self.lab.directory}/load-{name}.going"
+        if os.path.exists(going):
+            os.remove(going)
+        with self.namespace:
+            self.lab.fork(f"load-{name}", Load(kind, address, port, workers, going))
+        wait_until(f"the load {name} gets answers", 30, lambda: os.path.exists(going))
