@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Changes under load: no request fails, no connection drops.
+import re
+
+from agent import CLUSTER_IPS
+from checks import matches, wait_until
+from objects import pod, service
+
+VIP = "10.96.1.1"
+SERVER = f"TCP {VIP}:80"
+
+
+def group_up(lab):
+    lab.add_pods(pod_1=11, pod_2=12, pod_3=13)
+    for number in (1, 2, 3):
+        lab.write(f"pod-{number}.yaml", pod(f"pod-{number}", f"{10 + number}"))
+    lab.write_common_services()
+    lab.agent.restart(*CLUSTER_IPS)
+
+
+def start_loads(lab):
+    """On all ways: from a pod, from the host, from outside."""
+    lab["pod-1"].start_load("pod", "requests", VIP, 80, workers=2)
+    lab.node.start_load("host", "requests", VIP, 80, workers=2)
+    lab.outside.start_load("outside", "requests", "203.0.113.1", 30080, workers=2)
+    lab["pod-3"].start_load("long", "connections", VIP, 7, workers=6)
+    wait_until("the long-lived connections are open", 30, lambda: established(lab) >= 6)
+
+
+def established(lab):
+    return sum(1 for line in lab.node.run("ipvsadm", "-Lnc").splitlines()
+               if f"{VIP}:7" in line and "ESTABLISHED" in line)
+
+
+def no_load_failed(lab, *names):
+    loads = [lab.stop_load(name) for name in names]
+    assert all(load["failed"] == 0 and load["total"] >= 10 for load in loads), loads
+    return loads
+
+
+def counters(lab):
+    """Connections scheduled so far: {("TCP", "10.96.1.1:80"): 12, ("TCP", "10.96.1.1:80", "10.244.1.11:80"): 4}."""
+    found, server = {}, ()
+    for line in lab.node.run("ipvsadm", "-Ln", "--stats", "--exact").splitlines():
+        words = line.split()
+        if words[0] in ("TCP", "UDP"):
+            server = (words[0], words[1])
+            found[server] = int(words[2])
+        elif words[0] == "->" and re.search("[0-9]", words[1]):
+            found[(*server, words[1])] = int(words[2])
+    return found
+
+
+def never_less(before, after):
+    """Every counter is still there, and at least as high: nothing was deleted and made again."""
+    worse = {key: (count, after.get(key)) for key, count in before.items() if after.get(key, -1) < count}
+    assert not worse, worse
+
+
+def more_requests(lab, count):
+    """The load has continued for so many requests more."""
+    def requests_so_far():
+        return counters(lab)["TCP", f"{VIP}:80"]
+
+    until = requests_so_far() + count
+    wait_until(f"{count} more requests come", 60, lambda: requests_so_far() >= until)
+
+
+def case_kill_9_of_the_agent_and_its_restart_drop_no_connection_and_touch_no_virtual_server(lab):
+    start_loads(lab)
+    more_requests(lab, 30)
+    before = counters(lab)
+    lab.agent.kill()
+    more_requests(lab, 30)
+    lab.agent.restart(*CLUSTER_IPS)
+    more_requests(lab, 30)
+    never_less(before, counters(lab))
+    assert lab.agent.logged("table complete: .* 0 operations")
+    no_load_failed(lab, "pod", "host", "outside", "long")
+
+
+def case_what_was_wrong_when_the_agent_came_back_is_put_right_and_the_rest_not_touched(lab):
+    before = counters(lab)
+    lab.agent.kill()
+    lab.node.run("ipvsadm", "-D", "-t", "10.96.1.3:80")
+    lab.node.run("ipvsadm", "-d", "-t", f"{VIP}:80", "-r", "10.244.1.12:80")
+    lab.node.run("ipvsadm", "-E", "-t", "192.0.2.10:80", "-s", "lc")
+    lab.node.run("ip", "address", "delete", "192.0.2.20/32", "dev", "kube-ipvs0")
+    lab.agent.restart(*CLUSTER_IPS)
+    pods = ("10.244.1.11:80", "10.244.1.12:80", "10.244.1.13:80")
+    assert lab.leads_to("TCP 10.96.1.3:80", *pods)
+    assert lab.leads_to(SERVER, *pods)
+    assert "192.0.2.10:80 rr" in lab.ipvs_table()
+    assert "192.0.2.20/32" in lab.addresses()
+    changed = (("TCP", f"{VIP}:80", "10.244.1.12:80"),)
+    never_less({key: count for key, count in before.items() if key not in changed and key[1] != "10.96.1.3:80"},
+               counters(lab))
+
+
+def case_a_pod_replaced_by_one_with_another_address_fails_no_request(lab):
+    start_loads(lab)
+    lab.add_pod("pod-4", 14)
+    lab.write("pod-4.yaml", pod("pod-4", 14))
+    lab.remove("pod-2.yaml")
+    wait_until("the table follows", 30, lambda: lab.leads_to(SERVER, *(f"10.244.1.{n}:80" for n in (11, 13, 14))))
+    more_requests(lab, 60)
+    # Long-lived connections to the old pod continue while it may still serve them.
+    of_pod, *_ = no_load_failed(lab, "pod", "host", "outside", "long")
+    assert "pod-4" in of_pod["names"]
+    lab.remove_pod("pod-2")
+
+
+def case_the_deleted_pod_is_gone_from_the_table_when_its_connections_are(lab):
+    wait_until("it is no destination any more", 60, lambda: lab.is_no_destination("10.244.1.12"))
+
+
+# For a moment between two schedulers a virtual server has none (ip_vs_edit_service in ip_vs_ctl.c), and refuses a new
+# connection; those that are open do not notice.
+def case_the_scheduler_is_switched_by_the_flag_under_load_and_drops_no_connection(lab):
+    start_loads(lab)
+    more_requests(lab, 20)
+    lab.agent.restart(*CLUSTER_IPS, "--ipvs-scheduler", "lc")
+    more_requests(lab, 20)
+    table = lab.ipvs_table()
+    assert f"{VIP}:80 lc" in table
+    assert not matches("^(TCP|UDP).* rr", table)
+    no_load_failed(lab, "long")
+    for name in ("pod", "host", "outside"):
+        load = lab.stop_load(name)
+        assert load["failed"] * 20 <= load["total"], load
+    lab.agent.stop()
+
+
+# But twos, which Debian's kernel is built without.
+def case_every_scheduler_the_flag_lists_is_one_the_kernel_takes(lab):
+    for name in "wrr wlc sh mh dh sed nq fo ovf lblc lblcr rr".split():
+        lab.agent.restart(*CLUSTER_IPS, "--ipvs-scheduler", name)
+        assert f"{VIP}:80 {name}" in lab.ipvs_table()
+    lab.agent.restart(*CLUSTER_IPS)
+
+
+def case_many_edits_in_a_row_end_in_the_last_state(lab):
+    for number in range(1, 21):
+        lab.write("case.yaml", service("edited", f"10.96.3.{number}", {"set": "v1"}))
+    wait_until("the last one is served", 30,
+               lambda: lab.leads_to("TCP 10.96.3.20:80", *(f"10.244.1.{n}:80" for n in (11, 13, 14))))
+    wait_until("the others are not", 30, lambda: not any(
+        re.search(r" 10\.96\.3\.1?[0-9]:", server) for server in lab.virtual_servers()))
+
+
+def case_a_signal_to_stop_leaves_the_kernel_serving(lab):
+    lab.agent.stop()
+    assert lab.agent.logged("stopping")
+    assert len(lab["pod-1"].tally(f"http://{VIP}", 6)) == 3
+    lab.agent.restart(*CLUSTER_IPS)
