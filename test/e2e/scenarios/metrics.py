@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Health and metrics, and a real Prometheus that scrapes them.
+import json
+from urllib.parse import quote
+
+from agent import CLUSTER_IPS
+from checks import matches, wait_until
+from objects import pod
+
+VIP = "10.96.1.1"
+
+
+def group_up(lab):
+    lab.add_pods(pod_1=11, pod_2=12)
+    lab.write("pods.yaml", pod("pod-1", 11), pod("pod-2", 12))
+    lab.write_common_services()
+    lab.serve("taken", lab.node, http_port=10249)
+    lab.agent.restart(*CLUSTER_IPS)
+
+
+def health(lab, path="healthz"):
+    """Status and body."""
+    answer = lab.node.fetch(f"http://127.0.0.1:10256/{path}")
+    return answer.status, answer.body
+
+
+def case_a_taken_metrics_port_makes_health_red_while_traffic_flows(lab):
+    assert lab.agent.logged("metrics.*10249.*again")
+    status, body = health(lab)
+    assert status == 503
+    assert "10249" in body
+    assert lab.node.get(f"http://{VIP}").startswith("pod-")
+
+
+def case_when_the_port_is_free_again_it_is_taken_and_health_is_green(lab):
+    lab.stop("taken")
+    wait_until("health is green", 20, lambda: health(lab)[0] == 200)
+    assert health(lab, "livez")[0] == 200
+    lab.agent.metrics()
+
+
+def case_the_page_passes_promtool(lab):
+    lab.node.run("promtool", "check", "metrics", input=lab.agent.metrics())
+
+
+def connections(lab):
+    return lab.agent.metric("kube_ipvs_service_connections_total", service="cluster", port="http")
+
+
+# The kernel brings its counters up to date every two seconds.
+def case_connections_are_counted_per_service_port_and_per_pod(lab):
+    wait_until("what was before is counted", 10, lambda: connections(lab) == 1)
+    lab["pod-1"].tally(f"http://{VIP}", 10)
+    wait_until("ten more are counted", 10, lambda: connections(lab) == 11)
+    page = lab.agent.metrics()
+    assert matches('kube_ipvs_endpoint_connections_total{.*service="cluster",port="http",.*pod="pod-1"} [5-6]$', page)
+    assert matches('kube_ipvs_endpoint_bytes_out_total{.*service="cluster",port="http",.*pod="pod-2"} [1-9][0-9][0-9]',
+                   page)
+
+
+def case_desired_and_programmed_are_counted_and_equal(lab):
+    desired = lab.agent.metric("kube_ipvs_desired_virtual_servers")
+    assert desired > 10
+    assert lab.agent.metric("kube_ipvs_programmed_virtual_servers") == desired
+    assert len(lab.virtual_servers()) == desired
+
+
+def case_kube_proxys_core_metrics_are_there(lab):
+    for name in ("kubeproxy_sync_proxy_rules_duration_seconds_count",
+                 "kubeproxy_sync_proxy_rules_last_timestamp_seconds",
+                 "kubeproxy_network_programming_duration_seconds_count", "process_cpu_seconds_total"):
+        lab.agent.metric(name)
+    assert lab.agent.metric("kubeproxy_sync_proxy_rules_duration_seconds_count") > 0
+
+
+def case_proxy_mode_is_ipvs(lab):
+    assert lab.node.get("http://127.0.0.1:10249/proxyMode").strip() == "ipvs"
+
+
+def query(lab, expression):
+    """Prometheus' answer."""
+    return json.loads(lab.node.get(f"http://127.0.0.1:9090/api/v1/query?query={quote(expression)}"))["data"]["result"]
+
+
+def prometheus_has_the_pods(lab):
+    series = query(lab, 'sum by (pod) (kube_ipvs_endpoint_connections_total{service="cluster"})')
+    return sorted(each["metric"]["pod"] for each in series) == ["pod-1", "pod-2"]
+
+
+def case_a_real_prometheus_scrapes_the_agent_and_answers_a_query_by_pod(lab):
+    configuration = f"{lab.directory}/prometheus.yaml"
+    with open(configuration, "w", encoding="ascii") as file:
+        json.dump({"global": {"scrape_interval": "1s"}, "scrape_configs": [
+            {"job_name": "kube-ipvs", "static_configs": [{"targets": ["127.0.0.1:10249"]}]}]}, file)
+    lab.start("prometheus", lab.node, f"{lab.directory}/log-prometheus", "prometheus", "--config.file", configuration,
+              "--storage.tsdb.path", f"{lab.directory}/tsdb", "--web.listen-address", "127.0.0.1:9090")
+    wait_until("Prometheus has the pods' series", 90, lambda: prometheus_has_the_pods(lab))
+    assert query(lab, 'up{job="kube-ipvs"}')[0]["value"][1] == "1"
+    lab.stop("prometheus")
+
+
+def case_the_agent_stays_under_25_MB_after_a_scrape(lab):
+    resident = lab.agent.metric("process_resident_memory_bytes")
+    print(f"{resident} bytes")
+    assert resident <= 25 * 1024 * 1024
