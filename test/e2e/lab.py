@@ -336,6 +336,25 @@ class Lab:
         """A set of our nftables table."""
         return text in self.node.run("nft", "list", "set", "inet", "kube-ipvs", name)
 
+    def ask_each(self, name, source_port, ways):
+        """Each way is (client, address, port). By UDP, always from the same port of the client: `name` answers."""
+        for client, address, port in ways:
+            answer = self[client].ask(address, port, source_port)
+            assert answer == name, f"{client} to {address}:{port}: {answer}, not {name}"
+
+    def wait_for_udp_flows(self, name, source_port, ways, port, endpoint):
+        """All ways are answered by the pod `name`, and conntrack has a flow for each (see udp_flows).
+
+        Not always with the first question: when the first endpoint of a Service is there, the agent deletes the flows
+        that are older, and for a moment those that begin meanwhile."""
+        self.ask_each(name, source_port, ways)
+
+        def has_all():
+            self.ask_each(name, source_port, ways)
+            return self.udp_flows(port, endpoint) == len(ways)
+
+        wait_until("each client has a flow", 5, has_all)
+
     def udp_flows(self, port, endpoint):
         """How many entries conntrack has of flows that came to this port and lead to this address, both regular
         expressions."""

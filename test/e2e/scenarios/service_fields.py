@@ -293,27 +293,22 @@ def case_udp_clients_with_a_fixed_source_port_are_answered_by_another_pod_as_soo
     udp_served(lab, "192.0.2.96", 53, "10.244.1.11:53")
     ways = (("client", "10.96.7.16", 53), ("node", "10.96.7.16", 53), ("outside", "192.0.2.96", 53),
             ("outside", "203.0.113.1", 30096))
-    for name, address, port in ways:
-        assert lab[name].ask(address, port, 4096) == "pod-1"
-    assert lab.udp_flows("(53|30096)", "10.244.1.11") == 4
+    lab.wait_for_udp_flows("pod-1", 4096, ways, "(53|30096)", "10.244.1.11")
     names_pod(lab, "names", 2)
     wait_until("the table follows", 30, lambda: lab.leads_to("UDP 192.0.2.96:53", "10.244.1.12:53"))
     wait_until("no flow leads to the old one", 5, lambda: lab.udp_flows("(53|30096)", "10.244.1.11") == 0)
-    for name, address, port in ways:
-        assert lab[name].ask(address, port, 4096) == "pod-2", (name, address)
+    lab.ask_each("pod-2", 4096, ways)
 
 
 def case_a_udp_flow_from_before_the_service_or_its_endpoint_works_as_soon_as_there_is_one(lab):
     address = "10.96.7.17"
-    for name in ("client", "outside"):
-        assert lab[name].ask(address, 53, 4097) == "nothing"
+    ways = [(name, address, 53) for name in ("client", "node", "outside")]
+    ways_before = [(name, address, 53) for name in ("client", "outside")]
+    lab.ask_each("nothing", 4097, ways_before)
     lab.write("case.yaml", service("early", address, {"app": "early"}, port=DNS))
     udp_served(lab, address, 53)
-    for name in ("client", "node", "outside"):
-        assert lab[name].ask(address, 53, 4098) == "nothing"
+    lab.ask_each("nothing", 4098, ways)
     names_pod(lab, "early", 1)
     wait_until("it is served", 30, lambda: lab.leads_to(f"UDP {address}:53", "10.244.1.11:53"))
-    for name in ("client", "node", "outside"):
-        assert lab[name].ask(address, 53, 4098) == "pod-1", f"{name}, which asked without endpoint"
-    for name in ("client", "outside"):
-        assert lab[name].ask(address, 53, 4097) == "pod-1", f"{name}, which asked without Service"
+    lab.ask_each("pod-1", 4098, ways)
+    lab.ask_each("pod-1", 4097, ways_before)
