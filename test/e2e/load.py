@@ -1,22 +1,17 @@
-#!/usr/bin/python3 -SE
 # SPDX-License-Identifier: Apache-2.0
 #
-# Loads an address until SIGTERM, then says in one line of JSON how it went.
+# Loads an address until SIGTERM, then says in one line of JSON how it went. Of each kind there are so many workers:
 #
-#   load.py requests ADDRESS PORT [WORKERS]      short HTTP requests, a connection each, one after the other per worker
-#   load.py connections ADDRESS PORT [COUNT]     long-lived connections to an echo server, a byte every 200 ms on each
+#   requests      short HTTP requests, a connection each, one after the other
+#   connections   a long-lived connection to an echo server, a byte every 200 ms
 #
 #   {"total": 1208, "failed": 0, "slowest_ms": 18, "names": {"my-nginx-1": 403, ...}, "errors": {}}
 #
 # `total` counts requests, or bytes that came back; `failed` the requests that did not get an answer, or the connections
 # that broke; `names` the answers, or connections, by the server's name. A connection that breaks is not opened again.
-#
-# When there were as many answers or failures as there are workers, it makes the empty file that LOAD_GOING names.
 import json
-import os
 import signal
 import socket
-import sys
 import threading
 import time
 
@@ -26,9 +21,9 @@ BYTE_PAUSE = 0.2  # seconds between two bytes of a connection
 
 
 class Load:
-    """`kind`: "requests" or "connections". `going`: the file to make when answers come."""
+    """`going`: an empty file that it makes when there were as many answers or failures as there are workers."""
 
-    def __init__(self, kind, address, port, workers=4, going=None):
+    def __init__(self, kind, address, port, workers, going):
         self.address, self.port, self.workers, self.going = address, port, workers, going
         self.work = {"requests": self._request_again_and_again, "connections": self._hold_connection}[kind]
         self.total = self.failed = 0
@@ -49,7 +44,7 @@ class Load:
         for thread in threads:
             thread.join()
         print(json.dumps({"total": self.total, "failed": self.failed, "slowest_ms": int(self.slowest * 1000),
-                          "names": self.names, "errors": self.errors}, sort_keys=False), flush=True)
+                          "names": self.names, "errors": self.errors}), flush=True)
 
     def _connect(self):
         family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
@@ -118,8 +113,3 @@ class Load:
                     self.ending.wait(BYTE_PAUSE)
         except OSError as error:
             self._count_failure(error)
-
-
-if __name__ == "__main__":
-    Load(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]) if len(sys.argv) > 4 else 4,
-         os.environ.get("LOAD_GOING")).run()
