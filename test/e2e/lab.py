@@ -102,8 +102,8 @@ class Lab:
             "address add 10.244.3.1/24 dev cni0",
             "address add fd00:244:3::1/64 dev cni0 nodad",
             "link set cni0 up")
-        self.node.set("bridge/bridge-nf-call-iptables", 1)
-        self.node.set("bridge/bridge-nf-call-ip6tables", 1)
+        self.node.sysctl("bridge/bridge-nf-call-iptables", 1)
+        self.node.sysctl("bridge/bridge-nf-call-ip6tables", 1)
 
     def add_far_client(self):
         """A client two hops away: `outside` is its router."""
@@ -128,10 +128,11 @@ class Lab:
     def add_pod(self, name, number, http_port=80):
         """It serves when this returns."""
         pod = self.add_place(name)
+        pod.node, pod.link = self["worker"] if str(number).startswith("2.") else self.node, f"pod{number}"
         if str(number).startswith("3."):
             self._attach_bridged(pod, number)
         else:
-            self._attach_routed(pod, number, self["worker"] if str(number).startswith("2.") else self.node)
+            self._attach_routed(pod, number)
         self.serve(name, pod, http_port=http_port)
         return pod
 
@@ -140,10 +141,10 @@ class Lab:
         for name, number in numbers.items():
             self.add_pod(name.replace("_", "-"), number)
 
-    def _attach_routed(self, pod, number, node):
-        v4, v6, link = address_of(number), address6_of(number), f"pod{number}"
+    def _attach_routed(self, pod, number):
+        v4, v6, link = address_of(number), address6_of(number), pod.link
         gateway, gateway6 = v4.rpartition(".")[0] + ".1", v6.rpartition("::")[0] + "::1"
-        node.ip(
+        pod.node.ip(
             f"link add {link} type veth peer name eth0 netns {pod.namespace.path}",
             f"address add {gateway}/32 dev {link}",
             f"address add {gateway6}/128 dev {link} nodad",
@@ -163,10 +164,10 @@ class Lab:
     def _attach_bridged(self, pod, number):
         """Pods of the bridge reach each other without the node's routing. Hairpin as flannel and kubelet's
         documentation have it: what a pod answers itself comes back by the port it came from."""
-        self.node.ip(
-            f"link add pod{number} type veth peer name eth0 netns {pod.namespace.path}",
-            f"link set pod{number} master cni0 up",
-            f"link set pod{number} type bridge_slave hairpin on")
+        pod.node.ip(
+            f"link add {pod.link} type veth peer name eth0 netns {pod.namespace.path}",
+            f"link set {pod.link} master cni0 up",
+            f"link set {pod.link} type bridge_slave hairpin on")
         pod.ip(
             "link set lo up",
             f"address add {address_of(number)}/24 dev eth0",
@@ -178,7 +179,9 @@ class Lab:
     def remove_pod(self, name):
         """Its server ends as a well-behaved one does, then the pod is deleted."""
         self.stop(name)
-        self.places.pop(name).namespace.close()
+        pod = self.places.pop(name)
+        pod.node.ip(f"link delete {pod.link}")
+        pod.namespace.close()
 
     # processes
 

@@ -24,18 +24,18 @@ class Place:
         # it is later than the last by its timestamp. By default (1) each address of a Service has an offset of its own,
         # and about half are not: the client connects again after 10 ms, and the scheduler has counted one more than the
         # test. With 2 there is no offset.
-        self.set("ipv4/tcp_timestamps", 2)
-        self.set("ipv6/conf/default/accept_dad", 0)  # addresses can be used at once
-        self.set("ipv6/conf/all/accept_dad", 0)
+        self.sysctl("ipv4/tcp_timestamps", 2)
+        self.sysctl("ipv6/conf/default/accept_dad", 0)  # addresses can be used at once
+        self.sysctl("ipv6/conf/all/accept_dad", 0)
 
-    def set(self, key, value):
-        """A file of /proc/sys/net."""
+    def sysctl(self, key, value):
+        """Writes a file of /proc/sys/net."""
         with self.namespace, open(f"/proc/sys/net/{key}", "w") as file:
             file.write(str(value))
 
     def forward(self):
-        self.set("ipv4/ip_forward", 1)
-        self.set("ipv6/conf/all/forwarding", 1)
+        self.sysctl("ipv4/ip_forward", 1)
+        self.sysctl("ipv6/conf/all/forwarding", 1)
 
     def run(self, *command, input=None):
         """Its standard output. An exit code other than 0 is an error."""

@@ -98,7 +98,7 @@ def large_with_policy(lab, policy):
 
 def forget_path_mtu(lab):
     for name in ("node", "large", "far"):
-        lab[name].set("ipv4/route/flush", -1)
+        lab[name].sysctl("ipv4/route/flush", -1)
         lab[name].run("ip", "-6", "route", "flush", "cache")
 
 
