@@ -49,7 +49,7 @@ def case_an_external_ip_that_is_this_nodes_default_gateway_is_refused_and_the_wa
     lab.outside.reaches("http://192.0.2.152", "pod-1", "pod-2")
 
 
-def case_an_external_ip_leaves_when_a_node_comes_that_has_it_and_returns_when_that_node_goes(lab):
+def case_an_external_ip_is_removed_when_a_node_with_it_is_added_and_returns_when_that_node_is_deleted(lab):
     url = "http://192.0.2.153"
     use_agent(lab)
     before = refused_so_far(lab)
@@ -88,7 +88,7 @@ def case_an_external_ip_that_another_program_holds_is_served_and_never_taken_fro
 # --- --nodeport-addresses --------------------------------------------------------------------------------------------
 
 
-def case_an_address_that_comes_or_goes_in_a_network_of_nodeport_addresses_is_followed_and_others_are_not(lab):
+def case_node_ports_follow_the_addresses_that_are_added_and_removed_in_the_nodeport_networks_and_no_others(lab):
     use_agent(lab, "--nodeport-addresses", "203.0.113.3/32,198.18.0.0/24")
     lab.write("case.yaml", service("ported", "10.96.9.23", V1, type="NodePort", node_port=30147))
     lab.served("10.96.9.23", 80, *BOTH)
@@ -140,7 +140,7 @@ def case_with_a_proxy_name_only_the_services_labelled_so_are_served_beside_anoth
     lab.node.run("ipvsadm", "-D", "-t", "198.51.100.8:80")
 
 
-def case_a_label_that_comes_and_goes_moves_a_service_in_and_out(lab):
+def case_a_service_is_served_while_its_label_names_this_proxy(lab):
     url, server = "http://10.96.9.28", "TCP 10.96.9.28:80"
     moving = dict(name="moving", cluster_ip="10.96.9.28", selector=V1, type="NodePort", node_port=30149)
     use_agent(lab, "--service-proxy-name", "ours")

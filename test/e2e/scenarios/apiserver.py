@@ -64,7 +64,7 @@ def case_services_and_pods_of_a_real_api_server_are_served(lab):
     assert lab["pod-1"].tally(f"http://{VIP}", 6) == {"pod-1": 3, "pod-2": 3}
 
 
-def case_a_pod_that_gets_unready_leaves_and_one_that_gets_ready_comes(lab):
+def case_a_pod_that_becomes_unready_is_removed_and_one_that_becomes_ready_is_added(lab):
     run_pod(lab, "pod-2", 12, ready=False)
     wait_until("it leaves", 20, lambda: lab.leads_to(f"TCP {VIP}:80", BOTH[0]))
     run_pod(lab, "pod-2", 12)
@@ -116,7 +116,7 @@ def case_the_api_server_crashes_the_table_stays_and_the_agent_catches_up(lab):
     load_is_unharmed(lab, "crash")
 
 
-def case_an_api_the_server_does_not_serve_is_told_once(lab):
+def case_an_api_that_the_server_does_not_serve_is_reported_once(lab):
     if "discovery.k8s.io/v1" in kubectl(lab, "api-versions").split():
         return
     assert lab.agent.times_logged("discovery.k8s.io/v1") == 1
@@ -128,7 +128,7 @@ def case_kill_9_and_restart_on_a_real_api_server_change_nothing(lab):
     assert lab.agent.logged("table complete: .* 0 operations")
 
 
-def case_a_wrong_token_is_told_and_the_table_stays(lab):
+def case_a_wrong_token_is_reported_and_the_table_stays(lab):
     lab.agent.stop()
     with open(f"{CLUSTER}/kubeconfig.guest", encoding="utf-8") as file:
         text = re.sub("token: .*", "token: wrong", file.read())

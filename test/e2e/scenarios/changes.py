@@ -80,7 +80,7 @@ def case_kill_9_of_the_agent_and_its_restart_drop_no_connection_and_touch_no_vir
     no_load_failed(lab, "pod", "host", "outside", "long")
 
 
-def case_what_was_wrong_when_the_agent_came_back_is_put_right_and_the_rest_not_touched(lab):
+def case_a_restarted_agent_repairs_what_differs_and_does_not_touch_the_rest(lab):
     before = counters(lab)
     lab.agent.kill()
     lab.node.run("ipvsadm", "-D", "-t", "10.96.1.3:80")
@@ -111,7 +111,7 @@ def case_a_pod_replaced_by_one_with_another_address_fails_no_request(lab):
     lab.remove_pod("pod-2")
 
 
-def case_the_deleted_pod_is_gone_from_the_table_when_its_connections_are(lab):
+def case_a_deleted_pod_leaves_the_table_when_its_connections_have_ended(lab):
     wait_until("it is no destination any more", 60, lambda: lab.is_no_destination("10.244.1.12"))
 
 
@@ -133,7 +133,7 @@ def case_the_scheduler_is_switched_by_the_flag_under_load_and_drops_no_connectio
 
 
 # But twos, which Debian's kernel is built without.
-def case_every_scheduler_the_flag_lists_is_one_the_kernel_takes(lab):
+def case_the_kernel_has_every_scheduler_that_the_flag_lists(lab):
     for name in "wrr wlc sh mh dh sed nq fo ovf lblc lblcr rr".split():
         lab.agent.restart(*CLUSTER_IPS, "--ipvs-scheduler", name)
         assert f"{VIP}:80 {name}" in lab.ipvs_table()

@@ -28,7 +28,7 @@ def dropping_chains(lab):
     return lab.agent.metric("kube_ipvs_forward_dropping_chains")
 
 
-def case_a_forward_chain_that_drops_is_told_with_its_remedy_and_counted(lab):
+def case_a_forward_chain_that_drops_is_reported_with_the_flag_that_helps_and_counted(lab):
     lab.outside.reaches(URL, "pod-1")
     assert dropping_chains(lab) == 0
     lab.node.run("iptables-nft", "-P", "FORWARD", "DROP")
@@ -47,13 +47,13 @@ def case_with_forward_accept_replies_pass_it_and_nothing_else_does(lab):
     lab.outside.dropped("http://10.244.1.11:80")  # a new connection, not by a Service
 
 
-def case_a_flushed_forward_chain_has_the_rule_again_at_once(lab):
+def case_a_flushed_forward_chain_gets_the_rule_again_at_once(lab):
     lab.node.run("iptables-nft", "-F", "FORWARD")
     wait_until("the chain has the rule", 10, lambda: has_rule(lab))
     lab.outside.reaches(URL, "pod-1")
 
 
-def case_a_forward_chain_of_iptables_legacy_is_told_with_the_command_that_mends_it(lab):
+def case_a_forward_chain_of_iptables_legacy_is_reported_with_the_command_that_fixes_it(lab):
     lab.node.run("iptables-legacy", "-P", "FORWARD", "DROP")
     wait_until("it is reported", 10,
                lambda: lab.agent.logged("does not manage iptables-legacy: .iptables-legacy -I FORWARD"))
@@ -67,13 +67,13 @@ def case_a_forward_chain_of_iptables_legacy_is_told_with_the_command_that_mends_
     wait_until("no chain drops", 10, lambda: dropping_chains(lab) == 0)
 
 
-def case_without_the_flag_the_rule_of_an_earlier_run_is_taken_away(lab):
+def case_without_the_flag_the_rule_of_an_earlier_run_is_deleted(lab):
     restart_agent(lab)
     wait_until("it is deleted", 10, lambda: not has_rule(lab))
     assert dropping_chains(lab) == 1
 
 
-def case_cleanup_takes_the_rule_away_and_leaves_the_chain(lab):
+def case_cleanup_deletes_the_rule_and_leaves_the_chain(lab):
     restart_agent(lab, "--forward-accept")
     wait_until("the chain has the rule", 10, lambda: has_rule(lab))
     lab.agent.stop()

@@ -38,7 +38,7 @@ def is_deleted(lab, number, seconds):
     assert not lab.has_address(f"10.96.9.{number}")
 
 
-def case_a_deleted_service_that_lingers_serves_its_open_connections_and_nobody_else_and_goes_with_the_last(lab):
+def case_a_deleted_service_that_lingers_serves_only_its_open_connections_and_is_removed_after_the_last(lab):
     use_agent(lab)
     _, connection = connect_from_outside(lab, 142, "600")
     lab.remove("case.yaml")
@@ -48,7 +48,7 @@ def case_a_deleted_service_that_lingers_serves_its_open_connections_and_nobody_e
     is_deleted(lab, 142, 60)
 
 
-def case_a_deleted_service_that_lingers_goes_at_its_time_even_if_a_connection_is_open(lab):
+def case_a_deleted_service_that_lingers_is_removed_at_its_time_even_if_a_connection_is_open(lab):
     use_agent(lab)
     _, connection = connect_from_outside(lab, 143, "15")
     lab.remove("case.yaml")
@@ -57,7 +57,7 @@ def case_a_deleted_service_that_lingers_goes_at_its_time_even_if_a_connection_is
     assert not connection.works(4)
 
 
-def case_a_service_that_is_made_again_while_it_lingers_takes_its_connections_over(lab):
+def case_a_service_that_is_created_again_while_it_lingers_keeps_its_connections(lab):
     use_agent(lab)
     lingering, connection = connect_from_outside(lab, 144, "600")
     lab.remove("case.yaml")
@@ -75,7 +75,7 @@ def case_a_deleted_service_without_linger_ends_its_connections_at_once(lab):
     assert not connection.works(4)
 
 
-def case_a_node_port_service_that_becomes_external_name_is_closed_and_back_it_answers_again(lab):
+def case_a_node_port_closes_when_its_service_becomes_external_name_and_opens_when_it_changes_back(lab):
     use_agent(lab)
     for _ in range(2):
         lab.write("case.yaml", service("turncoat", "10.96.9.12", {"set": "v1"}, type="NodePort", node_port=30142))
@@ -103,7 +103,7 @@ def counted_of_service(lab, of_service):
 
 
 # The kernel brings its counters up to date every two seconds.
-def case_the_counters_of_an_endpoint_that_goes_and_comes_back_go_on_where_they_were(lab):
+def case_the_counters_of_an_endpoint_that_is_removed_and_returns_continue(lab):
     def is_counted(of_service, **of_pods):
         """`of_pods`: counted_1=5."""
         wait_until(f"{of_service} connections are counted", 20,
@@ -130,7 +130,7 @@ def case_the_counters_of_an_endpoint_that_goes_and_comes_back_go_on_where_they_w
     is_counted(24, counted_1=10, counted_2=14)
 
 
-def case_the_counters_of_a_service_that_loses_an_address_and_gets_it_back_go_on_where_they_were(lab):
+def case_the_counters_of_a_service_that_loses_an_address_and_gets_it_back_continue(lab):
     def is_counted(of_service, of_pod):
         return (counted_of_service(lab, "exposed"), counted_of_pod(lab, "exposed", "counted-1")) == (of_service, of_pod)
 

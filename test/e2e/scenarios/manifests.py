@@ -57,13 +57,13 @@ def case_an_invalid_address_is_named_with_its_field(lab):
     reported(lab, "case.yaml:[0-9]+.*wrong-address: spec.clusterIPs?.*10.96.4.333")
 
 
-def case_a_port_that_is_there_twice_is_named(lab):
+def case_a_duplicate_port_is_named(lab):
     ports = [{"name": "a", "port": 80}, {"name": "b", "port": 80}]
     beside_a_good_one(lab, service("twice", "10.96.4.40", V1, ports=ports), "10.96.4.4")
     reported(lab, "case.yaml:[0-9]+.*twice: spec.ports")
 
 
-def case_an_impossible_port_is_named(lab):
+def case_a_port_out_of_range_is_named(lab):
     beside_a_good_one(lab, service("far", "10.96.4.50", V1, port={**HTTP, "port": 80800}), "10.96.4.5")
     reported(lab, r"case.yaml:[0-9]+.*far: spec.ports\[0\].port")
 
@@ -74,28 +74,28 @@ def case_a_pod_without_an_address_is_named(lab):
     reported(lab, "case.yaml:[0-9]+.*Pod default/lost: status.podIP: missing")
 
 
-def case_a_selector_that_matches_nothing_gives_a_service_that_refuses(lab):
+def case_a_service_whose_selector_matches_nothing_refuses_connections(lab):
     lab.write("case.yaml", service("nobody", "10.96.4.7", {"app": "nobody"}))
     wait_until("it is there", 20, lambda: lab.has_server("TCP 10.96.4.7:80"))
     reported(lab, "default/nobody.*no (ready )?endpoint")
 
 
-def case_two_objects_of_one_name_are_told_with_both_places(lab):
+def case_two_objects_with_one_name_are_reported_with_both_places(lab):
     beside_a_good_one(lab, service("node-port-auto", "10.96.4.8", V1), "10.96.4.9")
     reported(lab, "services.yaml:[0-9]+: Service default/node-port-auto is in .*case.yaml:[0-9]+ already: skipped")
 
 
-def case_a_cluster_ip_asked_for_by_two_is_told(lab):
+def case_a_cluster_ip_that_two_services_request_is_reported(lab):
     beside_a_good_one(lab, service("thief", VIP, V1), "10.96.4.10")
     reported(lab, f"default/thief: spec.clusterIP: {VIP} belongs to .*default/cluster")
 
 
-def case_a_file_of_rubbish_is_told_and_nothing_else_happens(lab):
+def case_a_file_that_is_not_text_is_reported_and_nothing_else_changes(lab):
     lab.write_text("case.yaml", b"\377" + os.urandom(4096))
     reported(lab, "case.yaml:1: not UTF-8 text: skipped")
 
 
-def case_a_json_file_does_as_well(lab):
+def case_a_json_file_is_read_too(lab):
     lab.write_text("case.json", """\
 {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "json"},
  "spec": {"clusterIP": "10.96.4.11", "selector": {"set": "v1"}, "ports": [{"port": 80}]}}
@@ -117,7 +117,7 @@ def tcp_servers(lab):
     return sorted(line for line in lab.ipvs_table().splitlines() if line.startswith("TCP"))
 
 
-def case_addresses_and_ports_given_out_are_the_same_after_a_restart(lab):
+def case_allocated_addresses_and_ports_are_the_same_after_a_restart(lab):
     wait_until("what other tests served is deleted", 20,
                lambda: not any(" 10.96.4." in server for server in lab.virtual_servers()))
     before = tcp_servers(lab)

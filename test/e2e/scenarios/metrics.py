@@ -25,7 +25,7 @@ def health(lab, path="healthz"):
     return answer.status, answer.body
 
 
-def case_a_taken_metrics_port_makes_health_red_while_traffic_flows(lab):
+def case_a_metrics_port_in_use_makes_healthz_fail_while_traffic_flows(lab):
     assert lab.agent.logged("metrics.*10249.*again")
     status, body = health(lab)
     assert status == 503
@@ -33,7 +33,7 @@ def case_a_taken_metrics_port_makes_health_red_while_traffic_flows(lab):
     assert lab.node.get(f"http://{VIP}").startswith("pod-")
 
 
-def case_when_the_port_is_free_again_it_is_taken_and_health_is_green(lab):
+def case_when_the_metrics_port_is_free_the_agent_opens_it_and_healthz_succeeds(lab):
     lab.stop("taken")
     wait_until("health is green", 20, lambda: health(lab)[0] == 200)
     assert health(lab, "livez")[0] == 200

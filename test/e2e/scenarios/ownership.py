@@ -60,14 +60,14 @@ def case_foreign_virtual_servers_addresses_and_tables_are_left_alone(lab):
     assert lab.agent.logged("2 foreign")
 
 
-def case_a_service_that_wants_a_foreign_virtual_server_is_told_and_the_foreign_one_stays(lab):
+def case_a_service_whose_address_is_a_foreign_virtual_server_is_reported_and_the_foreign_one_stays(lab):
     lab.write("case.yaml", service("greedy", "10.96.2.2", V1, externalIPs=["198.51.100.7"]))
     wait_until("its own address is served", 30, lambda: lab.has_server("TCP 10.96.2.2:80"))
     wait_until("the conflict is reported", 10, lambda: lab.agent.logged("greedy.*198.51.100.7:80 is taken"))
     foreign_things_are_untouched(lab)
 
 
-def case_two_services_with_one_external_ip_and_port_the_older_has_it_the_other_is_told_and_succeeds_it(lab):
+def case_of_two_services_with_one_external_ip_and_port_the_older_has_it_and_the_other_is_reported_and_takes_over(lab):
     first = service("first", "10.96.2.3", {"pod": "pod-1"}, created="2026-01-01T00:00:00Z", externalIPs=["192.0.2.30"])
     second = service("second", "10.96.2.4", {"pod": "pod-2"}, created="2026-02-01T00:00:00Z",
                      externalIPs=["192.0.2.30"])
@@ -79,7 +79,7 @@ def case_two_services_with_one_external_ip_and_port_the_older_has_it_the_other_i
     wait_until("the other succeeds it", 30, lambda: lab.leads_to("TCP 192.0.2.30:80", BOTH[1]))
 
 
-def case_a_flushed_nftables_ruleset_is_back_within_seconds(lab):
+def case_a_flushed_nftables_ruleset_is_restored_within_seconds(lab):
     others = lab.node.run("nft", "--stateless", "list", "table", "inet", "others")
     lab.node.run("nft", "flush", "ruleset")
     wait_until("the table is back", 5, lambda: lab.node.succeeds("nft", "list", "table", "inet", "kube-ipvs"))
@@ -88,7 +88,7 @@ def case_a_flushed_nftables_ruleset_is_back_within_seconds(lab):
     lab.node.run("nft", "-f", "-", input=others)
 
 
-def case_an_element_deleted_from_our_set_is_put_back(lab):
+def case_an_element_deleted_from_our_set_is_restored(lab):
     lab.node.run("nft", "delete", "element", "inet", "kube-ipvs", "external-ips-4", "{ 192.0.2.10 . tcp . 80 }")
     wait_until("it is back", 5, lambda: lab.set_has("external-ips-4", "192.0.2.10 . tcp . 80"))
 
@@ -98,19 +98,19 @@ def answered_by_a_pod(place, url):
     assert answer.startswith("pod-"), answer
 
 
-def case_an_address_deleted_from_kube_ipvs0_is_put_back(lab):
+def case_an_address_deleted_from_kube_ipvs0_is_restored(lab):
     lab.node.run("ip", "address", "delete", "192.0.2.10/32", "dev", "kube-ipvs0")
     wait_until("it is back", 30, lambda: lab.has_address("192.0.2.10"))
     answered_by_a_pod(lab.outside, "http://192.0.2.10")
 
 
-def case_a_virtual_server_deleted_by_somebody_is_put_back_by_the_audit(lab):
+def case_a_virtual_server_deleted_by_somebody_else_is_restored_by_the_audit(lab):
     lab.node.run("ipvsadm", "-D", "-t", f"{VIP}:80")
     wait_until("it is back", 60, lambda: lab.leads_to(f"TCP {VIP}:80", *BOTH))
     assert lab.agent.logged(f"{VIP}:80 was not as programmed")
 
 
-def case_a_destination_added_by_somebody_is_taken_away_by_the_audit(lab):
+def case_a_destination_added_by_somebody_else_is_deleted_by_the_audit(lab):
     lab.node.run("ipvsadm", "-a", "-t", f"{VIP}:80", "-r", "10.244.1.99:80", "-m")
     wait_until("it is deleted", 60, lambda: lab.leads_to(f"TCP {VIP}:80", *BOTH))
 

@@ -35,11 +35,11 @@ def reaches_itself(lab, name, address):
             lab[name].reaches(url, name)
 
 
-def case_a_pod_behind_a_routed_veth_meets_itself_by_every_address_with_both_policies(lab):
+def case_a_pod_behind_a_routed_veth_reaches_itself_by_every_address_with_both_policies(lab):
     reaches_itself(lab, "routed", "10.244.1.11")
 
 
-def case_a_pod_behind_a_bridge_meets_itself_by_every_address_with_both_policies(lab):
+def case_a_pod_behind_a_bridge_reaches_itself_by_every_address_with_both_policies(lab):
     reaches_itself(lab, "bridged", "10.244.3.31")
 
 

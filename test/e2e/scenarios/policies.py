@@ -44,7 +44,7 @@ def load_balancer_with_policy_local(lab, selector):
                                          externalTrafficPolicy="Local"))
 
 
-def case_with_external_policy_local_clients_outside_get_the_pods_here_and_the_cluster_gets_all(lab):
+def case_with_external_policy_local_clients_outside_reach_the_pods_here_and_clients_in_the_cluster_reach_all(lab):
     load_balancer_with_policy_local(lab, V1)
     lab.served("192.0.2.61", 80, HERE)
     for url in POLICY_URLS:
@@ -55,7 +55,7 @@ def case_with_external_policy_local_clients_outside_get_the_pods_here_and_the_cl
         lab["client-here"].seen_as(url, "10.244.1.12")
 
 
-def case_with_external_policy_local_and_pods_elsewhere_only_the_outside_gets_silence_and_the_cluster_answers(lab):
+def case_with_external_policy_local_and_pods_only_elsewhere_the_outside_gets_no_answer_and_the_cluster_does(lab):
     load_balancer_with_policy_local(lab, {"pod": "away"})
     lab.served("10.96.6.1", 80, AWAY)
     lab.served("192.0.2.61", 80)
@@ -73,7 +73,7 @@ def case_with_external_policy_local_and_no_pod_anywhere_everybody_is_refused_at_
             lab[client].refused(url)
 
 
-def case_a_pod_that_comes_to_this_node_ends_the_silence_and_one_that_goes_brings_it_back(lab):
+def case_with_external_policy_local_clients_outside_get_answers_while_a_ready_pod_is_on_this_node(lab):
     mover = {"app": "mover"}
     load_balancer_with_policy_local(lab, mover)
     lab.write("case-pod.yaml", pod("mover-1", "2.21", mover))
@@ -105,7 +105,7 @@ def case_with_external_policy_local_a_pod_replaced_by_another_here_fails_no_requ
     assert seen["failed"] == 0 and "here" in seen["names"] and "client-here" in seen["names"]
 
 
-def case_without_cluster_cidr_the_pod_network_of_the_node_object_says_who_is_a_pod(lab):
+def case_without_cluster_cidr_the_pod_network_of_the_node_object_tells_pods_from_other_clients(lab):
     restart_agent(lab)
     load_balancer_with_policy_local(lab, V1)
     lab.served("192.0.2.61", 80, HERE)
@@ -133,7 +133,7 @@ def case_with_internal_policy_local_the_cluster_ip_leads_to_pods_here_and_node_p
     lab.outside.reaches("http://192.0.2.62", "away", "here")
 
 
-def case_with_internal_policy_local_and_no_pod_here_the_cluster_ip_refuses_and_node_ports_go_on(lab):
+def case_with_internal_policy_local_and_no_pod_here_the_cluster_ip_refuses_and_node_ports_still_answer(lab):
     service_with_policy_local(lab, {"pod": "away"})
     lab.served("10.96.6.2", 80)
     lab.served("192.0.2.62", 80, AWAY)
@@ -275,7 +275,7 @@ def case_the_health_check_node_port_counts_the_ready_pods_here(lab):
 # --- topology --------------------------------------------------------------------------------------------------------
 
 
-def case_the_same_zone_is_preferred_and_all_are_taken_where_it_has_none(lab):
+def case_pods_of_the_same_zone_are_preferred_and_all_are_used_where_it_has_none(lab):
     lab.write("case.yaml", service("near", "10.96.6.11", V1, trafficDistribution="PreferSameZone"))
     lab.served("10.96.6.11", 80, HERE)
     lab["client-here"].reaches("http://10.96.6.11", "here")
@@ -313,7 +313,7 @@ def case_the_hints_of_an_endpoint_slice_say_which_zone_an_endpoint_is_for(lab):
     restart_agent(lab, *CLUSTER_CIDR)
 
 
-def case_the_same_node_is_preferred_and_all_are_taken_where_it_has_none(lab):
+def case_pods_of_the_same_node_are_preferred_and_all_are_used_where_it_has_none(lab):
     lab.write("case.yaml", service("nearest", "10.96.6.12", V1, trafficDistribution="PreferSameNode"),
               service("nearest-away", "10.96.6.13", {"pod": "away"}, trafficDistribution="PreferSameNode"))
     lab.served("10.96.6.12", 80, HERE)

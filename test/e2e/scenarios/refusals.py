@@ -45,18 +45,18 @@ def case_without_ipvs_in_the_kernel_it_says_modprobe_ip_vs_and_exits_with_1(lab)
         refuses(lab, "modprobe ip_vs", "--manifests", lab.manifests)
 
 
-def case_nothing_is_left_in_the_kernel_by_a_start_that_was_refused(lab):
+def case_a_failed_start_leaves_nothing_in_the_kernel(lab):
     lab.node.succeeds(lab.agent.program, "--manifests", lab.manifests, "--ipvs-scheduler", "wrong")
     assert not lab.has_device()
     assert lab.node.run("nft", "list", "ruleset") == ""
 
 
-def case_a_scheduler_the_kernel_has_not_got_is_named_with_its_module(lab):
+def case_a_scheduler_that_the_kernel_does_not_have_is_named_with_its_module(lab):
     with without_module("ip_vs_nq"):
         refuses(lab, "modprobe ip_vs_nq", "--manifests", lab.manifests, "--ipvs-scheduler", "nq")
 
 
-def case_a_user_without_rights_is_told_so(lab):
+def case_a_user_without_rights_gets_an_error_that_names_the_missing_right(lab):
     refuses(lab, "root|CAP_NET_ADMIN", "--manifests", lab.manifests,
             before=("setpriv", "--reuid", "65534", "--clear-groups", "--inh-caps=-all"))
 
@@ -73,6 +73,6 @@ def case_outside_a_cluster_and_without_manifests_it_says_which_flags_there_are(l
     refuses(lab, "--kubeconfig")
 
 
-def case_with_hard_fail_a_taken_metrics_port_ends_the_start_with_1(lab):
+def case_with_bind_address_hard_fail_a_metrics_port_in_use_makes_the_start_fail_with_1(lab):
     lab.serve("taken", lab.node, http_port=10249)
     refuses(lab, "10249", "--manifests", lab.manifests, "--bind-address-hard-fail")

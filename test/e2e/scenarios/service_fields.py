@@ -38,7 +38,7 @@ def is_not_persistent(lab, address):
     return matches(rf"^TCP +{address}:80 rr *$", lab.ipvs_table())
 
 
-def case_with_affinity_a_client_stays_on_cluster_ip_node_port_and_load_balancer_ip_and_not_when_it_is_switched_off(lab):
+def case_with_affinity_a_client_keeps_its_pod_on_each_kind_of_address_until_it_is_switched_off(lab):
     sticky = dict(name="sticky", cluster_ip="10.96.7.1", selector=V1, ingress=["192.0.2.81"], node_port=30081)
     lab.write("case.yaml", load_balancer(**sticky, **affinity(600)))
     lab.served("192.0.2.81", 80, *BOTH)
@@ -55,7 +55,7 @@ def case_with_affinity_a_client_stays_on_cluster_ip_node_port_and_load_balancer_
     lab["client"].one_pod("http://10.96.7.1", 12)
 
 
-def case_with_affinity_the_client_of_a_pod_that_goes_is_taken_over_by_another(lab):
+def case_with_affinity_the_clients_of_a_removed_pod_get_another(lab):
     client, server = lab["client"], "TCP 10.96.7.2:80"
     sticky_pods(lab, "pod-1", "pod-2")
     lab.write("case.yaml", service("sticky", "10.96.7.2", {"app": "sticky"}, **affinity(600)))
@@ -118,7 +118,7 @@ def case_each_of_200_connects_in_a_row_is_refused_at_once_where_no_endpoint_or_n
 
 
 # The kernel limits ICMP to one client to a few a second.
-def case_udp_without_endpoint_or_service_is_told_port_unreachable(lab):
+def case_udp_without_endpoint_or_service_gets_port_unreachable(lab):
     lab.write("case.yaml", service("empty", "10.96.7.4", {"set": "none"}, port=DNS))
     udp_served(lab, "10.96.7.4", 53)
     for port in (53, 54):
@@ -185,7 +185,7 @@ def case_a_port_of_a_restartable_init_container_is_served_by_its_name(lab):
     lab.remove_pod("sidecar")
 
 
-def case_a_port_added_is_served_and_a_port_removed_refuses_and_the_other_goes_on(lab):
+def case_an_added_port_is_served_and_a_removed_port_refuses_and_the_other_port_keeps_working(lab):
     client, more = lab["client"], {"name": "more", "port": 8000, "targetPort": 80}
     lab.write("case.yaml", service("ports", "10.96.7.7", V1))
     lab.served("10.96.7.7", 80, *BOTH)
@@ -202,7 +202,7 @@ def case_a_port_added_is_served_and_a_port_removed_refuses_and_the_other_goes_on
 # --- Services that come, change and are deleted ----------------------------------------------------------------------
 
 
-def case_a_service_that_is_deleted_is_gone_and_made_again_works_again(lab):
+def case_a_deleted_service_refuses_and_works_when_it_is_created_again(lab):
     again = service("again", "10.96.7.8", V1, type="NodePort", node_port=30088)
     lab.write("case.yaml", again)
     lab.served("10.96.7.8", 80, *BOTH)
@@ -241,14 +241,14 @@ def case_the_scheduler_of_a_service_is_the_one_its_annotation_names(lab):
     wait_until("it has the default", 10, lambda: is_not_persistent(lab, "10.96.7.10"))
 
 
-def case_a_scheduler_annotation_that_names_none_is_told_in_one_line(lab):
+def case_an_annotation_with_an_unknown_scheduler_is_reported_in_one_line(lab):
     lab.write("case.yaml", service("mistaken", "10.96.7.13", V1, annotations={"kube-ipvs.io/scheduler": "best"}))
     lab.served("10.96.7.13", 80, *BOTH)
     wait_until("it is reported", 5, lambda: lab.agent.logged("default/mistaken.*kube-ipvs.io/scheduler.*best"))
     assert lab.agent.times_logged("default/mistaken.*kube-ipvs.io/scheduler") == 1
 
 
-def case_labels_that_say_not_ours_take_a_service_away_and_its_return_brings_it_back(lab):
+def case_a_label_that_leaves_a_service_to_others_removes_it_and_without_the_label_it_is_served_again(lab):
     for label, text in (("headless", ""), ("service-proxy-name", "another")):
         lab.write("case.yaml", service("labelled", "10.96.7.14", V1))
         lab.served("10.96.7.14", 80, *BOTH)
@@ -286,7 +286,7 @@ def names_pod(lab, app, number):
     lab.write("case-pod.yaml", pod(f"{app}-{number}", 10 + number, {"app": app}, port=53))
 
 
-def case_udp_clients_with_a_fixed_source_port_are_answered_by_another_pod_as_soon_as_theirs_goes(lab):
+def case_udp_clients_with_a_fixed_source_port_get_answers_from_another_pod_as_soon_as_theirs_is_removed(lab):
     lab.write("case.yaml", load_balancer("names", "10.96.7.16", {"app": "names"}, ["192.0.2.96"], port=DNS,
                                          node_port=30096))
     names_pod(lab, "names", 1)
@@ -300,7 +300,7 @@ def case_udp_clients_with_a_fixed_source_port_are_answered_by_another_pod_as_soo
     lab.ask_each("pod-2", 4096, ways)
 
 
-def case_a_udp_flow_from_before_the_service_or_its_endpoint_works_as_soon_as_there_is_one(lab):
+def case_a_udp_flow_that_is_older_than_the_service_or_its_endpoint_works_as_soon_as_there_is_one(lab):
     address = "10.96.7.17"
     ways = [(name, address, 53) for name in ("client", "node", "outside")]
     ways_before = [(name, address, 53) for name in ("client", "outside")]

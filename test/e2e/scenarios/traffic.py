@@ -42,7 +42,7 @@ def case_a_node_port_answers_at_each_address_of_the_node(lab):
     answered_by_all(lab.node, "http://203.0.113.1:30080")
 
 
-def case_a_node_port_that_was_given_out_answers_from_outside(lab):
+def case_an_allocated_node_port_answers_from_outside(lab):
     ports = [server.removeprefix("TCP 203.0.113.1:") for server in lab.virtual_servers()
              if server.startswith("TCP 203.0.113.1:3") and not server.endswith(":30080")]
     answered_by_all(lab.outside, f"http://203.0.113.1:{ports[0]}")
@@ -72,7 +72,7 @@ def case_headless_and_external_name_services_program_nothing(lab):
     assert len(servers) == 5, servers
 
 
-def case_a_type_changed_to_external_name_takes_its_virtual_servers_away_and_back_brings_them_again(lab):
+def case_a_change_to_external_name_deletes_the_virtual_servers_and_a_change_back_restores_them(lab):
     lab.write("case.yaml", service("turncoat", "10.96.2.2", V1))
     wait_until("it is served", 30, lambda: lab.has_server("TCP 10.96.2.2:80"))
     lab.write("case.yaml", external_name("turncoat"))
@@ -142,7 +142,7 @@ def case_a_service_without_endpoints_refuses_at_once(lab):
     lab.outside.refused("http://203.0.113.1:30086")
 
 
-def case_a_pod_that_is_not_ready_is_left_out_and_in_where_the_service_says_so(lab):
+def case_a_pod_that_is_not_ready_is_left_out_unless_the_service_publishes_such_addresses(lab):
     moody = {"app": "moody"}
     lab.write("case.yaml", service("ready-only", "10.96.2.7", moody),
               service("all-of-them", "10.96.2.8", moody, publishNotReadyAddresses=True),
@@ -151,7 +151,7 @@ def case_a_pod_that_is_not_ready_is_left_out_and_in_where_the_service_says_so(la
     wait_until("both are served", 30, lambda: lab.leads_to("TCP 10.96.2.8:80", *ALL[:2]))
 
 
-def case_a_udp_service_answers_and_its_only_pod_replaced_is_followed_at_once(lab):
+def case_a_udp_client_gets_answers_from_the_new_pod_as_soon_as_the_only_pod_is_replaced(lab):
     names = {"app": "names"}
     lab.write("case.yaml", service("names", "10.96.2.9", names, port=DNS))
     lab.write("case-pod.yaml", pod("names-1", 11, names, port=53))

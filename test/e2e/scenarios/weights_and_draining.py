@@ -49,7 +49,7 @@ def case_a_pod_whose_weight_becomes_0_keeps_its_connections_and_gets_no_new_one(
     assert has_weights(lab, server, first=0, second=1)
 
 
-def case_weights_under_a_scheduler_that_ignores_them_are_told_in_one_line_and_all_pods_get_the_same(lab):
+def case_weights_under_a_scheduler_that_ignores_them_are_reported_in_one_line_and_all_pods_get_the_same(lab):
     server = "TCP 10.96.9.3:80"
     use_agent(lab)
     weighted_pods(lab, 3, 1)
@@ -159,7 +159,7 @@ def case_without_a_drain_timeout_a_connection_to_a_pod_that_is_not_ready_lasts_a
     assert not connection.works(4)
 
 
-def case_a_pod_that_is_ready_again_gets_its_weight_back_and_its_connections_notice_nothing(lab):
+def case_a_pod_that_is_ready_again_gets_its_weight_back_and_keeps_its_connections(lab):
     server = "TCP 10.96.9.7:7"
     use_agent(lab)
     connection = connect_to_the_first(lab, "10.96.9.7", drain_timeout="600")
@@ -197,7 +197,7 @@ def case_a_connection_to_a_pod_that_is_being_deleted_lasts_for_the_drain_timeout
     drains(lab, "10.96.9.10", connection)
 
 
-def case_where_only_ending_pods_are_left_they_go_on_serving_whatever_the_policies(lab):
+def case_where_only_terminating_pods_are_left_they_keep_serving_with_both_policies(lab):
     ending = {"app": "ending"}
     use_agent(lab)
     lab.write("case-pods.yaml", pod("ending-1", 11, ending, deleted_in=HOUR, grace=HOUR))
