@@ -32,6 +32,11 @@ class Agent:
         """The kernel holds what the manifests say."""
         wait_until("the agent completes its table", 60, lambda: self.logged("table complete"))
 
+    def finish_pass(self):
+        """Waits until it has done all that it knows of. (Its pending changes count until the end of the pass.)"""
+        kinds = [f"kubeproxy_sync_proxy_rules_{kind}_changes_pending" for kind in ("service", "endpoint")]
+        wait_until("the agent has no pending change", 20, lambda: not any(self.metric(name) for name in kinds))
+
     def restart(self, *flags, **options):
         """Also where none runs."""
         self.stop()

@@ -26,7 +26,7 @@ def health(lab, path="healthz"):
 
 
 def case_a_metrics_port_in_use_makes_healthz_fail_while_traffic_flows(lab):
-    assert lab.agent.logged("metrics.*10249.*again")
+    wait_until("it is reported", 5, lambda: lab.agent.logged("metrics.*10249.*again"))
     status, body = health(lab)
     assert status == 503
     assert "10249" in body

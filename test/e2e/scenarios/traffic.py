@@ -155,13 +155,13 @@ def case_a_udp_client_gets_answers_from_the_new_pod_as_soon_as_the_only_pod_is_r
     names = {"app": "names"}
     lab.write("case.yaml", service("names", "10.96.2.9", names, port=DNS))
     lab.write("case-pod.yaml", pod("names-1", 11, names, port=53))
-    wait_until("it is served", 30, lambda: lab.leads_to("UDP 10.96.2.9:53", "10.244.1.11:53"))
+    lab.served("10.96.2.9", 53, "10.244.1.11:53", protocol="UDP")
     # One socket for both questions: the same flow.
     udp = lab["pod-3"].udp_client("10.96.2.9", 53)
     answer = udp.ask()
     assert answer == "pod-1", answer
     lab.write("case-pod.yaml", pod("names-2", 12, names, port=53))
-    wait_until("the table follows", 30, lambda: lab.leads_to("UDP 10.96.2.9:53", "10.244.1.12:53"))
+    lab.served("10.96.2.9", 53, "10.244.1.12:53", protocol="UDP")
     answer = udp.ask()
     assert answer == "pod-2", answer
     udp.close()

@@ -61,6 +61,7 @@ def case_weights_under_a_scheduler_that_ignores_them_are_reported_in_one_line_an
     splits(lab, "http://10.96.9.3", 20, first=10, second=10)
     weighted_pods(lab, 1, 5)
     wait_until("the weights are exchanged", 20, lambda: has_weights(lab, server, first=1, second=5))
+    lab.agent.finish_pass()
     assert lab.agent.times_logged("default/heedless.*ignores the weights") == 1
 
 
