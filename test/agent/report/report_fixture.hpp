@@ -48,7 +48,7 @@ class ReportFixture : private ClusterObserver {
   HealthCheckPorts health_checks{context.get_executor(),
                                  {.proxy_healthy = [] { return true; },
                                   .warn = [](const std::string&) {},
-                                  .tell = [](const std::string&) {}}};
+                                  .inform = [](const std::string&) {}}};
   ServiceReporter services{context.get_executor(), nullptr, kThisNode, cluster, metrics};
   SyncReporter reporter{cluster, health_checks, services, metrics, 0};
   SyncLoop sync{context.get_executor(), kernel, thread, cluster, reporter, {}};
