@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/utf8.hpp"
 
-#include <cstddef>
 #include <cstdint>
 
 namespace config {
-namespace {
 
-// Length of the UTF-8 sequence at the start of `text`, or 0 where there is none (RFC 3629 section
-// 4: no overlong forms, no surrogates, nothing above U+10FFFF).
-std::size_t sequence_length(std::string_view text) {
+std::size_t utf8_length(std::string_view text) {
+  if (text.empty()) return 0;
   const auto byte = [&](std::size_t i) {
     return i < text.size() ? static_cast<std::uint8_t>(text[i]) : std::uint8_t{0};
   };
@@ -30,6 +27,8 @@ std::size_t sequence_length(std::string_view text) {
   return continues(1) && continues(2) && continues(3) ? 4 : 0;
 }
 
+namespace {
+
 bool is_control(char c) {
   const auto byte = static_cast<std::uint8_t>(c);
   return (byte < 0x20 && c != '\t' && c != '\n' && c != '\r') || byte == 0x7F;
@@ -41,7 +40,7 @@ std::optional<BadText> find_bad_text(std::string_view text) {
   int line = 1;
   std::size_t line_start = 0;
   for (std::size_t at = 0; at < text.size();) {
-    const std::size_t length = sequence_length(text.substr(at));
+    const std::size_t length = utf8_length(text.substr(at));
     if (length == 0 || is_control(text[at])) {
       return BadText{.line = line,
                      .column = static_cast<int>(at - line_start) + 1,

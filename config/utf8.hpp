@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whether bytes are text that YAML allows: valid UTF-8 without control characters.
+// Whether bytes are UTF-8 (RFC 3629), and whether they are text that YAML allows.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace config {
+
+// The length in bytes of the UTF-8 character at the start of `text`, 1-4, or 0 if there is none: no
+// overlong forms, no surrogates, nothing above U+10FFFF (RFC 3629 section 4).
+std::size_t utf8_length(std::string_view text);
 
 struct BadText {
   int line = 0;    // 1-based

@@ -9,30 +9,13 @@
 #include <chrono>
 #include <cstring>
 
+#include "config/utf8.hpp"
+
 namespace k8s {
 namespace {
 
 bool is_lower_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-// How many bytes the character has that `text`, which is not empty, begins with; 0: it is not UTF-8
-// (RFC 3629, section 4).
-std::size_t utf8_size(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned first = byte(0);
-  if (first < 0x80) return 1;
-  if (first < 0xc2 || first > 0xf4) return 0;
-  const std::size_t size = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-  if (text.size() < size) return 0;
-  // What the second may be; the others are as any that follow.
-  const unsigned lowest = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
-  const unsigned highest = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
-  if (byte(1) < lowest || byte(1) > highest) return 0;
-  for (std::size_t i = 2; i < size; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  }
-  return size;
-}
 
 std::string not_an_address(std::string_view text, std::string_view because = {}) {
   std::string reason = quoted(text) + " is not an IP address";
@@ -76,7 +59,7 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
 }
 
-// Takes `digits` decimal digits off the front of `text` into `value`.
+// Removes `digits` decimal digits from the front of `text`; their value is `value`.
 bool take_number(std::string_view& text, std::size_t digits, int& value) {
   if (text.size() < digits) return false;
   value = 0;
@@ -148,7 +131,7 @@ std::string quoted(std::string_view text) {
   std::string out = "\"";
   std::size_t at = 0;
   for (std::size_t size = 0; at < text.size(); at += size) {
-    const std::size_t character = utf8_size(text.substr(at));
+    const std::size_t character = config::utf8_length(text.substr(at));
     size = std::max<std::size_t>(character, 1);
     if (at + size > kShown) break;
     const auto byte = static_cast<unsigned char>(text[at]);
@@ -165,7 +148,7 @@ std::string quoted(std::string_view text) {
 bool is_utf8_beyond_ascii(std::string_view text) {
   while (!text.empty()) {
     const bool is_ascii = static_cast<unsigned char>(text.front()) < 0x80;
-    const std::size_t size = is_ascii ? 1 : utf8_size(text);
+    const std::size_t size = is_ascii ? 1 : config::utf8_length(text);
     if (size == 0) return false;
     text.remove_prefix(size);
   }
@@ -173,7 +156,7 @@ bool is_utf8_beyond_ascii(std::string_view text) {
 }
 
 Parsed<Address> parse_address(std::string_view text) {
-  std::array<char, 64> terminated;  // longer than any address; inet_pton wants the terminator
+  std::array<char, 64> terminated;  // longer than any address; inet_pton needs the terminator
   if (text.empty() || text.size() >= terminated.size() || text.find('\0') != text.npos) {
     return Parsed<Address>::failed(not_an_address(text));
   }

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Kubernetes' scalar notations, parsed strictly (private to k8s/).
+// Parses the text forms of Kubernetes' scalar values, strictly.
 //
-// Errors: every parser returns the reason as text, ready to follow the field's name:
+// Errors: the reason as text, to be appended to the field's name:
 // "\"10.0.0.010\" is not an IP address (leading zeros are ambiguous)".
 #pragma once
 
-#include <boost/system/result.hpp>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -17,6 +16,7 @@
 
 namespace k8s {
 
+// A value, or the reason why there is none.
 template <typename T>
 class Parsed {
  public:
@@ -34,13 +34,13 @@ class Parsed {
   std::string reason_;
 };
 
-// The text in double quotes for a message: control characters, quotes and what is not UTF-8
-// escaped, cut at 80 bytes.
+// The text in double quotes, for a message. Control characters, quotes and bytes that are not UTF-8
+// are escaped; at most 80 bytes of the text are shown.
 std::string quoted(std::string_view text);
 
-// Well-formed UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing above U+10FFFF.
+// Whether the text is UTF-8 (config/utf8.hpp). Nearly all text is ASCII, which is checked inline,
+// eight bytes at a time.
 bool is_utf8_beyond_ascii(std::string_view text);
-// ASCII, eight bytes at a time, is what nearly all text is.
 inline bool is_utf8(std::string_view text) {
   constexpr std::uint64_t kHighBits = 0x8080808080808080u;
   std::uint64_t seen = 0;
@@ -55,16 +55,16 @@ inline bool is_utf8(std::string_view text) {
   return (seen & kHighBits) == 0 || is_utf8_beyond_ascii(text);
 }
 
-// An IPv4 or IPv6 address. Refused, unlike in Kubernetes' historical ParseIPSloppy: leading zeros
-// in IPv4, which readers disagree about; IPv4-mapped IPv6 (::ffff:a.b.c.d), which would be two
-// names for one address; and scope ids.
+// An IPv4 or IPv6 address. Stricter than Kubernetes' historical ParseIPSloppy, it refuses leading
+// zeros in IPv4 (ambiguous: octal or decimal), IPv4-mapped IPv6 (::ffff:a.b.c.d, a second name for
+// the same address) and scope ids.
 Parsed<Address> parse_address(std::string_view text);
 
-// The same, without the addresses that ValidateNonSpecialIP of the API refuses for endpoints and
-// external IPs: unspecified, loopback, link-local (unicast and multicast).
+// The same, but refuses the addresses that the API refuses for endpoints and external IPs
+// (ValidateNonSpecialIP): unspecified, loopback, link-local (unicast and multicast).
 Parsed<Address> parse_routable_address(std::string_view text);
 
-// "10.0.0.0/8"; white space around it is allowed, host bits are cleared.
+// "10.0.0.0/8". White space around it is allowed, and host bits are cleared.
 Parsed<Cidr> parse_cidr(std::string_view text);
 
 // "TCP", "UDP", "SCTP".
@@ -73,15 +73,16 @@ Parsed<Protocol> parse_protocol(std::string_view text);
 // lowest..65535.
 Parsed<std::uint16_t> parse_port(std::int64_t value, std::int64_t lowest = 1);
 
-// RFC 3339 with an optional fraction (dropped) and any offset: "2026-11-22T10:00:00.5+01:00".
+// RFC 3339: "2026-11-22T10:00:00.5+01:00". The fraction is optional and dropped.
 Parsed<UnixSeconds> parse_time(std::string_view text);
 
-// RFC 1123 subdomain, the rule for object names: [a-z0-9]([-a-z0-9]*[a-z0-9])? joined by dots, at
-// most 253 bytes; a label is one part of it of at most 63.
+// RFC 1123 subdomain, the rule for object names: labels joined by dots, at most 253 bytes. A label
+// is [a-z0-9]([-a-z0-9]*[a-z0-9])?; is_dns_label() requires at most 63 bytes, the API sets no limit
+// for the labels of a subdomain.
 bool is_dns_subdomain(std::string_view text);
 bool is_dns_label(std::string_view text);
-// RFC 6335 service name, the rule for container port names: at most 15 bytes of [a-z0-9-], with a
-// letter, no "--" and no "-" at an end.
+// RFC 6335 service name, the rule for container port names: at most 15 bytes of [a-z0-9-], at least
+// one letter, no "--", and no "-" at either end.
 bool is_service_port_name(std::string_view text);
 
 }  // namespace k8s
