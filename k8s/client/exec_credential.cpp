@@ -6,7 +6,7 @@
 #include <boost/json/value.hpp>
 
 #include "k8s/client/base64.hpp"
-#include "k8s/client/encoding.hpp"
+#include "k8s/decode/values.hpp"
 
 namespace k8s {
 namespace {
@@ -65,10 +65,9 @@ boost::system::result<ExecCredential, Problem> parse_exec_credential(std::string
     return problem("its output has neither a token nor a client certificate");
   }
   if (const auto text = text_of(fields, "expirationTimestamp"); !text.empty()) {
-    credential.expires = parse_timestamp(text);
-    if (!credential.expires) {
-      return problem("its expirationTimestamp '" + text + "' is not an RFC 3339 time");
-    }
+    const auto expires = parse_time(text);
+    if (!expires) return problem("its expirationTimestamp '" + text + "' is not an RFC 3339 time");
+    credential.expires = *expires;
   }
   return credential;
 }

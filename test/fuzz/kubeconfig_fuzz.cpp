@@ -8,10 +8,10 @@
 #include <string_view>
 
 #include "k8s/client/base64.hpp"
-#include "k8s/client/encoding.hpp"
 #include "k8s/client/exec_credential.hpp"
 #include "k8s/client/kubeconfig.hpp"
 #include "k8s/client/url.hpp"
+#include "k8s/decode/values.hpp"
 
 namespace {
 
@@ -45,6 +45,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check_credential(text);
   k8s::parse_server_url(text);
   k8s::base64_decode(text);
-  k8s::parse_timestamp(text);
+  k8s::parse_time(text);
   return 0;
 }

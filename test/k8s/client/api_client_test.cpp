@@ -13,9 +13,10 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <set>
 
-#include "k8s/client/encoding.hpp"
+#include "k8s/decode/values.hpp"
 #include "test/fake/api_server.hpp"
 
 namespace {
@@ -542,9 +543,13 @@ TEST_CASE("addresses resolve to themselves, and names by the resolver", "[api_cl
 }
 
 TEST_CASE("a credential plugin's expiry time is RFC 3339", "[encoding]") {
-  CHECK(k8s::parse_timestamp("1970-01-01T00:00:01Z") == 1);
-  CHECK(k8s::parse_timestamp("2026-11-22T10:00:00.123456+02:00") == 1795334400);
-  CHECK_FALSE(k8s::parse_timestamp("2026-02-30T10:00:00Z"));
-  CHECK_FALSE(k8s::parse_timestamp("2026-11-22 10:00:00Z"));
-  CHECK_FALSE(k8s::parse_timestamp("2026-11-22T10:00:00"));
+  const auto seconds = [](std::string_view text) {
+    const auto parsed = k8s::parse_time(text);
+    return parsed ? std::optional(*parsed) : std::nullopt;
+  };
+  CHECK(seconds("1970-01-01T00:00:01Z") == 1);
+  CHECK(seconds("2026-11-22T10:00:00.123456+02:00") == 1795334400);
+  CHECK_FALSE(seconds("2026-02-30T10:00:00Z"));
+  CHECK_FALSE(seconds("2026-11-22 10:00:00Z"));
+  CHECK_FALSE(seconds("2026-11-22T10:00:00"));
 }
