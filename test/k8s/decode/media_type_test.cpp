@@ -5,7 +5,7 @@
 
 using namespace k8s;
 
-TEST_CASE("a media type is read in any case and with white space around it") {
+TEST_CASE("a media type is recognised in any case and with white space around it") {
   for (const char* protobuf :
        {"application/vnd.kubernetes.protobuf", "application/vnd.kubernetes.protobuf;stream=watch",
         "application/vnd.kubernetes.protobuf ; stream=watch",
