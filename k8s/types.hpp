@@ -176,7 +176,6 @@ struct SlicePort {
 struct EndpointSlice {
   Meta meta;
   std::string service_name;  // label kubernetes.io/service-name
-  std::string managed_by;    // label endpointslice.kubernetes.io/managed-by
   std::vector<SliceEndpoint> endpoints;
   std::vector<SlicePort> ports;
   bool operator==(const EndpointSlice&) const = default;

@@ -85,7 +85,7 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
   }
 
   bool wants_label(std::string_view key) const override {
-    return key == "kubernetes.io/service-name" || key == "endpointslice.kubernetes.io/managed-by";
+    return key == "kubernetes.io/service-name";
   }
   bool wants_own(Place, std::string_view key) const override {
     return key == kHostnameTopology || key == kZoneTopology;
@@ -234,9 +234,6 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
     Labels& labels = object.meta.labels;
     if (const auto it = labels.find("kubernetes.io/service-name"); it != labels.end()) {
       object.service_name = std::move(it->second);
-    }
-    if (const auto it = labels.find("endpointslice.kubernetes.io/managed-by"); it != labels.end()) {
-      object.managed_by = std::move(it->second);
     }
     labels = {};
   }

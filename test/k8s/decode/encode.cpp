@@ -259,9 +259,6 @@ std::string to_json(const Node& node) {
 std::string to_json(const EndpointSlice& slice) {
   Labels labels = slice.meta.labels;
   if (!slice.service_name.empty()) labels["kubernetes.io/service-name"] = slice.service_name;
-  if (!slice.managed_by.empty()) {
-    labels["endpointslice.kubernetes.io/managed-by"] = slice.managed_by;
-  }
   object result = document("EndpointSlice", slice.meta, labels);
   const bool v6 = !slice.endpoints.empty() && slice.endpoints.front().address.is_v6();
   result["addressType"] = v6 ? "IPv6" : "IPv4";

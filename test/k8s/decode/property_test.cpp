@@ -142,7 +142,6 @@ EndpointSlice slice() {
   EndpointSlice s;
   s.meta = meta(true, {});
   s.service_name = *element<std::string>("", "web");
-  s.managed_by = *element<std::string>("", "me");
   const bool is_v4 = *arbitrary<bool>();
   s.endpoints = up_to<SliceEndpoint>(4, [is_v4] {
     SliceEndpoint e;

@@ -43,7 +43,6 @@ TEST_CASE("an EndpointSlice of v1 is decoded with every field we use") {
               {"name": "any", "port": null}]
   })");
   CHECK(slice.service_name == "web");
-  CHECK(slice.managed_by == "endpointslice-controller.k8s.io");
   CHECK(slice.meta.labels.empty());
   CHECK(slice.meta.annotations.size() == 1);
   REQUIRE(slice.endpoints.size() == 2);
