@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where sources deliver what they learn. A source (API server or manifest directory) calls; the agent's
-// tables implement. One sink per kind of object.
+// The interface through which a source (API server or manifest directory) delivers objects to the
+// agent's tables. One sink per kind of object.
 //
-// Protocol of the calls, per kind:
+// Order of the calls, per kind:
 //
-//   list_started()  upsert(object)*  list_finished()      a full list; whatever was known before and is not
-//                                                         repeated before list_finished() no longer exists
-//   upsert(object) | remove(key)                          a change, after the first list_finished()
-//   keep(key)                                             the object exists but could not be decoded: its
-//                                                         last good state stays (in a list: it is not gone)
+//   list_started()  upsert(object)*  list_finished()   a complete list. An object that was known
+//                                                      before and is not in it was deleted.
+//   upsert(object) | remove(key)                       a change, after the first list_finished()
+//   keep(key)                                          the object exists but is invalid: its last
+//                                                      valid state stays. In a list or after it.
 //
-// A list that breaks off half way is followed by another list_started(): what the broken one had delivered
-// stays, nothing is removed for want of having been repeated in it.
+// If a list fails half way, the next call is list_started() again. The objects of the failed list
+// stay, and nothing is deleted because of it.
 //
-// Threading: all calls come on the agent's io_context thread.
+// Threading: every call is made on the agent's io_context thread.
 #pragma once
 
 #include "k8s/types.hpp"
@@ -26,14 +26,16 @@ class Sink {
  public:
   virtual ~Sink() = default;
   virtual void list_started() = 0;
-  virtual void upsert(T&& object) = 0;  // may be moved from: thousands pass through several sinks
+  // Adds or replaces. The object may be moved from, so that a list of thousands is never copied.
+  virtual void upsert(T&& object) = 0;
   void upsert(const T& object) { upsert(T(object)); }
   virtual void remove(const ObjectKey& key) = 0;
   virtual void keep(const ObjectKey& key) = 0;
   virtual void list_finished() = 0;
 };
 
-// The four kinds the agent consumes. A null pointer: that kind is not wanted, and is not asked for.
+// The four kinds that the agent reads. A kind with a null pointer is not requested from the API
+// server.
 struct Sinks {
   Sink<Service>* services = nullptr;
   Sink<Pod>* pods = nullptr;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A source of cluster state: something that fills Sinks and keeps them up to date. Two exist: the API
+// A source of cluster state: it fills the Sinks and keeps them up to date. There are two: the API
 // server (k8s/watch/cluster_source.hpp) and a directory of manifests (k8s/manifests/source.hpp).
 #pragma once
 
@@ -12,14 +12,14 @@
 
 namespace k8s {
 
-// A fault a source met and went on from: what the log, the counters and health show.
-// `kind` is one of the constant words "decode", "list", "watch", "manifest", "conflict", "unserved".
+// An error from which the source recovered, for the log, the counters and health.
+// `kind` is one of "decode", "list", "watch", "manifest", "conflict", "unserved".
 struct SourceFault {
   std::string kind;
-  std::string what;  // one line naming the file or object, the field, and what is done about it
+  std::string what;  // one line: the file or object, the field, and what is done about it
 };
 
-// What a source has done about one kind of object since its start: for metrics.
+// Counts for one kind of object since the source started, for metrics.
 struct KindCounters {
   std::string kind;             // "EndpointSlice"
   std::uint64_t lists = 0;      // requested, the first included; a list's pages count once
@@ -38,11 +38,12 @@ class Source {
  public:
   virtual ~Source() = default;
 
-  // Lists, then watches, until cancelled (asio terminal cancellation of the spawned coroutine) or
-  // until a fault no retry can mend. Never throws for peer errors.
+  // Lists, then watches, until it is cancelled (Asio's terminal cancellation of the spawned
+  // coroutine) or meets an error that no retry can fix. Never throws because of what the other side
+  // does.
   virtual boost::asio::awaitable<void> run() = 0;
 
-  // One entry per kind of object it asks an API server for; the manifest directory has none.
+  // One entry per kind of object that is requested from an API server; none for manifests.
   virtual std::vector<KindCounters> counters() const { return {}; }
 };
 

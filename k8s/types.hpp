@@ -2,9 +2,9 @@
 //
 // The Kubernetes objects the agent reads: only the fields it uses, decoded and typed.
 //
-// These are values. They hold no I/O, no pointers into a decoder's buffer and no Kubernetes "nil":
-// every optional API field has been replaced by the default that the API gives it, and where
-// "absent" means something of its own it is a std::optional.
+// These are plain values: no I/O and no pointers into a decoder's buffer. An API field that is
+// absent has the API's default here; where "absent" has a meaning of its own, the member is a
+// std::optional.
 //
 // Field names follow the API (k8s.io/api core/v1 and discovery/v1), in snake_case.
 #pragma once
@@ -47,11 +47,10 @@ struct Meta {
   // Only annotations the agent reads are kept: see is_known_annotation() in k8s/decode/decode.hpp.
   Labels annotations;
   UnixSeconds creation_timestamp = 0;
-  // Set while the object is being deleted. For a Pod it already includes the grace period:
-  // the moment at which the kubelet is to have killed it.
+  // Set while the object is being deleted. For a Pod it includes the grace period: it is the time
+  // by which the kubelet must have killed it.
   std::optional<UnixSeconds> deletion_timestamp;
-  // How much of that was grace: the deletion was asked for at deletion_timestamp less these
-  // seconds.
+  // The grace period in seconds: the deletion was requested at deletion_timestamp minus this.
   std::uint32_t deletion_grace_seconds = 0;
 
   bool operator==(const Meta&) const = default;
@@ -78,7 +77,7 @@ struct LoadBalancerIngress {
   bool operator==(const LoadBalancerIngress&) const = default;
 };
 
-// An IP range, kept in canonical form (host bits cleared). prefix_length 0-32 or 0-128.
+// An IP range in canonical form (host bits cleared). prefix_length is 0-32 (IPv4) or 0-128 (IPv6).
 struct Cidr {
   Address address;
   std::uint8_t prefix_length = 0;
@@ -127,7 +126,7 @@ struct Pod {
   std::vector<Address> pod_ips;  // status.podIPs, or [status.podIP]; empty until assigned
   PodPhase phase = PodPhase::kPending;
   bool ready = false;                // condition Ready == "True"
-  UnixSeconds ready_since = 0;       // its lastTransitionTime, whichever way it went; 0: not given
+  UnixSeconds ready_since = 0;       // its lastTransitionTime, to True or to False; 0: not given
   std::vector<ContainerPort> ports;  // named ones only
   bool operator==(const Pod&) const = default;
 };
@@ -140,7 +139,7 @@ struct NodeAddress {
   bool operator==(const NodeAddress&) const = default;
 };
 
-// core/v1 Node. Addresses that are no IP (Hostname, InternalDNS) are left out.
+// core/v1 Node. Addresses that are not IP addresses (Hostname, InternalDNS, ...) are left out.
 struct Node {
   Meta meta;
   std::vector<NodeAddress> addresses;
@@ -152,7 +151,7 @@ struct Node {
 struct SliceEndpoint {
   // Only addresses[0]: the API says that consumers use the first.
   Address address;
-  // nil means true, true, false (discovery/v1 EndpointConditions).
+  // The defaults are what the API says about absent conditions (discovery/v1 EndpointConditions).
   bool ready = true;
   bool serving = true;
   bool terminating = false;
@@ -171,11 +170,11 @@ struct SlicePort {
   bool operator==(const SlicePort&) const = default;
 };
 
-// discovery.k8s.io/v1 EndpointSlice of addressType IPv4 or IPv6 (FQDN ones decode with no
-// endpoints).
+// discovery.k8s.io/v1 EndpointSlice of addressType IPv4 or IPv6. One of type FQDN is decoded
+// without its endpoints.
 struct EndpointSlice {
   Meta meta;
-  std::string service_name;  // label kubernetes.io/service-name
+  std::string service_name;  // label kubernetes.io/service-name; the other labels are not kept
   std::vector<SliceEndpoint> endpoints;
   std::vector<SlicePort> ports;
   bool operator==(const EndpointSlice&) const = default;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Cancellation of coroutines that do socket I/O, without a gap.
+// Reliable cancellation of coroutines that do socket I/O.
 //
-// Asio cancels the operation that is pending at that moment. Composed operations (Beast's reads,
-// Asio's TLS ones) are made of several, and a signal that falls between two of them is lost: the
-// operation then waits for the peer as if nothing had been said. So here a cancellation does not go
-// to the operation at all: it closes the socket, which ends the operation at whatever point it is.
+// Asio cancels the operation that is pending when the signal arrives. A composed operation (a read
+// of Beast, or of Asio's TLS stream) consists of several, and a signal that arrives between two of
+// them is lost: the operation then waits for the peer as before. Here a cancellation does not reach
+// the operation. It closes the socket, which ends the operation at any point.
 //
-// Between operations, a coroutine asks is_cancelled() before it starts the next one, and keeps the
-// answer in a variable: GCC 12 miscompiles a co_await in the condition of an if.
+// Before it starts another operation, a coroutine calls is_cancelled(), and keeps the result in a
+// variable: GCC 12 miscompiles a co_await in the condition of an if.
 #pragma once
 
 #include <boost/asio/associated_cancellation_slot.hpp>
@@ -22,14 +22,14 @@
 
 namespace k8s {
 
-// Inline, and so compiled where it is used: it is a coroutine of one step.
 inline boost::asio::awaitable<bool> is_cancelled() {
   const auto state = co_await boost::asio::this_coro::cancellation_state;
   co_return state.cancelled() != boost::asio::cancellation_type::none;
 }
 
-// Completion token: as `token`, but cancellation closes `stream` (anything with close()). The
-// stream is held weakly, since a slot keeps its handler until the next operation takes it.
+// Completion token: like `token`, but cancellation closes `stream` (any type with close()). The
+// stream is referenced weakly, because a slot keeps its handler until the next operation replaces
+// it.
 template <typename Stream, typename Token>
 struct ClosesWhenCancelled {
   std::weak_ptr<Stream> stream;

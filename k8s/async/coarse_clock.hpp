@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The time of the last timer tick (1-10 ms ago, by CONFIG_HZ), for what is counted in seconds. The
-// vDSO has it at hand whatever the clock source; with the HPET or an emulated clock the precise
-// time is a system call and a read of the device (clock_gettime(2)).
+// The time of the kernel's last timer tick (1-10 ms ago, depending on CONFIG_HZ), for deadlines in
+// seconds. Reading it never needs a system call; the precise time does when the clock source is the
+// HPET or an emulated clock (clock_gettime(2)).
 #pragma once
 
 #include <ctime>
@@ -11,7 +11,7 @@
 
 namespace k8s {
 
-// Comparable with steady_clock::now(), before which it is.
+// Comparable with steady_clock::now(), and never later than it.
 inline std::chrono::steady_clock::time_point coarse_now() {
   std::timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);

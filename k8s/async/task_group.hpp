@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Coroutines with an owner: every one spawned here is cancelled by stop() and waited for by wait().
-// A task that ends by an exception, other than by being cancelled, is a bug or a fatal condition:
-// on_error is told.
+// The owner of spawned coroutines: stop() cancels them all, wait() waits until all have ended.
 //
 // Threading: one thread, that of the executor.
+// Errors: a task that ends with an exception before stop() is a bug or a fatal condition; the
+// exception is passed to on_error.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -31,7 +31,7 @@ class TaskGroup {
     idle_.expires_at(boost::asio::steady_timer::time_point::max());
   }
 
-  // After stop() the task is not started at all.
+  // Does nothing after stop().
   void spawn(boost::asio::awaitable<void> task) {
     if (stopped_) return;
     const auto signal = signals_.emplace(signals_.end());
@@ -53,7 +53,7 @@ class TaskGroup {
     }
   }
 
-  // Until no task is left.
+  // Returns when no task is left.
   boost::asio::awaitable<void> wait() {
     while (!signals_.empty()) {
       co_await idle_.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
