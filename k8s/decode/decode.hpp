@@ -1,27 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From Kubernetes JSON or protobuf to the types of k8s/types.hpp, in one streaming pass: fields we
-// do not use are skipped as they arrive, a list is never held as a document, and input may be cut
-// at any byte. Both encodings are read by the same tables and judged by the same rules
-// (k8s/decode/adr-json.md, k8s/decode/adr-protobuf.md).
+// Decodes Kubernetes JSON or protobuf into the types of k8s/types.hpp, in one streaming pass. Input
+// may be split at any byte, fields that we do not use are skipped as they arrive, and a list is
+// never in memory as a whole. Both encodings use the same tables and the same rules:
+// k8s/decode/README.md is an example, k8s/decode/adr-json.md and adr-protobuf.md give the reasons.
 //
-// Of an object's labels, Pods keep all, Services, Nodes and EndpointSlices those the agent reads.
-// The uid is kept of Services alone.
+// A Pod keeps all its labels; Services, Nodes and EndpointSlices keep those that the agent reads.
+// Only Services keep their uid.
 //
-// Limits: depth 64, 64 KiB for a string that is kept, 16,384 elements in a list that is kept,
-// 1,000,000 items in a list response; what is skipped is not stored and has no limit of its own. An
-// item of a protobuf list, with what is skipped in it, is held where it is cut: at most 16 MiB.
+// Limits: nesting depth 64; 64 KiB for a string that is kept; 16,384 elements in an array that is
+// kept; 1,000,000 items in a list response. What is skipped is not stored and not limited, with one
+// exception: an item of a protobuf list that arrives in several pieces is buffered, up to 16 MiB.
 //
-// Threading: none. A callback must not destroy or feed the decoder that calls it.
+// Threading: a decoder belongs to one thread. A callback must not destroy or feed the decoder that
+// calls it.
 //
-// Errors: an object with an impossible field is refused as a whole, by a DecodeFault that names the
-// object and the field; the rest of the list or stream goes on. Broken JSON or protobuf ends the
-// stream.
-// Source of the defaults: k8s.io/api core/v1 and discovery/v1 field documentation.
+// Errors: an object with an invalid field is refused as a whole, by a DecodeFault that names the
+// object and the field; the rest of the list or stream is still decoded. Malformed JSON or protobuf
+// ends the stream.
+// Source of the defaults: field documentation of k8s.io/api core/v1 and discovery/v1.
 #pragma once
 
-#include <boost/system/result.hpp>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -32,22 +33,22 @@
 
 namespace k8s {
 
-// Why an object (or a stream) could not be taken.
+// Why an object, or a whole stream, was refused.
 struct DecodeFault {
-  std::string object;  // "Service default/web", "Service" without a name, or "" for a broken stream
-  std::string field;   // "spec.ports[1].port", or "" for a broken stream
+  std::string object;  // "Service default/web", "Service" if it has no name, "" for a whole stream
+  std::string field;   // "spec.ports[1].port", or "" if the text itself is malformed
   std::string reason;  // "70000 is not a port number (1-65535)"
-  std::string text() const;
+  std::string text() const;  // "object: field: reason"
 };
 
 template <typename T>
 struct Decoded {
-  // Exactly one of them is meaningful: `fault.reason` is empty when `object` is good.
+  // `object` is valid exactly if `fault.reason` is empty.
   T object;
   DecodeFault fault;
 };
 
-// One whole object of kind T (Service, Pod, Node, EndpointSlice) from its JSON text.
+// Decodes one complete object of kind T (Service, Pod, Node, EndpointSlice) from its JSON text.
 template <typename T>
 Decoded<T> decode_object(std::string_view json);
 
@@ -57,36 +58,37 @@ Decoded<T> decode_object(std::string_view json);
 // "service.kubernetes.io/topology-aware-hints".
 bool is_known_annotation(std::string_view key);
 
-// What a `kind: Status` body says (metav1.Status).
+// The fields we use of a metav1.Status.
 struct ApiStatus {
-  int code = 0;
-  std::string reason;
+  int code = 0;        // HTTP status: 410
+  std::string reason;  // "Expired"
   std::string message;
-  int retry_after_seconds = 0;
+  int retry_after_seconds = 0;  // 0: not given
 };
 
-// A list response, fed in pieces. Each item goes to `on_item` as soon as its last byte has arrived.
+// Decodes a list response that arrives in pieces. on_item is called for each item as soon as its
+// last byte has arrived.
 template <typename T>
 class ListDecoder {
  public:
   struct Events {
     std::function<void(T&&)> on_item;
-    // That item was skipped; its key is set as far as it was read.
+    // An item was refused. Of its metadata, what could be read is set.
     std::function<void(const Meta&, const DecodeFault&)> on_fault;
   };
   explicit ListDecoder(Events events, MediaType type = MediaType::kJson);
   ~ListDecoder();
   ListDecoder(ListDecoder&&) noexcept;
 
-  // Takes the next piece; false when it is not of that type or passes a limit (see fault()).
+  // The next piece of the response. False if it is malformed or exceeds a limit: see fault().
   [[nodiscard]] bool feed(std::string_view bytes);
-  // Ends the input; false when it ended inside the document.
+  // The response is complete. False if it ended inside the document: see fault().
   [[nodiscard]] bool finish();
 
   const DecodeFault& fault() const;
   const std::string& resource_version() const;  // of the list: metadata.resourceVersion
   const std::string& continue_token() const;    // metadata.continue, "" on the last page
-  const ApiStatus* status() const;              // set when the body was a Status, not a list
+  const ApiStatus* status() const;              // null unless the response was a Status, not a list
 
  private:
   struct Impl;
@@ -95,29 +97,31 @@ class ListDecoder {
 
 enum class WatchVerb : std::uint8_t { kAdded, kModified, kDeleted, kBookmark };
 
-// A watch response: JSON documents one after another, or protobuf messages each with its length
-// before it; cut anywhere.
+// Decodes a watch response that arrives in pieces: a sequence of JSON documents, or of protobuf
+// messages that each follow their length.
 template <typename T>
 class WatchDecoder {
  public:
   struct Events {
     // For kBookmark only meta.resource_version is set.
     std::function<void(WatchVerb, T&&)> on_event;
-    std::function<void(const ApiStatus&)>
-        on_error;  // type ERROR: a Status inside the stream (410 Expired)
-    // That object was skipped; its key and resource version are set as far as they were read, so
-    // that a consumer can keep the last good state and the stream can resume after it.
+    // An event of type ERROR, which carries a Status (410 Expired).
+    std::function<void(const ApiStatus&)> on_error;
+    // An object was refused. Of its key and resource version, what could be read is set, so that
+    // the consumer can keep the object's last valid state and the watch can resume after this
+    // event.
     std::function<void(WatchVerb, const Meta&, const DecodeFault&)> on_fault;
   };
-  // max_event_bytes: a longer event ends the stream (client-go's limit is 16 MiB).
+  // An event of more than max_event_bytes ends the stream (client-go's limit is 16 MiB).
   explicit WatchDecoder(Events events, std::size_t max_event_bytes = 16u << 20,
                         MediaType type = MediaType::kJson);
   ~WatchDecoder();
   WatchDecoder(WatchDecoder&&) noexcept;
 
+  // As ListDecoder::feed().
   [[nodiscard]] bool feed(std::string_view bytes);
   const DecodeFault& fault() const;
-  // Whether the fault is an event longer than max_event_bytes.
+  // True if the fault is an event longer than max_event_bytes.
   bool is_too_long() const;
 
  private:

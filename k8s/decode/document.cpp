@@ -6,24 +6,24 @@
 namespace k8s::doc {
 namespace {
 
-std::string_view wanted(Shape shape, bool element) {
-  if (is_array(shape) && !element) return "an array";
-  switch (shape) {
-    case Shape::kString:
-    case Shape::kStrings:
-    case Shape::kTime:
+std::string_view wanted(FieldType type, bool element) {
+  if (is_array(type) && !element) return "an array";
+  switch (type) {
+    case FieldType::kString:
+    case FieldType::kStrings:
+    case FieldType::kTime:
       return "a string";
-    case Shape::kInteger:
+    case FieldType::kInteger:
       return "an integer";
-    case Shape::kBoolean:
+    case FieldType::kBoolean:
       return "a boolean";
-    case Shape::kIntOrString:
+    case FieldType::kIntOrString:
       return "an integer or a string";
-    case Shape::kObject:
-    case Shape::kObjects:
-    case Shape::kMap:
-    case Shape::kChild:
-    case Shape::kChildren:
+    case FieldType::kObject:
+    case FieldType::kObjects:
+    case FieldType::kMap:
+    case FieldType::kChild:
+    case FieldType::kChildren:
       break;
   }
   return "an object";
@@ -31,10 +31,10 @@ std::string_view wanted(Shape shape, bool element) {
 
 }  // namespace
 
-std::string misplaced(std::string_view what, Shape shape, bool element) {
+std::string misplaced(std::string_view what, FieldType type, bool element) {
   std::string reason(what);
   reason += " where ";
-  reason += wanted(shape, element);
+  reason += wanted(type, element);
   reason += " belongs";
   return reason;
 }

@@ -1,26 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is read of a document, whatever its encoding: the parts that a table names (private to
-// k8s/). k8s/decode/json_reader.hpp and k8s/decode/proto_reader.hpp read JSON and protobuf by it, each with a
-// path automaton of its own: k8s/decode/document_path.hpp, k8s/decode/proto_walk.hpp.
+// A table of the fields to read (Schema) and the interface that receives their values (Visitor),
+// for JSON and protobuf alike. Private to k8s/decode. k8s/decode/README.md shows an example.
 //
-// A Schema is the path automaton: each row says which key at which place leads where, and what
-// shape belongs there. A Visitor receives what was found at its places; everything else is passed
-// over and never copied. The row also checks the shape, so a visitor never sees a string where a
-// number belongs: that is refused, with the path, before it gets there.
+// A Schema is a table of rows that connect nodes. A row says: at this node, the field with this name
+// or number has this type and leads to that node. The readers call the visitor for what the rows
+// name, and skip everything else without copying it. They also check the types: a string where an
+// integer belongs is refused, with its path, and never reaches the visitor.
 //
-// JSON null is the same as an absent field, as in Go, and so are "" and 0 in protobuf alone, which
-// Go writes for what is not set. A key given twice is refused.
+// The readers: json_reader.hpp with the state machine document_path.hpp; proto_reader.hpp with
+// proto_walk.hpp.
 //
-// Limits: depth 64; kept strings 64 KiB; 16,384 elements in an array or map; 1,000,000 in an array
-// of children (the items of a list).
+// A JSON null counts as absent, as in Go. In protobuf "" and 0 count as absent too, because Go
+// writes them for unset fields. A field given twice is refused.
+//
+// Limits: nesting depth 64; 64 KiB for a string that is kept; 16,384 elements in an array or map;
+// 1,000,000 in an array of children (the items of a list).
 #pragma once
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -34,95 +35,93 @@ inline constexpr std::size_t kMaxStringBytes = 64u << 10;
 inline constexpr std::size_t kMaxElements = 16u << 10;
 inline constexpr std::size_t kMaxChildren = 1'000'000;
 
-// A node of the automaton, numbered by the schema's author. 0 is the document (or the child)
-// itself.
-using Place = std::uint8_t;
-inline constexpr Place kRoot = 0;
-inline constexpr std::size_t kMaxPlaces = 64;
-// The largest number of a protobuf field that a row can have.
+// A node of a Schema, numbered by its author. 0 (kRoot) is the document, or the child, itself.
+using SchemaNode = std::uint8_t;
+inline constexpr SchemaNode kRoot = 0;
+inline constexpr std::size_t kMaxNodes = 64;
+// The largest protobuf field number that a row can have.
 inline constexpr std::uint32_t kMaxNumber = 31;
 
-enum class Shape : std::uint8_t {
+enum class FieldType : std::uint8_t {
   kObject,
-  kObjects,  // an array of objects: `to` is the place of each element
+  kObjects,  // an array of objects: the row leads to the node of each element
   kString,
   kStrings,  // an array of strings
   kInteger,
   kBoolean,
   kIntOrString,
   kTime,      // metav1.Time: RFC 3339 text in JSON, a message in protobuf
-  kMap,       // an object whose keys are data and whose values are strings
+  kMap,       // map<string, string>: any key
   kChild,     // an object that another visitor reads: Visitor::child()
-  kChildren,  // an array of those
+  kChildren,  // an array of such objects
 };
 
-constexpr bool is_array(Shape shape) {
-  return shape == Shape::kObjects || shape == Shape::kStrings || shape == Shape::kChildren;
+constexpr bool is_array(FieldType type) {
+  return type == FieldType::kObjects || type == FieldType::kStrings || type == FieldType::kChildren;
 }
 
-// "WHAT where an integer belongs"; `element`: inside the array, where the shape is one.
-std::string misplaced(std::string_view what, Shape shape, bool element);
+// "WHAT where an integer belongs". With `element`, for an array type: what belongs in the array.
+std::string misplaced(std::string_view what, FieldType type, bool element);
 
-// What a field is called in JSON, and its number in protobuf (0: there is none).
+// The name of a field in JSON, and its number in protobuf (0: JSON only).
 struct Key {
   std::string_view name;
   std::uint16_t number = 0;
 };
 
+// A row of a Schema.
 struct Field {
-  Place at = kRoot;
+  SchemaNode at = kRoot;
   Key key;
-  Shape shape = Shape::kString;
-  Place to = kRoot;
+  FieldType type = FieldType::kString;
+  SchemaNode to = kRoot;
 };
 
-// The rows of one kind of document, grouped by place so that a key is compared only with the few
-// that can stand where it does. Built at compile time; a table that breaks the limits does not
-// compile.
+// The rows of one kind of document, grouped by node, so that a key is compared only with the few
+// that may appear there. Built at compile time: a table that breaks a limit does not compile.
 class Schema {
  public:
-  static constexpr std::size_t kMaxRows = 32;  // of a place
+  static constexpr std::size_t kMaxRows = 32;  // of a node
   template <std::size_t N>
   explicit constexpr Schema(const std::array<Field, N>& sorted) : rows_(sorted) {
     for (std::size_t i = 0; i < N; ++i) {
-      if (sorted[i].at >= kMaxPlaces || (i > 0 && sorted[i].at < sorted[i - 1].at)) {
-        throw std::logic_error("rows must be sorted by place");
+      if (sorted[i].at >= kMaxNodes || (i > 0 && sorted[i].at < sorted[i - 1].at)) {
+        throw std::logic_error("rows must be sorted by node");
       }
       ++first_[sorted[i].at + 1];
-      if (sorted[i].key.number > kMaxNumber) throw std::logic_error("a field number too large");
+      if (sorted[i].key.number > kMaxNumber) throw std::logic_error("a field number is too large");
       for (std::size_t j = i; j > 0 && sorted[j - 1].at == sorted[i].at; --j) {
         if (sorted[j - 1].key.name == sorted[i].key.name) {
-          throw std::logic_error("two fields of a place have one name");
+          throw std::logic_error("two rows of a node have one name");
         }
       }
     }
-    for (std::size_t p = 0; p < kMaxPlaces; ++p) {
-      if (first_[p + 1] > kMaxRows) throw std::logic_error("a place has at most 32 fields");
+    for (std::size_t p = 0; p < kMaxNodes; ++p) {
+      if (first_[p + 1] > kMaxRows) throw std::logic_error("a node has at most 32 rows");
       first_[p + 1] = static_cast<std::uint8_t>(first_[p + 1] + first_[p]);
     }
     for (std::size_t i = 0; i < N; ++i) {
       const Field& row = sorted[i];
       if (row.key.number == 0) continue;
       std::uint8_t& index = by_number_[row.at][row.key.number];
-      if (index != 0) throw std::logic_error("two fields of a place have one number");
+      if (index != 0) throw std::logic_error("two rows of a node have one number");
       index = static_cast<std::uint8_t>(i - first_[row.at] + 1);
     }
   }
-  std::span<const Field> at(Place place) const {
-    return rows_.subspan(first_[place],
-                         static_cast<std::size_t>(first_[place + 1] - first_[place]));
+  std::span<const Field> at(SchemaNode node) const {
+    return rows_.subspan(first_[node], static_cast<std::size_t>(first_[node + 1] - first_[node]));
   }
-  // By the number of a protobuf field: the index of its row in at(place), and one; 0: none.
+  // For each protobuf field number: 1 + the index of its row in at(node); 0: no row.
   using Numbers = std::array<std::uint8_t, kMaxNumber + 1>;
-  const Numbers& numbers_at(Place place) const { return by_number_[place]; }
+  const Numbers& numbers_at(SchemaNode node) const { return by_number_[node]; }
 
  private:
   std::span<const Field> rows_;
-  std::array<Numbers, kMaxPlaces> by_number_{};
-  std::array<std::uint8_t, kMaxPlaces + 1> first_{};
+  std::array<Numbers, kMaxNodes> by_number_{};
+  std::array<std::uint8_t, kMaxNodes + 1> first_{};
 };
 
-// Joins two tables and sorts the rows by place, as Schema wants them.
+// Joins two tables and sorts the rows by node, as Schema requires.
 template <std::size_t N, std::size_t M>
 constexpr std::array<Field, N + M> join(const std::array<Field, N>& a,
                                         const std::array<Field, M>& b) {
@@ -133,16 +132,16 @@ constexpr std::array<Field, N + M> join(const std::array<Field, N>& a,
   return rows;
 }
 
-// A string, integer or boolean value, of the shape its row asks for. A time is text or, in
-// `integer`, seconds since the Unix epoch.
+// A string, integer or boolean, according to the type of its row. A time is text (JSON) or, in
+// `integer`, seconds since the Unix epoch (protobuf).
 struct Scalar {
   std::string_view text{};  // valid during the call only
   std::int64_t integer = 0;
   bool boolean = false;
-  bool is_text = false;  // tells the two apart for kIntOrString and kTime
+  bool is_text = false;  // which of `text` and `integer` is set, for kIntOrString and kTime
 };
 
-// Why a visitor's document was refused; empty `reason`: it was not.
+// Why a visitor's document was refused. An empty `reason`: it was not.
 struct Refusal {
   std::string field;  // "spec.ports[1].port"
   std::string reason;
@@ -150,13 +149,14 @@ struct Refusal {
 
 class Visitor;
 
-// Where in a document its reader is: a path automaton, which is told of by the visitors it calls.
+// The current position of a reader in its document, from which a visitor's refusals take their
+// path.
 class Path {
  public:
   Path() = default;
   Path(const Path&) = delete;
   Path& operator=(const Path&) = delete;
-  // The path of the value being read, from the root of the visitor that reads it.
+  // The path of the current value, from the root of the visitor that reads it.
   virtual std::string text() const = 0;
 
  protected:
@@ -165,7 +165,7 @@ class Path {
   static void refuse(Visitor& visitor, std::string reason);
 };
 
-// What reads one document, or one child inside another's.
+// Receives the values of one document, or of one child inside a document.
 class Visitor {
  public:
   Visitor() = default;
@@ -175,28 +175,29 @@ class Visitor {
 
   virtual const Schema& schema() const = 0;
 
-  // The object at `place` (kRoot first, or one element of an array) begins, and is complete.
-  virtual void open(Place) {}
-  virtual void close(Place) {}
-  virtual void scalar(Place, const Scalar&) {}
-  // For kMap: whether the entry with this key is to be kept; if so its value follows.
-  virtual bool wants(Place, std::string_view /*key*/) { return true; }
-  virtual void entry(Place, std::string_view /*key*/, std::string_view /*value*/) {}
-  // For kChild and kChildren: who reads the object that begins at `place`. When it is complete,
-  // close() of the child's root and then close(place) here are called.
-  virtual Visitor* child(Place) { return nullptr; }
-  // True for the frame around objects: what it refuses ends the parsing. An object reader says
-  // false.
+  // An object begins (ends): the document, the value of a kObject row, or an element of a kObjects
+  // row.
+  virtual void open(SchemaNode) {}
+  virtual void close(SchemaNode) {}
+  virtual void scalar(SchemaNode, const Scalar&) {}
+  // For kMap: whether to keep the entry with this key. If so, entry() follows.
+  virtual bool wants(SchemaNode, std::string_view /*key*/) { return true; }
+  virtual void entry(SchemaNode, std::string_view /*key*/, std::string_view /*value*/) {}
+  // For kChild and kChildren: the visitor that reads this object; null: skip it. At its end, the
+  // child's close(kRoot) is called, then close() here.
+  virtual Visitor* child(SchemaNode) { return nullptr; }
+  // True for the frame around objects (a list, a watch event): a refusal by it ends the stream.
+  // False for a reader of objects.
   virtual bool is_frame() const { return false; }
 
   const Refusal& refusal() const { return refusal_; }
 
  protected:
-  // Refuses the document because of the value being read; `below` is appended to its path
-  // (".port"). The first refusal stands. Reading goes on, so that the object's name is learned in
-  // any key order.
+  // Refuses the document because of the current value; `below` (".port") is appended to its path.
+  // Only the first refusal is kept. Reading continues to the end of the document, because the
+  // object's name may still follow.
   void refuse(std::string reason, std::string_view below = {});
-  // The same for a field named from the visitor's root.
+  // The same, with the path of the field given, from the visitor's root.
   void refuse_field(std::string field, std::string reason);
   void clear_refusal() { refusal_ = {}; }
 

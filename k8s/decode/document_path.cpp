@@ -36,7 +36,7 @@ void PathReader::pop() {
 }
 
 std::size_t PathReader::capacity(const Frame& frame) {
-  return frame.field->shape == Shape::kChildren ? kMaxChildren : kMaxElements;
+  return frame.field->type == FieldType::kChildren ? kMaxChildren : kMaxElements;
 }
 
 Next PathReader::go_on(Next next) const {
@@ -47,15 +47,15 @@ void PathReader::refuse(std::string reason) {
   Path::refuse(depth_ == 0 ? root_ : *top().visitor, std::move(reason));
 }
 
-void PathReader::refuse_shape(const Field* field, std::string_view what) {
-  if (field == nullptr) return refuse(misplaced(what, Shape::kObject, false));
-  if (top().is_map) return refuse(misplaced(what, Shape::kString, false));
-  refuse(misplaced(what, field->shape, top().is_array));
+void PathReader::refuse_type(const Field* field, std::string_view what) {
+  if (field == nullptr) return refuse(misplaced(what, FieldType::kObject, false));
+  if (top().is_map) return refuse(misplaced(what, FieldType::kString, false));
+  refuse(misplaced(what, field->type, top().is_array));
 }
 
 const Field* PathReader::element_begins(std::string_view what) {
   if (depth_ == 0) {
-    refuse_shape(nullptr, what);
+    refuse_type(nullptr, what);
     return nullptr;
   }
   Frame& frame = top();
@@ -70,7 +70,8 @@ Next PathReader::key(std::string_view key) {
   Frame& frame = top();
   if (frame.is_map) return key_in_map(key);
   for (const Field& row : frame.rows) {
-    // Most keys differ in length or in the first byte, which is cheaper to see than by memcmp.
+    // Most keys differ in length or in the first byte; comparing those first is cheaper than
+    // memcmp.
     if (row.key.name.size() != key.size() || row.key.name.front() != key.front() ||
         row.key.name != key)
       continue;
@@ -94,7 +95,7 @@ Next PathReader::key_in_map(std::string_view key) {
     refuse("more than " + std::to_string(capacity(frame)) + " entries");
     return go_on(Next::kSkip);
   }
-  if (!frame.visitor->wants(frame.place, key)) return Next::kSkip;
+  if (!frame.visitor->wants(frame.node, key)) return Next::kSkip;
   map_key_ = key;
   return Next::kRead;
 }
@@ -110,10 +111,10 @@ Next PathReader::refuse_key(std::string reason) {
   return go_on(Next::kSkip);
 }
 
-Next PathReader::enter(Visitor& visitor, const Field* field, Place place) {
+Next PathReader::enter(Visitor& visitor, const Field* field, SchemaNode node) {
   const Schema& schema = visitor.schema();
-  push({.visitor = &visitor, .field = field, .rows = schema.at(place), .place = place});
-  visitor.open(place);
+  push({.visitor = &visitor, .field = field, .rows = schema.at(node), .node = node});
+  visitor.open(node);
   return go_on();
 }
 
@@ -127,30 +128,30 @@ Next PathReader::begin_object() {
   const Field* field = value_begins(kObjectWord);
   if (field == nullptr) return go_on(Next::kSkip);
   const Frame& frame = top();
-  if (!frame.is_map && is_array(field->shape) == frame.is_array) {
-    switch (field->shape) {
-      case Shape::kObject:
-      case Shape::kObjects:
+  if (!frame.is_map && is_array(field->type) == frame.is_array) {
+    switch (field->type) {
+      case FieldType::kObject:
+      case FieldType::kObjects:
         return enter(*frame.visitor, field, field->to);
-      case Shape::kChild:
-      case Shape::kChildren:
+      case FieldType::kChild:
+      case FieldType::kChildren:
         return enter_child(*field);
-      case Shape::kMap:
-        push({.visitor = frame.visitor, .field = field, .place = field->to, .is_map = true});
+      case FieldType::kMap:
+        push({.visitor = frame.visitor, .field = field, .node = field->to, .is_map = true});
         map_key_.clear();
         return Next::kRead;
       default:
         break;
     }
   }
-  refuse_shape(field, kObjectWord);
+  refuse_type(field, kObjectWord);
   return go_on(Next::kSkip);
 }
 
 Next PathReader::end_object() {
   pending_ = nullptr;
   const Frame ended = top();
-  if (!ended.is_map) ended.visitor->close(ended.place);
+  if (!ended.is_map) ended.visitor->close(ended.node);
   pop();
   if (depth_ != 0 && top().visitor != ended.visitor) top().visitor->close(ended.field->to);
   return go_on();
@@ -160,11 +161,11 @@ Next PathReader::begin_array() {
   const Field* field = value_begins(kArrayWord);
   if (field == nullptr) return go_on(Next::kSkip);
   const Frame& frame = top();
-  if (frame.is_map || frame.is_array || !is_array(field->shape)) {
-    refuse_shape(field, kArrayWord);
+  if (frame.is_map || frame.is_array || !is_array(field->type)) {
+    refuse_type(field, kArrayWord);
     return go_on(Next::kSkip);
   }
-  push({.visitor = frame.visitor, .field = field, .place = field->to, .is_array = true});
+  push({.visitor = frame.visitor, .field = field, .node = field->to, .is_array = true});
   return Next::kRead;
 }
 
@@ -177,11 +178,11 @@ Next PathReader::scalar(bool fits, const Field* field, const Scalar& value, std:
   if (field != nullptr) {
     const Frame& frame = top();
     if (frame.is_map && value.is_text) {
-      frame.visitor->entry(frame.place, map_key_, value.text);
-    } else if (fits && !frame.is_map && is_array(field->shape) == frame.is_array) {
+      frame.visitor->entry(frame.node, map_key_, value.text);
+    } else if (fits && !frame.is_map && is_array(field->type) == frame.is_array) {
       frame.visitor->scalar(field->to, value);
     } else {
-      refuse_shape(field, what);
+      refuse_type(field, what);
     }
   }
   pending_ = nullptr;
@@ -190,16 +191,16 @@ Next PathReader::scalar(bool fits, const Field* field, const Scalar& value, std:
 
 Next PathReader::string(std::string_view text) {
   const Field* field = value_begins(kStringWord);
-  const bool fits =
-      field != nullptr && (field->shape == Shape::kString || field->shape == Shape::kStrings ||
-                           field->shape == Shape::kIntOrString || field->shape == Shape::kTime);
+  const bool fits = field != nullptr &&
+                    (field->type == FieldType::kString || field->type == FieldType::kStrings ||
+                     field->type == FieldType::kIntOrString || field->type == FieldType::kTime);
   return scalar(fits, field, {.text = text, .is_text = true}, kStringWord);
 }
 
 Next PathReader::integer(std::int64_t value) {
   const Field* field = value_begins(kNumberWord);
-  const bool fits =
-      field != nullptr && (field->shape == Shape::kInteger || field->shape == Shape::kIntOrString);
+  const bool fits = field != nullptr &&
+                    (field->type == FieldType::kInteger || field->type == FieldType::kIntOrString);
   return scalar(fits, field, {.integer = value}, kNumberWord);
 }
 
@@ -209,14 +210,14 @@ Next PathReader::mismatch(std::string_view what) {
 
 Next PathReader::boolean(bool value) {
   const Field* field = value_begins(kBooleanWord);
-  const bool fits = field != nullptr && field->shape == Shape::kBoolean;
+  const bool fits = field != nullptr && field->type == FieldType::kBoolean;
   return scalar(fits, field, {.boolean = value}, kBooleanWord);
 }
 
 Next PathReader::null() {
   const Field* field = value_begins(kNullWord);
-  if (field != nullptr && top().is_array) refuse_shape(field, kNullWord);
-  if (field != nullptr && top().is_map) top().visitor->entry(top().place, map_key_, "");
+  if (field != nullptr && top().is_array) refuse_type(field, kNullWord);
+  if (field != nullptr && top().is_map) top().visitor->entry(top().node, map_key_, "");
   pending_ = nullptr;
   return go_on();
 }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Inflates gzip data as it arrives: fed with pieces (of less than 4 GiB), hands out pieces of at
-// most kMaxPiece bytes. Pure; zlib does the work (k8s/decode/adr-zlib.md).
+// Decompresses gzip data as it arrives, with zlib (k8s/decode/adr-zlib.md). Takes pieces of less
+// than 4 GiB and delivers pieces of at most kMaxPiece bytes.
 //
-// One member (RFC 1952), its checksum and length checked at its end, unless TLS has seen to it that
-// nothing was changed on the way. Members behind it are allowed
-// by the RFC, sent by no API server, and a fault here.
+// The data is one gzip member (RFC 1952). Its checksum and length are verified at its end, unless
+// the caller says kIgnore because TLS has authenticated the data already. The RFC allows more
+// members; no API server sends them, and here they are an error.
 //
-// Invariants: what was handed out is what the data says up to there, however it was cut. Memory is
-// the 32 KiB window of zlib and one piece, whatever the data claims to become.
-// Errors: in fault(), in words; the stream cannot be used after one. Throws std::bad_alloc.
+// Invariants: the output does not depend on how the input was split. Memory is zlib's window of 32
+// KiB and one piece, however large the decompressed data is.
+// Errors: fault() describes the error; the stream is unusable from then on. Throws std::bad_alloc.
 #pragma once
 
 #include <cstddef>
@@ -29,7 +29,7 @@ class GzipStream {
 
   enum class Fed : std::uint8_t {
     kGood,
-    kStopped,  // `take` returned false: what was left of the piece is lost, feed nothing more
+    kStopped,  // `take` returned false. The rest of the piece is lost: do not feed any more
     kFault,
   };
 
@@ -40,12 +40,12 @@ class GzipStream {
   GzipStream(const GzipStream&) = delete;
   GzipStream& operator=(const GzipStream&) = delete;
 
-  // Hands all that can be told from the data so far to `take`; false from it stops at once.
+  // Passes everything that can be decompressed so far to `take`, until that returns false.
   Fed feed(std::string_view piece, const std::function<bool(std::string_view)>& take);
 
-  // The end was seen, and its checksum and length were right or, with kIgnore, not looked at.
+  // The data is complete, and its checksum and length are right or, with kIgnore, were not checked.
   bool finished() const { return finished_; }
-  // "the gzip data is corrupt: incorrect data check"; "" while all is well.
+  // "the gzip data is corrupt: incorrect data check"; "" if there was no error.
   const std::string& fault() const { return fault_; }
 
  private:

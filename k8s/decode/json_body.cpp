@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Lists and watch events in JSON.
+// Reads lists and watch events in JSON.
 #include <utility>
 
 #include "k8s/decode/json_reader.hpp"
@@ -9,24 +9,17 @@
 namespace k8s {
 namespace {
 
-using doc::Field;
-using doc::Place;
-using doc::Scalar;
-using doc::Schema;
-using doc::Shape;
+// The list: {"kind": "PodList", "metadata": {...}, "items": [...]}. Or a metav1.Status instead.
 
-// The list: {"kind": "PodList", "metadata": {...}, "items": [...]}, or a metav1.Status in its
-// place.
-
-enum ListPlace : Place { kItem = kFirstOwn };
+enum : SchemaNode { kItem = kFirstOwn };
 
 constexpr auto kListFields = doc::join(
     kStatusFields, std::array{
-                       Field{doc::kRoot, {"kind"}, Shape::kString, kKind},
-                       Field{doc::kRoot, {"metadata"}, Shape::kObject, kMetadata},
-                       Field{kMetadata, {"resourceVersion"}, Shape::kString, kResourceVersion},
-                       Field{kMetadata, {"continue"}, Shape::kString, kContinue},
-                       Field{doc::kRoot, {"items"}, Shape::kChildren, kItem},
+                       Field{doc::kRoot, {"kind"}, FieldType::kString, kKind},
+                       Field{doc::kRoot, {"metadata"}, FieldType::kObject, kMetadata},
+                       Field{kMetadata, {"resourceVersion"}, FieldType::kString, kResourceVersion},
+                       Field{kMetadata, {"continue"}, FieldType::kString, kContinue},
+                       Field{doc::kRoot, {"items"}, FieldType::kChildren, kItem},
                    });
 constexpr Schema kListSchema(kListFields);
 
@@ -50,10 +43,10 @@ class JsonList final : public ListBody, private doc::Visitor {
 
   const Schema& schema() const override { return kListSchema; }
   bool is_frame() const override { return true; }
-  doc::Visitor* child(Place) override { return &reader_; }
+  doc::Visitor* child(SchemaNode) override { return &reader_; }
 
-  void scalar(Place place, const Scalar& value) override {
-    switch (place) {
+  void scalar(SchemaNode node, const Scalar& value) override {
+    switch (node) {
       case kKind:
         if (std::string why = take_kind(value.text); !why.empty()) refuse(std::move(why));
         return;
@@ -64,26 +57,26 @@ class JsonList final : public ListBody, private doc::Visitor {
         continue_token_ = value.text;
         return;
       default:
-        take_status_field(status_, place, value);
+        take_status_field(status_, node, value);
         return;
     }
   }
 
-  void close(Place place) override {
-    if (place == kItem) on_item_();
+  void close(SchemaNode node) override {
+    if (node == kItem) on_item_();
   }
 
   std::function<void()> on_item_;
   doc::JsonParser parser_;
 };
 
-// The watch event: {"type": "ADDED", "object": {...}}, the two in any order.
+// The watch event: {"type": "ADDED", "object": {...}}, in either order.
 
-enum EventPlace : Place { kEventType = 1, kEventObject };
+enum : SchemaNode { kEventType = 1, kEventObject };
 
 constexpr std::array kEventFields{
-    Field{doc::kRoot, {"type"}, Shape::kString, kEventType},
-    Field{doc::kRoot, {"object"}, Shape::kChild, kEventObject},
+    Field{doc::kRoot, {"type"}, FieldType::kString, kEventType},
+    Field{doc::kRoot, {"object"}, FieldType::kChild, kEventObject},
 };
 constexpr Schema kEventSchema(kEventFields);
 
@@ -100,11 +93,11 @@ class JsonWatch final : public WatchBody, private doc::Visitor {
         if (start == bytes.npos) return true;
         bytes.remove_prefix(start);
       }
-      // The parser is never given more than the event may have, so the limit does not depend on how
-      // the input was cut.
-      const std::size_t room = max_event_bytes_ - event_bytes_;
-      if (room == 0) return fail_too_long();
-      const std::size_t taken = parser_.write(bytes.substr(0, room));
+      // The parser gets at most the bytes that the event may still have, so that the limit does not
+      // depend on how the input was split.
+      const std::size_t most = max_event_bytes_ - event_bytes_;
+      if (most == 0) return fail_too_long();
+      const std::size_t taken = parser_.write(bytes.substr(0, most));
       if (parser_.failed()) return fail(parser_.refusal().field, parser_.refusal().reason);
       bytes.remove_prefix(taken);
       event_bytes_ += taken;
@@ -122,22 +115,22 @@ class JsonWatch final : public WatchBody, private doc::Visitor {
 
   const Schema& schema() const override { return kEventSchema; }
   bool is_frame() const override { return true; }
-  doc::Visitor* child(Place) override { return &reader_; }
+  doc::Visitor* child(SchemaNode) override { return &reader_; }
 
-  void open(Place) override {
+  void open(SchemaNode) override {
     clear_refusal();
     type_.reset();
     has_object_ = false;
   }
 
-  void scalar(Place, const Scalar& value) override {
+  void scalar(SchemaNode, const Scalar& value) override {
     std::string why;
     type_ = parse_event_type(value.text, why);
     if (!type_) refuse(std::move(why));
   }
 
-  void close(Place place) override {
-    if (place == kEventObject) {
+  void close(SchemaNode node) override {
+    if (node == kEventObject) {
       has_object_ = true;
       return;
     }

@@ -12,8 +12,8 @@ namespace {
 using ErrorCode = boost::system::error_code;
 using Text = boost::json::string_view;
 
-// What basic_parser calls. While something is skipped every event is one test and at most one
-// addition; the rest goes to the automaton.
+// The handler that basic_parser calls. While a value is skipped, an event costs one test and at
+// most one addition; all other events are passed on to PathReader.
 class Handler {
  public:
   static constexpr std::size_t max_array_size = static_cast<std::size_t>(-1);
@@ -73,7 +73,7 @@ class Handler {
  private:
   bool skipping() const { return skipped_depth_ != 0 || skip_next_; }
 
-  // True when the object or array that begins (ends) is, or is inside, a skipped value.
+  // True if the object or array that begins (ends) is skipped, or is inside a skipped value.
   bool begins() {
     if (!skipping()) return false;
     skip_next_ = false;
@@ -92,8 +92,7 @@ class Handler {
     return go_on(next, ec);
   }
   bool closed(Next next, ErrorCode& ec) {
-    skip_next_ =
-        false;  // it belonged to the object that ended, not to the next element of an array
+    skip_next_ = false;  // it was about the object that ended, not about the next array element
     return go_on(next, ec);
   }
   static bool go_on(Next next, ErrorCode& ec) {
@@ -116,7 +115,8 @@ class Handler {
     return go_on(next, ec);
   }
 
-  // The complete text whose last part this is; it is copied only when it came in several.
+  // The complete text, of which `part` is the last part. Copied only if it arrived in several
+  // parts.
   std::string_view whole(Text part, std::size_t size, std::size_t limit) {
     if (size > limit) too_long_ = true;
     if (size == part.size()) return {part.data(), part.size()};
@@ -136,9 +136,9 @@ class Handler {
   }
 
   std::size_t skipped_depth_ = 0;  // open objects and arrays of the value being skipped
-  bool skip_next_ = false;         // the value of the key just read is of no interest
+  bool skip_next_ = false;         // skip the value of the last key
   bool too_long_ = false;
-  std::string buffer_;  // of a key or string that came in parts
+  std::string buffer_;  // a key or string that arrives in several parts
   PathReader path_;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads JSON by the tables of k8s/decode/document.hpp, as the bytes stream by (private to k8s/).
+// Reads JSON with the tables of k8s/decode/document.hpp, in pieces as they arrive. Private to
+// k8s/decode.
 #pragma once
 
 #include <cstddef>
@@ -11,12 +12,12 @@
 
 namespace k8s::doc {
 
-// Nothing but what may stand between two JSON documents.
+// True if `text` is only white space, which may stand between two JSON documents.
 inline bool is_blank(std::string_view text) {
   return text.find_first_not_of(" \t\r\n") == text.npos;
 }
 
-// The incremental parser: one document after another into the same root visitor.
+// An incremental parser that reads one document after another into the same visitor.
 class JsonParser {
  public:
   explicit JsonParser(Visitor& root);
@@ -24,15 +25,16 @@ class JsonParser {
   JsonParser(const JsonParser&) = delete;
   JsonParser& operator=(const JsonParser&) = delete;
 
-  // Takes bytes up to the end of the document (and the white space after it); returns how many it
-  // took. Takes fewer than given only when done() or failed().
+  // Parses up to the end of the document and the white space after it. Returns the number of bytes
+  // parsed: less than bytes.size() only if done() or failed().
   std::size_t write(std::string_view bytes);
-  // A whole document has been read.
+  // A complete document has been read.
   bool done() const;
-  // The text is not JSON, passes a limit, or the root visitor refused it: nothing more is taken.
+  // The text is not JSON, exceeds a limit, or was refused by a root visitor that is a frame.
+  // write() does nothing from then on.
   bool failed() const { return !refusal_.reason.empty(); }
   const Refusal& refusal() const { return refusal_; }
-  // Ready for the next document.
+  // Prepares for the next document.
   void reset();
 
  private:

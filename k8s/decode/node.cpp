@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// core/v1 Node.
+// Reads core/v1 Node.
 #include <utility>
 
 #include "k8s/decode/object_reader.hpp"
@@ -9,13 +9,7 @@
 namespace k8s {
 namespace {
 
-using doc::Field;
-using doc::Place;
-using doc::Scalar;
-using doc::Schema;
-using doc::Shape;
-
-enum NodePlace : Place {
+enum : SchemaNode {
   kSpec = kFirstOwn,
   kPodCidr,
   kPodCidrs,
@@ -28,15 +22,15 @@ enum NodePlace : Place {
 };
 
 constexpr auto kFields = object_fields(std::array{
-    Field{doc::kRoot, {"spec", 2}, Shape::kObject, kSpec},
-    Field{kSpec, {"podCIDR", 1}, Shape::kString, kPodCidr},
-    Field{kSpec, {"podCIDRs", 7}, Shape::kStrings, kPodCidrs},
-    Field{kSpec, {"taints", 5}, Shape::kObjects, kTaint},
-    Field{kTaint, {"key", 1}, Shape::kString, kTaintKey},
-    Field{doc::kRoot, {"status", 3}, Shape::kObject, kStatus},
-    Field{kStatus, {"addresses", 5}, Shape::kObjects, kAddress},
-    Field{kAddress, {"type", 1}, Shape::kString, kAddressType},
-    Field{kAddress, {"address", 2}, Shape::kString, kAddressText},
+    Field{doc::kRoot, {"spec", 2}, FieldType::kObject, kSpec},
+    Field{kSpec, {"podCIDR", 1}, FieldType::kString, kPodCidr},
+    Field{kSpec, {"podCIDRs", 7}, FieldType::kStrings, kPodCidrs},
+    Field{kSpec, {"taints", 5}, FieldType::kObjects, kTaint},
+    Field{kTaint, {"key", 1}, FieldType::kString, kTaintKey},
+    Field{doc::kRoot, {"status", 3}, FieldType::kObject, kStatus},
+    Field{kStatus, {"addresses", 5}, FieldType::kObjects, kAddress},
+    Field{kAddress, {"type", 1}, FieldType::kString, kAddressType},
+    Field{kAddress, {"address", 2}, FieldType::kString, kAddressText},
 });
 constexpr Schema kSchema(kFields);
 
@@ -56,14 +50,14 @@ class NodeReader final : public ObjectReader<Node> {
            key == "kubernetes.io/hostname";
   }
 
-  void open(Place place) override {
-    if (place != kAddress) return MetaReader::open(place);
+  void open(SchemaNode node) override {
+    if (node != kAddress) return MetaReader::open(node);
     type_.clear();
     address_.clear();
   }
 
-  void close(Place place) override {
-    if (place != kAddress) return MetaReader::close(place);
+  void close(SchemaNode node) override {
+    if (node != kAddress) return MetaReader::close(node);
     NodeAddress found;
     if (type_ == "ExternalIP") {
       found.type = NodeAddressType::kExternalIp;
@@ -76,8 +70,8 @@ class NodeReader final : public ObjectReader<Node> {
     object.addresses.push_back(found);
   }
 
-  void scalar(Place place, const Scalar& value) override {
-    switch (place) {
+  void scalar(SchemaNode node, const Scalar& value) override {
+    switch (node) {
       case kPodCidr:
         single_pod_cidr_ = value.text;
         return;
@@ -94,7 +88,7 @@ class NodeReader final : public ObjectReader<Node> {
         address_ = value.text;
         return;
       default:
-        return MetaReader::scalar(place, value);
+        return MetaReader::scalar(node, value);
     }
   }
 

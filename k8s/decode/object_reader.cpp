@@ -41,36 +41,36 @@ bool is_known_annotation(std::string_view key) {
          key == "service.kubernetes.io/topology-aware-hints";
 }
 
-bool take_status_field(ApiStatus& status, doc::Place place, const doc::Scalar& value) {
-  switch (place) {
+void take_status_field(ApiStatus& status, SchemaNode node, const Scalar& value) {
+  switch (node) {
     case kStatusCode:
       status.code = clamped(value.integer);
-      return true;
+      return;
     case kStatusReason:
       status.reason = value.text;
-      return true;
+      return;
     case kStatusMessage:
       status.message = value.text;
-      return true;
+      return;
     case kRetryAfterSeconds:
       status.retry_after_seconds = clamped(value.integer);
-      return true;
+      return;
     default:
-      return false;
+      return;
   }
 }
 
-Parsed<UnixSeconds> time_of(const doc::Scalar& value) {
+Parsed<UnixSeconds> time_of(const Scalar& value) {
   if (value.is_text) return parse_time(value.text);
-  // The years 0000 to 9999, as in RFC 3339: sums with what is beyond could overflow.
+  // The years 0000 to 9999, as in RFC 3339. Sums with values beyond them could overflow.
   constexpr std::int64_t kFirst = -62'167'219'200;
   constexpr std::int64_t kLast = 253'402'300'799;
   if (value.integer >= kFirst && value.integer <= kLast) return value.integer;
   return Parsed<UnixSeconds>::failed(std::to_string(value.integer) + " s is not a time");
 }
 
-void MetaReader::open(doc::Place place) {
-  if (place != doc::kRoot) return;
+void MetaReader::open(SchemaNode node) {
+  if (node != doc::kRoot) return;
   clear_refusal();
   kind_.clear();
   api_version_.clear();
@@ -78,15 +78,15 @@ void MetaReader::open(doc::Place place) {
   start();
 }
 
-void MetaReader::close(doc::Place place) {
-  if (place != doc::kRoot) return;
+void MetaReader::close(SchemaNode node) {
+  if (node != doc::kRoot) return;
   check_identity();
   complete();
 }
 
-void MetaReader::scalar(doc::Place place, const doc::Scalar& value) {
+void MetaReader::scalar(SchemaNode node, const Scalar& value) {
   Meta& m = meta();
-  switch (place) {
+  switch (node) {
     case kKind:
       kind_ = value.text;
       return;
@@ -116,21 +116,21 @@ void MetaReader::scalar(doc::Place place, const doc::Scalar& value) {
           static_cast<std::uint32_t>(std::clamp<std::int64_t>(value.integer, 0, UINT32_MAX));
       return;
     default:
-      take_status_field(status_, place, value);
+      take_status_field(status_, node, value);
       return;
   }
 }
 
-bool MetaReader::wants(doc::Place place, std::string_view key) {
-  if (place == kLabels) return wants_label(key);
-  if (place == kAnnotations) return is_known_annotation(key);
-  return wants_own(place, key);
+bool MetaReader::wants(SchemaNode node, std::string_view key) {
+  if (node == kLabels) return wants_label(key);
+  if (node == kAnnotations) return is_known_annotation(key);
+  return wants_own(node, key);
 }
 
-void MetaReader::entry(doc::Place place, std::string_view key, std::string_view value) {
-  if (place >= kFirstOwn) return entry_own(place, key, value);
-  Labels& map = place == kLabels ? meta().labels : meta().annotations;
-  if (map.empty()) map.reserve(4);  // most have two to four, and moving them costs more than room
+void MetaReader::entry(SchemaNode node, std::string_view key, std::string_view value) {
+  if (node >= kFirstOwn) return entry_own(node, key, value);
+  Labels& map = node == kLabels ? meta().labels : meta().annotations;
+  if (map.empty()) map.reserve(4);  // most have two to four; growing step by step costs more time
   map.insert_or_assign(std::string(key), std::string(value));
 }
 
@@ -157,7 +157,7 @@ DecodeFault MetaReader::fault() const {
   std::string object(expected_kind_);
   const ObjectKey& key = meta().key;
   if (!key.name.empty()) {
-    // A name that is no name is quoted, so that what reaches a log is always one line.
+    // An invalid name is quoted, so that it is always one line in a log.
     const bool sound = is_dns_subdomain(key.name) && (key.ns.empty() || is_dns_label(key.ns));
     object += ' ' + (sound ? key.text() : quoted(key.text()));
   }

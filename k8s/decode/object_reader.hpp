@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the readers of the four kinds share (private to k8s/): metadata, kind and apiVersion, and
-// the fields of a metav1.Status, which can stand in an object's place in a watch stream.
+// The common part of the readers of the four kinds: kind, apiVersion and metadata, and the fields
+// of a metav1.Status, which a watch may contain in place of an object. Private to k8s/decode.
 #pragma once
 
 #include <array>
@@ -15,8 +15,14 @@
 
 namespace k8s {
 
-// Places of the shared part; a kind numbers its own from kFirstOwn.
-enum CommonPlace : doc::Place {
+using doc::Field;
+using doc::FieldType;
+using doc::Scalar;
+using doc::Schema;
+using doc::SchemaNode;
+
+// Nodes of the common part. Each kind numbers its own nodes from kFirstOwn.
+enum CommonNode : SchemaNode {
   kKind = 1,
   kApiVersion,
   kMetadata,
@@ -38,77 +44,77 @@ enum CommonPlace : doc::Place {
   kFirstOwn,
 };
 
-// metav1.Status. Its "status" ("Failure") is left out: `status` is an object in every other kind.
+// metav1.Status. Its field "status" ("Failure") is left out, because it is an object in all other
+// kinds.
 inline constexpr std::array kStatusFields{
-    doc::Field{doc::kRoot, {"code"}, doc::Shape::kInteger, kStatusCode},
-    doc::Field{doc::kRoot, {"reason"}, doc::Shape::kString, kStatusReason},
-    doc::Field{doc::kRoot, {"message"}, doc::Shape::kString, kStatusMessage},
-    doc::Field{doc::kRoot, {"details"}, doc::Shape::kObject, kStatusDetails},
-    doc::Field{kStatusDetails, {"retryAfterSeconds"}, doc::Shape::kInteger, kRetryAfterSeconds},
+    Field{doc::kRoot, {"code"}, FieldType::kInteger, kStatusCode},
+    Field{doc::kRoot, {"reason"}, FieldType::kString, kStatusReason},
+    Field{doc::kRoot, {"message"}, FieldType::kString, kStatusMessage},
+    Field{doc::kRoot, {"details"}, FieldType::kObject, kStatusDetails},
+    Field{kStatusDetails, {"retryAfterSeconds"}, FieldType::kInteger, kRetryAfterSeconds},
 };
 
-// Asked for by the kinds about which Events are written.
-inline constexpr doc::Field kUidField{kMetadata, {"uid", 5}, doc::Shape::kString, kUid};
+// For the kinds about which we write Kubernetes Events.
+inline constexpr Field kUidField{kMetadata, {"uid", 5}, FieldType::kString, kUid};
 
 inline constexpr std::array kObjectFields{
-    doc::Field{doc::kRoot, {"kind"}, doc::Shape::kString, kKind},
-    doc::Field{doc::kRoot, {"apiVersion"}, doc::Shape::kString, kApiVersion},
-    doc::Field{doc::kRoot, {"metadata", 1}, doc::Shape::kObject, kMetadata},
-    doc::Field{kMetadata, {"name", 1}, doc::Shape::kString, kName},
-    doc::Field{kMetadata, {"namespace", 3}, doc::Shape::kString, kNamespace},
-    doc::Field{kMetadata, {"resourceVersion", 6}, doc::Shape::kString, kResourceVersion},
-    doc::Field{kMetadata, {"creationTimestamp", 8}, doc::Shape::kTime, kCreationTimestamp},
-    doc::Field{kMetadata, {"deletionTimestamp", 9}, doc::Shape::kTime, kDeletionTimestamp},
-    doc::Field{
-        kMetadata, {"deletionGracePeriodSeconds", 10}, doc::Shape::kInteger, kDeletionGraceSeconds},
-    doc::Field{kMetadata, {"labels", 11}, doc::Shape::kMap, kLabels},
-    doc::Field{kMetadata, {"annotations", 12}, doc::Shape::kMap, kAnnotations},
+    Field{doc::kRoot, {"kind"}, FieldType::kString, kKind},
+    Field{doc::kRoot, {"apiVersion"}, FieldType::kString, kApiVersion},
+    Field{doc::kRoot, {"metadata", 1}, FieldType::kObject, kMetadata},
+    Field{kMetadata, {"name", 1}, FieldType::kString, kName},
+    Field{kMetadata, {"namespace", 3}, FieldType::kString, kNamespace},
+    Field{kMetadata, {"resourceVersion", 6}, FieldType::kString, kResourceVersion},
+    Field{kMetadata, {"creationTimestamp", 8}, FieldType::kTime, kCreationTimestamp},
+    Field{kMetadata, {"deletionTimestamp", 9}, FieldType::kTime, kDeletionTimestamp},
+    Field{
+        kMetadata, {"deletionGracePeriodSeconds", 10}, FieldType::kInteger, kDeletionGraceSeconds},
+    Field{kMetadata, {"labels", 11}, FieldType::kMap, kLabels},
+    Field{kMetadata, {"annotations", 12}, FieldType::kMap, kAnnotations},
 };
 
-// The table of a kind: the shared rows and its own.
+// The table of a kind: the common rows and its own.
 template <std::size_t N>
-constexpr auto object_fields(const std::array<doc::Field, N>& own) {
+constexpr auto object_fields(const std::array<Field, N>& own) {
   return doc::join(doc::join(kObjectFields, kStatusFields), own);
 }
 
-// Takes a scalar at one of the Status places; false when `place` is none of them.
-bool take_status_field(ApiStatus& status, doc::Place place, const doc::Scalar& value);
+// Stores a field of a Status; does nothing at other nodes.
+void take_status_field(ApiStatus& status, SchemaNode node, const Scalar& value);
 
-// Seconds since the Unix epoch, of a scalar that a row of shape kTime gave.
-Parsed<UnixSeconds> time_of(const doc::Scalar& value);
+// Seconds since the Unix epoch, from the scalar of a kTime row.
+Parsed<UnixSeconds> time_of(const Scalar& value);
 
-// Reads one object: kind, metadata, and through the derived class the rest.
+// Reads one object: kind, apiVersion and metadata here, the rest in the derived class.
 class MetaReader : public doc::Visitor {
  public:
-  // A kind overrides these for its own places, and comes here with all others.
-  void open(doc::Place place) override;
-  void close(doc::Place place) override;
-  void scalar(doc::Place place, const doc::Scalar& value) override;
-  bool wants(doc::Place place, std::string_view key) final;
-  void entry(doc::Place place, std::string_view key, std::string_view value) final;
+  // A derived class overrides these for its own nodes, and calls these for all others.
+  void open(SchemaNode node) override;
+  void close(SchemaNode node) override;
+  void scalar(SchemaNode node, const Scalar& value) override;
+  bool wants(SchemaNode node, std::string_view key) final;
+  void entry(SchemaNode node, std::string_view key, std::string_view value) final;
 
   std::string_view expected_kind() const { return expected_kind_; }
-  const std::string& kind() const { return kind_; }
   const ApiStatus& status() const { return status_; }
-  // Why the object that was just read is refused; `reason` is empty when it is good.
+  // Why the last object was refused; an empty `reason` if it was not.
   DecodeFault fault() const;
 
   virtual Meta& meta() = 0;
   const Meta& meta() const { return const_cast<MetaReader*>(this)->meta(); }
 
  protected:
-  // The kind to be read and the API group its versions belong to ("" for core/v1).
+  // The kind to read, and its API group ("" for core/v1).
   MetaReader(std::string_view kind, std::string_view group) : expected_kind_(kind), group_(group) {}
 
-  // A new object begins: forget the last one.
+  // A new object begins: reset what is left of the last one.
   virtual void start() = 0;
-  // All of it has been read: defaults and the rules that concern several fields.
+  // The object has been read: apply defaults, check the rules about several fields.
   virtual void complete() = 0;
-  virtual void entry_own(doc::Place, std::string_view /*key*/, std::string_view /*value*/) {}
+  virtual void entry_own(SchemaNode, std::string_view /*key*/, std::string_view /*value*/) {}
   virtual bool wants_label(std::string_view /*key*/) const { return true; }
-  virtual bool wants_own(doc::Place, std::string_view /*key*/) const { return true; }
+  virtual bool wants_own(SchemaNode, std::string_view /*key*/) const { return true; }
 
-  // `parsed` into `to`, or a refusal of the field being read.
+  // Stores `parsed` in `to`, or refuses the current field.
   template <typename Result, typename To>
   bool accept(const Result& parsed, To& to) {
     if (parsed) {
@@ -129,7 +135,7 @@ class MetaReader : public doc::Visitor {
   ApiStatus status_;
 };
 
-// Reads objects of kind T, one after another; `object` is the last one and may be moved from.
+// Reads objects of kind T, one after another. `object` is the last one and may be moved from.
 template <typename T>
 class ObjectReader : public MetaReader {
  public:
@@ -140,7 +146,7 @@ class ObjectReader : public MetaReader {
   using MetaReader::MetaReader;
 };
 
-// Defined for Service, Pod, Node and EndpointSlice in decode_<kind>.cpp.
+// Defined in service.cpp, pod.cpp, node.cpp and slice.cpp.
 template <typename T>
 std::unique_ptr<ObjectReader<T>> make_reader();
 template <>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// core/v1 Pod. Of 3 KB it keeps its addresses, state, labels and named ports: the rest, most of all
-// metadata.managedFields, is skipped as it streams by.
+// Reads core/v1 Pod: addresses, state, labels and named ports. The rest of its 3 KB or so, most of
+// it metadata.managedFields, is skipped as it arrives.
 #include <algorithm>
 #include <iterator>
 #include <utility>
@@ -12,13 +12,7 @@
 namespace k8s {
 namespace {
 
-using doc::Field;
-using doc::Place;
-using doc::Scalar;
-using doc::Schema;
-using doc::Shape;
-
-enum PodPlace : Place {
+enum : SchemaNode {
   kSpec = kFirstOwn,
   kNodeName,
   kHostNetwork,
@@ -41,26 +35,26 @@ enum PodPlace : Place {
 };
 
 constexpr auto kFields = object_fields(std::array{
-    Field{doc::kRoot, {"spec", 2}, Shape::kObject, kSpec},
-    Field{kSpec, {"nodeName", 10}, Shape::kString, kNodeName},
-    Field{kSpec, {"hostNetwork", 11}, Shape::kBoolean, kHostNetwork},
-    Field{kSpec, {"containers", 2}, Shape::kObjects, kContainer},
-    Field{kContainer, {"ports", 6}, Shape::kObjects, kPort},
-    Field{kSpec, {"initContainers", 20}, Shape::kObjects, kInitContainer},
-    Field{kInitContainer, {"restartPolicy", 24}, Shape::kString, kRestartPolicy},
-    Field{kInitContainer, {"ports", 6}, Shape::kObjects, kPort},
-    Field{kPort, {"name", 1}, Shape::kString, kPortName},
-    Field{kPort, {"protocol", 4}, Shape::kString, kPortProtocol},
-    Field{kPort, {"containerPort", 3}, Shape::kInteger, kPortNumber},
-    Field{doc::kRoot, {"status", 3}, Shape::kObject, kStatus},
-    Field{kStatus, {"phase", 1}, Shape::kString, kPhase},
-    Field{kStatus, {"podIP", 6}, Shape::kString, kPodIp},
-    Field{kStatus, {"podIPs", 12}, Shape::kObjects, kPodIps},
-    Field{kPodIps, {"ip", 1}, Shape::kString, kPodIpsIp},
-    Field{kStatus, {"conditions", 2}, Shape::kObjects, kCondition},
-    Field{kCondition, {"type", 1}, Shape::kString, kConditionType},
-    Field{kCondition, {"status", 2}, Shape::kString, kConditionStatus},
-    Field{kCondition, {"lastTransitionTime", 4}, Shape::kTime, kConditionTime},
+    Field{doc::kRoot, {"spec", 2}, FieldType::kObject, kSpec},
+    Field{kSpec, {"nodeName", 10}, FieldType::kString, kNodeName},
+    Field{kSpec, {"hostNetwork", 11}, FieldType::kBoolean, kHostNetwork},
+    Field{kSpec, {"containers", 2}, FieldType::kObjects, kContainer},
+    Field{kContainer, {"ports", 6}, FieldType::kObjects, kPort},
+    Field{kSpec, {"initContainers", 20}, FieldType::kObjects, kInitContainer},
+    Field{kInitContainer, {"restartPolicy", 24}, FieldType::kString, kRestartPolicy},
+    Field{kInitContainer, {"ports", 6}, FieldType::kObjects, kPort},
+    Field{kPort, {"name", 1}, FieldType::kString, kPortName},
+    Field{kPort, {"protocol", 4}, FieldType::kString, kPortProtocol},
+    Field{kPort, {"containerPort", 3}, FieldType::kInteger, kPortNumber},
+    Field{doc::kRoot, {"status", 3}, FieldType::kObject, kStatus},
+    Field{kStatus, {"phase", 1}, FieldType::kString, kPhase},
+    Field{kStatus, {"podIP", 6}, FieldType::kString, kPodIp},
+    Field{kStatus, {"podIPs", 12}, FieldType::kObjects, kPodIps},
+    Field{kPodIps, {"ip", 1}, FieldType::kString, kPodIpsIp},
+    Field{kStatus, {"conditions", 2}, FieldType::kObjects, kCondition},
+    Field{kCondition, {"type", 1}, FieldType::kString, kConditionType},
+    Field{kCondition, {"status", 2}, FieldType::kString, kConditionStatus},
+    Field{kCondition, {"lastTransitionTime", 4}, FieldType::kTime, kConditionTime},
 });
 constexpr Schema kSchema(kFields);
 
@@ -87,8 +81,8 @@ class PodReader final : public ObjectReader<Pod> {
     in_init_container_ = false;
   }
 
-  void open(Place place) override {
-    switch (place) {
+  void open(SchemaNode node) override {
+    switch (node) {
       case kInitContainer:
         in_init_container_ = true;
         restarts_always_ = false;
@@ -105,12 +99,12 @@ class PodReader final : public ObjectReader<Pod> {
         condition_time_ = 0;
         return;
       default:
-        return MetaReader::open(place);
+        return MetaReader::open(node);
     }
   }
 
-  void close(Place place) override {
-    switch (place) {
+  void close(SchemaNode node) override {
+    switch (node) {
       case kInitContainer:
         close_init_container();
         return;
@@ -124,12 +118,12 @@ class PodReader final : public ObjectReader<Pod> {
         if (is_ready_condition_) close_ready_condition();
         return;
       default:
-        return MetaReader::close(place);
+        return MetaReader::close(node);
     }
   }
 
-  void scalar(Place place, const Scalar& value) override {
-    switch (place) {
+  void scalar(SchemaNode node, const Scalar& value) override {
+    switch (node) {
       case kNodeName:
         object.node_name = value.text;
         return;
@@ -167,7 +161,7 @@ class PodReader final : public ObjectReader<Pod> {
         take_condition_time(value);
         return;
       default:
-        return MetaReader::scalar(place, value);
+        return MetaReader::scalar(node, value);
     }
   }
 
@@ -177,8 +171,7 @@ class PodReader final : public ObjectReader<Pod> {
     if (accept(parse_address(text), address)) object.pod_ips.push_back(address);
   }
 
-  // A time that is none is no reason to go without the Pod: it only says when a weight began to
-  // grow.
+  // An invalid time is ignored, not refused: it only says when slow start begins.
   void take_condition_time(const Scalar& value) {
     const auto time = time_of(value);
     condition_time_ = time ? *time : 0;
@@ -195,7 +188,7 @@ class PodReader final : public ObjectReader<Pod> {
     (in_init_container_ ? init_ports_ : object.ports).push_back(std::move(port_));
   }
 
-  // An init container that keeps running (KEP-753) serves; any other has ended before the Pod is
+  // An init container that keeps running (KEP-753) can serve; any other has ended before the Pod is
   // ready.
   void close_init_container() {
     in_init_container_ = false;
@@ -204,7 +197,8 @@ class PodReader final : public ObjectReader<Pod> {
   }
 
   void complete() override {
-    // Named ports are looked up in `containers` first (FindPort), whatever comes first in the text.
+    // Named ports are searched in `containers` first (FindPort), whatever the order in the
+    // document.
     std::move(sidecar_ports_.begin(), sidecar_ports_.end(), std::back_inserter(object.ports));
     if (!object.pod_ips.empty() || single_pod_ip_.empty()) return;
     const auto address = parse_address(single_pod_ip_);
@@ -216,8 +210,8 @@ class PodReader final : public ObjectReader<Pod> {
   }
 
   std::string single_pod_ip_;
-  std::vector<ContainerPort> init_ports_;     // of the init container being read
-  std::vector<ContainerPort> sidecar_ports_;  // of those that restart always
+  std::vector<ContainerPort> init_ports_;     // of the current init container
+  std::vector<ContainerPort> sidecar_ports_;  // of init containers with restartPolicy Always
   ContainerPort port_;
   bool in_init_container_ = false;
   bool restarts_always_ = false;

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Lists and watch events in protobuf. An item, or an event, is held until it is whole; where it
-// lies whole in a piece of the input, it is read from there.
+// Reads lists and watch events in protobuf. An item or event that arrives in several pieces is
+// buffered until it is complete; one that is complete within a piece is read in place.
 //
-// A list (k8s/decode/proto_reader.hpp has the envelope; the list is its `raw`, which is not held):
+// A list, in the envelope of k8s/decode/proto_reader.hpp. The field `raw` is the list itself, and
+// is never buffered as a whole:
 //
-//   "k8s\0"  Unknown { typeMeta = 1, raw = 2 PodList { metadata = 1, items = 2 ... } }
-//
-// A watch (apimachinery: util/framer; meta/v1 WatchEvent; runtime RawExtension):
-//
-//   repeat:  u32 big-endian length  WatchEvent { type = 1, object = 2 { raw = 1: "k8s\0" Unknown }
+//   "k8s\0"
+//   Unknown {
+//     typeMeta = 1
+//     raw = 2 PodList { metadata = 1, items = 2, items = 2, ... }
 //   }
+//
+// A watch (apimachinery: util/framer; meta/v1 WatchEvent; runtime RawExtension), repeated:
+//
+//   u32 length, big-endian
+//   WatchEvent { type = 1, object = 2 { raw = 1: "k8s\0" Unknown { ... } } }
 #include <limits>
 #include <utility>
 
@@ -21,17 +26,19 @@
 namespace k8s {
 namespace {
 
-constexpr std::size_t kMaxHeld = 16u << 20;
+constexpr std::size_t kMaxBuffered = 16u << 20;
 
-// Collects so many bytes from pieces.
-class Held {
+// Collects a given number of bytes from pieces of the input.
+class PieceBuffer {
  public:
+  // Begins again: take() is to return `size` bytes.
   void expect(std::size_t size) {
     wanted_ = size;
     bytes_.clear();
     if (bytes_.capacity() > kKept) bytes_.shrink_to_fit();
   }
-  // The bytes, once all are there; takes them off `piece`. The view is good until the next call.
+  // Moves bytes from the front of `piece`; returns all of them once they are complete. The view is
+  // valid until the next call, and no longer than `piece`.
   std::optional<std::string_view> take(std::string_view& piece) {
     const std::size_t more = wanted_ - bytes_.size();
     const std::string_view part = piece.substr(0, more);
@@ -43,40 +50,43 @@ class Held {
   }
 
  private:
-  static constexpr std::size_t kKept = 64u << 10;
+  static constexpr std::size_t kKept = 64u << 10;  // a larger buffer is freed after use
   std::size_t wanted_ = 0;
   std::string bytes_;
 };
 
-// Why objects of this version are not read; empty: they are. The fields of v1beta1 have other
-// numbers (k8s/decode/adr-protobuf.md): it is asked for in JSON, but a server may answer as it likes.
-std::string why_not_version(std::string_view api_version) {
+// Why objects of this version cannot be read; "" if they can. The fields of v1beta1 have different
+// numbers (k8s/decode/adr-protobuf.md). We request it in JSON, but a server may send protobuf
+// anyway.
+std::string version_fault(std::string_view api_version) {
   if (!api_version.ends_with("/v1beta1")) return {};
   return quoted(api_version) + " in protobuf, which is read by the field numbers of v1";
 }
 
-// Tag and length of a length-delimited field, a byte at a time.
+// Parses the tag and the length of a length-delimited field, byte by byte.
 class FieldHead {
  public:
-  enum class Took : std::uint8_t { kMore, kWhole, kBroken };
+  enum class Progress : std::uint8_t { kIncomplete, kComplete, kMalformed };
 
-  Took take(unsigned char byte) {
-    if (shift_ == 63 && byte > 1) return Took::kBroken;
+  Progress take(unsigned char byte) {
+    if (shift_ == 63 && byte > 1) return Progress::kMalformed;
     value_ |= std::uint64_t{byte & 0x7fu} << shift_;
     shift_ += 7;
-    if ((byte & 0x80) != 0) return shift_ > 63 ? Took::kBroken : Took::kMore;
+    if ((byte & 0x80) != 0) return shift_ > 63 ? Progress::kMalformed : Progress::kIncomplete;
     shift_ = 0;
     const std::uint64_t value = std::exchange(value_, 0);
     if (has_tag_) {
       has_tag_ = false;
       length = value;
-      return Took::kWhole;
+      return Progress::kComplete;
     }
-    // All that can stand here is a string or a message: wire type 2.
-    if ((value & 7) != 2 || value > std::numeric_limits<std::uint32_t>::max()) return Took::kBroken;
+    // All fields here are strings or messages: wire type 2.
+    if ((value & 7) != 2 || value > std::numeric_limits<std::uint32_t>::max()) {
+      return Progress::kMalformed;
+    }
     tag = static_cast<std::uint32_t>(value >> 3);
     has_tag_ = true;
-    return Took::kMore;
+    return Progress::kIncomplete;
   }
   bool inside() const { return has_tag_ || shift_ != 0; }
 
@@ -93,7 +103,7 @@ class ProtoList final : public ListBody {
  public:
   ProtoList(MetaReader& reader, std::function<void()> on_item)
       : ListBody(reader), on_item_(std::move(on_item)), proto_(reader) {
-    held_.expect(doc::kProtoMagic.size());
+    buffer_.expect(doc::kProtoMagic.size());
   }
 
   bool finish() override {
@@ -113,7 +123,7 @@ class ProtoList final : public ListBody {
   void step(std::string_view& bytes) {
     if (state_ == State::kHead) return take_head(bytes);
     const std::size_t before = bytes.size();
-    const auto whole = held_.take(bytes);
+    const auto whole = buffer_.take(bytes);
     if (state_ == State::kBody) count(before - bytes.size());
     if (!whole || !good()) return;
     if (state_ == State::kMagic) {
@@ -125,19 +135,19 @@ class ProtoList final : public ListBody {
   }
 
   void take_head(std::string_view& bytes) {
-    const auto took = head_.take(static_cast<unsigned char>(bytes.front()));
+    const auto progress = head_.take(static_cast<unsigned char>(bytes.front()));
     bytes.remove_prefix(1);
     const bool inside = count(1);
-    if (took == FieldHead::Took::kBroken) {
-      fail("", "not protobuf: no field can begin so");
-    } else if (took == FieldHead::Took::kWhole) {
+    if (progress == FieldHead::Progress::kMalformed) {
+      fail("", "not protobuf: invalid start of a field");
+    } else if (progress == FieldHead::Progress::kComplete) {
       begin_field();
     } else if (!inside) {
-      fail("", "not protobuf: a field passes the end of its message");
+      fail("", "not protobuf: a field exceeds its message");
     }
   }
 
-  // Takes `size` off what is left of the list; false at its end.
+  // Subtracts `size` from the remaining length of the list; false at its end.
   bool count(std::size_t size) {
     if (in_list_) left_ -= size;
     return !in_list_ || left_ > 0;
@@ -145,18 +155,18 @@ class ProtoList final : public ListBody {
 
   void begin_field() {
     if (in_list_ && head_.length > left_) {
-      fail("", "not protobuf: a field passes the end of its message");
+      fail("", "not protobuf: a field exceeds its message");
     } else if (!in_list_ && head_.tag == kRaw && !has_kind_) {
       fail("kind", "missing");
     } else if (!in_list_ && head_.tag == kRaw && !is_status_) {
       in_list_ = has_raw_ = true;
       left_ = head_.length;
       end_list_if_done();
-    } else if (head_.length > kMaxHeld) {
-      fail("", "a field of more than " + std::to_string(kMaxHeld) + " bytes");
+    } else if (head_.length > kMaxBuffered) {
+      fail("", "a field of more than " + std::to_string(kMaxBuffered) + " bytes");
     } else {
       state_ = State::kBody;
-      held_.expect(head_.length);
+      buffer_.expect(head_.length);
       if (head_.length == 0) take_field({});
     }
   }
@@ -185,10 +195,10 @@ class ProtoList final : public ListBody {
     doc::Envelope type;
     std::string why;
     if (!doc::read_type_meta(bytes, type, why)) fail("kind", std::move(why));
-    check("kind", doc::why_no_text(type.kind));
+    check("kind", doc::text_fault(type.kind));
     if (good()) check("kind", take_kind(type.kind));
-    check("apiVersion", doc::why_no_text(type.api_version));
-    check("apiVersion", why_not_version(type.api_version));
+    check("apiVersion", doc::text_fault(type.api_version));
+    check("apiVersion", version_fault(type.api_version));
   }
 
   void take_list_field(std::string_view bytes) {
@@ -210,11 +220,11 @@ class ProtoList final : public ListBody {
   }
 
   void take_text(const char* field, std::string_view text, std::string& to) {
-    check(field, doc::why_no_text(text));
+    check(field, doc::text_fault(text));
     if (good()) to = text;
   }
 
-  // The first that there is a reason for stands.
+  // Fails if `why` is not empty. Only the first fault is kept.
   void check(std::string field, std::string why) {
     if (good() && !why.empty()) fail(std::move(field), std::move(why));
   }
@@ -232,10 +242,10 @@ class ProtoList final : public ListBody {
   doc::ProtoReader proto_;
   State state_ = State::kMagic;
   FieldHead head_;
-  Held held_;
+  PieceBuffer buffer_;
   bool has_raw_ = false;
   bool in_list_ = false;
-  std::uint64_t left_ = 0;  // of the list
+  std::uint64_t left_ = 0;  // bytes of the list still to come
   std::size_t items_ = 0;
 };
 
@@ -243,7 +253,7 @@ class ProtoWatch final : public WatchBody {
  public:
   ProtoWatch(MetaReader& reader, Events events, std::size_t max_event_bytes)
       : WatchBody(reader, std::move(events), max_event_bytes), proto_(reader) {
-    held_.expect(kLengthBytes);
+    buffer_.expect(kLengthBytes);
   }
 
  private:
@@ -251,12 +261,12 @@ class ProtoWatch final : public WatchBody {
 
   bool take(std::string_view bytes) override {
     while (good() && !bytes.empty()) {
-      const auto whole = held_.take(bytes);
+      const auto whole = buffer_.take(bytes);
       if (!whole) break;
       if (in_event_) {
         in_event_ = false;
         take_event(*whole);
-        held_.expect(kLengthBytes);
+        buffer_.expect(kLengthBytes);
       } else {
         begin_event(*whole);
       }
@@ -273,7 +283,7 @@ class ProtoWatch final : public WatchBody {
       fail("type", "missing");
     } else {
       in_event_ = true;
-      held_.expect(size);
+      buffer_.expect(size);
     }
   }
 
@@ -283,14 +293,14 @@ class ProtoWatch final : public WatchBody {
     if (!doc::read_event(bytes, event, why)) return fail("", std::move(why));
     if (event.type.empty()) return fail("type", "missing");
     if (!event.object) return fail("object", "missing");
-    why = doc::why_no_text(event.type);
+    why = doc::text_fault(event.type);
     if (!why.empty()) return fail("type", std::move(why));
     const auto type = parse_event_type(event.type, why);
     if (!type) return fail("type", std::move(why));
     const auto envelope = doc::open_envelope(*event.object, why);
     if (!envelope) return fail("object", std::move(why));
     if (type->is_error) return take_error(*envelope);
-    why = why_not_version(envelope->api_version);
+    why = version_fault(envelope->api_version);
     if (!why.empty()) return fail("object.apiVersion", std::move(why));
     if (!proto_.read(*envelope, why)) return fail("object", std::move(why));
     events_.on_object(type->verb);
@@ -300,7 +310,7 @@ class ProtoWatch final : public WatchBody {
   bool take_error(const doc::Envelope& envelope) {
     ApiStatus status;
     if (envelope.kind == "Status") {
-      // A text that cannot be does not count beside the code, as in JSON.
+      // An unacceptable text is left out and the code is still used, as in JSON.
       doc::Refusal refusal = doc::read_status(envelope.raw, status);
       const bool is_broken = refusal.field.empty() && !refusal.reason.empty();
       if (is_broken) return fail("object", std::move(refusal.reason));
@@ -310,7 +320,7 @@ class ProtoWatch final : public WatchBody {
   }
 
   doc::ProtoReader proto_;
-  Held held_;
+  PieceBuffer buffer_;
   bool in_event_ = false;
 };
 

@@ -14,7 +14,7 @@ using protozero::pbf_reader;
 
 pbf_reader reader_of(std::string_view bytes) { return pbf_reader(bytes.data(), bytes.size()); }
 
-// Runs `read`, which throws on bytes that are no protobuf.
+// Runs `read`. False, and `why` is set, if it throws because of malformed protobuf.
 template <typename Read>
 bool guarded(std::string& why, Read read) {
   try {
@@ -26,12 +26,12 @@ bool guarded(std::string& why, Read read) {
   }
 }
 
-// The fields of a message that are strings, messages or bytes; others are skipped.
+// Calls `take` for each field that is a string, a message or bytes, and skips all others.
 template <typename Take>
 void each_text(pbf_reader message, Take take) {
   while (message.next()) {
     if (is_bytes(message)) {
-      const unsigned tag = message.tag();  // gone with the value
+      const unsigned tag = message.tag();  // not available once the value has been read
       take(tag, text_of(message));
     } else {
       message.skip();
@@ -41,7 +41,7 @@ void each_text(pbf_reader message, Take take) {
 
 }  // namespace
 
-std::string why_no_text(std::string_view text) {
+std::string text_fault(std::string_view text) {
   if (text.size() > kMaxStringBytes) {
     return "a string of more than " + std::to_string(kMaxStringBytes) + " bytes";
   }
@@ -78,7 +78,7 @@ std::optional<Envelope> open_envelope(std::string_view bytes, std::string& why) 
 Refusal read_status(std::string_view message, ApiStatus& to) {
   Refusal refusal;
   const auto take = [&](std::string_view text, const char* field, std::string& member) {
-    if (std::string why = why_no_text(text); why.empty()) {
+    if (std::string why = text_fault(text); why.empty()) {
       member = text;
     } else {
       refusal = {field, std::move(why)};

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads Kubernetes' protobuf messages by the tables of k8s/decode/document.hpp (private to k8s/).
-// protozero knows the wire format: k8s/decode/adr-protobuf.md.
+// Reads Kubernetes' protobuf messages with the tables of k8s/decode/document.hpp. protozero reads
+// the wire format (k8s/decode/adr-protobuf.md). Private to k8s/decode.
 //
-// Every object that stands alone has an envelope (k8s.io/apimachinery, runtime/generated.proto):
+// Every object that is not part of a list has an envelope (k8s.io/apimachinery,
+// runtime/generated.proto):
 //
-//   6b 38 73 00 ("k8s\0")  Unknown { typeMeta = 1 { apiVersion = 1, kind = 2 }
-//                                    raw = 2: the object    contentEncoding = 3    contentType = 4
-//                                    }
+//   6b 38 73 00 ("k8s\0")
+//   Unknown {
+//     typeMeta = 1 { apiVersion = 1, kind = 2 }
+//     raw = 2                                     the object
+//     contentEncoding = 3, contentType = 4        not used
+//   }
 //
-// Errors: in words. A message that breaks the wire format ends the stream it came in, as broken
-// JSON does; what its fields say is the visitor's to judge.
+// Errors: a text that describes the error. A message that violates the wire format ends the stream,
+// as malformed JSON does. Invalid values of fields are for the visitor to refuse.
 #pragma once
 
 #include <optional>
@@ -24,25 +28,25 @@ namespace k8s::doc {
 
 inline constexpr std::string_view kProtoMagic{"k8s\0", 4};
 
-// The views are into what was opened.
+// The views are into the bytes passed to open_envelope() or read_type_meta().
 struct Envelope {
   std::string_view api_version;
   std::string_view kind;
   std::string_view raw;
 };
 
-// Why such a view cannot be a text that is taken, in the words for those that rows name; empty: it
-// can.
-std::string why_no_text(std::string_view text);
+// Why such a view is not acceptable text (too long, not UTF-8); "" if it is. The wording is the
+// same as for a string that a row names.
+std::string text_fault(std::string_view text);
 
-// `why` is set when the result is empty.
+// Nothing, and `why` is set, if the bytes are malformed.
 std::optional<Envelope> open_envelope(std::string_view bytes, std::string& why);
 
-// apiVersion and kind; false, with `why`, where the message is broken.
+// Reads apiVersion and kind. False, and `why` is set, if the message is malformed.
 bool read_type_meta(std::string_view message, Envelope& to, std::string& why);
 
-// A metav1.Status. What it has that cannot be: a text, which is left out, or, with no field,
-// broken bytes.
+// Reads a metav1.Status. The refusal names a field whose text is not acceptable (it is left out),
+// or, with no field, says that the message is malformed.
 Refusal read_status(std::string_view message, ApiStatus& to);
 
 // metav1.ListMeta. The views are into the message.
@@ -65,8 +69,9 @@ class ProtoReader {
  public:
   explicit ProtoReader(Visitor& visitor) : walk_(visitor) {}
 
-  // The object in `envelope`; its kind and version are told to the visitor where they are given, as
-  // they are not for the items of a list.
+  // Reads the object in `envelope`. Its kind and apiVersion are passed to the visitor unless they
+  // are empty, as they are for the items of a list. False, and `why` is set, if the message is
+  // malformed.
   bool read(const Envelope& envelope, std::string& why);
 
  private:

@@ -14,12 +14,12 @@ namespace {
 
 using protozero::pbf_reader;
 
-bool is_of_shape(const pbf_reader& message, Shape shape) {
-  const bool is_number = shape == Shape::kInteger || shape == Shape::kBoolean;
+bool has_type(const pbf_reader& message, FieldType type) {
+  const bool is_number = type == FieldType::kInteger || type == FieldType::kBoolean;
   return is_number ? is_varint(message) : is_bytes(message);
 }
 
-// Kubernetes' name for each wire type, in the words of the JSON reader.
+// What a value of this wire type is called in a refusal.
 std::string_view word_of(const pbf_reader& message) {
   return is_bytes(message) ? "a string or a message" : "a number";
 }
@@ -55,9 +55,9 @@ void ProtoWalk::root_text(std::string_view name, std::string_view text) {
   frames_[0].field = nullptr;
 }
 
-void ProtoWalk::fields(std::size_t depth, Place place, Message& message) {
-  const Schema::Numbers& numbers = schema_.numbers_at(place);
-  const Field* rows = schema_.at(place).data();
+void ProtoWalk::fields(std::size_t depth, SchemaNode node, Message& message) {
+  const Schema::Numbers& numbers = schema_.numbers_at(node);
+  const Field* rows = schema_.at(node).data();
   Frame& frame = frames_[depth];
   while (message.next()) {
     const std::uint32_t number = message.tag();
@@ -78,12 +78,12 @@ void ProtoWalk::value(std::size_t depth, std::size_t row, Message& message) {
   const std::uint32_t bit = 1u << row;
   const bool again = (frame.seen & bit) != 0;
   frame.seen |= bit;
-  const bool repeats = is_array(field.shape) || field.shape == Shape::kMap;
+  const bool repeats = is_array(field.type) || field.type == FieldType::kMap;
   if (repeats) {
     std::uint32_t& count = counts_[depth][row];
     count = again ? count + 1 : 1;
     frame.count = count;
-    if (count > kMaxElements && field.shape != Shape::kMap) {
+    if (count > kMaxElements && field.type != FieldType::kMap) {
       refuse(more_than(kMaxElements, "elements"));
       return message.skip();
     }
@@ -91,30 +91,30 @@ void ProtoWalk::value(std::size_t depth, std::size_t row, Message& message) {
     refuse("given twice");
     return message.skip();
   }
-  if (!is_of_shape(message, field.shape)) {
-    refuse(misplaced(word_of(message), field.shape, true));
+  if (!has_type(message, field.type)) {
+    refuse(misplaced(word_of(message), field.type, true));
     return message.skip();
   }
-  switch (field.shape) {
-    case Shape::kString:
-    case Shape::kStrings:
-      return string(field, text_of(message), field.shape == Shape::kStrings);
-    case Shape::kObject:
-    case Shape::kObjects:
+  switch (field.type) {
+    case FieldType::kString:
+    case FieldType::kStrings:
+      return string(field, text_of(message), field.type == FieldType::kStrings);
+    case FieldType::kObject:
+    case FieldType::kObjects:
       return object(depth + 1, field, message.get_message());
-    case Shape::kMap:
+    case FieldType::kMap:
       return entry(field, frame.count, message.get_message());
-    case Shape::kTime:
+    case FieldType::kTime:
       return time(field, message.get_message());
-    case Shape::kInteger:
+    case FieldType::kInteger:
       return integer(field, message.get_int64());
-    case Shape::kBoolean:
-      // Not get_bool(), which reads its byte before it looks where the message ends.
+    case FieldType::kBoolean:
+      // Not get_bool(), which reads a byte before it checks for the end of the message.
       return visitor_.scalar(field.to, {.boolean = message.get_uint64() != 0});
-    case Shape::kIntOrString:
+    case FieldType::kIntOrString:
       return int_or_string(field, message.get_message());
-    case Shape::kChild:
-    case Shape::kChildren:
+    case FieldType::kChild:
+    case FieldType::kChildren:
       throw std::logic_error("a child in a protobuf message");
   }
 }
@@ -163,7 +163,7 @@ void ProtoWalk::refuse_text(std::string_view text) {
   if (text.size() > kMaxStringBytes) {
     refuse("a string of more than " + std::to_string(kMaxStringBytes) + " bytes");
   } else {
-    refuse(misplaced("text that is not UTF-8", Shape::kString, false));
+    refuse(misplaced("text that is not UTF-8", FieldType::kString, false));
   }
 }
 
@@ -219,7 +219,7 @@ std::string ProtoWalk::text() const {
     const auto& [field, count, seen] = frames_[i];
     if (!path.empty()) path += '.';
     path += field->key.name;
-    if (is_array(field->shape)) path += '[' + std::to_string(count - 1) + ']';
+    if (is_array(field->type)) path += '[' + std::to_string(count - 1) + ']';
   }
   if (!map_key_.empty()) path += '[' + quoted(map_key_) + ']';
   return path;

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The path automaton of protobuf messages (private to k8s/): walks one by the table of a visitor's
-// Schema, in which fields have numbers, and calls the visitor. k8s/decode/document_path.hpp is the same
-// for JSON, which comes in pieces; a message lies there whole, so the walk goes down and up with
-// it. Tables with kChild and kChildren are not for it: such objects have envelopes.
+// Walks a protobuf message by the table of a visitor's Schema, finding rows by field number, and
+// calls the visitor. Private to k8s/decode. It is to protobuf what k8s/decode/document_path.hpp is
+// to JSON. JSON arrives in pieces; a message is complete, so the walk is recursive. Rows of type
+// kChild and kChildren are not supported: in protobuf such objects have envelopes.
 //
-// The elements of an array and the entries of a map are fields of one number, which may stand among
-// others. What has no row is skipped unread.
+// The elements of an array, and the entries of a map, are fields with the same number, and other
+// fields may stand between them. Fields without a row are skipped unread.
 //
-// Errors: protozero::exception on bytes that are no protobuf. What fields say is refused through
-// the visitor.
+// Errors: throws protozero::exception if the bytes are not protobuf. Invalid values of fields are
+// refused through the visitor.
 #pragma once
 
 #include <array>
@@ -30,8 +30,8 @@ class ProtoWalk final : public Path {
     attach(visitor);
   }
 
-  // The document begins, has a text that its message does not hold (of the root, by its name; an
-  // empty one is none), has this message, and is complete.
+  // Call order: begin(); root_text() for fields of the root that are kept in the envelope (an empty
+  // text is ignored); message(); end().
   void begin();
   void root_text(std::string_view name, std::string_view text);
   void message(protozero::pbf_reader message) { fields(0, kRoot, message); }
@@ -42,17 +42,17 @@ class ProtoWalk final : public Path {
  private:
   using Message = protozero::pbf_reader;
 
-  // The schemas are at most this deep (object, spec, ports, element and some room).
+  // More than any schema needs (object, spec, ports, element).
   static constexpr std::size_t kMaxDown = 12;
 
-  // Of a message that is being read.
+  // A message that is being read.
   struct Frame {
-    const Field* field = nullptr;  // the row of the value being read
-    std::uint32_t count = 0;       // of its elements or entries so far
-    std::uint32_t seen = 0;        // bit n: row n of the place was given
+    const Field* field = nullptr;  // the row of the current value
+    std::uint32_t count = 0;       // elements or entries of that field so far
+    std::uint32_t seen = 0;        // bit n: row n of the node has appeared
   };
 
-  void fields(std::size_t depth, Place place, Message& message);
+  void fields(std::size_t depth, SchemaNode node, Message& message);
   void value(std::size_t depth, std::size_t row, Message& message);
   void object(std::size_t depth, const Field& field, Message message);
   void entry(const Field& field, std::uint32_t count, Message message);
@@ -67,9 +67,10 @@ class ProtoWalk final : public Path {
   const Schema& schema_;
   std::array<Frame, kMaxDown> frames_{};
   std::size_t depth_ = 0;  // frames in use
-  // By frame and row, the elements or entries so far. Good only where the frame has seen the row.
+  // By frame and row: elements or entries so far. Valid only if the frame's bit `seen` of the row
+  // is set.
   std::array<std::array<std::uint32_t, Schema::kMaxRows>, kMaxDown> counts_{};
-  std::string_view map_key_;  // of the entry being read
+  std::string_view map_key_;  // of the current entry
 };
 
 }  // namespace k8s::doc

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Small words for protozero's reader (private to k8s/).
+// Helper functions for protozero's reader. Private to k8s/decode.
 #pragma once
 
 #include <protozero/pbf_reader.hpp>

@@ -19,14 +19,14 @@ bool is_alphanumeric(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-// The part that names and values have in common; "" is a fault of a name only.
+// The rule that names and non-empty values share.
 bool has_name_form(std::string_view text) {
   if (text.empty() || !is_alphanumeric(text.front()) || !is_alphanumeric(text.back())) return false;
   return std::all_of(text.begin(), text.end(),
                      [](char c) { return is_alphanumeric(c) || c == '-' || c == '_' || c == '.'; });
 }
 
-// As strconv.ParseInt(text, 10, 64), which takes a sign.
+// As strconv.ParseInt(text, 10, 64), which accepts a sign.
 std::optional<std::int64_t> integer(std::string_view text) {
   if (text.size() > 1 && text.front() == '+' && text[1] != '-') text.remove_prefix(1);
   std::int64_t value = 0;
@@ -43,7 +43,7 @@ bool compare(SelectorOperator op, const std::string& label, const std::string& b
 }
 
 std::string set_text(const std::vector<std::string>& values) {
-  // "()" is no set in the grammar, "(,)" is the one of the empty value.
+  // "()" is not in the grammar; "(,)" is the set of the empty value.
   if (values.size() == 1 && values.front().empty()) return "(,)";
   std::string text = "(";
   for (const std::string& value : values) {
@@ -142,7 +142,7 @@ LabelSelector::LabelSelector(std::vector<SelectorRequirement> requirements)
 }
 
 LabelSelector LabelSelector::from_map(const Labels& labels) {
-  LabelSelector selector;  // a flat_map is in order of its keys already
+  LabelSelector selector;  // a flat_map is already ordered by key
   selector.requirements_.reserve(labels.size());
   for (const auto& [key, value] : labels) {
     selector.requirements_.push_back(

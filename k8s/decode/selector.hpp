@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Label selectors with the grammar and meaning of k8s.io/apimachinery/pkg/labels:
+// Label selectors, with the grammar and semantics of k8s.io/apimachinery/pkg/labels:
 //
 //   environment=production, tier!=frontend, zone in (a, b), stage notin (qa), partition, !canary,
 //   cpu>4
 //
-// All requirements must hold. Where the key is absent `!=`, `notin` and `!key` hold and nothing
-// else does.
-// "=" and "==" are the same.
+// All requirements must be met. If the label is absent, `!=`, `notin` and `!key` are met and the
+// others are not. "=" and "==" mean the same.
 //
 // Invariants: requirements are ordered by key; the values of each are sorted and unique.
-// parse(s.text()) == s for every selector that parse() gave, or from_map() of valid labels.
+// parse(s.text()) == s for every selector from parse(), and from from_map() of valid labels.
 //
-// Errors: parse() names what it found, what it expected, and the byte where.
+// Errors: parse() says what it found, what it expected, and at which byte.
 #pragma once
 
 #include <boost/assert/source_location.hpp>
@@ -41,8 +40,7 @@ enum class SelectorOperator : std::uint8_t {
 struct SelectorRequirement {
   std::string key;
   SelectorOperator op = SelectorOperator::kExists;
-  // One for kEquals, kNotEquals, kGreaterThan, kLessThan; one or more for kIn, kNotIn; none
-  // otherwise.
+  // kEquals, kNotEquals, kGreaterThan, kLessThan: one; kIn, kNotIn: at least one; otherwise none.
   std::vector<std::string> values;
 
   bool matches(const Labels& labels) const;
@@ -57,7 +55,7 @@ struct SelectorError {
   bool operator==(const SelectorError&) const = default;
 };
 
-// What result::value() throws where parse() failed and nobody looked: a bug of the caller.
+// What Result::value() throws if parse() failed and the caller did not check: a bug.
 [[noreturn]] void throw_exception_from_error(const SelectorError& error,
                                              const boost::source_location& where);
 
@@ -65,12 +63,12 @@ class LabelSelector {
  public:
   using Result = boost::system::result<LabelSelector, SelectorError>;
 
-  // No requirement: matches everything. (A Service without a selector selects nothing, which is for
-  // its reader to know.)
+  // No requirement: matches everything. (A Service without a selector selects nothing; that is up
+  // to the caller.)
   LabelSelector() = default;
 
   [[nodiscard]] static Result parse(std::string_view text);
-  // spec.selector of a Service: equality with every entry. Not validated.
+  // spec.selector of a Service: every entry must be equal. Keys and values are not validated.
   static LabelSelector from_map(const Labels& labels);
 
   bool matches(const Labels& labels) const;
@@ -88,9 +86,9 @@ class LabelSelector {
   std::vector<SelectorRequirement> requirements_;
 };
 
-// The API's rules for labels; the reason why `key` (`value`) is none, or "".
-// A key is [prefix/]name: the prefix an RFC 1123 subdomain of at most 253 bytes, the name at most
-// 63 of [A-Za-z0-9] with [-_.] inside. A value is like a name, or empty.
+// The API's rules for labels: "", or why `key` (`value`) is invalid. A key is [prefix/]name. The
+// prefix is an RFC 1123 subdomain of at most 253 bytes; the name has at most 63 bytes of
+// [A-Za-z0-9], and [-_.] in between. A value is like a name, or empty.
 std::string label_key_fault(std::string_view key);
 std::string label_value_fault(std::string_view value);
 

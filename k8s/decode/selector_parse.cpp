@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The grammar, as apimachinery's pkg/labels/selector.go has it:
+// The grammar of apimachinery's pkg/labels/selector.go:
 //
 //   selector    := [ requirement ("," requirement)* ]
-//   requirement := ["!"] KEY | KEY ("=" | "==" | "!=" | ">" | "<") [VALUE] | KEY ("in" | "notin")
-//   set set         := "(" [VALUE] ("," [VALUE])* ")"     but not "()"
+//   requirement := ["!"] KEY
+//                | KEY ("=" | "==" | "!=" | ">" | "<") [VALUE]
+//                | KEY ("in" | "notin") set
+//   set         := "(" [VALUE] ("," [VALUE])* ")"     but not "()"
 //
-// An identifier is any run of bytes without white space and "=!(),<>"; `in` and `notin` are
-// operators only behind a key. A value left out is the empty string. What identifiers may hold is
-// checked afterwards.
+// KEY and VALUE are any bytes but white space and "=!(),<>"; the rules for labels are checked
+// afterwards. `in` and `notin` are operators only after a key. An omitted value is the empty
+// string.
 #include <algorithm>
 #include <charconv>
 #include <optional>

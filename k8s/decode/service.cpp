@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// core/v1 Service. The rules and defaults are those of the API's own field documentation and of its
-// validation (pkg/apis/core/validation, ValidateService), as far as they touch what we read.
+// Reads core/v1 Service. Rules and defaults are those of the API's field documentation and
+// validation (pkg/apis/core/validation, ValidateService), for the fields that we read.
 #include <algorithm>
 #include <optional>
 #include <utility>
@@ -12,13 +12,7 @@
 namespace k8s {
 namespace {
 
-using doc::Field;
-using doc::Place;
-using doc::Scalar;
-using doc::Schema;
-using doc::Shape;
-
-enum ServicePlace : Place {
+enum : SchemaNode {
   kSpec = kFirstOwn,
   kType,
   kClusterIp,
@@ -50,33 +44,33 @@ enum ServicePlace : Place {
 
 constexpr auto kFields = object_fields(std::array{
     kUidField,
-    Field{doc::kRoot, {"spec", 2}, Shape::kObject, kSpec},
-    Field{kSpec, {"type", 4}, Shape::kString, kType},
-    Field{kSpec, {"clusterIP", 3}, Shape::kString, kClusterIp},
-    Field{kSpec, {"clusterIPs", 18}, Shape::kStrings, kClusterIps},
-    Field{kSpec, {"externalIPs", 5}, Shape::kStrings, kExternalIps},
-    Field{kSpec, {"selector", 2}, Shape::kMap, kSelector},
-    Field{kSpec, {"sessionAffinity", 7}, Shape::kString, kSessionAffinity},
-    Field{kSpec, {"sessionAffinityConfig", 14}, Shape::kObject, kAffinityConfig},
-    Field{kAffinityConfig, {"clientIP", 1}, Shape::kObject, kClientIp},
-    Field{kClientIp, {"timeoutSeconds", 1}, Shape::kInteger, kTimeoutSeconds},
-    Field{kSpec, {"internalTrafficPolicy", 22}, Shape::kString, kInternalPolicy},
-    Field{kSpec, {"externalTrafficPolicy", 11}, Shape::kString, kExternalPolicy},
-    Field{kSpec, {"loadBalancerSourceRanges", 9}, Shape::kStrings, kSourceRanges},
-    Field{kSpec, {"healthCheckNodePort", 12}, Shape::kInteger, kHealthCheckNodePort},
-    Field{kSpec, {"publishNotReadyAddresses", 13}, Shape::kBoolean, kPublishNotReady},
-    Field{kSpec, {"trafficDistribution", 23}, Shape::kString, kDistribution},
-    Field{kSpec, {"ports", 1}, Shape::kObjects, kPort},
-    Field{kPort, {"name", 1}, Shape::kString, kPortName},
-    Field{kPort, {"protocol", 2}, Shape::kString, kPortProtocol},
-    Field{kPort, {"port", 3}, Shape::kInteger, kPortNumber},
-    Field{kPort, {"nodePort", 5}, Shape::kInteger, kPortNodePort},
-    Field{kPort, {"targetPort", 4}, Shape::kIntOrString, kPortTarget},
-    Field{doc::kRoot, {"status", 3}, Shape::kObject, kStatus},
-    Field{kStatus, {"loadBalancer", 1}, Shape::kObject, kLoadBalancer},
-    Field{kLoadBalancer, {"ingress", 1}, Shape::kObjects, kIngress},
-    Field{kIngress, {"ip", 1}, Shape::kString, kIngressIp},
-    Field{kIngress, {"ipMode", 3}, Shape::kString, kIngressMode},
+    Field{doc::kRoot, {"spec", 2}, FieldType::kObject, kSpec},
+    Field{kSpec, {"type", 4}, FieldType::kString, kType},
+    Field{kSpec, {"clusterIP", 3}, FieldType::kString, kClusterIp},
+    Field{kSpec, {"clusterIPs", 18}, FieldType::kStrings, kClusterIps},
+    Field{kSpec, {"externalIPs", 5}, FieldType::kStrings, kExternalIps},
+    Field{kSpec, {"selector", 2}, FieldType::kMap, kSelector},
+    Field{kSpec, {"sessionAffinity", 7}, FieldType::kString, kSessionAffinity},
+    Field{kSpec, {"sessionAffinityConfig", 14}, FieldType::kObject, kAffinityConfig},
+    Field{kAffinityConfig, {"clientIP", 1}, FieldType::kObject, kClientIp},
+    Field{kClientIp, {"timeoutSeconds", 1}, FieldType::kInteger, kTimeoutSeconds},
+    Field{kSpec, {"internalTrafficPolicy", 22}, FieldType::kString, kInternalPolicy},
+    Field{kSpec, {"externalTrafficPolicy", 11}, FieldType::kString, kExternalPolicy},
+    Field{kSpec, {"loadBalancerSourceRanges", 9}, FieldType::kStrings, kSourceRanges},
+    Field{kSpec, {"healthCheckNodePort", 12}, FieldType::kInteger, kHealthCheckNodePort},
+    Field{kSpec, {"publishNotReadyAddresses", 13}, FieldType::kBoolean, kPublishNotReady},
+    Field{kSpec, {"trafficDistribution", 23}, FieldType::kString, kDistribution},
+    Field{kSpec, {"ports", 1}, FieldType::kObjects, kPort},
+    Field{kPort, {"name", 1}, FieldType::kString, kPortName},
+    Field{kPort, {"protocol", 2}, FieldType::kString, kPortProtocol},
+    Field{kPort, {"port", 3}, FieldType::kInteger, kPortNumber},
+    Field{kPort, {"nodePort", 5}, FieldType::kInteger, kPortNodePort},
+    Field{kPort, {"targetPort", 4}, FieldType::kIntOrString, kPortTarget},
+    Field{doc::kRoot, {"status", 3}, FieldType::kObject, kStatus},
+    Field{kStatus, {"loadBalancer", 1}, FieldType::kObject, kLoadBalancer},
+    Field{kLoadBalancer, {"ingress", 1}, FieldType::kObjects, kIngress},
+    Field{kIngress, {"ip", 1}, FieldType::kString, kIngressIp},
+    Field{kIngress, {"ipMode", 3}, FieldType::kString, kIngressMode},
 });
 constexpr Schema kSchema(kFields);
 
@@ -98,14 +92,14 @@ Parsed<TrafficPolicy> parse_policy(std::string_view text) {
   return Parsed<TrafficPolicy>::failed(quoted(text) + " is not a traffic policy (Cluster, Local)");
 }
 
-// "ClientIP" is true.
+// True for "ClientIP".
 Parsed<bool> parse_affinity(std::string_view text) {
   if (text.empty() || text == "None") return false;
   if (text == "ClientIP") return true;
   return Parsed<bool>::failed(quoted(text) + " is not a session affinity (None, ClientIP)");
 }
 
-// "Proxy" is true.
+// True for "Proxy".
 Parsed<bool> parse_ip_mode(std::string_view text) {
   if (text.empty() || text == "VIP") return false;
   if (text == "Proxy") return true;
@@ -151,28 +145,28 @@ class ServiceReader final : public ObjectReader<Service> {
            key == "service.kubernetes.io/headless";
   }
 
-  void open(Place place) override {
-    if (place == kPort) object.ports.emplace_back();
-    if (place == kIngress) ingress_ = {};
-    MetaReader::open(place);
+  void open(SchemaNode node) override {
+    if (node == kPort) object.ports.emplace_back();
+    if (node == kIngress) ingress_ = {};
+    MetaReader::open(node);
   }
 
-  void close(Place place) override {
-    if (place == kPort && object.ports.back().port == 0) refuse("missing", ".port");
-    // One with only a host name stands for itself, in DNS.
-    if (place == kIngress && !ingress_.ip.is_unspecified()) {
+  void close(SchemaNode node) override {
+    if (node == kPort && object.ports.back().port == 0) refuse("missing", ".port");
+    // An entry with only a host name is for DNS.
+    if (node == kIngress && !ingress_.ip.is_unspecified()) {
       object.load_balancer_ingress.push_back(ingress_);
     }
-    MetaReader::close(place);
+    MetaReader::close(node);
   }
 
-  void entry_own(Place, std::string_view key, std::string_view value) override {
+  void entry_own(SchemaNode, std::string_view key, std::string_view value) override {
     object.selector.insert_or_assign(std::string(key), std::string(value));
   }
 
-  void scalar(Place place, const Scalar& value) override {
-    if (place >= kPort) return scalar_of_element(place, value);
-    switch (place) {
+  void scalar(SchemaNode node, const Scalar& value) override {
+    if (node >= kPort) return scalar_of_element(node, value);
+    switch (node) {
       case kType:
         accept(parse_type(value.text), object.type);
         return;
@@ -210,12 +204,12 @@ class ServiceReader final : public ObjectReader<Service> {
         take_distribution(value.text);
         return;
       default:
-        return MetaReader::scalar(place, value);
+        return MetaReader::scalar(node, value);
     }
   }
 
-  void scalar_of_element(Place place, const Scalar& value) {
-    switch (place) {
+  void scalar_of_element(SchemaNode node, const Scalar& value) {
+    switch (node) {
       case kPortName:
         take_port_name(value.text);
         return;
@@ -249,7 +243,8 @@ class ServiceReader final : public ObjectReader<Service> {
     }
   }
 
-  // Local tunnels report 127.0.0.1 here: true for the user's machine, nothing to serve on this one.
+  // Tunnels such as minikube's report 127.0.0.1, which is meant for the user's machine: not for
+  // this one.
   void take_ingress_ip(std::string_view text) {
     if (text.empty()) return;
     Address address;
@@ -280,7 +275,7 @@ class ServiceReader final : public ObjectReader<Service> {
     if (accept(parse_cidr(text), range)) add_once(object.load_balancer_source_ranges, range);
   }
 
-  // The API asks implementations to treat a value they do not know as none.
+  // The API requires that an unknown value is treated as absent.
   void take_distribution(std::string_view text) {
     if (text == "PreferClose" || text == "PreferSameZone" || text == "PreferSameNode") {
       object.traffic_distribution = text;
@@ -292,7 +287,7 @@ class ServiceReader final : public ObjectReader<Service> {
       complete_cluster_ip();
     }
     if (object.headless && !object.cluster_ips.empty()) {
-      refuse_field("spec.clusterIPs", "None stands alone");
+      refuse_field("spec.clusterIPs", "None must be the only entry");
     }
     if (object.type == ServiceType::kExternalName) object.cluster_ips.clear();
     if (client_ip_affinity_) object.client_ip_affinity_seconds = affinity_seconds_;
@@ -322,7 +317,7 @@ class ServiceReader final : public ObjectReader<Service> {
                  [](const ServicePort& p) { return numbered(p.protocol, p.node_port); });
   }
 
-  // Nothing for 0, which is no port and may stand there any number of times.
+  // Nothing for 0, which means no port, so that any number of them is allowed.
   static std::optional<std::uint32_t> numbered(Protocol protocol, std::uint16_t number) {
     if (number == 0) return {};
     return (static_cast<std::uint32_t>(protocol) << 16) | number;

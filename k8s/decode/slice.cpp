@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// discovery.k8s.io EndpointSlice, v1 and v1beta1. The older version names the node and the zone in
-// a `topology` map where v1 has `nodeName` and `zone`.
+// Reads discovery.k8s.io EndpointSlice, v1 and v1beta1. v1beta1 has node and zone in a map
+// `topology` instead of `nodeName` and `zone`.
 #include <algorithm>
 #include <optional>
 #include <utility>
@@ -12,13 +12,7 @@
 namespace k8s {
 namespace {
 
-using doc::Field;
-using doc::Place;
-using doc::Scalar;
-using doc::Schema;
-using doc::Shape;
-
-enum SlicePlace : Place {
+enum : SchemaNode {
   kAddressType = kFirstOwn,
   kEndpoint,
   kAddresses,
@@ -44,31 +38,32 @@ enum SlicePlace : Place {
 };
 
 constexpr auto kFields = object_fields(std::array{
-    Field{doc::kRoot, {"addressType", 4}, Shape::kString, kAddressType},
-    Field{doc::kRoot, {"endpoints", 2}, Shape::kObjects, kEndpoint},
-    Field{kEndpoint, {"addresses", 1}, Shape::kStrings, kAddresses},
-    Field{kEndpoint, {"conditions", 2}, Shape::kObject, kConditions},
-    Field{kConditions, {"ready", 1}, Shape::kBoolean, kReady},
-    Field{kConditions, {"serving", 2}, Shape::kBoolean, kServing},
-    Field{kConditions, {"terminating", 3}, Shape::kBoolean, kTerminating},
-    Field{kEndpoint, {"nodeName", 6}, Shape::kString, kNodeName},
-    Field{kEndpoint, {"zone", 7}, Shape::kString, kZone},
-    Field{kEndpoint, {"topology"}, Shape::kMap, kTopology},
-    Field{kEndpoint, {"targetRef", 4}, Shape::kObject, kTargetRef},
-    Field{kTargetRef, {"kind", 1}, Shape::kString, kTargetKind},
-    Field{kTargetRef, {"name", 3}, Shape::kString, kTargetName},
-    Field{kEndpoint, {"hints", 8}, Shape::kObject, kHints},
-    Field{kHints, {"forZones", 1}, Shape::kObjects, kZoneHint},
-    Field{kZoneHint, {"name", 1}, Shape::kString, kZoneHintName},
-    Field{kHints, {"forNodes", 2}, Shape::kObjects, kNodeHint},
-    Field{kNodeHint, {"name", 1}, Shape::kString, kNodeHintName},
-    Field{doc::kRoot, {"ports", 3}, Shape::kObjects, kPort},
-    Field{kPort, {"name", 1}, Shape::kString, kPortName},
-    Field{kPort, {"protocol", 2}, Shape::kString, kPortProtocol},
-    Field{kPort, {"port", 3}, Shape::kInteger, kPortNumber},
+    Field{doc::kRoot, {"addressType", 4}, FieldType::kString, kAddressType},
+    Field{doc::kRoot, {"endpoints", 2}, FieldType::kObjects, kEndpoint},
+    Field{kEndpoint, {"addresses", 1}, FieldType::kStrings, kAddresses},
+    Field{kEndpoint, {"conditions", 2}, FieldType::kObject, kConditions},
+    Field{kConditions, {"ready", 1}, FieldType::kBoolean, kReady},
+    Field{kConditions, {"serving", 2}, FieldType::kBoolean, kServing},
+    Field{kConditions, {"terminating", 3}, FieldType::kBoolean, kTerminating},
+    Field{kEndpoint, {"nodeName", 6}, FieldType::kString, kNodeName},
+    Field{kEndpoint, {"zone", 7}, FieldType::kString, kZone},
+    Field{kEndpoint, {"topology"}, FieldType::kMap, kTopology},
+    Field{kEndpoint, {"targetRef", 4}, FieldType::kObject, kTargetRef},
+    Field{kTargetRef, {"kind", 1}, FieldType::kString, kTargetKind},
+    Field{kTargetRef, {"name", 3}, FieldType::kString, kTargetName},
+    Field{kEndpoint, {"hints", 8}, FieldType::kObject, kHints},
+    Field{kHints, {"forZones", 1}, FieldType::kObjects, kZoneHint},
+    Field{kZoneHint, {"name", 1}, FieldType::kString, kZoneHintName},
+    Field{kHints, {"forNodes", 2}, FieldType::kObjects, kNodeHint},
+    Field{kNodeHint, {"name", 1}, FieldType::kString, kNodeHintName},
+    Field{doc::kRoot, {"ports", 3}, FieldType::kObjects, kPort},
+    Field{kPort, {"name", 1}, FieldType::kString, kPortName},
+    Field{kPort, {"protocol", 2}, FieldType::kString, kPortProtocol},
+    Field{kPort, {"port", 3}, FieldType::kInteger, kPortNumber},
 });
 constexpr Schema kSchema(kFields);
 
+constexpr const char* kServiceName = "kubernetes.io/service-name";
 constexpr std::string_view kHostnameTopology = "kubernetes.io/hostname";
 constexpr std::string_view kZoneTopology = "topology.kubernetes.io/zone";
 
@@ -84,22 +79,20 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
     bad_address_.reset();
   }
 
-  bool wants_label(std::string_view key) const override {
-    return key == "kubernetes.io/service-name";
-  }
-  bool wants_own(Place, std::string_view key) const override {
+  bool wants_label(std::string_view key) const override { return key == kServiceName; }
+  bool wants_own(SchemaNode, std::string_view key) const override {
     return key == kHostnameTopology || key == kZoneTopology;
   }
 
-  void entry_own(Place, std::string_view key, std::string_view value) override {
-    // The fields of v1 win where a server sends both.
+  void entry_own(SchemaNode, std::string_view key, std::string_view value) override {
+    // If a server sends both, the fields of v1 take precedence.
     SliceEndpoint& endpoint = object.endpoints.back();
     std::string& to = key == kZoneTopology ? endpoint.zone : endpoint.node_name;
     if (to.empty()) to = value;
   }
 
-  void open(Place place) override {
-    switch (place) {
+  void open(SchemaNode node) override {
+    switch (node) {
       case kEndpoint:
         object.endpoints.emplace_back();
         has_address_ = false;
@@ -112,12 +105,12 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
         object.ports.emplace_back();
         return;
       default:
-        return MetaReader::open(place);
+        return MetaReader::open(node);
     }
   }
 
-  void close(Place place) override {
-    switch (place) {
+  void close(SchemaNode node) override {
+    switch (node) {
       case kEndpoint:
         if (!has_address_) note_bad_address(".addresses", "missing");
         return;
@@ -125,23 +118,24 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
         if (target_kind_ == "Pod") object.endpoints.back().pod_name = target_name_;
         return;
       case kPort:
-        // No number, or 0, means "any port", which a proxy cannot serve; kube-proxy ignores it too.
+        // No number, or 0, means "all ports", which a proxy cannot serve. kube-proxy ignores it
+        // too.
         if (object.ports.back().port == 0) object.ports.pop_back();
         return;
       default:
-        return MetaReader::close(place);
+        return MetaReader::close(node);
     }
   }
 
-  void scalar(Place place, const Scalar& value) override {
-    if (place >= kPort) return scalar_of_port(place, value);
-    if (place == kAddressType) {
+  void scalar(SchemaNode node, const Scalar& value) override {
+    if (node >= kPort) return scalar_of_port(node, value);
+    if (node == kAddressType) {
       address_type_ = value.text;
       return;
     }
-    if (place < kFirstOwn) return MetaReader::scalar(place, value);
+    if (node < kFirstOwn) return MetaReader::scalar(node, value);
     SliceEndpoint& endpoint = object.endpoints.back();
-    switch (place) {
+    switch (node) {
       case kAddresses:
         take_address(value.text);
         return;
@@ -177,9 +171,9 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
     }
   }
 
-  void scalar_of_port(Place place, const Scalar& value) {
+  void scalar_of_port(SchemaNode node, const Scalar& value) {
     SlicePort& port = object.ports.back();
-    switch (place) {
+    switch (node) {
       case kPortName:
         port.name = value.text;
         return;
@@ -195,7 +189,7 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
   }
 
   void take_address(std::string_view text) {
-    if (has_address_) return;  // consumers use the first only
+    if (has_address_) return;  // only the first counts
     has_address_ = true;
     const auto address = parse_routable_address(text);
     if (address) {
@@ -205,7 +199,7 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
     }
   }
 
-  // Whether it matters is known with addressType, which may come later.
+  // It is a fault unless addressType is FQDN, and that field may follow later.
   void note_bad_address(std::string_view below, std::string reason) {
     if (bad_address_) return;
     const std::size_t index = object.endpoints.size() - 1;
@@ -232,7 +226,7 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
 
   void take_labels() {
     Labels& labels = object.meta.labels;
-    if (const auto it = labels.find("kubernetes.io/service-name"); it != labels.end()) {
+    if (const auto it = labels.find(kServiceName); it != labels.end()) {
       object.service_name = std::move(it->second);
     }
     labels = {};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Types around the frames of k8s/decode/stream_body.hpp: objects by themselves, of lists and of watches.
+// decode_object(), and ListDecoder and WatchDecoder on top of k8s/decode/stream_body.hpp.
 #include <utility>
 
 #include "k8s/decode/json_reader.hpp"
@@ -113,7 +113,7 @@ struct WatchDecoder<T>::Impl {
                               .on_error = [this](const ApiStatus& s) { events.on_error(s); }},
                              max_event_bytes)) {}
 
-  // Hands out the object that is complete.
+  // Delivers the object that has just been read.
   void emit(WatchVerb verb) {
     if (verb == WatchVerb::kBookmark) return emit_bookmark();
     const DecodeFault fault = reader->fault();
@@ -124,7 +124,7 @@ struct WatchDecoder<T>::Impl {
     }
   }
 
-  // It has no name, so what its reader thinks of it as an object does not count.
+  // Its object has no name, so the reader has refused it; that is ignored.
   void emit_bookmark() {
     T marked;
     marked.meta.resource_version = std::move(reader->object.meta.resource_version);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The frames around objects, in each encoding (private to k8s/): the body of a list response, and
-// the events of a watch. One reader reads the objects, one after another; the callbacks say when it
-// holds one. k8s/decode/stream.cpp puts types around this.
+// Reads the frames around objects, in either encoding: the body of a list response and the events
+// of a watch. One MetaReader reads all the objects, one after another; a callback says when it has
+// one. k8s/decode/stream.cpp wraps this in templates by kind. Private to k8s/decode.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,7 @@
 
 namespace k8s {
 
-// What both have: once they have a fault, they take nothing more.
+// The common part. After a fault, nothing more is read.
 class StreamBody {
  public:
   StreamBody() = default;
@@ -43,7 +43,7 @@ class StreamBody {
 
 class ListBody : public StreamBody {
  public:
-  // Ends the input; false when it ended inside the body.
+  // The input is complete. False if it ended inside the body.
   virtual bool finish() = 0;
 
   const std::string& resource_version() const { return resource_version_; }
@@ -52,7 +52,7 @@ class ListBody : public StreamBody {
 
  protected:
   explicit ListBody(MetaReader& reader) : reader_(reader) {}
-  // `kind` of the body; empty, or why there can be no such thing.
+  // Checks and stores the `kind` of the body. Returns "" or why it is wrong.
   std::string take_kind(std::string_view kind);
 
   MetaReader& reader_;
@@ -88,14 +88,15 @@ class WatchBody : public StreamBody {
   bool is_too_long_ = false;
 };
 
-// The `type` of a watch event. Nothing, with `why`, for what is none.
+// The `type` of a watch event. parse_event_type() returns nothing, and sets `why`, for an unknown
+// one.
 struct EventType {
   bool is_error = false;
-  WatchVerb verb = WatchVerb::kAdded;  // unless it is an error
+  WatchVerb verb = WatchVerb::kAdded;  // meaningless if is_error
 };
 std::optional<EventType> parse_event_type(std::string_view text, std::string& why);
 
-// The reader and what the callbacks refer to must outlive the body.
+// The reader, and everything the callbacks refer to, must outlive the body.
 std::unique_ptr<ListBody> make_json_list(MetaReader& reader, std::function<void()> on_item);
 std::unique_ptr<ListBody> make_proto_list(MetaReader& reader, std::function<void()> on_item);
 std::unique_ptr<WatchBody> make_json_watch(MetaReader& reader, WatchBody::Events events,

@@ -6,8 +6,8 @@
 using namespace k8s::doc;
 
 // What throws here does not compile where a schema is constexpr, as all of them are.
-TEST_CASE("two fields of one place cannot have the same protobuf number") {
-  constexpr Place kBelow = 1;
+TEST_CASE("two rows of one schema node cannot have the same protobuf number") {
+  constexpr SchemaNode kBelow = 1;
   const std::array apart{Field{kRoot, {"a", 1}}, Field{kRoot, {"b", 2}}, Field{kBelow, {"c", 1}}};
   CHECK_NOTHROW(Schema(apart));
   const std::array same{Field{kRoot, {"a", 1}}, Field{kRoot, {"b", 1}}};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is refused, and that the refusal names the object and the field.
+// Invalid objects and documents, and the faults that name the object and the field.
 #include <catch2/catch_test_macros.hpp>
 
 #include "k8s/decode/decode.hpp"
@@ -19,7 +19,7 @@ template <typename T>
 void check(std::string_view kind, const std::vector<Row>& rows) {
   const std::string object = std::string(kind) + " shop/web";
   for (const Row& row : rows) {
-    // The metadata last: the name must be known though the fault came before it.
+    // The metadata comes last: the name must be known even if the fault came before it.
     const auto result =
         decode_object<T>("{" + row.json + R"(,"metadata":{"name":"web","namespace":"shop"}})");
     INFO(row.json);
@@ -34,7 +34,7 @@ std::string spec(const std::string& fields) { return R"("spec":{)" + fields + "}
 
 }  // namespace
 
-TEST_CASE("an impossible Service is refused by a fault that names the field") {
+TEST_CASE("an invalid Service is refused with the name of the field") {
   check<Service>(
       "Service",
       {
@@ -76,7 +76,8 @@ TEST_CASE("an impossible Service is refused by a fault that names the field") {
            "\"Cluster\" is not a type (ClusterIP, NodePort, LoadBalancer, ExternalName)"},
           {spec(R"("clusterIPs":["10.0.0.1","10.0.0"])"), "spec.clusterIPs[1]",
            "\"10.0.0\" is not an IP address"},
-          {spec(R"("clusterIPs":["None","10.0.0.1"])"), "spec.clusterIPs", "None stands alone"},
+          {spec(R"("clusterIPs":["None","10.0.0.1"])"), "spec.clusterIPs",
+           "None must be the only entry"},
           {spec(R"("clusterIP":"10.0.0.01")"), "spec.clusterIP",
            "\"10.0.0.01\" is not an IP address (leading zeros are ambiguous)"},
           {spec(R"("externalIPs":["::ffff:10.0.0.1"])"), "spec.externalIPs[0]",
@@ -114,7 +115,7 @@ TEST_CASE("an impossible Service is refused by a fault that names the field") {
       });
 }
 
-TEST_CASE("an impossible Pod is refused by a fault that names the field") {
+TEST_CASE("an invalid Pod is refused with the name of the field") {
   check<Pod>(
       "Pod",
       {
@@ -133,7 +134,7 @@ TEST_CASE("an impossible Pod is refused by a fault that names the field") {
       });
 }
 
-TEST_CASE("an impossible EndpointSlice is refused by a fault that names the field") {
+TEST_CASE("an invalid EndpointSlice is refused with the name of the field") {
   check<EndpointSlice>(
       "EndpointSlice",
       {
@@ -159,7 +160,7 @@ TEST_CASE("an impossible EndpointSlice is refused by a fault that names the fiel
       });
 }
 
-TEST_CASE("metadata that cannot be is refused") {
+TEST_CASE("invalid metadata is refused") {
   const auto fault = [](const std::string& metadata) {
     return decode_object<Node>(R"({"metadata":)" + metadata + "}").fault.text();
   };
@@ -173,13 +174,13 @@ TEST_CASE("metadata that cannot be is refused") {
         "Node n: metadata.creationTimestamp: \"yesterday\" is not an RFC 3339 time");
 }
 
-TEST_CASE("the first fault of several is the one reported") {
+TEST_CASE("of several faults the first is reported") {
   const auto result =
       decode_object<Service>(R"({"metadata":{"name":"web"},"spec":{"type":"A","clusterIP":"B"}})");
   CHECK(result.fault.field == "spec.type");
 }
 
-TEST_CASE("text that is not JSON is a fault with the place") {
+TEST_CASE("text that is not JSON is refused with the byte of the error") {
   const auto fault = [](std::string_view json) { return decode_object<Pod>(json).fault.text(); };
   CHECK(fault("") == "not JSON: it ends inside the document");
   CHECK(fault(R"({"metadata":{)") == "not JSON: it ends inside the document");
@@ -191,7 +192,7 @@ TEST_CASE("text that is not JSON is a fault with the place") {
   CHECK(fault("{\"a\":\"\xff\"}") == "not JSON: syntax error at byte 6");
 }
 
-TEST_CASE("what is kept is bounded, what is skipped is not") {
+TEST_CASE("strings, keys and arrays that are kept have a limit, skipped ones have none") {
   const std::string large(100'000, 'x');
   const auto with_node = [](const std::string& spec_fields) {
     return decode_object<Pod>(R"({"metadata":{"name":"p"},"spec":{)" + spec_fields + "}}")
@@ -216,7 +217,7 @@ TEST_CASE("what is kept is bounded, what is skipped is not") {
   CHECK(decode_object<Pod>(annotation).fault.text().empty());
 }
 
-TEST_CASE("nesting is followed to 64 levels, also in what is skipped") {
+TEST_CASE("more than 64 levels of nesting are refused, also in a skipped value") {
   const auto nested = [](std::size_t levels) {
     const std::string json = R"({"metadata":{"name":"p"},"x":)" + std::string(levels - 1, '[') +
                              std::string(levels - 1, ']') + "}";

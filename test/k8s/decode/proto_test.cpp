@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is protobuf's own about lists and watches; that it means the same as JSON is a property
-// (decode_property_test.cpp).
+// What is specific to protobuf in lists and watches. property_test.cpp checks that protobuf and
+// JSON are decoded to the same objects.
 #include <catch2/catch_test_macros.hpp>
 #include <cstdint>
 #include <functional>
@@ -84,7 +84,7 @@ Result read_watch(std::string_view bytes, std::size_t piece = 1 << 20,
   return result;
 }
 
-// The json of a Pod; `more` follows its metadata.
+// The JSON of a Pod; `more` follows its status.
 std::string pod(const std::string& name, const std::string& more = "") {
   return R"({"kind":"Pod","apiVersion":"v1","metadata":{"name":")" + name +
          R"(","namespace":"shop","resourceVersion":"5"},"status":{"podIP":"10.0.0.1"})" + more +
@@ -103,7 +103,7 @@ std::string watch() {
                          event_json("ERROR", status_json(410, "Expired", "too old")));
 }
 
-// An object in its envelope, of fields written by hand.
+// An object in its envelope; `raw` is its message.
 std::string enveloped(const std::string& kind, const std::string& raw,
                       const std::string& api_version = "v1") {
   std::string type;
@@ -126,7 +126,7 @@ std::string message(const Write& write) {
   return bytes;
 }
 
-// A list of one Pod, called a, whose metadata `meta` may add to, and `more` to what follows.
+// A list of one Pod named a. `meta` may add to its metadata, `more` to the Pod.
 Result read_pod(const Write& more, const Write& meta = {}) {
   const std::string item = message([&](auto& to) {
     to.add_message(1, message([&](auto& own) {
@@ -143,7 +143,7 @@ Result read_meta(const Write& meta) {
 
 }  // namespace
 
-TEST_CASE("a protobuf list hands out each item, its version and its continue token") {
+TEST_CASE("a protobuf list delivers each item, its version and its continue token") {
   const Result result = read_list(list());
   CHECK(result.good);
   CHECK(result.seen == std::vector<std::string>{
@@ -154,7 +154,7 @@ TEST_CASE("a protobuf list hands out each item, its version and its continue tok
   CHECK(result.ends == "100,more");
 }
 
-TEST_CASE("protobuf means the same wherever its bytes are cut") {
+TEST_CASE("protobuf is decoded to the same objects wherever its bytes are split") {
   const Result whole_list = read_list(list());
   const Result whole_watch = read_watch(watch());
   for (std::size_t piece = 1; piece < 80; ++piece) {
@@ -164,8 +164,8 @@ TEST_CASE("protobuf means the same wherever its bytes are cut") {
   }
 }
 
-TEST_CASE("a protobuf list that breaks off never ends well, wherever it breaks") {
-  // Behind the list itself come two empty strings of the envelope, two bytes each.
+TEST_CASE("a truncated protobuf list is always a fault") {
+  // After the list itself the envelope has two empty strings of two bytes each.
   const std::string bytes = list();
   for (std::size_t i = 0; i + 4 < bytes.size(); ++i) {
     const Result result = read_list(std::string_view(bytes).substr(0, i));
@@ -174,14 +174,14 @@ TEST_CASE("a protobuf list that breaks off never ends well, wherever it breaks")
   }
 }
 
-TEST_CASE("a protobuf Status in the place of a list is reported with its retry time") {
+TEST_CASE("a protobuf Status instead of a list is reported with its retry time") {
   const Result result = read_list(to_proto(status_json(429, "TooManyRequests", "slow down", 7)));
   CHECK(result.good);
   CHECK(result.ends == "429 TooManyRequests: slow down, 7 s");
   CHECK(result.seen.empty());
 }
 
-TEST_CASE("a protobuf watch hands out events, faults, bookmarks and errors in order") {
+TEST_CASE("a protobuf watch delivers events, faults, bookmarks and errors in order") {
   const Result result = read_watch(watch());
   CHECK(result.good);
   CHECK(result.seen == std::vector<std::string>{
@@ -191,24 +191,24 @@ TEST_CASE("a protobuf watch hands out events, faults, bookmarks and errors in or
                            "2 shop/b@5 10.0.0.1", "3 @777", "410 Expired"});
 }
 
-TEST_CASE("a body that is no protobuf list of this kind ends in a fault") {
+TEST_CASE("a body that is not a protobuf list of this kind is a fault") {
   CHECK(read_list("<html>").fault == "not protobuf: it does not begin with \"k8s\"");
   CHECK(read_list("").fault == "not protobuf: it ends inside the message");
   CHECK(read_list(to_proto(list_json("Service", {}, "1"))).fault ==
         "kind: \"ServiceList\" where PodList belongs");
   const std::string magic(doc::kProtoMagic);
-  // The list before its kind; a field that is no message; one longer than what it is in.
+  // The list before its kind; a field that is not a message; a field longer than its message.
   CHECK(read_list(magic + "\x12\x02\x12\x00").fault == "kind: missing");
-  CHECK(read_list(magic + "\x08\x01").fault == "not protobuf: no field can begin so");
+  CHECK(read_list(magic + "\x08\x01").fault == "not protobuf: invalid start of a field");
   CHECK(read_list(enveloped("PodList", std::string("\x12\x05") + "abc")).fault ==
-        "not protobuf: a field passes the end of its message");
+        "not protobuf: a field exceeds its message");
   CHECK(read_list(enveloped("PodList", std::string("\x12\x02\x0a\x7f"))).fault ==
         "items[0]: not protobuf: end of buffer exception");
   CHECK(read_list(magic + "\x0a\xff\xff\xff\xff\x0f").fault ==
         "a field of more than 16777216 bytes");
 }
 
-TEST_CASE("a protobuf watch that sends what is no event ends in a fault, after the events before") {
+TEST_CASE("an invalid protobuf event ends the watch with a fault, after the events before it") {
   const auto fault = [](const std::string& bytes) {
     const Result result = read_watch(events_to_proto(event_json("ADDED", pod("a"))) + bytes);
     CHECK_FALSE(result.good);
@@ -233,7 +233,7 @@ TEST_CASE("a protobuf event larger than allowed ends the watch before it is read
   CHECK(result.seen.empty());
 }
 
-TEST_CASE("repeated fields need not be neighbours in protobuf") {
+TEST_CASE("elements of a repeated field need not be adjacent in protobuf") {
   const Result result = read_pod([](auto& to) {
     to.add_message(3, message([](auto& status) {
                      status.add_message(12,
@@ -245,7 +245,7 @@ TEST_CASE("repeated fields need not be neighbours in protobuf") {
   CHECK(result.seen == std::vector<std::string>{"a@ 10.0.0.1 fd00::1"});
 }
 
-TEST_CASE("what goes on after another field in protobuf is counted on") {
+TEST_CASE("elements of a repeated protobuf field are counted across other fields") {
   const auto address = [](const char* text) {
     return message([&](auto& ip) { ip.add_string(1, text); });
   };
@@ -281,7 +281,7 @@ TEST_CASE("what goes on after another field in protobuf is counted on") {
         std::vector<std::string>{"Pod a: metadata.labels: more than 16384 entries"});
 }
 
-TEST_CASE("text of a protobuf list's or watch's frame is UTF-8 and of bounded length") {
+TEST_CASE("text in the frame of a protobuf list or watch must be UTF-8 and of limited length") {
   const std::string long_text(70'000, 'x');
   const std::string too_long = "a string of more than 65536 bytes";
   const std::string not_utf8 = "text that is not UTF-8 where a string belongs";
@@ -305,13 +305,13 @@ TEST_CASE("text of a protobuf list's or watch's frame is UTF-8 and of bounded le
     CHECK(read_list(enveloped("PodList", "", text)).fault == "apiVersion: " + why);
 
     CHECK(read_watch(event_proto(text, enveloped("Pod", ""))).fault == "type: " + why);
-    // An object's kind and version are the object's, as in JSON.
+    // A wrong kind or version of an object refuses the object, not the watch, as in JSON.
     CHECK(read_watch(event_proto("ADDED", enveloped(text, ""))).seen ==
           std::vector<std::string>{"Pod: kind: " + why});
     CHECK(read_watch(event_proto("ADDED", enveloped("Pod", "", text))).seen ==
           std::vector<std::string>{"Pod: apiVersion: " + why});
 
-    // The code of an error is not lost with its text: it says what to do.
+    // The code of an error is still used if its text is refused.
     const std::string expired = message([&](auto& status) {
       status.add_string(4, text);
       status.add_int32(6, 410);
@@ -321,7 +321,7 @@ TEST_CASE("text of a protobuf list's or watch's frame is UTF-8 and of bounded le
   }
 }
 
-TEST_CASE("a protobuf key that is not UTF-8 refuses the object, whether it is wanted or not") {
+TEST_CASE("a protobuf map key that is not UTF-8 refuses the object, even if the key is not kept") {
   const auto fault = [](std::uint32_t map) {
     return read_meta([&](auto& meta) {
              meta.add_message(map, message([](auto& entry) { entry.add_string(1, "x\xff"); }));
@@ -333,7 +333,7 @@ TEST_CASE("a protobuf key that is not UTF-8 refuses the object, whether it is wa
   CHECK(fault(12) == Seen{"Pod a: metadata.annotations: a key that is not UTF-8"});
 }
 
-TEST_CASE("v1beta1 in protobuf, which nobody asked for, is refused in a list and in a watch") {
+TEST_CASE("v1beta1 in protobuf, which is never requested, is refused in a list and in a watch") {
   const std::string refused =
       ": \"discovery.k8s.io/v1beta1\" in protobuf, which is read by the field numbers of v1";
   const std::string version = "discovery.k8s.io/v1beta1";
@@ -343,7 +343,7 @@ TEST_CASE("v1beta1 in protobuf, which nobody asked for, is refused in a list and
   CHECK(watch.seen.empty());
 }
 
-TEST_CASE("impossible protobuf fields refuse the object, named, and not the list") {
+TEST_CASE("an invalid protobuf field refuses the object, by name, and not the list") {
   const auto fault = [](const Write& write) {
     const Result result = read_pod(write);
     CHECK(result.good);
@@ -377,15 +377,15 @@ TEST_CASE("impossible protobuf fields refuse the object, named, and not the list
   CHECK(fault([](auto& to) { to.add_string(1, "again"); }) == "Pod a: metadata: given twice");
 }
 
-TEST_CASE("a protobuf boolean that is cut off is not read beyond the end of its message") {
+TEST_CASE("a truncated protobuf boolean is not read beyond the end of its message") {
   const std::string body =
       std::string(doc::kProtoMagic) + "\x0a\x09\x12\x07PodList" + "\x12\x05\x12\x03\x12\x01\x58";
-  const std::vector<char> exact(body.begin(), body.end());  // no zero behind it
+  const std::vector<char> exact(body.begin(), body.end());  // without a terminating zero
   const Result result = read_list({exact.data(), exact.size()});
   CHECK(result.fault == "items[0]: not protobuf: end of buffer exception");
 }
 
-TEST_CASE("a protobuf time beyond the year 9999 refuses a deletion, and is none for a condition") {
+TEST_CASE("a protobuf time out of range is refused for a deletion and ignored for a condition") {
   const auto time = [](std::int64_t seconds) {
     return message([&](auto& to) { to.add_int64(1, seconds); });
   };
@@ -405,7 +405,7 @@ TEST_CASE("a protobuf time beyond the year 9999 refuses a deletion, and is none 
   CHECK(pod.seen == std::vector<std::string>{"a@ ready"});
 }
 
-TEST_CASE("text is UTF-8 or it is not") {
+TEST_CASE("is_utf8 accepts all of UTF-8 and nothing else") {
   for (const char* good :
        {"", "plain text of some length", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80",
         "12345678\xc3\xa9", "\xed\x9f\xbf", "\xf4\x8f\xbf\xbf"}) {
