@@ -10,7 +10,7 @@
 namespace k8s {
 namespace {
 
-// The largest window, and 16 more: gzip's frame and no other (zlib.h, inflateInit2).
+// The largest window; plus 16: only the gzip format is accepted (zlib.h, inflateInit2).
 constexpr int kGzipWindow = 15 + 16;
 
 }  // namespace
@@ -34,7 +34,7 @@ GzipStream::Fed GzipStream::feed(std::string_view piece,
                                  const std::function<bool(std::string_view)>& take) {
   if (!fault_.empty()) return Fed::kFault;
   assert(piece.size() <= std::numeric_limits<uInt>::max());
-  // zlib reads through this pointer and does not write; its type lacks the const.
+  // zlib only reads through this pointer; its type lacks the const.
   stream_->next_in = reinterpret_cast<Bytef*>(const_cast<char*>(piece.data()));
   stream_->avail_in = static_cast<uInt>(piece.size());
   while (!finished_) {
@@ -47,7 +47,7 @@ GzipStream::Fed GzipStream::feed(std::string_view piece,
     if (result == Z_STREAM_END) {
       finished_ = true;
     } else if (result == Z_BUF_ERROR) {
-      return Fed::kGood;  // all was read, and nothing was left to hand out
+      return Fed::kGood;  // all input was read, and there was no more output
     } else if (result != Z_OK) {
       fault_ = "the gzip data is corrupt: ";
       fault_ += stream_->msg != nullptr ? stream_->msg : ::zError(result);
@@ -57,7 +57,7 @@ GzipStream::Fed GzipStream::feed(std::string_view piece,
     }
   }
   if (stream_->avail_in == 0) return Fed::kGood;
-  fault_ = "there are bytes behind the end of the gzip data";
+  fault_ = "there are bytes after the end of the gzip data";
   return Fed::kFault;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How fast a list of Pods is decoded. The Pods are as an API server sends them: 4 KB, of which most
-// is managedFields, container and status details that nobody here reads.
+// Speed of decoding a list of Pods. The Pods are like those of a real API server: 4 KB each, most
+// of it managedFields, container and status details that we do not read.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 
 namespace {
 
-// %d: the Pod's number.
+// The placeholders are the number of the Pod, and its app.
 constexpr const char* kPodHead =
     R"({"metadata":{"name":"web-%05d","generateName":"web-6d4cf56db6-","namespace":"shop",)"
     R"("uid":"b3c0d7c8-4f0e-4a55-9d10-0000000%05d","resourceVersion":"9%05d",)"
@@ -86,7 +86,7 @@ std::string pod_list(int count) {
   return json += "]}";
 }
 
-// Feeds `json` in pieces of the size given, as reads from a socket bring them.
+// Feeds `json` in pieces of the given size, like reads from a socket.
 void decode_list(benchmark::State& state, const std::string& json) {
   const auto piece = static_cast<std::size_t>(state.range(0));
   std::size_t items = 0;
@@ -108,7 +108,7 @@ void decode_list(benchmark::State& state, const std::string& json) {
 void BM_DecodePodList(benchmark::State& state) { decode_list(state, pod_list(1000)); }
 BENCHMARK(BM_DecodePodList)->Arg(1 << 16)->Arg(1 << 12)->Unit(benchmark::kMillisecond);
 
-// The floor: the same bytes with nothing in them for a Pod reader.
+// The lower bound: the same bytes, in a field that the reader skips.
 void BM_SkipPodList(benchmark::State& state) {
   const std::string json = R"({"kind":"PodList","unknown":)" + pod_list(1000) + R"(,"items":[]})";
   decode_list(state, json);

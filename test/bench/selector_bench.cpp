@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Label selectors against the labels of a Pod.
+// Speed of parsing label selectors and of matching them with the labels of a Pod.
 #include <benchmark/benchmark.h>
 
 #include "k8s/decode/selector.hpp"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Lists and watches of every kind, in either encoding: whatever the bytes are, they must mean the
-// same in one piece and cut up.
+// Lists and watches of every kind, in either encoding: any bytes must decode to the same objects
+// and faults in one piece and in several.
 #pragma once
 
 #include <algorithm>
@@ -34,7 +34,7 @@ inline std::string note(const Meta& meta, const DecodeFault& fault) {
   return meta.key.text() + '|' + meta.resource_version + '|' + fault.text();
 }
 
-// Feeds `bytes` in pieces of `size`, stopping at the first that is refused.
+// Feeds `bytes` in pieces of `size`; false as soon as one is refused.
 template <typename Decoder>
 bool feed(Decoder& decoder, std::string_view bytes, std::size_t size) {
   for (; !bytes.empty(); bytes.remove_prefix(std::min(size, bytes.size()))) {
@@ -52,8 +52,7 @@ Outcome<T> read_list(std::string_view body, std::size_t size, MediaType type) {
       type);
   const bool good = feed(decoder, body, size) && decoder.finish();
   require(good == decoder.fault().reason.empty());
-  // Where a text breaks JSON is told by the byte; the library counts some of them differently when
-  // cut.
+  // The reason is left out: it names the byte of a JSON error, which can differ with the pieces.
   out.notes.push_back(good ? decoder.resource_version() + decoder.continue_token() : "refused");
   if (decoder.status() != nullptr) out.notes.push_back(decoder.status()->message);
   return out;
@@ -83,7 +82,7 @@ void check_frames(unsigned frame, std::size_t size, std::string_view body, Media
   }
 }
 
-// Calls `run` with a value of the kind that `kind` picks.
+// Calls `run` with an object of the kind that `kind` selects.
 template <typename Run>
 void for_kind(unsigned kind, Run run) {
   switch (kind % 4) {

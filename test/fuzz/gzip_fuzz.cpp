@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Compressed bodies. The first byte picks the size of the pieces; whatever the rest is, it comes to
-// the same text and the same fault in one piece and cut up, and the rest compressed comes back.
+// Compressed bodies. The first byte selects the size of the pieces. The rest, taken as gzip data,
+// must give the same text and the same fault in one piece and in several; taken as text, it must be
+// the same after compressing and decompressing.
 #include <zlib.h>
 
 #include <algorithm>
@@ -17,7 +18,7 @@ namespace {
 
 using k8s::GzipStream;
 
-// A few bytes can stand for a million times as many.
+// A few bytes can decompress to a thousand times as many.
 constexpr std::size_t kEnough = 1u << 20;
 
 void require(bool holds) {
@@ -72,7 +73,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view rest(reinterpret_cast<const char*>(data) + 1, size - 1);
   Outcome whole = inflated(rest, rest.size() + 1);
   Outcome cut = inflated(rest, piece);
-  // Where enough was seen, the end and what lies behind it may or may not have been.
+  // If one stopped at kEnough, it may or may not have seen the end of the data and what follows it.
   if (whole.text.size() == kEnough || cut.text.size() == kEnough) {
     require(whole.text == cut.text);
   } else {

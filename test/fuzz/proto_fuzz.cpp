@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Protobuf: lists and watches of every kind. The first byte picks kind and frame, the second the
+// Protobuf: lists and watches of every kind. The first byte selects kind and frame, the second the
 // size of the pieces.
 #include "test/fuzz/decoders.hpp"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Label selectors: whatever parses has a canonical text that parses to the same selector, and what
-// does not parse says where within the text.
+// Label selectors: if the text parses, its canonical text parses to the same selector; if not, the
+// error has a position within the text.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The way back: from the types of k8s/types.hpp to the JSON an API server would send, for property
-// tests and for the fake API server. decode(to_json(x)) == x for every x that the decoders can
-// yield.
+// Encodes the types of k8s/types.hpp as the JSON that an API server would send, for property tests
+// and for the fake API server. decode(to_json(x)) == x for every x that the decoders can produce.
 #pragma once
 
 #include <string>
@@ -23,10 +22,9 @@ std::string to_json(const EndpointSlice& slice);
 // ("Pod").
 std::string list_json(std::string_view kind, const std::vector<std::string>& items,
                       std::string_view resource_version, std::string_view continue_token = {});
-// A watch event with the newline behind it: type is "ADDED", "MODIFIED", ... and object a JSON
-// text.
+// A watch event and a newline: `type` is "ADDED", "MODIFIED", ..., `object` a JSON text.
 std::string event_json(std::string_view type, std::string_view object);
-// A bookmark's object.
+// The object of a bookmark event.
 std::string bookmark_json(std::string_view kind, std::string_view resource_version);
 // metav1.Status with status Failure; retry_after_seconds 0: no details.
 std::string status_json(int code, std::string_view reason, std::string_view message,

@@ -16,9 +16,8 @@ namespace {
 namespace json = boost::json;
 using protozero::pbf_writer;
 
-// Message, field, number, type. "[]": repeated. "!": not a pointer in Go, so written even when it
-// is not set. From k8s.io/api (core/v1, discovery/v1) and k8s.io/apimachinery (meta/v1,
-// util/intstr).
+// Message, field, number, type. "[]": repeated. "!": not a pointer in Go, so written even if it is
+// not set. From k8s.io/api (core/v1, discovery/v1) and k8s.io/apimachinery (meta/v1, util/intstr).
 constexpr const char* kMessages = R"(
   Pod metadata 1 ObjectMeta!
   Pod spec 2 PodSpec!
@@ -206,7 +205,7 @@ void put_int_or_string(pbf_writer& to, unsigned number, const json::value& value
   either.add_string(3, value.is_string() ? std::string(text_of(value)) : std::string());
 }
 
-// By the value's own type, whatever the field's.
+// Encodes by the type of the value, not of the field.
 void put(pbf_writer& to, const Field& field, const json::value& value) {
   if (value.is_object()) {
     if (field.type == "map") return put_map(to, field.number, value.get_object());
@@ -228,7 +227,7 @@ void put(pbf_writer& to, const Field& field, const json::value& value) {
   }
 }
 
-// What Go writes for a field that is not set and no pointer.
+// What Go writes for a field that is not set and is not a pointer.
 void put_nothing(pbf_writer& to, const Field& field) {
   if (field.type == "string") return to.add_string(field.number, "");
   if (field.type == "bool") return to.add_bool(field.number, false);

@@ -13,7 +13,7 @@ namespace {
 
 using k8s::GzipStream;
 
-// A text that does not compress to nothing: words of a small vocabulary, by a fixed rule.
+// A text that compresses like a real one: words of a small vocabulary, by a fixed rule.
 std::string text_of(std::size_t size) {
   std::string text;
   std::uint32_t state = 1;
@@ -52,7 +52,7 @@ Inflated inflate(std::string_view data, std::size_t piece) {
 
 }  // namespace
 
-TEST_CASE("gzip data is inflated to the same text however it is cut", "[gzip]") {
+TEST_CASE("gzip data is decompressed to the same text however it is split", "[gzip]") {
   const std::string text = text_of(GENERATE(0u, 1u, 5'000u, 300'000u));
   const std::string data = fake::gzip(text);
   const std::size_t piece = GENERATE(1u, 2u, 7u, 1000u, 1u << 20);
@@ -62,7 +62,7 @@ TEST_CASE("gzip data is inflated to the same text however it is cut", "[gzip]") 
   CHECK(inflated.fault.empty());
 }
 
-TEST_CASE("nothing of the text is held back until the end of gzip data is there", "[gzip]") {
+TEST_CASE("all text is delivered before the end of the gzip data has arrived", "[gzip]") {
   const std::string text = text_of(5'000);
   const std::string data = fake::gzip(text);
   const std::size_t checksum_and_length = 8;
@@ -73,14 +73,15 @@ TEST_CASE("nothing of the text is held back until the end of gzip data is there"
   CHECK(inflated.fault.empty());
 }
 
-TEST_CASE("a megabyte in one piece is handed out in pieces of 64 KiB", "[gzip]") {
+TEST_CASE("decompressed text is delivered in pieces of at most 64 KiB", "[gzip]") {
   const std::string text(10'000'000, 'a');
   const Inflated inflated = inflate(fake::gzip(text), 1u << 20);
   CHECK(inflated.text.size() == text.size());
   CHECK(inflated.longest == GzipStream::kMaxPiece);
 }
 
-TEST_CASE("whichever bit of gzip data is wrong, it is a fault or the text is right", "[gzip]") {
+TEST_CASE("with any one bit of the gzip data flipped, there is a fault or the text is right",
+          "[gzip]") {
   const std::string text = text_of(200);
   const std::string good = fake::gzip(text);
   for (std::size_t bit = 0; bit < good.size() * 8; ++bit) {
@@ -89,15 +90,15 @@ TEST_CASE("whichever bit of gzip data is wrong, it is a fault or the text is rig
     data[bit / 8] = static_cast<char>(data[bit / 8] ^ (1 << bit % 8));
     const Inflated inflated = inflate(data, 16);
     const bool right = inflated.finished && inflated.fault.empty();
-    // Not looked at: the header's time, flags and system, and the bits that fill the last byte
-    // before the checksum.
+    // Not checked by gzip: time, flags and system in the header, and the bits that pad the last
+    // byte before the checksum.
     if (right) CHECK(inflated.text == text);
     const std::size_t behind = data.size() - bit / 8;
     if (behind <= 8 || (bit / 8 >= 10 && behind > 9)) CHECK_FALSE(right);
   }
 }
 
-TEST_CASE("gzip data that ends early is not finished, wherever that is", "[gzip]") {
+TEST_CASE("truncated gzip data is never finished", "[gzip]") {
   const std::string data = fake::gzip(text_of(200));
   for (std::size_t size = 0; size < data.size(); ++size) {
     CAPTURE(size);
@@ -107,7 +108,7 @@ TEST_CASE("gzip data that ends early is not finished, wherever that is", "[gzip]
   }
 }
 
-TEST_CASE("what is wrong with gzip data is said in words", "[gzip]") {
+TEST_CASE("the fault says what is wrong with gzip data", "[gzip]") {
   const std::size_t piece = GENERATE(1u, 1000u);
   std::string data = fake::gzip(text_of(200));
   std::string expected;
@@ -115,32 +116,32 @@ TEST_CASE("what is wrong with gzip data is said in words", "[gzip]") {
     data = R"({"kind":"PodList"})";
     expected = "the gzip data is corrupt: incorrect header check";
   }
-  SECTION("zlib's frame in place of gzip's") {
+  SECTION("the zlib format instead of gzip") {
     data = "\x78\x01\x03";
     expected = "the gzip data is corrupt: incorrect header check";
   }
-  SECTION("a checksum that does not fit") {
+  SECTION("a wrong checksum") {
     data[data.size() - 8] = static_cast<char>(data[data.size() - 8] ^ 1);
     expected = "the gzip data is corrupt: incorrect data check";
   }
-  SECTION("a length that does not fit") {
+  SECTION("a wrong length") {
     data[data.size() - 1] = 1;
     expected = "the gzip data is corrupt: incorrect length check";
   }
-  SECTION("bytes behind the end") {
+  SECTION("bytes after the end") {
     data += "x";
-    expected = "there are bytes behind the end of the gzip data";
+    expected = "there are bytes after the end of the gzip data";
   }
   SECTION("a second member") {
     data += fake::gzip("more");
-    expected = "there are bytes behind the end of the gzip data";
+    expected = "there are bytes after the end of the gzip data";
   }
   const Inflated inflated = inflate(data, piece);
   CHECK(inflated.fed == GzipStream::Fed::kFault);
   CHECK(inflated.fault == expected);
 }
 
-TEST_CASE("a taker that says stop gets nothing more", "[gzip]") {
+TEST_CASE("a callback that returns false gets no more text", "[gzip]") {
   GzipStream stream;
   int calls = 0;
   const auto fed = stream.feed(fake::gzip(std::string(1'000'000, 'a')), [&](std::string_view) {

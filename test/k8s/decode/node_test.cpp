@@ -44,7 +44,7 @@ TEST_CASE("a Node as the API server sends it is decoded with every field we use"
   CHECK(node.taint_keys == std::vector<std::string>{"node.kubernetes.io/unreachable"});
 }
 
-TEST_CASE("podCIDR counts where podCIDRs is not given") {
+TEST_CASE("podCIDR is used if podCIDRs is absent") {
   const Node node = decoded(R"({"metadata":{"name":"n"},"spec":{"podCIDR":"10.0.0.0/24"}})");
   CHECK(node.pod_cidrs == std::vector<Cidr>{{ip("10.0.0.0"), 24}});
 }

@@ -60,7 +60,7 @@ TEST_CASE("a Pod that is not scheduled yet has no address and is not ready") {
   CHECK(pod.phase == PodPhase::kPending);
 }
 
-TEST_CASE("podIPs is believed before podIP") {
+TEST_CASE("podIPs takes precedence over podIP") {
   CHECK(with(R"("status":{"podIPs":[{"ip":"10.0.0.2"}],"podIP":"10.0.0.1"})").pod_ips ==
         std::vector{ip("10.0.0.2")});
   CHECK(with(R"("status":{"podIP":"10.0.0.1","podIPs":[]})").pod_ips ==
@@ -68,7 +68,7 @@ TEST_CASE("podIPs is believed before podIP") {
   CHECK(with(R"("status":{"podIP":""})").pod_ips.empty());
 }
 
-TEST_CASE("a Pod is ready only by a condition Ready whose status is True") {
+TEST_CASE("a Pod is ready only if its condition Ready has the status True") {
   CHECK_FALSE(with(R"("status":{"conditions":[{"type":"Ready","status":"False"}]})").ready);
   CHECK_FALSE(with(R"("status":{"conditions":[{"type":"Ready","status":"Unknown"}]})").ready);
   CHECK_FALSE(with(R"("status":{"conditions":[{"type":"Initialized","status":"True"}]})").ready);
@@ -78,7 +78,8 @@ TEST_CASE("a Pod is ready only by a condition Ready whose status is True") {
           .ready);
 }
 
-TEST_CASE("named ports of an init container count only when it restarts always, and come last") {
+TEST_CASE(
+    "named ports of an init container count only if its restartPolicy is Always, and come last") {
   const Pod pod = with(R"("spec":{
     "initContainers":[
       {"ports":[{"name":"once","containerPort":1}]},

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// decode(to_json(x)) = x for any object of the four kinds, also in a list and in a watch that are
-// cut at random places, and in protobuf as in JSON.
+// decode(to_json(x)) = x for any object of the four kinds: alone, in a list and in a watch that are
+// split at random positions, in JSON and in protobuf.
 #include <rapidcheck.h>
 
 #include <catch2/catch_test_macros.hpp>
@@ -24,10 +24,10 @@ std::vector<T> up_to(int most, Make make) {
   return list;
 }
 
-// Unique by the number that ends it.
+// Nearly always unique, because of the number.
 std::string word(const char* stem) { return stem + std::to_string(*inRange(0, 100000)); }
 
-// Any text that JSON must escape.
+// Text with everything that JSON must escape.
 std::string text() {
   return *rc::gen::container<std::string>(
              element('a', '"', '\\', '\n', '\t', '/', '\x7f', ' ', 'u')) +
@@ -162,7 +162,7 @@ EndpointSlice slice() {
   return s;
 }
 
-// Hands `json` to `feed` in pieces of random size; false when one is refused.
+// Passes `json` to `feed` in pieces of random size; false if one is refused.
 template <typename Feed>
 bool feed_in_pieces(std::string_view json, Feed feed) {
   while (!json.empty()) {
@@ -217,7 +217,7 @@ void round_trips(const char* kind, const std::vector<T>& objects) {
 
 }  // namespace
 
-TEST_CASE("what is encoded is decoded again, alone, in a list and in a watch") {
+TEST_CASE("an encoded object is decoded to the same object, alone, in a list and in a watch") {
   REQUIRE(rc::check("Service", [] { round_trips("Service", up_to<Service>(3, service)); }));
   REQUIRE(rc::check("Pod", [] { round_trips("Pod", up_to<Pod>(3, pod)); }));
   REQUIRE(rc::check("Node", [] { round_trips("Node", up_to<Node>(3, node)); }));

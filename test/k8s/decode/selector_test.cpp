@@ -75,7 +75,7 @@ TEST_CASE("a selector matches as in Kubernetes") {
   }
 }
 
-TEST_CASE("every form of the grammar is understood") {
+TEST_CASE("every form of the grammar is parsed") {
   CHECK(requirements(" \t\r\n").empty());
   CHECK(requirements("a=b") == std::vector<SelectorRequirement>{{"a", Op::kEquals, {"b"}}});
   CHECK(requirements("a == b") == std::vector<SelectorRequirement>{{"a", Op::kEquals, {"b"}}});
@@ -101,13 +101,13 @@ TEST_CASE("every form of the grammar is understood") {
         std::vector<SelectorRequirement>{{"a", Op::kExists, {}}, {"b", Op::kExists, {}}});
 }
 
-TEST_CASE("the canonical text is ordered and without spaces that mean nothing") {
+TEST_CASE("the canonical text is ordered and has no unnecessary spaces") {
   CHECK(parsed("z == 1 , !y,x notin(b,a),w!=v, u>3").text() == "u>3,w!=v,x notin (a,b),!y,z=1");
   CHECK(parsed("a in (,)").text() == "a in (,)");
   CHECK(parsed("").text().empty());
 }
 
-TEST_CASE("a selector that is none is refused with the place and what was expected") {
+TEST_CASE("an invalid selector is refused with the position and what was expected") {
   CHECK(fault("x=a||y=b").starts_with("at byte 2: \"a||y\" is not a label value"));
   CHECK(fault("x==a==b") == R"t(at byte 4: found "==", expected "," or the end)t");
   CHECK(fault("!x=a") == R"t(at byte 2: found "=", expected "," or the end)t");
@@ -153,7 +153,7 @@ TEST_CASE("label keys and values follow the API's rules") {
   }
 }
 
-TEST_CASE("the selector of a Service demands each of its labels") {
+TEST_CASE("the selector of a Service requires each of its labels") {
   const auto selector = LabelSelector::from_map({{"tier", "front"}, {"app", "web"}});
   CHECK(selector.text() == "app=web,tier=front");
   CHECK(selector == parsed("tier=front,app=web"));
@@ -204,7 +204,7 @@ TEST_CASE("parsing the text of a selector gives the same selector") {
   }));
 }
 
-TEST_CASE("opposite requirements never agree about a label set") {
+TEST_CASE("of two opposite requirements exactly one matches a label set") {
   REQUIRE(rc::check("x and not x", [] {
     Labels labels;
     for (const char* key : {"a", "b"}) {

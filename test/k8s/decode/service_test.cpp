@@ -89,7 +89,7 @@ TEST_CASE("a Service as the API server sends it is decoded with every field we u
   CHECK(service.traffic_distribution == "PreferClose");
 }
 
-TEST_CASE("a Service with nothing but a name has the API's defaults") {
+TEST_CASE("a Service with only a name has the API's defaults") {
   Service expected;
   expected.meta.key = {"", "web"};
   CHECK(decoded(R"({"metadata":{"name":"web"}})") == expected);
@@ -97,7 +97,7 @@ TEST_CASE("a Service with nothing but a name has the API's defaults") {
         expected);
 }
 
-TEST_CASE("clusterIPs is believed before clusterIP, and None makes a Service headless") {
+TEST_CASE("clusterIPs takes precedence over clusterIP, and None makes a Service headless") {
   CHECK(with_spec(R"("clusterIP":"10.0.0.1","clusterIPs":["10.0.0.2"])").cluster_ips ==
         std::vector{ip("10.0.0.2")});
   CHECK(with_spec(R"("clusterIP":"10.0.0.1")").cluster_ips == std::vector{ip("10.0.0.1")});
@@ -107,7 +107,7 @@ TEST_CASE("clusterIPs is believed before clusterIP, and None makes a Service hea
   CHECK(with_spec(R"("type":"ExternalName","clusterIP":"10.0.0.1")").cluster_ips.empty());
 }
 
-TEST_CASE("session affinity has a timeout of three hours where none is given") {
+TEST_CASE("session affinity has a default timeout of three hours") {
   CHECK(with_spec(R"("sessionAffinity":"ClientIP")").client_ip_affinity_seconds == 10800);
   CHECK_FALSE(with_spec(R"("sessionAffinity":"None")").client_ip_affinity_seconds);
   CHECK_FALSE(with_spec(R"("sessionAffinity":"None","sessionAffinityConfig":{"clientIP":{}})")
@@ -122,13 +122,13 @@ TEST_CASE("a targetPort of 0 or an empty string is the same as the port") {
   }
 }
 
-TEST_CASE("one port number may serve several protocols") {
+TEST_CASE("one port number may be used by several protocols") {
   const auto service = with_spec(R"("ports":[{"name":"a","port":53,"nodePort":30053},)"
                                  R"({"name":"b","port":53,"protocol":"UDP","nodePort":30053}])");
   CHECK(service.ports.size() == 2);
 }
 
-TEST_CASE("a traffic distribution we do not know counts as none") {
+TEST_CASE("an unknown traffic distribution counts as absent") {
   CHECK(with_spec(R"("trafficDistribution":"PreferMoon")").traffic_distribution.empty());
 }
 

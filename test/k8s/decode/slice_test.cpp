@@ -69,7 +69,7 @@ TEST_CASE("an EndpointSlice of v1 is decoded with every field we use") {
         std::vector<SlicePort>{{"", Protocol::kTcp, 8080}, {"dns", Protocol::kUdp, 53}});
 }
 
-TEST_CASE("an EndpointSlice of v1beta1 names node and zone in its topology") {
+TEST_CASE("an EndpointSlice of v1beta1 has node and zone in its topology") {
   const EndpointSlice slice = with(R"("apiVersion":"discovery.k8s.io/v1beta1","addressType":"IPv6",
     "endpoints":[{"addresses":["2001:db8::7"],"conditions":{"ready":true},
       "topology":{"kubernetes.io/hostname":"node-1","topology.kubernetes.io/zone":"z1","x/y":"z"}}])");
@@ -79,7 +79,7 @@ TEST_CASE("an EndpointSlice of v1beta1 names node and zone in its topology") {
   CHECK(slice.endpoints[0].ready);
 }
 
-TEST_CASE("nodeName and zone win over topology in either order") {
+TEST_CASE("nodeName and zone take precedence over topology in either order") {
   for (const char* order : {R"("nodeName":"new","topology":{"kubernetes.io/hostname":"old"})",
                             R"("topology":{"kubernetes.io/hostname":"old"},"nodeName":"new")"}) {
     const auto slice = with(R"("addressType":"IPv4","endpoints":[{"addresses":["10.0.0.1"],)" +
@@ -95,7 +95,7 @@ TEST_CASE("a slice of host names has no endpoints, whether its type comes first 
             .endpoints.empty());
 }
 
-TEST_CASE("a port with the number 0 is dropped, and the slice stays, in JSON as in protobuf") {
+TEST_CASE("a port with the number 0 is dropped and the slice is kept, in JSON and in protobuf") {
   const std::string json =
       R"({"kind":"EndpointSlice","metadata":{"name":"web-abc"},"addressType":"IPv4",)"
       R"("ports":[{"name":"any","port":0},{"name":"http","port":80}]})";
@@ -112,7 +112,7 @@ TEST_CASE("a port with the number 0 is dropped, and the slice stays, in JSON as 
   CHECK(slices.front().ports == only_http);
 }
 
-TEST_CASE("a slice without endpoints and ports is good") {
+TEST_CASE("a slice without endpoints and ports is valid") {
   const auto slice = with(R"("addressType":"IPv4","endpoints":null,"ports":null)");
   CHECK(slice.endpoints.empty());
   CHECK(slice.ports.empty());

@@ -35,7 +35,7 @@ struct ListResult {
   bool operator==(const ListResult&) const = default;
 };
 
-// Decodes the pieces that `cut` makes of the text.
+// Decodes the text in the pieces that `cut` splits it into.
 template <typename Cut>
 ListResult read_list(std::string_view json, Cut cut) {
   ListResult result;
@@ -118,7 +118,7 @@ std::string mixed_watch() {
 
 }  // namespace
 
-TEST_CASE("a list hands out each item, its version and its continue token") {
+TEST_CASE("a list delivers each item, its version and its continue token") {
   const auto result = read_list(mixed_list(), whole);
   CHECK(result.good);
   CHECK(result.items == std::vector{pod("a"), pod("b")});
@@ -130,7 +130,7 @@ TEST_CASE("a list hands out each item, its version and its continue token") {
   CHECK_FALSE(result.status);
 }
 
-TEST_CASE("an item is handed out as soon as its last byte has arrived") {
+TEST_CASE("an item is delivered as soon as its last byte has arrived") {
   std::vector<std::string> names;
   ListDecoder<Pod> decoder({.on_item = [&](Pod item) { names.push_back(item.meta.key.name); },
                             .on_fault = [](const Meta&, const DecodeFault&) {}});
@@ -144,7 +144,7 @@ TEST_CASE("an item is handed out as soon as its last byte has arrived") {
   CHECK(moved.resource_version() == "3");
 }
 
-TEST_CASE("a list means the same wherever its bytes are cut") {
+TEST_CASE("a list is decoded to the same objects wherever its bytes are split") {
   const std::string json = mixed_list();
   const auto expected = read_list(json, whole);
   CHECK(read_list(json, bytewise) == expected);
@@ -154,7 +154,7 @@ TEST_CASE("a list means the same wherever its bytes are cut") {
   }
 }
 
-TEST_CASE("a list that breaks off never ends well, wherever it breaks") {
+TEST_CASE("a truncated list is always a fault") {
   const std::string json = mixed_list();
   for (std::size_t i = 0; i + 2 < json.size(); ++i) {
     const auto result = read_list(std::string_view(json).substr(0, i), whole);
@@ -163,14 +163,14 @@ TEST_CASE("a list that breaks off never ends well, wherever it breaks") {
   }
 }
 
-TEST_CASE("a Status in the place of a list is reported with its retry time") {
+TEST_CASE("a Status instead of a list is reported with its retry time") {
   const auto result = read_list(status_json(429, "TooManyRequests", "slow down", 7), whole);
   CHECK(result.good);
   CHECK(result.status == "429 TooManyRequests slow down 7");
   CHECK(result.items.empty());
 }
 
-TEST_CASE("a body that is no list of this kind ends in a fault") {
+TEST_CASE("a body that is not a list of this kind is a fault") {
   const auto fault = [](std::string_view json) { return read_list(json, whole).fault; };
   CHECK(fault(R"({"kind":"ServiceList","items":[]})") ==
         "kind: \"ServiceList\" where PodList belongs");
@@ -184,7 +184,7 @@ TEST_CASE("a body that is no list of this kind ends in a fault") {
   CHECK(fault(R"({"kind":"PodList","items":null})").empty());
 }
 
-TEST_CASE("nothing is taken after a list has failed") {
+TEST_CASE("nothing is decoded after a list has failed") {
   ListDecoder<Pod> decoder({.on_item = [](Pod) { FAIL("an item"); },
                             .on_fault = [](const Meta&, const DecodeFault&) { FAIL("a fault"); }});
   CHECK_FALSE(decoder.feed("nonsense"));
@@ -192,7 +192,7 @@ TEST_CASE("nothing is taken after a list has failed") {
   CHECK_FALSE(decoder.finish());
 }
 
-TEST_CASE("a watch hands out events, faults, bookmarks and errors in order") {
+TEST_CASE("a watch delivers events, faults, bookmarks and errors in order") {
   const auto result = read_watch(mixed_watch(), whole);
   CHECK(result.good);
   Pod bookmark;
@@ -206,7 +206,7 @@ TEST_CASE("a watch hands out events, faults, bookmarks and errors in order") {
             "410 Expired"});
 }
 
-TEST_CASE("a watch means the same wherever its bytes are cut") {
+TEST_CASE("a watch is decoded to the same events wherever its bytes are split") {
   const std::string json = mixed_watch();
   const auto expected = read_watch(json, whole);
   CHECK(read_watch(json, bytewise) == expected);
@@ -216,13 +216,13 @@ TEST_CASE("a watch means the same wherever its bytes are cut") {
   }
 }
 
-TEST_CASE("an event is handed out with its last byte, not with the next event's first") {
+TEST_CASE("an event is delivered with its last byte, not with the first byte of the next event") {
   const std::string event = event_json("ADDED", to_json(pod("a")));
   const auto result = read_watch(std::string_view(event).substr(0, event.size() - 1), whole);
   CHECK(result.events.size() == 1);
 }
 
-TEST_CASE("a watch that sends what is no event ends in a fault, after the events before it") {
+TEST_CASE("an invalid event ends the watch with a fault, after the events before it") {
   const auto fault = [](const std::string& text) {
     const auto result = read_watch(event_json("ADDED", to_json(pod("a"))) + text, whole);
     CHECK_FALSE(result.good);
@@ -238,7 +238,7 @@ TEST_CASE("a watch that sends what is no event ends in a fault, after the events
   CHECK(fault("}") == "not JSON: syntax error at byte 0");
 }
 
-TEST_CASE("an event larger than allowed ends the watch, however it is cut") {
+TEST_CASE("an event larger than allowed ends the watch, however it is split") {
   const std::string small = event_json("ADDED", to_json(pod("a")));
   const std::string exact(small.substr(0, small.size() - 1));
   CHECK(read_watch(small + small, whole, exact.size()).events.size() == 2);
@@ -250,7 +250,7 @@ TEST_CASE("an event larger than allowed ends the watch, however it is cut") {
   }
 }
 
-TEST_CASE("annotations the agent reads are known, others are not") {
+TEST_CASE("the annotations that the agent reads are kept, others are not") {
   for (const char* key : {"kube-ipvs.io/scheduler", "kube-router.io/service.scheduler",
                           "endpoints.kubernetes.io/last-change-trigger-time",
                           "service.kubernetes.io/topology-mode"}) {

@@ -97,7 +97,7 @@ TEST_CASE("quoted text is one printable line of bounded length") {
   CHECK(quoted(std::string(81, 'x')) == "\"" + std::string(80, 'x') + "...\"");
 }
 
-TEST_CASE("quoted text is UTF-8, whatever it was before, and is not cut inside a character") {
+TEST_CASE("quoted text is UTF-8 even if the input is not, and is not cut inside a character") {
   CHECK(quoted("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80") ==
         "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"");
   CHECK(quoted("a\xff\xc3\xa9\x80z") == "\"a\\xff\xc3\xa9\\x80z\"");
