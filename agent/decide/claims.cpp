@@ -9,6 +9,7 @@ namespace {
 
 using ipvs::Element;
 using ipvs::ElementKind;
+using ipvs::ElementScope;
 using ipvs::Server;
 using ipvs::ServerKey;
 
@@ -39,23 +40,16 @@ std::set<ServerKey> node_ports_of(const ipvs::ServicePlan& plan) {
 
 bool still_needed(const ipvs::ServicePlan& plan, const std::set<ServerKey>& gone,
                   const std::set<ServerKey>& node_ports, const Element& element) {
-  switch (element.kind) {
-    case ElementKind::kServiceIp:
-    case ElementKind::kGuardedIp:
-    case ElementKind::kShortCutIp:
-    case ElementKind::kLimitedIp:
-    case ElementKind::kAllowedSource:
+  switch (ipvs::row_of(element.kind).scope) {
+    case ElementScope::kServer:
       return !gone.contains({element.address, element.port, element.protocol});
-    case ElementKind::kNodePort:
-    case ElementKind::kGuardedNodePort:
-    case ElementKind::kShortCutNodePort:
+    case ElementScope::kNodePort:
       return node_ports.contains(claim_of(element));
-    case ElementKind::kVirtualIp:
+    case ElementScope::kAddress:
       return std::any_of(plan.servers.begin(), plan.servers.end(), [&](const Server& server) {
         return server.settings.key.address == element.address;
       });
-    case ElementKind::kHairpin:
-    case ElementKind::kNodeAddress:
+    case ElementScope::kService:
       return !plan.servers.empty();
   }
   return true;

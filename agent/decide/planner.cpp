@@ -257,8 +257,7 @@ class Plan {
   void add_short_cut(const k8s::ServicePort& port, const Entrance& entrance) {
     Element element =
         element_of(port, entrance, ElementKind::kShortCutIp, ElementKind::kShortCutNodePort);
-    element.other_address = *cluster_ip_of(service_, ipvs::family_of(entrance.address));
-    element.other_number = port.port;
+    element.target = {*cluster_ip_of(service_, ipvs::family_of(entrance.address)), port.port};
     plan_.elements.push_back(element);
   }
 
@@ -274,15 +273,14 @@ class Plan {
       });
     };
     for (const k8s::Cidr& range : ranges) {
-      element.other_address = range.address;
-      element.other_number = range.prefix_length;
+      element.source_network = {range.address, range.prefix_length};
       plan_.elements.push_back(element);
     }
     // This host uses the virtual IP itself as source address when it connects to it.
     const auto& own = node_.own_addresses;
     if (std::none_of(own.begin(), own.end(), allowed) || allowed(entrance.address)) return;
-    element.other_address = entrance.address;
-    element.other_number = family == Family::kIpv4 ? 32 : 128;
+    const std::uint16_t whole = family == Family::kIpv4 ? 32 : 128;
+    element.source_network = {entrance.address, whole};
     plan_.elements.push_back(element);
   }
 

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <iterator>
 
-#include "ipvs/state/networks.hpp"
 #include "ipvs/state/own_servers.hpp"
 
 namespace agent {
@@ -20,10 +19,9 @@ const ipvs::Owner kNodeOwner = "node";
 
 // Allowed sources that the kernel would not take beside this one.
 void erase_overlapping(std::set<Element, ipvs::ElementKeyLess>& elements, const Element& source) {
-  if (source.kind != ElementKind::kAllowedSource) return;
+  if (!ipvs::row_of(source.kind).key.network) return;
   Element first = source;
-  first.other_address = Address{};
-  first.other_number = 0;
+  first.source_network = {};
   auto other = elements.lower_bound(first);
   while (other != elements.end() && ipvs::same_server(*other, source)) {
     other = ipvs::overlap(*other, source) ? elements.erase(other) : std::next(other);
@@ -32,9 +30,10 @@ void erase_overlapping(std::set<Element, ipvs::ElementKeyLess>& elements, const 
 
 // Whether something that is to be made or bound must not be so without this element.
 bool protects_any(const Element& element, const ipvs::DirtyKeys& keys) {
-  if (element.kind == ElementKind::kVirtualIp && keys.addresses.contains(element.address))
-    return true;
-  const bool of_every_address = element.kind == ElementKind::kNodePort;
+  const ipvs::ElementKindRow& row = ipvs::row_of(element.kind);
+  if (row.outlives_address && keys.addresses.contains(element.address)) return true;
+  if (!row.outlives_servers) return false;
+  const bool of_every_address = row.scope == ipvs::ElementScope::kNodePort;
   const auto first = of_every_address ? keys.servers.begin()
                                       : keys.servers.lower_bound({.address = element.address});
   for (auto key = first; key != keys.servers.end(); ++key) {

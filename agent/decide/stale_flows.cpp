@@ -17,8 +17,7 @@ bool is_udp(const ServerOp& op) { return op.server.key.protocol == ipvs::Protoco
 bool takes_short_cuts(const ipvs::Desired& desired, const ipvs::Owner& owner) {
   const auto elements = desired.elements_of(owner);
   return std::any_of(elements.begin(), elements.end(), [](const ipvs::Element& element) {
-    return element.kind == ipvs::ElementKind::kShortCutIp ||
-           element.kind == ipvs::ElementKind::kShortCutNodePort;
+    return ipvs::row_of(element.kind).has_target;
   });
 }
 

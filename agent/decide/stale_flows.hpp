@@ -15,6 +15,7 @@
 
 #include "ipvs/state/desired.hpp"
 #include "ipvs/state/diff.hpp"
+#include "ipvs/state/kernel.hpp"
 
 namespace agent {
 

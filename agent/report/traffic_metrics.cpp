@@ -14,18 +14,6 @@ namespace asio = boost::asio;
 constexpr std::size_t kPiece = 64 * 1024;
 constexpr std::size_t kDigits = 20;  // of the largest 64-bit number
 
-const char* name_of(ipvs::Protocol protocol) {
-  switch (protocol) {
-    case ipvs::Protocol::kTcp:
-      return "TCP";
-    case ipvs::Protocol::kUdp:
-      return "UDP";
-    case ipvs::Protocol::kSctp:
-      return "SCTP";
-  }
-  return "";
-}
-
 struct CounterFamily {
   const char* name;
   const char* help;

@@ -8,8 +8,6 @@
 #include <cerrno>
 #include <string>
 
-#include "ipvs/state/table.hpp"
-
 namespace ipvs {
 namespace {
 

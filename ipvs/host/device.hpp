@@ -28,6 +28,8 @@
 
 namespace ipvs {
 
+inline constexpr const char* kDeviceName = "kube-ipvs0";
+
 class Device {
  public:
   static Result<Device> open();

@@ -11,8 +11,8 @@
 #include <cerrno>
 #include <map>
 
+#include "ipvs/host/device.hpp"
 #include "ipvs/host/route_codec.hpp"
-#include "ipvs/state/table.hpp"
 
 namespace ipvs {
 namespace {

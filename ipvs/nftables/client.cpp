@@ -13,7 +13,7 @@
 #include <utility>
 
 #include "ipvs/nftables/decode.hpp"
-#include "ipvs/state/table.hpp"
+#include "ipvs/nftables/table.hpp"
 
 namespace ipvs {
 namespace {
@@ -131,7 +131,7 @@ Result<std::vector<Element>> NftClient::read_elements(bool& table_present) {
 // and every number is sent once: if none comes twice, none is missing.
 int NftClient::read_set(std::string_view name, std::vector<Element>& elements) {
   const auto start = static_cast<std::ptrdiff_t>(elements.size());
-  const auto forget = [&] { elements.resize(static_cast<std::size_t>(start)); };
+  const auto forget = [&] { elements.erase(elements.begin() + start, elements.end()); };
   for (int attempt = 0; attempt < kReadAttempts; ++attempt) {
     MessageBatch request;
     encode_get_elements(request, name);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Our nftables table in the kernel: the one place that changes and reads it. What the table holds
-// is in ipvs/state/table.hpp, what is sent in ipvs/nftables/encode.hpp.
+// is in ipvs/nftables/table.hpp, what is sent in ipvs/nftables/encode.hpp.
 //
 // Threading: not thread-safe; calls block. The port of own_port() may be read on any thread.
 //

@@ -10,8 +10,8 @@
 #include <cstring>
 #include <optional>
 
+#include "ipvs/nftables/table.hpp"
 #include "ipvs/state/networks.hpp"
-#include "ipvs/state/table.hpp"
 
 namespace ipvs {
 namespace {
@@ -65,25 +65,24 @@ std::optional<Element> element_of(Bytes key, const TableSet& set) {
   KeyReader reader(key);
   Element element{.kind = set.kind};
   if (set.family) element.address = unspecified(*set.family);
-  if (set.has_address) element.address = reader.address(*set.family);
-  if (set.has_port) {
+  if (set.key.address) element.address = reader.address(*set.family);
+  if (set.key.address_again && reader.address(*set.family) != element.address) return std::nullopt;
+  if (set.key.port) {
     const std::uint8_t protocol = reader.protocol();
     if (!is_known(protocol)) return std::nullopt;
     element.protocol = static_cast<Protocol>(protocol);
     element.port = reader.port();
     element.traffic_class = set.traffic_class;
   }
-  if (set.kind == ElementKind::kHairpin && reader.address(*set.family) != element.address)
-    return std::nullopt;
-  if (set.interval) element.other_address = reader.address(*set.family);
+  if (set.key.network) element.source_network = {.address = reader.address(*set.family)};
   return element;
 }
 
 bool add_target(Element& element, const std::optional<Bytes>& data, const TableSet& set) {
   if (!data || data->size() != set.data_length) return false;
   KeyReader reader(*data);
-  element.other_address = reader.address(*set.family);
-  element.other_number = reader.port();
+  element.target.address = reader.address(*set.family);
+  element.target.port = reader.port();
   return true;
 }
 
@@ -92,12 +91,12 @@ bool add_prefix(Element& element, const std::optional<Bytes>& end, const TableSe
   if (!end) return false;
   const auto last = element_of(*end, set);
   if (!last) return false;
-  const auto prefix = prefix_length(element.other_address, last->other_address);
+  const auto prefix = prefix_length(element.source_network.address, last->source_network.address);
   if (!prefix || last->address != element.address || last->protocol != element.protocol ||
       last->port != element.port) {
     return false;
   }
-  element.other_number = *prefix;
+  element.source_network.prefix_length = *prefix;
   return true;
 }
 
@@ -112,10 +111,10 @@ std::optional<Element> decode_element(Bytes item, const TableSet& set) {
     if (found->type == NFTA_SET_ELEM_DATA) data = attribute(found->payload, NFTA_DATA_VALUE);
     if (found->type == NFTA_SET_ELEM_FLAGS && found->be32().value_or(0) != 0) return std::nullopt;
   }
-  if (!key || (end && !set.interval)) return std::nullopt;
+  if (!key || (end && !set.key.network)) return std::nullopt;
   auto element = element_of(*key, set);
   if (!element) return std::nullopt;
-  if (set.interval && !add_prefix(*element, end, set)) return std::nullopt;
+  if (set.key.network && !add_prefix(*element, end, set)) return std::nullopt;
   if (set.data_length != 0 && !add_target(*element, data, set)) return std::nullopt;
   return element;
 }

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "ipvs/netlink/message.hpp"
-#include "ipvs/state/model.hpp"
+#include "ipvs/state/element.hpp"
 
 namespace ipvs {
 

@@ -11,8 +11,8 @@
 
 #include "ipvs/nftables/message.hpp"
 #include "ipvs/nftables/rules.hpp"
+#include "ipvs/nftables/table.hpp"
 #include "ipvs/state/networks.hpp"
-#include "ipvs/state/table.hpp"
 
 namespace ipvs {
 namespace {
@@ -54,7 +54,7 @@ void put_rule(MessageBatch& batch, const Rule& rule) {
 
 std::uint32_t flags_of(const TableSet& set) {
   std::uint32_t flags = 0;
-  if (set.interval) flags |= NFT_SET_INTERVAL | NFT_SET_CONCAT;
+  if (set.key.network) flags |= NFT_SET_INTERVAL | NFT_SET_CONCAT;
   if (set.data_length != 0) flags |= NFT_SET_MAP;
   return flags;
 }
@@ -84,7 +84,7 @@ void put_set(MessageBatch& batch, const TableSet& set, std::uint32_t id) {
     batch.put_be32(NFTA_SET_DATA_TYPE, set.data_type);
     batch.put_be32(NFTA_SET_DATA_LEN, set.data_length);
   }
-  if (set.interval) put_fields(batch, set);
+  if (set.key.network) put_fields(batch, set);
   batch.put_be32(NFTA_SET_ID, id);
   const bool concatenation = set.key_type >= 1U << 6;
   struct Order {
@@ -126,13 +126,13 @@ class Registers {
 // last.
 Registers key_of(const Element& element, const TableSet& set, const Address& network) {
   Registers key;
-  if (set.has_address) key.append(element.address);
-  if (set.has_port) {
+  if (set.key.address) key.append(element.address);
+  if (set.key.address_again) key.append(element.address);
+  if (set.key.port) {
     key.append(element.protocol);
     key.append_port(element.port);
   }
-  if (set.kind == ElementKind::kHairpin) key.append(element.address);
-  if (set.interval) key.append(network);
+  if (set.key.network) key.append(network);
   return key;
 }
 
@@ -144,15 +144,16 @@ void put_registers(MessageBatch& batch, int type, const Registers& registers) {
 
 void put_element(MessageBatch& batch, int command, const Element& element, const TableSet& set) {
   const std::size_t item = batch.begin_nest(NFTA_LIST_ELEM);
-  put_registers(batch, NFTA_SET_ELEM_KEY, key_of(element, set, element.other_address));
-  if (set.interval) {
-    const Address last = last_address(element.other_address, element.other_number);
+  put_registers(batch, NFTA_SET_ELEM_KEY, key_of(element, set, element.source_network.address));
+  if (set.key.network) {
+    const Network& network = element.source_network;
+    const Address last = last_address(network.address, network.prefix_length);
     put_registers(batch, NFTA_SET_ELEM_KEY_END, key_of(element, set, last));
   }
   if (set.data_length != 0 && command == NFT_MSG_NEWSETELEM) {
     Registers value;
-    value.append(element.other_address);
-    value.append_port(element.other_number);
+    value.append(element.target.address);
+    value.append_port(element.target.port);
     put_registers(batch, NFTA_SET_ELEM_DATA, value);
   }
   batch.end_nest(item);

@@ -134,7 +134,7 @@ RegisterValue RegisterValue::of(const Address& address) {
 }
 RegisterValue RegisterValue::zeros(std::size_t size) { return {.bytes = {}, .size = size}; }
 
-RegisterValue RegisterValue::prefix_mask(Family family, std::uint8_t prefix_length) {
+RegisterValue RegisterValue::prefix_mask(Family family, std::uint16_t prefix_length) {
   RegisterValue mask = zeros(family == Family::kIpv4 ? 4 : 16);
   const std::size_t bits = std::min<std::size_t>(prefix_length, mask.size * 8);
   for (std::size_t bit = 0; bit < bits; ++bit) mask.bytes[bit / 8] |= std::byte{0x80} >> (bit % 8);

@@ -39,7 +39,7 @@ struct RegisterValue {
   static RegisterValue of_u8(std::uint8_t value);
   static RegisterValue of_u32(std::uint32_t value);  // host order: marks, conntrack state
   static RegisterValue of(const Address& address);   // network order
-  static RegisterValue prefix_mask(Family family, std::uint8_t prefix_length);
+  static RegisterValue prefix_mask(Family family, std::uint16_t prefix_length);
   static RegisterValue zeros(std::size_t size);
   RegisterValue operator&(const RegisterValue& mask) const;
 };

@@ -14,7 +14,7 @@
 
 #include "ipvs/nftables/expressions.hpp"
 #include "ipvs/nftables/message.hpp"
-#include "ipvs/state/table.hpp"
+#include "ipvs/nftables/table.hpp"
 
 namespace ipvs {
 namespace {

@@ -11,8 +11,8 @@
 #include <array>
 #include <iterator>
 
+#include "ipvs/nftables/table.hpp"
 #include "ipvs/state/networks.hpp"
-#include "ipvs/state/table.hpp"
 
 namespace ipvs {
 namespace {
@@ -142,7 +142,7 @@ Expressions node_port_in(const FamilyFacts& f, std::string_view set) {
 
 // The address at `offset` compared with a network, without the family's own test.
 Expressions compare_network(const FamilyFacts& f, std::uint32_t offset, std::uint32_t operation,
-                            const TableRules::Network& network) {
+                            const Network& network) {
   Expressions result{network_header(offset, f.length, NFT_REG_1)};
   const RegisterValue mask = RegisterValue::prefix_mask(f.family, network.prefix_length);
   if (network.prefix_length < f.length * 8) {
@@ -193,7 +193,7 @@ void add_cluster_ip(const TableRules& rules, std::vector<Rule>& out) {
   for (const FamilyFacts& f : kFamilies) {
     Expressions outside;
     bool everything_is_inside = false;
-    for (const TableRules::Network& network : rules.cluster_cidrs) {
+    for (const Network& network : rules.cluster_cidrs) {
       if (family_of(network.address) != f.family) continue;
       everything_is_inside |= network.prefix_length == 0;
       outside = outside + compare_network(f, f.source, NFT_CMP_NEQ, network);
@@ -224,9 +224,9 @@ void add_external(const TableRules& rules, std::vector<Rule>& out) {
 void add_services(std::vector<Rule>& out) {
   using boost::asio::ip::address_v4;
   using boost::asio::ip::address_v6;
-  const std::array<TableRules::Network, 2> loopback{
-      TableRules::Network{.address = address_v4(0x7f000000), .prefix_length = 8},
-      TableRules::Network{.address = address_v6::loopback(), .prefix_length = 128}};
+  const std::array<Network, 2> loopback{
+      Network{.address = address_v4(0x7f000000), .prefix_length = 8},
+      Network{.address = address_v6::loopback(), .prefix_length = 128}};
   for (std::size_t i = 0; i < kFamilies.size(); ++i) {
     const FamilyFacts& f = kFamilies[i];
     out.push_back({"services", is_family(f) +
@@ -288,7 +288,7 @@ void add_short_cut_marks(std::vector<Rule>& out) {
 Expressions is_elsewhere(const TableRules& rules, const FamilyFacts& f) {
   Expressions result;
   if (rules.own_pods == rules.pod_sources) return result;
-  for (const TableRules::Network& own : rules.own_pods) {
+  for (const Network& own : rules.own_pods) {
     if (family_of(own.address) == f.family)
       result = result + compare_network(f, f.source, NFT_CMP_NEQ, own);
   }
@@ -297,7 +297,7 @@ Expressions is_elsewhere(const TableRules& rules, const FamilyFacts& f) {
 
 void add_destination_hooks(const TableRules& rules, std::vector<Rule>& out) {
   out.push_back({"prerouting", verdict(NFT_JUMP, "services")});
-  for (const TableRules::Network& network : rules.pod_sources) {
+  for (const Network& network : rules.pod_sources) {
     const FamilyFacts& f = kFamilies[family_of(network.address) == Family::kIpv4 ? 0 : 1];
     const Expressions is_pod = is_family(f) + compare_network(f, f.source, NFT_CMP_EQ, network);
     const Expressions elsewhere = is_elsewhere(rules, f);

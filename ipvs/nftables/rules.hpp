@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The chains and rules of our table, as values: the picture in ipvs/state/table.hpp spelt out. Pure.
+// The chains and rules of our table, as values: the picture in ipvs/nftables/table.hpp spelt out. Pure.
 #pragma once
 
 #include <cstdint>

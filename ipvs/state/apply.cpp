@@ -6,8 +6,6 @@
 #include <set>
 #include <span>
 
-#include "ipvs/state/networks.hpp"
-
 namespace ipvs {
 namespace {
 
@@ -149,7 +147,7 @@ std::vector<int> change_addresses(Kernel& kernel, const std::vector<AddressOp>& 
   if (failed.empty()) return ops.empty() ? std::vector<int>{} : kernel.change_addresses(ops);
   const auto skip = [&](const AddressOp& op) {
     return std::any_of(failed.begin(), failed.end(), [&](const Element& e) {
-      return e.kind == ElementKind::kVirtualIp && e.address == op.address;
+      return row_of(e.kind).outlives_address && e.address == op.address;
     });
   };
   return run_unless(ops, skip, [&](auto chosen) { return kernel.change_addresses(chosen); });
@@ -207,7 +205,7 @@ std::vector<int> remove_elements(Kernel& kernel, const Changes& changes, Outcome
     }
   }
   const auto skip = [&](const ElementOp& op) {
-    if (op.element.kind == ElementKind::kVirtualIp) return still_bound.contains(op.element.address);
+    if (row_of(op.element.kind).outlives_address) return still_bound.contains(op.element.address);
     return std::any_of(still_there.begin(), still_there.end(),
                        [&](const ServerKey& key) { return depends_on(key, op.element); });
   };
@@ -216,28 +214,6 @@ std::vector<int> remove_elements(Kernel& kernel, const Changes& changes, Outcome
 }
 
 }  // namespace
-
-bool depends_on(const ServerKey& server, const Element& element) {
-  switch (element.kind) {
-    case ElementKind::kServiceIp:
-    case ElementKind::kLimitedIp:
-    case ElementKind::kAllowedSource:
-      return server.address == element.address && server.port == element.port &&
-             server.protocol == element.protocol;
-    case ElementKind::kNodePort:
-      return server.port == element.port && server.protocol == element.protocol;
-    case ElementKind::kNodeAddress:
-    case ElementKind::kVirtualIp:
-      return server.address == element.address;
-    case ElementKind::kHairpin:
-    case ElementKind::kGuardedIp:
-    case ElementKind::kGuardedNodePort:
-    case ElementKind::kShortCutIp:
-    case ElementKind::kShortCutNodePort:
-      return false;
-  }
-  return false;
-}
 
 Outcome apply(Kernel& kernel, const Changes& changes) {
   Outcome outcome;

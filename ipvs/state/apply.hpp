@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "ipvs/state/diff.hpp"
+#include "ipvs/state/kernel.hpp"
 
 namespace ipvs {
 
@@ -68,9 +69,5 @@ struct Entered {
 
 Entered enter(Ledger& ledger, const Desired& desired, const Changes& changes,
               const Outcome& outcome);
-
-// The elements without which `server` must not exist, as far as they are in `elements`-like maps:
-// its VIP:port entry, or its node port and node address.
-bool depends_on(const ServerKey& server, const Element& element);
 
 }  // namespace ipvs

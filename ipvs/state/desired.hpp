@@ -24,6 +24,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "ipvs/state/element.hpp"
 #include "ipvs/state/model.hpp"
 
 namespace ipvs {

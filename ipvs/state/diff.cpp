@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <tuple>
 
-#include "ipvs/state/networks.hpp"
-
 namespace ipvs {
 namespace {
 
@@ -37,7 +35,7 @@ bool before(const ElementOp& a, const ElementOp& b) {
 void exchange_overlapping(Changes& changes) {
   std::vector<ElementOp>& coming = changes.protect;
   const auto stays = [&](const ElementOp& gone) {
-    if (gone.element.kind != ElementKind::kAllowedSource) return true;
+    if (!row_of(gone.element.kind).key.network) return true;
     const auto [first, last] = std::equal_range(coming.begin(), coming.end(), gone, before);
     return std::none_of(first, last, [&](const ElementOp& op) {
       return op.add && overlap(op.element, gone.element);

@@ -23,7 +23,7 @@
 #include <vector>
 
 #include "ipvs/state/desired.hpp"
-#include "ipvs/state/kernel.hpp"
+#include "ipvs/state/operations.hpp"
 
 namespace ipvs {
 

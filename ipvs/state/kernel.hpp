@@ -11,8 +11,6 @@
 // carried out, and the caller must read back.
 #pragma once
 
-#include <boost/system/error_code.hpp>
-#include <boost/system/result.hpp>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -20,59 +18,26 @@
 #include <string>
 #include <vector>
 
+#include "ipvs/state/element.hpp"
 #include "ipvs/state/host_network.hpp"
+#include "ipvs/state/kernel_error.hpp"
 #include "ipvs/state/kernel_monitor.hpp"
 #include "ipvs/state/model.hpp"
+#include "ipvs/state/networks.hpp"
+#include "ipvs/state/operations.hpp"
 
 namespace ipvs {
-
-inline constexpr int kUnknownOutcome = -1;
-
-enum class ServerCommand : std::uint8_t {
-  kNewService,
-  kSetService,
-  kDelService,
-  kNewDest,
-  kSetDest,
-  kDelDest,
-};
-// "NEW_SERVICE", as in enum ip_vs_genl_cmd without the prefix.
-const char* name_of(ServerCommand command);
-
-// One IPVS command. `server` is complete for NEW/SET_SERVICE, else only its key is used;
-// `destination` is complete for NEW/SET_DEST, only its endpoint counts for DEL_DEST.
-struct ServerOp {
-  ServerCommand command = ServerCommand::kNewService;
-  VirtualServer server;
-  Destination destination;
-  bool operator==(const ServerOp&) const = default;
-};
-
-struct ElementOp {
-  bool add = true;  // false: delete
-  Element element;
-  bool operator==(const ElementOp&) const = default;
-};
-
-struct AddressOp {
-  bool add = true;  // false: delete
-  Address address;
-  bool operator==(const AddressOp&) const = default;
-};
 
 // How a VIP is made local: an address on kube-ipvs0, or a `local` route to it.
 enum class VipBinding : std::uint8_t { kAddress, kRoute };
 
 // The constant part of our nftables table: what rules say, as opposed to what sets hold.
 struct TableRules {
+  using Network = ipvs::Network;
+
   bool masquerade_all = false;
   // Pod networks, per family; traffic to cluster IPs from outside them is masqueraded. Both empty:
   // only traffic whose source is itself a VIP is.
-  struct Network {
-    Address address;
-    std::uint8_t prefix_length = 0;
-    bool operator==(const Network&) const = default;
-  };
   std::vector<Network> cluster_cidrs;
   // Whose traffic counts as the cluster's own where a Service has a short cut for it
   // (ElementKind::kShortCutIp); this host's always does.
@@ -97,20 +62,6 @@ struct HostSettings {
   bool ipv6 = true;
   bool operator==(const HostSettings&) const = default;
 };
-
-// A fault that stops the caller from going on: what was being done, and errno.
-struct KernelError {
-  int error_number = 0;
-  std::string what;          // "reading virtual servers (GET_SERVICE)"; may end in a remedy
-  std::string text() const;  // "what: strerror"
-};
-
-// Exceptions are for bugs: asking an error for its value is one.
-[[noreturn]] void throw_exception_from_error(const KernelError& error,
-                                             const boost::source_location&);
-
-template <typename T>
-using Result = boost::system::result<T, KernelError>;
 
 struct HostFacts {
   std::uint32_t ipvs_version = 0;  // IPVS_INFO_ATTR_VERSION, 0x010201 = 1.2.1

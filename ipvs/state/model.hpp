@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the kernel can hold for us, as values: virtual servers with their destinations, addresses, and the
-// elements of our nftables sets. No I/O, no Kubernetes.
+// Virtual servers with their destinations, as values. No I/O, no Kubernetes.
 //
 // Source of names and ranges: include/uapi/linux/ip_vs.h, net/netfilter/ipvs/ip_vs_ctl.c.
 #pragma once
@@ -11,7 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
-#include <tuple>
+#include <string_view>
 #include <vector>
 
 #include "ipvs/state/address.hpp"
@@ -20,6 +19,7 @@ namespace ipvs {
 
 // IP protocol numbers (IPPROTO_*).
 enum class Protocol : std::uint8_t { kTcp = 6, kUdp = 17, kSctp = 132 };
+std::string_view name_of(Protocol protocol);  // "TCP", "UDP", "SCTP"
 
 enum class Family : std::uint8_t { kIpv4, kIpv6 };
 inline Family family_of(const Address& address) {
@@ -108,61 +108,6 @@ struct Timeouts {
   std::uint32_t tcp_fin = 0;
   std::uint32_t udp = 0;
   bool operator==(const Timeouts&) const = default;
-};
-
-// What our nftables table does with new flows to an address and port.
-enum class TrafficClass : std::uint8_t {
-  kClusterIp,      // masquerade by --masquerade-all / --cluster-cidr rules
-  kExternal,       // load balancer and external IPs, node ports: always masquerade
-  kExternalLocal,  // externalTrafficPolicy Local: source address kept
-  // Of kGuardedIp and kGuardedNodePort, before IPVS sees the flow:
-  kRefused,    // nobody serves it: TCP reset, ICMP port unreachable
-  kElsewhere,  // externalTrafficPolicy Local, and served on other nodes only: dropped
-};
-
-// One element of one of our nftables sets or maps. See ipvs/state/table.hpp for the table they live in.
-enum class ElementKind : std::uint8_t {
-  kServiceIp,    // address . protocol . port : class     every VIP:port that has a virtual server
-  kNodePort,     // protocol . port : class               every node port
-  kNodeAddress,  // address                               where node ports are served
-  kVirtualIp,  // address                               every address we bind: host ports are closed there
-  kHairpin,  // address . address                     a pod that reaches itself through a VIP is masqueraded
-  kGuardedIp,        // address . protocol . port : class            VIP:port that takes no new flow
-  kGuardedNodePort,  // protocol . port : class                      the same of a node port, per family
-  kShortCutIp,  // address . protocol . port : address . port   where clients of the cluster are led instead
-  kShortCutNodePort,  // protocol . port : address . port             the same of a node port, per family
-  kLimitedIp,  // address . protocol . port                    VIP:port with loadBalancerSourceRanges
-  kAllowedSource,  // address . protocol . port . network          who may use a limited one
-};
-
-struct Element {
-  ElementKind kind = ElementKind::kVirtualIp;
-  Address
-      address{};  // of kNodePort, kGuardedNodePort and kShortCutNodePort: unspecified, of their family
-  Protocol protocol = Protocol::kTcp;  // of those with a port
-  std::uint16_t port = 0;
-  TrafficClass traffic_class =
-      TrafficClass::kClusterIp;  // kServiceIp, kNodePort, kGuarded*: which set
-  Address other_address{};  // kShortCut*: where to; kAllowedSource: the network (a part of the key)
-  std::uint16_t other_number = 0;  // kShortCut*: the port there; kAllowedSource: the prefix length
-
-  bool operator==(const Element&) const = default;
-  // The key alone orders: two elements that differ only in class or target are the same element with another
-  // value.
-  bool same_key(const Element& other) const;
-  std::string text() const;
-};
-
-// Strict weak order over keys (kind, address, protocol, port; of kAllowedSource the network as well).
-struct ElementKeyLess {
-  bool operator()(const Element& a, const Element& b) const {
-    if (a.kind != b.kind) return a.kind < b.kind;
-    if (a.address != b.address) return a.address < b.address;
-    if (a.protocol != b.protocol) return a.protocol < b.protocol;
-    if (a.port != b.port) return a.port < b.port;
-    if (a.kind != ElementKind::kAllowedSource) return false;
-    return std::tie(a.other_address, a.other_number) < std::tie(b.other_address, b.other_number);
-  }
 };
 
 std::size_t hash_value(const ServerKey& key);

@@ -58,16 +58,4 @@ bool is_in(const Address& address, const Address& network, std::uint16_t prefix_
   return true;
 }
 
-bool same_server(const Element& a, const Element& b) {
-  return a.kind == ElementKind::kAllowedSource && b.kind == a.kind && a.address == b.address &&
-         a.protocol == b.protocol && a.port == b.port;
-}
-
-// Networks overlap only by one holding the other.
-bool overlap(const Element& a, const Element& b) {
-  return same_server(a, b) && !a.same_key(b) &&
-         (is_in(a.other_address, b.other_address, b.other_number) ||
-          is_in(b.other_address, a.other_address, a.other_number));
-}
-
 }  // namespace ipvs

@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "ipvs/state/model.hpp"
+#include "ipvs/state/element.hpp"
 
 namespace ipvs {
 

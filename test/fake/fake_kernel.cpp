@@ -38,13 +38,13 @@ ServerReading reading_of(const Server& server,
 // A set of ranges refuses one that begins or ends within another (nft_set_pipapo.c).
 bool overlaps_another(const std::set<Element, ElementKeyLess>& elements, const Element& added) {
   if (added.kind != ElementKind::kAllowedSource) return false;
-  const Address first = added.other_address;
-  const Address last = last_address(first, added.other_number);
+  const Address first = added.source_network.address;
+  const Address last = last_address(first, added.source_network.prefix_length);
   return std::any_of(elements.begin(), elements.end(), [&](const Element& e) {
     return e.kind == added.kind && e.address == added.address && e.protocol == added.protocol &&
            e.port == added.port && !e.same_key(added) &&
-           (is_in(first, e.other_address, e.other_number) ||
-            is_in(last, e.other_address, e.other_number));
+           (is_in(first, e.source_network.address, e.source_network.prefix_length) ||
+            is_in(last, e.source_network.address, e.source_network.prefix_length));
   });
 }
 

@@ -15,7 +15,7 @@
 #include "ipvs/nftables/decode.hpp"
 #include "ipvs/nftables/encode.hpp"
 #include "ipvs/nftables/forward_codec.hpp"
-#include "ipvs/state/table.hpp"
+#include "ipvs/nftables/table.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   std::uint16_t type;

@@ -13,7 +13,6 @@
 
 #include "ipvs/host/device.hpp"
 #include "ipvs/host/local_addresses.hpp"
-#include "ipvs/state/table.hpp"
 #include "own_namespace.hpp"
 
 namespace {

@@ -6,7 +6,6 @@
 #include <fstream>
 
 #include "ipvs/linux_kernel.hpp"
-#include "ipvs/state/table.hpp"
 #include "own_namespace.hpp"
 
 namespace {
@@ -46,8 +45,8 @@ const std::vector<Element> kElements = {
      .port = 80},
     {.kind = ElementKind::kNodePort,
      .protocol = Protocol::kTcp,
-     .port = 30080,
-     .traffic_class = ipvs::TrafficClass::kExternal},
+     .traffic_class = ipvs::TrafficClass::kExternal,
+     .port = 30080},
     {.kind = ElementKind::kNodeAddress, .address = kNodePort.address},
     {.kind = ElementKind::kVirtualIp, .address = kVip.address}};
 

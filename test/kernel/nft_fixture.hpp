@@ -83,8 +83,8 @@ inline ipvs::Element service(const char* ip, std::uint16_t port,
   return {.kind = ipvs::ElementKind::kServiceIp,
           .address = address(ip),
           .protocol = protocol,
-          .port = port,
-          .traffic_class = traffic_class};
+          .traffic_class = traffic_class,
+          .port = port};
 }
 
 inline ipvs::Element node_port(std::uint16_t port, ipvs::TrafficClass traffic_class,
@@ -92,8 +92,8 @@ inline ipvs::Element node_port(std::uint16_t port, ipvs::TrafficClass traffic_cl
   return {.kind = ipvs::ElementKind::kNodePort,
           .address = {},
           .protocol = protocol,
-          .port = port,
-          .traffic_class = traffic_class};
+          .traffic_class = traffic_class,
+          .port = port};
 }
 
 inline ipvs::Element plain(ipvs::ElementKind kind, const char* ip) {

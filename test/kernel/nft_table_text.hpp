@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What `nft list table inet kube-ipvs` (nftables 1.0.6) prints for the pod networks 10.244.0.0/16
-// and fd00:244::/57, without elements. This is ipvs/state/table.hpp in full.
+// and fd00:244::/57, without elements: what ipvs/nftables/table.hpp and rules.hpp make.
 #pragma once
 
 inline constexpr const char* kDrawnTable = R"(table inet kube-ipvs {
@@ -69,20 +69,20 @@ inline constexpr const char* kDrawnTable = R"(table inet kube-ipvs {
 		type ipv6_addr . inet_proto . inet_service
 	}
 
-	set refused-node-ports-4 {
-		type inet_proto . inet_service
-	}
-
-	set refused-node-ports-6 {
-		type inet_proto . inet_service
-	}
-
 	set elsewhere-ips-4 {
 		type ipv4_addr . inet_proto . inet_service
 	}
 
 	set elsewhere-ips-6 {
 		type ipv6_addr . inet_proto . inet_service
+	}
+
+	set refused-node-ports-4 {
+		type inet_proto . inet_service
+	}
+
+	set refused-node-ports-6 {
+		type inet_proto . inet_service
 	}
 
 	set elsewhere-node-ports-4 {

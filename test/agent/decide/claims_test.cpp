@@ -148,7 +148,7 @@ TEST_CASE("a node port is one Service's on all addresses, even on those it does 
       plan.servers.push_back({.settings = {.key = key(address, 30080), .scheduler = "rr"}});
     }
     plan.elements = {
-        {.kind = ElementKind::kNodePort, .port = 30080, .traffic_class = traffic_class}};
+        {.kind = ElementKind::kNodePort, .traffic_class = traffic_class, .port = 30080}};
     return plan;
   };
   const auto dual =

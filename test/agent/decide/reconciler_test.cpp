@@ -357,8 +357,7 @@ ServicePlan limited_to(const std::vector<std::pair<std::string, std::uint16_t>>&
   result.elements.push_back(element);
   element.kind = ElementKind::kAllowedSource;
   for (const auto& [address, length] : networks) {
-    element.other_address = ip(address);
-    element.other_number = length;
+    element.source_network = {ip(address), length};
     result.elements.push_back(element);
   }
   std::sort(result.elements.begin(), result.elements.end(), ElementKeyLess{});

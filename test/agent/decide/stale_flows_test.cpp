@@ -64,8 +64,7 @@ TEST_CASE(
                                               .address = kOutside.address,
                                               .protocol = Protocol::kUdp,
                                               .port = 53,
-                                              .other_address = kDns.address,
-                                              .other_number = 53}};
+                                              .target = {kDns.address, 53}}};
   CHECK(stale({server(kDns, {"10.244.1.1", "10.244.1.2"}), server(kOutside, {})},
               {server(kDns, {"10.244.1.2"}), server(kOutside, {})}, short_cut) ==
         "10.244.1.1:5353 of UDP 10.96.0.10:53\n10.244.1.1:5353 of UDP 192.0.2.1:53\n");

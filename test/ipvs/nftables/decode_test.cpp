@@ -12,7 +12,7 @@
 #include <initializer_list>
 
 #include "ipvs/nftables/encode.hpp"
-#include "ipvs/state/table.hpp"
+#include "ipvs/nftables/table.hpp"
 
 using namespace ipvs;
 
@@ -74,14 +74,14 @@ TEST_CASE("a key is read by the set it is in") {
         std::vector<Element>{{.kind = ElementKind::kServiceIp,
                               .address = address("192.0.2.1"),
                               .protocol = Protocol::kUdp,
-                              .port = 443,
-                              .traffic_class = TrafficClass::kExternal}});
+                              .traffic_class = TrafficClass::kExternal,
+                              .port = 443}});
   CHECK(in_set("node-ports-local").element({132, 0, 0, 0, 0x75, 0x30, 0, 0}).decoded() ==
         std::vector<Element>{{.kind = ElementKind::kNodePort,
                               .address = {},
                               .protocol = Protocol::kSctp,
-                              .port = 30000,
-                              .traffic_class = TrafficClass::kExternalLocal}});
+                              .traffic_class = TrafficClass::kExternalLocal,
+                              .port = 30000}});
   CHECK(in_set("node-addresses-4").element({192, 0, 2, 1}).decoded() ==
         std::vector<Element>{{.kind = ElementKind::kNodeAddress, .address = address("192.0.2.1")}});
 }

@@ -11,10 +11,10 @@
 #include <cstring>
 #include <string>
 
-#include "any_address.hpp"
 #include "ipvs/nftables/decode.hpp"
 #include "ipvs/nftables/rules.hpp"
-#include "ipvs/state/table.hpp"
+#include "ipvs/nftables/table.hpp"
+#include "test/ipvs/any_address.hpp"
 
 using namespace ipvs;
 using ipvs::test::any_address;
@@ -73,7 +73,7 @@ Element any_element() {
 }
 
 std::vector<Element> any_elements() {
-  std::vector<Element> elements(*rc::gen::inRange<std::size_t>(0, 40));
+  std::vector<Element> elements(*rc::gen::inRange<std::size_t>(0, 40), Element{});
   for (Element& element : elements) element = any_element();
   return elements;
 }
@@ -173,8 +173,8 @@ TEST_CASE("an element that has no place is named and nothing is to be sent") {
   ops[1].element = {.kind = ElementKind::kNodePort,
                     .address = {},
                     .protocol = Protocol::kTcp,
-                    .port = 30000,
-                    .traffic_class = TrafficClass::kClusterIp};
+                    .traffic_class = TrafficClass::kClusterIp,
+                    .port = 30000};
   CHECK(encode_changes(ops).misplaced == 1);
   CHECK(encode_install({}, std::vector{ops[0].element, ops[2].element, ops[1].element}).misplaced ==
         2);

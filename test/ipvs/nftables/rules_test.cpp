@@ -9,7 +9,7 @@
 #include <set>
 #include <string>
 
-#include "ipvs/state/table.hpp"
+#include "ipvs/nftables/table.hpp"
 
 using namespace ipvs;
 

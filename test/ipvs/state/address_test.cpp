@@ -5,8 +5,8 @@
 #include <set>
 #include <sstream>
 
-#include "any_address.hpp"
 #include "ipvs/state/model.hpp"
+#include "test/ipvs/any_address.hpp"
 
 namespace {
 

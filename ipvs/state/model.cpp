@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ipvs/state/model.hpp"
+
+#include <boost/container_hash/hash.hpp>
+#include <cstdio>
+
+namespace ipvs {
+namespace {
+
+std::string address_and_port(const Address& address, std::uint16_t port) {
+  const std::string host = address.is_v4() ? address.to_string() : "[" + address.to_string() + "]";
+  return host + ":" + std::to_string(port);
+}
+
+}  // namespace
+
+std::string_view name_of(Protocol protocol) {
+  switch (protocol) {
+    case Protocol::kTcp:
+      return "TCP";
+    case Protocol::kUdp:
+      return "UDP";
+    case Protocol::kSctp:
+      return "SCTP";
+  }
+  return "?";
+}
+
+std::string ServerKey::text() const {
+  if (fwmark != 0) {
+    char mark[16];
+    std::snprintf(mark, sizeof(mark), "0x%x", fwmark);
+    return std::string("FWM ") + mark + (address.is_v4() ? " IPv4" : " IPv6");
+  }
+  return std::string(name_of(protocol)) + " " + address_and_port(address, port);
+}
+
+std::string Endpoint::text() const { return address_and_port(address, port); }
+
+std::size_t hash_value(const ServerKey& key) {
+  std::size_t seed = hash_value(key.address);
+  boost::hash_combine(seed, key.port);
+  boost::hash_combine(seed, static_cast<unsigned>(key.protocol));
+  boost::hash_combine(seed, key.fwmark);
+  return seed;
+}
+
+std::size_t hash_value(const Endpoint& endpoint) {
+  std::size_t seed = hash_value(endpoint.address);
+  boost::hash_combine(seed, endpoint.port);
+  return seed;
+}
+
+}  // namespace ipvs
