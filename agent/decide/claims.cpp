@@ -19,7 +19,7 @@ ServerKey claim_of(const T& node_port) {
   return {ipvs::Address{}, node_port.port, node_port.protocol};
 }
 
-// A virtual server that is not named by its address and port stands for a node port.
+// A virtual server whose address and port have no element of their own is a node port's.
 bool is_node_port(const ipvs::ServicePlan& plan, const ServerKey& key) {
   const Element named{.kind = ElementKind::kServiceIp,
                       .address = key.address,
@@ -38,11 +38,11 @@ std::set<ServerKey> node_ports_of(const ipvs::ServicePlan& plan) {
   return ports;
 }
 
-bool still_needed(const ipvs::ServicePlan& plan, const std::set<ServerKey>& gone,
+bool still_needed(const ipvs::ServicePlan& plan, const std::set<ServerKey>& removed,
                   const std::set<ServerKey>& node_ports, const Element& element) {
   switch (ipvs::row_of(element.kind).scope) {
     case ElementScope::kServer:
-      return !gone.contains({element.address, element.port, element.protocol});
+      return !removed.contains({element.address, element.port, element.protocol});
     case ElementScope::kNodePort:
       return node_ports.contains(claim_of(element));
     case ElementScope::kAddress:
@@ -73,17 +73,17 @@ ipvs::ServicePlan without_servers(ipvs::ServicePlan plan, const std::set<ServerK
   return plan;
 }
 
-Claims::Settled Claims::settle(const ipvs::Owner& owner, k8s::UnixSeconds since,
-                               ipvs::ServicePlan plan) {
-  Settled settled;
+Claims::Granted Claims::replace(const ipvs::Owner& owner, k8s::UnixSeconds since,
+                                ipvs::ServicePlan plan) {
+  Granted granted;
   const Claimant self{since, owner};
   std::vector<ServerKey> wanted;
   std::set<ServerKey> refused;
-  // A node port is one Service's on all addresses or none: its set element has one class.
+  // A node port belongs to one Service on all addresses: its set element has one class.
   std::set<ServerKey> refused_ports;
   for (const ServerKey& port : node_ports_of(plan)) {
     wanted.push_back(port);
-    if (!claim(self, port, settled)) refused_ports.insert(port);
+    if (!claim(self, port, granted)) refused_ports.insert(port);
   }
   for (const Server& server : plan.servers) {
     const ServerKey& key = server.settings.key;
@@ -92,42 +92,43 @@ Claims::Settled Claims::settle(const ipvs::Owner& owner, k8s::UnixSeconds since,
       continue;
     }
     wanted.push_back(key);
-    if (!claim(self, key, settled)) refused.insert(key);
+    if (!claim(self, key, granted)) refused.insert(key);
   }
   std::sort(wanted.begin(), wanted.end());
-  drop(owner, wanted, settled.others);
+  withdraw_all_but(wanted, owner, granted.others);
   if (wanted.empty()) {
     keys_of_.erase(owner);
   } else {
     keys_of_[owner] = std::move(wanted);
   }
-  settled.plan = without_servers(std::move(plan), refused);
-  return settled;
+  granted.plan = without_servers(std::move(plan), refused);
+  return granted;
 }
 
-// True if the claim is won; else it is noted as lost. Whoever has it no longer, or not yet, is
-// noted too.
-bool Claims::claim(const Claimant& self, const ServerKey& key, Settled& settled) {
+// True if the claim is won; else it is added to `granted.lost`. A Service that won or lost the key by
+// this is added to `granted.others`.
+bool Claims::claim(const Claimant& self, const ServerKey& key, Granted& granted) {
   const ipvs::Owner& owner = self.second;
   auto& claimants = claimants_[key];
-  if (claimants.size() == 1 && claimants.front() == self) return true;  // as before, nearly always
+  if (claimants.size() == 1 && claimants.front() == self)
+    return true;  // nearly always: nothing changed
   const ipvs::Owner before = claimants.empty() ? owner : claimants.front().second;
   std::erase_if(claimants, [&](const Claimant& c) { return c.second == owner; });
   claimants.insert(std::upper_bound(claimants.begin(), claimants.end(), self), self);
   const ipvs::Owner& holder = claimants.front().second;
-  if (holder != before) settled.others.insert(before == owner ? holder : before);
+  if (holder != before) granted.others.insert(before == owner ? holder : before);
   if (holder == owner) return true;
-  settled.lost.push_back({key, holder});
+  granted.lost.push_back({key, holder});
   return false;
 }
 
 std::set<ipvs::Owner> Claims::release(const ipvs::Owner& owner) {
-  return settle(owner, 0, {}).others;
+  return replace(owner, 0, {}).others;
 }
 
 // `keep` is ordered.
-void Claims::drop(const ipvs::Owner& owner, const std::vector<ServerKey>& keep,
-                  std::set<ipvs::Owner>& others) {
+void Claims::withdraw_all_but(const std::vector<ServerKey>& keep, const ipvs::Owner& owner,
+                              std::set<ipvs::Owner>& others) {
   const auto held = keys_of_.find(owner);
   if (held == keys_of_.end()) return;
   for (const ServerKey& key : held->second) {

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who may have a virtual server that several Services want: the older Service wins, the others are
-// told and succeed it when it lets go. Pure state, no I/O.
+// Which Service gets a virtual server that several Services want: the oldest. The others are reported
+// as lost, and the next oldest gets it when that one no longer claims it. Pure state, no I/O.
 //
-// A node port is claimed as a whole besides, under the key of the unspecified address with that
-// port: its element of our nftables sets is the same for all addresses, and so can only be for one
-// Service.
+// A node port is additionally claimed under the unspecified address with that port, because its
+// element in our nftables sets covers all node addresses and can belong to one Service only.
 #pragma once
 
 #include <map>
@@ -27,24 +26,23 @@ class Claims {
     ipvs::ServerKey key;
     ipvs::Owner holder;  // the older Service that has it
   };
-  struct Settled {
-    ipvs::ServicePlan plan;  // what is left of the plan
+  struct Granted {
+    ipvs::ServicePlan plan;  // without what was lost
     std::vector<Lost> lost;
-    std::set<ipvs::Owner>
-        others;  // Services whose claims are settled differently now: plan them anew
+    std::set<ipvs::Owner> others;  // Services that won or lost something by this: plan them again
   };
 
-  // `owner`, created at `since`, claims every virtual server of `plan`, and no longer any other.
-  Settled settle(const ipvs::Owner& owner, k8s::UnixSeconds since, ipvs::ServicePlan plan);
-  // Equals settle() with an empty plan.
+  // Replaces the claims of `owner`, created at `since`, by one for every virtual server of `plan`.
+  Granted replace(const ipvs::Owner& owner, k8s::UnixSeconds since, ipvs::ServicePlan plan);
+  // Equals replace() with an empty plan; the result is Granted::others.
   std::set<ipvs::Owner> release(const ipvs::Owner& owner);
 
  private:
   // Oldest first; equal ages by name.
   using Claimant = std::pair<k8s::UnixSeconds, ipvs::Owner>;
-  bool claim(const Claimant& self, const ipvs::ServerKey& key, Settled& settled);
-  void drop(const ipvs::Owner& owner, const std::vector<ipvs::ServerKey>& keep,
-            std::set<ipvs::Owner>& others);
+  bool claim(const Claimant& self, const ipvs::ServerKey& key, Granted& granted);
+  void withdraw_all_but(const std::vector<ipvs::ServerKey>& keep, const ipvs::Owner& owner,
+                        std::set<ipvs::Owner>& others);
 
   std::map<ipvs::ServerKey, std::vector<Claimant>> claimants_;
   std::map<ipvs::Owner, std::vector<ipvs::ServerKey>> keys_of_;

@@ -14,10 +14,10 @@ using ipvs::Element;
 using ipvs::ElementKind;
 using ipvs::ServerKey;
 
-// Owner of what belongs to the node and no Service; no Service can be called so.
+// Owner of what belongs to the node and not to a Service; a Service's name has a "/".
 const ipvs::Owner kNodeOwner = "node";
 
-// Allowed sources that the kernel would not take beside this one.
+// Erases the allowed sources that the kernel would refuse beside this one.
 void erase_overlapping(std::set<Element, ipvs::ElementKeyLess>& elements, const Element& source) {
   if (!ipvs::row_of(source.kind).key.network) return;
   Element first = source;
@@ -28,7 +28,7 @@ void erase_overlapping(std::set<Element, ipvs::ElementKeyLess>& elements, const 
   }
 }
 
-// Whether something that is to be made or bound must not be so without this element.
+// Whether something that is to be created or bound must not exist without this element.
 bool protects_any(const Element& element, const ipvs::DirtyKeys& keys) {
   const ipvs::ElementKindRow& row = ipvs::row_of(element.kind);
   if (row.outlives_address && keys.addresses.contains(element.address)) return true;
@@ -70,18 +70,20 @@ Reconciler::Planned Reconciler::set_plan(const ipvs::Owner& owner, k8s::UnixSeco
   std::set<ServerKey> taken;
   for (const ipvs::Server& server : plan.servers) {
     const ServerKey& key = server.settings.key;
-    // What rests in it may have lost its right to: a Pod that has gone changes nothing in the plan.
-    if (ledger_.servers_with_resting().contains(key)) dirty_.servers.insert(key);
+    // A destination in it may have lost its right to drain: that a Pod was deleted changes nothing in
+    // the plan.
+    if (ledger_.draining_servers().contains(key)) dirty_.servers.insert(key);
     if (!foreign_.contains(key)) continue;
     taken.insert(key);
     waiting_[key].insert(owner);
-    planned.conflicts.push_back({owner, key, {}});
+    planned.conflicts.push_back({owner, key, ConflictReason::kForeignServer, {}});
   }
-  Claims::Settled settled = claims_.settle(owner, since, without_servers(std::move(plan), taken));
-  for (const Claims::Lost& lost : settled.lost)
-    planned.conflicts.push_back({owner, lost.key, lost.holder});
-  planned.others = std::move(settled.others);
-  desired_.set(owner, std::move(settled.plan));
+  Claims::Granted granted = claims_.replace(owner, since, without_servers(std::move(plan), taken));
+  for (const Claims::Lost& lost : granted.lost) {
+    planned.conflicts.push_back({owner, lost.key, ConflictReason::kOlderService, lost.holder});
+  }
+  planned.others = std::move(granted.others);
+  desired_.set(owner, std::move(granted.plan));
   return planned;
 }
 
@@ -101,19 +103,19 @@ void Reconciler::set_node_addresses(const std::vector<Address>& addresses) {
 
 ipvs::Changes Reconciler::next_changes(const ipvs::MayDrain& may_drain) {
   dirty_.merge(desired_.take_dirty());
-  hasten_protection();
+  retry_needed_elements();
   const ipvs::DirtyKeys keys = std::exchange(dirty_, {});
   return ipvs::diff(desired_, ledger_, keys, may_drain);
 }
 
-ipvs::Entered Reconciler::enter(const ipvs::Changes& changes, const ipvs::Outcome& outcome) {
-  ipvs::Entered entered = ipvs::enter(ledger_, desired_, changes, outcome);
-  for (const ServerKey& key : entered.foreign) foreign_.insert(key);
-  failed_.merge(entered.retry);
-  return entered;
+ipvs::Recorded Reconciler::record(const ipvs::Changes& changes, const ipvs::Outcome& outcome) {
+  ipvs::Recorded recorded = ipvs::record_outcome(ledger_, desired_, changes, outcome);
+  for (const ServerKey& key : recorded.foreign) foreign_.insert(key);
+  failed_.merge(recorded.retry);
+  return recorded;
 }
 
-void Reconciler::hasten_protection() {
+void Reconciler::retry_needed_elements() {
   std::erase_if(failed_.elements, [this](const Element& element) {
     const bool needed = protects_any(element, dirty_);
     if (needed) dirty_.elements.insert(element);
@@ -171,7 +173,7 @@ ipvs::Changes Reconciler::finish_drains(const std::vector<ipvs::ServerReading>& 
   ipvs::Changes changes;
   for (const ipvs::ServerReading& reading : readings) {
     const ipvs::Server* wanted = desired_.server(reading.settings.key);
-    if (!wanted) continue;  // on its way out as a whole
+    if (!wanted) continue;  // to be deleted as a whole
     for (const ipvs::DestinationReading& d : reading.destinations) {
       const ipvs::Endpoint& endpoint = d.destination.endpoint;
       const bool is_wanted = std::any_of(wanted->destinations.begin(), wanted->destinations.end(),

@@ -21,8 +21,8 @@ bool takes_short_cuts(const ipvs::Desired& desired, const ipvs::Owner& owner) {
   });
 }
 
-// An endpoint that leaves the cluster IP was reached through external addresses, too, where these
-// have a short cut to it.
+// An endpoint removed from the cluster IP was also reached through external addresses that have a
+// short cut to it.
 void add_released(const ServerOp& op, const ipvs::Desired& desired, Flows& flows) {
   const ServerKey& key = op.server.key;
   flows.push_back({.server = key, .endpoint = op.destination.endpoint});

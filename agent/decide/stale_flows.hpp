@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which UDP flows the kernel must forget when virtual servers change. Pure.
+// Which UDP flows connection tracking must forget when virtual servers change. Pure.
 //
-// A UDP client that keeps its port is one flow to connection tracking, and goes where its first
-// packet went for as long as it goes on sending. So entries are deleted
-//   - to an endpoint that is taken from a virtual server;
-//   - to a virtual server that goes, all of them (a port that changes is one that goes);
-//   - to a virtual server that comes, or gets its first endpoint: those begun before, which lead
-//     nowhere.
-// TCP and SCTP clients learn by themselves, and their connections drain.
+// A UDP client that keeps its port is one flow for connection tracking: all its packets follow the
+// first, as long as it keeps sending. So entries are deleted
+//   - to an endpoint that is removed from a virtual server;
+//   - to a virtual server that is deleted, all of them (a changed port is a deletion);
+//   - to a virtual server that is created or gets its first endpoint: flows that began before it
+//     lead nowhere.
+// TCP and SCTP clients notice by themselves, and their connections drain.
 #pragma once
 
 #include <vector>
@@ -16,11 +16,12 @@
 #include "ipvs/state/desired.hpp"
 #include "ipvs/state/diff.hpp"
 #include "ipvs/state/kernel.hpp"
+#include "ipvs/state/ledger.hpp"
 
 namespace agent {
 
-// Precondition: `changes` are about to be made; `desired` asks for them, `ledger` does not know of
-// them.
+// Precondition: `changes` are the next to be applied: `desired` wants them, and they are not in
+// `ledger` yet.
 std::vector<ipvs::Kernel::StaleFlow> stale_flows(const ipvs::Changes& changes,
                                                  const ipvs::Desired& desired,
                                                  const ipvs::Ledger& ledger);

@@ -61,7 +61,7 @@ Metrics::Gauges Scrape::gauges() const {
           .programmed_servers = reconciler.ledger().server_count(),
           .programmed_destinations = reconciler.ledger().destination_count(),
           .programmed_addresses = reconciler.ledger().addresses().size(),
-          .draining_servers = reconciler.ledger().servers_with_resting().size(),
+          .draining_servers = reconciler.ledger().draining_servers().size(),
           .foreign_servers = reconciler.foreign_count(),
           .failing_keys = reconciler.failed_count(),
           .forward_dropping = forwarding_.unattended(),

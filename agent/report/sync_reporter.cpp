@@ -135,8 +135,9 @@ void SyncReporter::on_failure(const ipvs::Failure& failure, Remedy remedy) {
 
 // Each planning of the Service reports the same conflict again.
 void SyncReporter::on_conflict(const Reconciler::Conflict& conflict) {
-  const std::string holder =
-      conflict.holder.empty() ? "a virtual server that is not ours" : "Service " + conflict.holder;
+  const std::string holder = conflict.reason == ConflictReason::kForeignServer
+                                 ? "a virtual server that is not ours"
+                                 : "Service " + conflict.holder;
   const bool first =
       services_.warn(conflict.owner, "AddressTaken", "Claim",
                      conflict.key.text() + " is taken by " + holder + ": not served there");

@@ -20,12 +20,6 @@ double seconds(std::chrono::steady_clock::duration d) {
   return std::chrono::duration<double>(d).count();
 }
 
-ipvs::Server without_counters(const ipvs::ServerReading& reading) {
-  ipvs::Server server{.settings = reading.settings};
-  for (const auto& d : reading.destinations) server.destinations.push_back(d.destination);
-  return server;
-}
-
 // What the kernel does in some tens of microseconds: changes of destinations only. Elements are a
 // transaction with a grace period, and a new virtual server may load a module.
 constexpr std::size_t kShortOperations = 16;
@@ -196,7 +190,7 @@ asio::awaitable<void> SyncLoop::pass() {
     waiting_since_ = in_hand_since_.value_or(begin);
   }
   in_hand_since_.reset();
-  if (!reconciler_.ledger().servers_with_resting().empty()) {
+  if (!reconciler_.ledger().draining_servers().empty()) {
     drain_at_ = std::min(drain_at_, now + options_.drain_interval);
   }
   report.failing_keys = reconciler_.failed_count();
@@ -281,11 +275,11 @@ asio::awaitable<SyncLoop::Clock::time_point> SyncLoop::carry_out(ipvs::Changes c
       co_await thread_.run_short(is_short(changes), [&] { return ipvs::apply(kernel_, changes); });
   const auto now = Clock::now();
   report.kernel_seconds += seconds(now - begin);
-  const ipvs::Entered entered = reconciler_.enter(changes, outcome);
-  report.operations += entered.done;
-  report.failed += entered.failures.size();
-  for (const ipvs::Failure& failure : entered.failures) report_failure(failure);
-  for (const ipvs::ServerKey& key : entered.foreign) {
+  const ipvs::Recorded recorded = reconciler_.record(changes, outcome);
+  report.operations += recorded.done;
+  report.failed += recorded.failures.size();
+  for (const ipvs::Failure& failure : recorded.failures) report_failure(failure);
+  for (const ipvs::ServerKey& key : recorded.foreign) {
     if (const ipvs::Owner* owner = reconciler_.desired().owner_of(key)) mark_dirty(*owner);
   }
   if (flows.empty()) co_return now;
@@ -341,8 +335,8 @@ asio::awaitable<void> SyncLoop::recheck_addresses() {
 
 asio::awaitable<void> SyncLoop::look_at_drains() {
   drain_at_ = Clock::time_point::max();
-  const auto& resting = reconciler_.ledger().servers_with_resting();
-  const std::vector<ipvs::ServerKey> keys(resting.begin(), resting.end());
+  const auto& draining = reconciler_.ledger().draining_servers();
+  const std::vector<ipvs::ServerKey> keys(draining.begin(), draining.end());
   if (keys.empty()) co_return;
   const auto readings = co_await thread_.run_short(is_short(keys, reconciler_.ledger()),
                                                    [&] { return kernel_.read_destinations(keys); });
@@ -385,7 +379,7 @@ asio::awaitable<void> SyncLoop::audit_next() {
   const auto readings = co_await thread_.run([&] { return kernel_.read_servers(slice); });
   if (!readings) co_return;
   std::map<ipvs::ServerKey, ipvs::Server> found;
-  for (const auto& reading : *readings) found[reading.settings.key] = without_counters(reading);
+  for (const auto& reading : *readings) found[reading.settings.key] = to_server(reading);
   for (const ipvs::ServerKey& key : slice) {
     const auto server = found.find(key);
     const auto state = server == found.end() ? std::nullopt : std::optional(server->second);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An IPv4 or IPv6 address as IPVS and nftables know it: bytes in network order, no scope. The model
-// is mostly addresses, tens of thousands of them, so they are held in 17 bytes;
-// boost::asio::ip::address takes 32, with room for both families and a scope at once. To read and
-// write text, and for sockets, it is that class.
+// An IPv4 or IPv6 address as IPVS and nftables have it: bytes in network order, no scope. Most of what
+// we hold in memory is addresses, tens of thousands of them, so one takes 17 bytes;
+// boost::asio::ip::address takes 32, as it has both families and a scope. That class is used to read
+// and write text and for sockets.
 #pragma once
 
 #include <algorithm>
@@ -73,7 +73,7 @@ std::ostream& operator<<(std::ostream& to, const Address& address);
 
 }  // namespace ipvs
 
-// A hash that may throw, libstdc++ would keep in every node of a table.
+// noexcept: libstdc++ caches the hash in every node of a table if hashing may throw.
 template <>
 struct std::hash<ipvs::Address> {
   std::size_t operator()(const ipvs::Address& address) const noexcept {

@@ -11,8 +11,7 @@ namespace {
 
 using FailedElements = std::vector<Element>;
 
-// How many operations from `first` on belong together: those that go and those that come in their
-// place.
+// How many operations from `first` on belong together: deletions and the additions in their place.
 std::size_t unit_length(std::span<const ElementOp> ops, std::size_t first) {
   if (ops[first].add) return 1;
   const Element& element = ops[first].element;
@@ -27,8 +26,8 @@ std::size_t unit_length(std::span<const ElementOp> ops, std::size_t first) {
   return end - first;
 }
 
-// Units of a transaction that must not be torn apart: a lone op, the delete-add pair of a changed
-// value, or the allowed sources of a virtual server that are exchanged.
+// Units of a transaction that must not be separated: a single operation, the delete-add pair of a
+// changed value, or the allowed sources of a virtual server that are exchanged.
 std::vector<std::span<const ElementOp>> units_of(std::span<const ElementOp> ops) {
   std::vector<std::span<const ElementOp>> units;
   for (std::size_t i = 0; i < ops.size();) {
@@ -39,8 +38,7 @@ std::vector<std::span<const ElementOp>> units_of(std::span<const ElementOp> ops)
   return units;
 }
 
-// Narrows a refused transaction down to the units that are to blame, by halving; the others get
-// through.
+// Finds the units for which a transaction is refused, by halving it; the others are carried out.
 void change_by_halves(Kernel& kernel, std::span<const std::span<const ElementOp>> units,
                       const ElementOp* base, std::vector<int>& results) {
   if (units.empty()) return;
@@ -61,9 +59,9 @@ bool satisfied(const ElementOp& op, const std::set<Element, ElementKeyLess>& pre
   return op.add ? found != present.end() && *found == op.element : found == present.end();
 }
 
-// The transaction was refused: somebody else changed the table. Read it, drop what is so already,
-// resend, and if that fails too find the culprits.
-void rebase_elements(Kernel& kernel, std::span<const ElementOp> ops, Outcome& outcome,
+// After a refused transaction: the table is not as we believed. Read it, leave out what is done
+// already, send the rest again, and if that fails too, find the refused units.
+void resend_elements(Kernel& kernel, std::span<const ElementOp> ops, Outcome& outcome,
                      std::vector<int>& results) {
   auto read = kernel.read_elements();
   if (!read) {
@@ -91,7 +89,7 @@ void rebase_elements(Kernel& kernel, std::span<const ElementOp> ops, Outcome& ou
 std::vector<int> change_elements(Kernel& kernel, std::span<const ElementOp> ops, Outcome& outcome) {
   std::vector<int> results(ops.size(), 0);
   if (ops.empty() || kernel.change_elements(ops) == 0) return results;
-  rebase_elements(kernel, ops, outcome, results);
+  resend_elements(kernel, ops, outcome, results);
   return results;
 }
 
@@ -129,8 +127,8 @@ std::vector<int> change_servers(Kernel& kernel, const std::vector<ServerOp>& ops
   return run_unless(ops, skip, [&](auto chosen) { return kernel.change_servers(chosen); });
 }
 
-// Destinations only of virtual servers that were made: one that exists already may be somebody
-// else's, and must not get ours.
+// Destinations only of virtual servers that were created: one that existed before may be somebody
+// else's and must not get ours.
 std::vector<int> fill_servers(Kernel& kernel, const Changes& changes,
                               const std::vector<int>& created, const FailedElements& failed) {
   std::set<ServerKey> not_made;
@@ -153,20 +151,13 @@ std::vector<int> change_addresses(Kernel& kernel, const std::vector<AddressOp>& 
   return run_unless(ops, skip, [&](auto chosen) { return kernel.change_addresses(chosen); });
 }
 
-Server to_server(const ServerReading& reading) {
-  Server server{.settings = reading.settings, .destinations = {}};
-  for (const DestinationReading& d : reading.destinations)
-    server.destinations.push_back(d.destination);
-  return server;
-}
-
-// What an errno leaves in doubt about a virtual server: an add that found something, or a lost
-// reply.
+// Whether an errno leaves the state of a virtual server in doubt: an add found something, or the
+// reply was lost.
 bool in_doubt(const ServerOp& op, int error) {
   if (error == kUnknownOutcome) return true;
   if (op.command == ServerCommand::kNewService || op.command == ServerCommand::kNewDest)
     return error == EEXIST;
-  // A change of something that is not there: the kernel lost it behind our back.
+  // A change of something that does not exist: somebody else deleted it.
   const bool set =
       op.command == ServerCommand::kSetService || op.command == ServerCommand::kSetDest;
   return set && (error == ESRCH || error == ENOENT);
@@ -178,7 +169,7 @@ void read_back_doubtful(Kernel& kernel, const std::vector<ServerOp>& ops,
     const ServerKey& key = ops[i].server.key;
     if (!in_doubt(ops[i], results[i]) || outcome.read_back.contains(key)) continue;
     auto reading = kernel.read_server(key);
-    if (!reading) continue;  // stays dirty, and is tried again
+    if (!reading) continue;  // stays dirty, and is retried
     outcome.read_back[key] = *reading ? std::optional(to_server(**reading)) : std::nullopt;
   }
 }
@@ -189,7 +180,7 @@ bool address_in_doubt(const std::vector<int>& results) {
   });
 }
 
-// Elements must outlive what they protect: keep those whose address or virtual server did not go.
+// Elements outlive what they protect: keep those whose address or virtual server was not deleted.
 std::vector<int> remove_elements(Kernel& kernel, const Changes& changes, Outcome& outcome) {
   std::set<Address> still_bound;
   for (std::size_t i = 0; i < changes.unbind.size(); ++i) {

@@ -1,27 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Carries Changes out, in order, and says what became of each operation; and enters that in the
-// Ledger.
+// Carries Changes out, in order, and says what became of each operation.
 //
-// Two halves, because they run on two threads: apply() on the kernel thread (it calls the kernel
-// and touches no state), enter() on the thread that owns the Ledger (it touches the Ledger and
-// calls no kernel).
+// Threading: runs on the kernel thread, calls the kernel and touches no state. The thread that owns
+// the Ledger then records the Outcome there (ipvs/state/record_outcome.hpp).
 //
-// Errors, per operation (rule: state follows the kernel):
-//   0                       done
-//   ESRCH/ENOENT on delete  done: it was gone already
-//   EEXIST on add           read back: ours is entered as found, to be corrected by the next diff;
-//   what is
-//                           not ours is reported as foreign and left alone
-//   unknown outcome         read back and entered as found
-//   skipped                 what it depends on failed; not tried
-//   anything else           a failure; the key is returned for a retry
+// An operation is skipped when something it depends on failed: a virtual server and an address
+// without their elements, a destination without its virtual server, the deletion of an element
+// while what it protects could not be deleted.
+//
+// A refused nftables transaction is split until the refused elements are found; all others are
+// carried out.
 #pragma once
 
-#include <cstdint>
 #include <map>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "ipvs/state/diff.hpp"
@@ -34,40 +27,14 @@ inline constexpr int kSkipped = -2;
 struct Outcome {
   // Parallel to the phases of Changes: errno, kUnknownOutcome or kSkipped.
   std::vector<int> protect, create, fill, bind, release, unbind, dismantle, unprotect;
-  // Virtual servers that were read back, because an operation left their state in doubt; nullopt:
-  // not there.
+  // Virtual servers that were read back because an operation left their state in doubt; nullopt: it
+  // does not exist.
   std::map<ServerKey, std::optional<Server>> read_back;
-  // Set when addresses or elements were left in doubt: the complete truth, freshly read.
+  // Set when the state of addresses or elements was in doubt: all of them, as read afterwards.
   std::optional<std::vector<Address>> addresses;
   std::optional<std::vector<Element>> elements;
 };
 
 Outcome apply(Kernel& kernel, const Changes& changes);
-
-enum class FailureCause : std::uint8_t {
-  kRefused,           // by the kernel, with error_number
-  kSchedulerMissing,  // the module of the virtual server's scheduler is not there (ip_vs_ctl.c: ENOENT)
-  kNoAnswer,          // the reply was lost
-};
-
-// One thing that did not work.
-struct Failure {
-  FailureCause cause = FailureCause::kRefused;
-  std::string command;  // "NEW_DEST", "RTM_NEWADDR", "NEWSETELEM": the label of the error counter
-  int error_number = 0;
-  std::string what;  // "NEW_DEST TCP 10.96.0.1:80 -> 10.244.0.7:8080"
-  Owner owner;
-  std::string scheduler = {};  // that a virtual server was to have
-};
-
-struct Entered {
-  DirtyKeys retry;                // what is still not as wanted
-  std::vector<Failure> failures;  // what to log and count; consequences of another failure left out
-  std::vector<ServerKey> foreign;  // virtual servers that exist and are not ours
-  std::size_t done = 0;            // operations the kernel carried out
-};
-
-Entered enter(Ledger& ledger, const Desired& desired, const Changes& changes,
-              const Outcome& outcome);
 
 }  // namespace ipvs

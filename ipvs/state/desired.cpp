@@ -6,12 +6,6 @@
 
 namespace ipvs {
 
-void DirtyKeys::merge(DirtyKeys other) {
-  servers.merge(other.servers);
-  addresses.merge(other.addresses);
-  elements.merge(other.elements);
-}
-
 void Desired::set(const Owner& owner, ServicePlan plan) {
   const auto held = holdings_.try_emplace(owner).first;
   Holding& holding = held->second;

@@ -29,24 +29,24 @@ bool before(const ElementOp& a, const ElementOp& b) {
   return subject(a.element) < subject(b.element);
 }
 
-// Moves allowed sources that go and overlap some that come to these: they are exchanged in one
-// transaction, so that nobody is let in or shut out meanwhile. `protect` is in the order of its
-// elements, and stays so.
+// Moves the deletion of an allowed source that overlaps a new one into `protect`: they are exchanged
+// in one transaction, so that at no moment a client is let in or shut out by mistake. `protect` is
+// ordered by element and stays so.
 void exchange_overlapping(Changes& changes) {
-  std::vector<ElementOp>& coming = changes.protect;
-  const auto stays = [&](const ElementOp& gone) {
-    if (!row_of(gone.element.kind).key.network) return true;
-    const auto [first, last] = std::equal_range(coming.begin(), coming.end(), gone, before);
+  std::vector<ElementOp>& added = changes.protect;
+  const auto stays = [&](const ElementOp& old) {
+    if (!row_of(old.element.kind).key.network) return true;
+    const auto [first, last] = std::equal_range(added.begin(), added.end(), old, before);
     return std::none_of(first, last, [&](const ElementOp& op) {
-      return op.add && overlap(op.element, gone.element);
+      return op.add && overlap(op.element, old.element);
     });
   };
-  auto& going = changes.unprotect;
-  const auto moved = std::stable_partition(going.begin(), going.end(), stays);
-  for (auto gone = moved; gone != going.end(); ++gone) {
-    coming.insert(std::lower_bound(coming.begin(), coming.end(), *gone, before), *gone);
+  auto& deleted = changes.unprotect;
+  const auto moved = std::stable_partition(deleted.begin(), deleted.end(), stays);
+  for (auto old = moved; old != deleted.end(); ++old) {
+    added.insert(std::lower_bound(added.begin(), added.end(), *old, before), *old);
   }
-  going.erase(moved, going.end());
+  deleted.erase(moved, deleted.end());
 }
 
 void diff_address(const Address& address, bool wanted, bool held, Changes& changes) {
@@ -59,21 +59,19 @@ ServerOp destination_op(ServerCommand command, const VirtualServer& server,
   return {.command = command, .server = {.key = server.key}, .destination = destination};
 }
 
-// A scheduler that chooses by a hash alone and has nowhere to fall back to refuses what falls on a
-// resting destination: its clients would wait for nothing (ip_vs_dh.c; ip_vs_sh.c and ip_vs_mh.c
-// without their fallback flag).
-bool rests_refuse(const VirtualServer& server) {
+// A scheduler that chooses by a hash alone, without a fallback, refuses the clients whose hash leads
+// to a destination of weight 0 (ip_vs_dh.c; ip_vs_sh.c and ip_vs_mh.c without their fallback flag).
+bool refuses_while_draining(const VirtualServer& server) {
   if (server.scheduler == "dh") return true;
   const bool hashes = server.scheduler == "sh" || server.scheduler == "mh";
   return hashes && (server.flags & kFlagSched1) == 0;
 }
 
-// A destination the kernel holds and nobody wants: rest it while it may finish its work, or delete
-// it.
-void retire(const VirtualServer& server, const Destination& held, const MayDrain& may_drain,
-            Changes& changes) {
-  const bool drains = server.key.protocol == Protocol::kTcp && !rests_refuse(server) && may_drain &&
-                      may_drain(server.key, held.endpoint);
+// A destination that the kernel holds and no Service wants: it drains if it may, or is deleted.
+void drain_or_delete(const VirtualServer& server, const Destination& held,
+                     const MayDrain& may_drain, Changes& changes) {
+  const bool drains = server.key.protocol == Protocol::kTcp && !refuses_while_draining(server) &&
+                      may_drain && may_drain(server.key, held.endpoint);
   if (!drains) {
     changes.release.push_back(destination_op(ServerCommand::kDelDest, server, held));
   } else if (held.weight != 0) {
@@ -89,7 +87,7 @@ void diff_destinations(const Server& planned, const std::vector<Destination>& he
   auto old = held.begin();
   for (const Destination& wanted : planned.destinations) {
     for (; old != held.end() && old->endpoint < wanted.endpoint; ++old) {
-      retire(server, *old, may_drain, changes);
+      drain_or_delete(server, *old, may_drain, changes);
     }
     if (old == held.end() || old->endpoint != wanted.endpoint) {
       changes.fill.push_back(destination_op(ServerCommand::kNewDest, server, wanted));
@@ -100,7 +98,7 @@ void diff_destinations(const Server& planned, const std::vector<Destination>& he
     }
     ++old;
   }
-  for (; old != held.end(); ++old) retire(server, *old, may_drain, changes);
+  for (; old != held.end(); ++old) drain_or_delete(server, *old, may_drain, changes);
 }
 
 void diff_server(const ServerKey& key, const Server* wanted, const Server* held,

@@ -1,28 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From what is wanted and what is known to the operations in between. Pure.
+// The operations that take the kernel from what it is known to hold to what is desired. Pure.
 //
-// The phases of Changes are carried out in the order they are declared (ipvs/state/apply.hpp); the order
-// keeps a VIP from being reachable before its rules exist and adds everything new before anything
-// old goes:
+// The phases of Changes are carried out in the order they are declared (ipvs/state/apply.hpp). The
+// order keeps a VIP from being reachable before its rules exist, and adds everything new before
+// anything old is deleted:
 //
-//   protect    set elements of new things               (one nftables transaction); before allowed sources
-//              that come, those that go and overlap them
-//   create     new and changed virtual servers
-//   fill       new and changed destinations; not those of a virtual server that could not be
-//   created: it may
-//              be somebody else's
-//   bind       new addresses
-//   release    destinations that go, of virtual servers that stay
-//   unbind     addresses that go
-//   dismantle  virtual servers that go
-//   unprotect  set elements of things that are gone     (one nftables transaction)
+//   protect    adds set elements of new things          (one nftables transaction); before an allowed
+//              source is added, those that overlap it and are no longer wanted are deleted
+//   create     adds and changes virtual servers
+//   fill       adds and changes destinations; not those of a virtual server that could not be
+//              created: it may be somebody else's
+//   bind       adds addresses
+//   release    deletes destinations of virtual servers that stay
+//   unbind     deletes addresses
+//   dismantle  deletes virtual servers
+//   unprotect  deletes set elements of what was deleted  (one nftables transaction)
 #pragma once
 
 #include <functional>
 #include <vector>
 
 #include "ipvs/state/desired.hpp"
+#include "ipvs/state/dirty_keys.hpp"
+#include "ipvs/state/ledger.hpp"
 #include "ipvs/state/operations.hpp"
 
 namespace ipvs {
@@ -45,11 +46,11 @@ struct Changes {
   bool operator==(const Changes&) const = default;
 };
 
-// Whether an endpoint that is no longer wanted may finish its connections: where the kernel still
-// holds it, it goes to weight 0 instead of being deleted. Asked for TCP only; empty: never.
+// Whether an endpoint that is no longer wanted may drain: where the kernel still holds it, its weight
+// is set to 0 instead of deleting it. Called for TCP only; empty: never.
 using MayDrain = std::function<bool(const ServerKey&, const Endpoint&)>;
 
-// The operations that take `ledger` to `desired` as far as `keys` go. Keys whose states agree yield
+// The operations that take `ledger` to `desired`, for the given keys. Keys whose states agree yield
 // nothing, so that diff(d, l, keys) is empty where l already is what d wants.
 Changes diff(const Desired& desired, const Ledger& ledger, const DirtyKeys& keys,
              const MayDrain& may_drain = {});

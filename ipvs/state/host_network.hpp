@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the host's own networking has that concerns us, as values: its addresses, and the chains of
-// other firewalls that replies of endpoints pass through. We read them; of the chains we may add one
-// rule, and delete it again (ipvs/nftables/forward_chains.hpp).
+// The host's own networking, as values: its addresses, and the chains of other firewalls that replies
+// of endpoints pass through. We read them; to a chain we may add one rule, and delete it again
+// (ipvs/nftables/forward_chains.hpp).
 #pragma once
 
 #include <cstdint>
@@ -22,13 +22,13 @@ struct LocalAddress {
   bool operator==(const LocalAddress&) const = default;
 };
 
-// A filtering chain of another firewall at the forward hook.
+// A chain of type filter, at the forward hook, in another firewall's table.
 struct ForwardChain {
   std::uint8_t family = 0;  // NFPROTO_IPV4, NFPROTO_IPV6, NFPROTO_INET
   std::string table;
   std::string name;
   bool drops = false;                      // its policy
-  bool legacy = false;                     // of iptables-legacy, which nf_tables does not know
+  bool legacy = false;                     // of iptables-legacy, which nf_tables does not list
   std::vector<std::uint64_t> our_rules{};  // their handles
 
   bool operator==(const ForwardChain&) const = default;

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The seam to the kernel: everything the agent makes a kernel do passes this interface. LinuxKernel
-// (ipvs/linux_kernel.hpp) speaks netlink; the tests' FakeKernel keeps maps and fails on request.
+// The interface to the kernel: everything the agent asks the kernel to do is one of these calls.
+// LinuxKernel (ipvs/linux_kernel.hpp) speaks netlink; the tests' FakeKernel keeps maps and fails on
+// request.
 //
-// Threading: not thread-safe; the agent calls it on its one kernel thread only. Calls block.
+// Threading: not thread-safe, calls block. The agent makes one call at a time
+// (agent/sync/kernel_thread.hpp): on the kernel thread, or, where it is short and that thread is
+// idle, on the caller's.
 //
-// Errors: raw errno values, 0 for done, kept as the kernel gave them (EEXIST, ESRCH, ENOENT, ...).
-// What they mean for us is decided above (ipvs/state/apply.hpp), not here. kUnknownOutcome stands for a
-// reply that was lost (ENOBUFS on the socket, time-out): the request may or may not have been
-// carried out, and the caller must read back.
+// Errors: raw errno values, 0 for done, as the kernel gave them (EEXIST, ESRCH, ENOENT, ...). What
+// they mean for us is decided in ipvs/state/record_outcome.hpp, not here. After kUnknownOutcome the
+// caller must read back.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +33,7 @@ namespace ipvs {
 // How a VIP is made local: an address on kube-ipvs0, or a `local` route to it.
 enum class VipBinding : std::uint8_t { kAddress, kRoute };
 
-// The constant part of our nftables table: what rules say, as opposed to what sets hold.
+// The parameters of our nftables rules; what the sets hold is given as elements.
 struct TableRules {
   using Network = ipvs::Network;
 
@@ -39,18 +41,17 @@ struct TableRules {
   // Pod networks, per family; traffic to cluster IPs from outside them is masqueraded. Both empty:
   // only traffic whose source is itself a VIP is.
   std::vector<Network> cluster_cidrs;
-  // Whose traffic counts as the cluster's own where a Service has a short cut for it
-  // (ElementKind::kShortCutIp); this host's always does.
+  // The clients that take a Service's short cut (ElementKind::kShortCutIp): the Pods of the cluster.
+  // This host always takes it.
   std::vector<Network> pod_sources;
-  // Those of them that are on this node. Whoever else of the cluster asks here, for a Service whose
-  // endpoints may be anywhere, has to be answered through here and is masqueraded. Unknown for a
-  // family: nobody is.
+  // Pod networks of this node. Pods of other nodes that take a short cut are masqueraded, so that
+  // replies return through this node. Empty for a family: no masquerading there.
   std::vector<Network> own_pods;
   std::uint32_t masquerade_bit = 0x4000;  // of the conntrack mark: one bit
   bool operator==(const TableRules&) const = default;
 };
 
-// What must be so on the host before anything is programmed.
+// What prepare() sets up on the host.
 struct HostSettings {
   VipBinding vip_binding = VipBinding::kAddress;
   // Source address of VIP routes (VipBinding::kRoute), per family; unset: none is given.
@@ -68,7 +69,7 @@ struct HostFacts {
   std::uint32_t connection_table_size = 0;
   int kernel_major = 0;
   int kernel_minor = 0;
-  std::vector<std::string> warnings;  // one line each: what is not as it should be, and the remedy
+  std::vector<std::string> warnings;  // one line each: what is wrong, and the remedy
   std::vector<std::string> changes;   // sysctls set, "net.ipv4.vs.conntrack: 0 -> 1"
 };
 
@@ -86,12 +87,11 @@ class Kernel {
 
   // Loads IPVS, creates kube-ipvs0, sets sysctls and timeouts. Idempotent.
   virtual Result<HostFacts> prepare(const HostSettings& settings) = 0;
-  // Tries whether the scheduler can be used (its module is loaded on demand).
+  // Whether the scheduler can be used; loads its module.
   virtual Result<void> probe_scheduler(const std::string& scheduler) = 0;
   virtual Result<Observed> observe() = 0;
 
-  // One errno (or kUnknownOutcome) per op, in order. An op is tried whatever became of those before
-  // it.
+  // One errno (or kUnknownOutcome) per op, in order. An op is tried even if those before it failed.
   virtual std::vector<int> change_servers(std::span<const ServerOp> ops) = 0;
   virtual std::vector<int> change_addresses(std::span<const AddressOp> ops) = 0;
   // One transaction: all or nothing; the errno of the first refused element.
@@ -102,15 +102,15 @@ class Kernel {
   virtual Result<std::optional<ServerReading>> read_server(const ServerKey& key) = 0;
   // Every virtual server with its destinations and counters.
   virtual Result<std::vector<ServerReading>> read_servers(std::span<const ServerKey> keys) = 0;
-  // The destinations alone, for each of `keys`; of the virtual server itself the key only. None of
-  // one that does not exist.
+  // The destinations alone, for each of `keys`; of the virtual server itself the key only. One that
+  // does not exist is left out.
   virtual Result<std::vector<ServerReading>> read_destinations(std::span<const ServerKey> keys) = 0;
   virtual Result<std::vector<Address>> read_addresses() = 0;
   virtual Result<std::vector<Element>> read_elements() = 0;
 
   // Deletes UDP conntrack entries whose original destination is `server` (for a node port: of that
   // port on `server.address`) and whose reply source is `endpoint`; without an endpoint, all to
-  // that server. Returns how many went.
+  // that server. Returns how many were deleted.
   struct StaleFlow {
     ServerKey server;
     std::optional<Endpoint> endpoint;
@@ -118,7 +118,7 @@ class Kernel {
   };
   virtual Result<std::size_t> delete_flows(std::span<const StaleFlow> flows) = 0;
 
-  // --- what of the host's own networking concerns us ---
+  // --- the host's own networking ---
   // Every address of every interface but kube-ipvs0, ordered by address; without loopback
   // (127.0.0.0/8, ::1), link-local (169.254.0.0/16, fe80::/10) and multicast addresses, and those
   // that failed duplicate address detection.
@@ -132,7 +132,7 @@ class Kernel {
   // Deletes our rules there: errno, 0 for done.
   virtual int withdraw(const ForwardChain& chain) = 0;
 
-  // They notice what is changed after this call.
+  // They report what changes after this call.
   virtual Result<std::vector<std::unique_ptr<KernelMonitor>>> open_monitors() = 0;
 
   // Removes everything: our table, kube-ipvs0, the virtual servers they name, and our rules in

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the kernel answers where it does not do what was asked: an errno with what was being done.
+// Errors of requests to the kernel: an errno, and what was being done.
 #pragma once
 
 #include <boost/assert/source_location.hpp>
@@ -13,7 +13,7 @@ namespace ipvs {
 // not have been carried out.
 inline constexpr int kUnknownOutcome = -1;
 
-// A fault that stops the caller from going on: what was being done, and errno.
+// A request that failed as a whole: what was being done, and errno.
 struct KernelError {
   int error_number = 0;
   std::string what;          // "reading virtual servers (GET_SERVICE)"; may end in a remedy

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
+#include "ipvs/state/ledger.hpp"
 
-#include "ipvs/state/desired.hpp"
+#include <algorithm>
 
 namespace ipvs {
 namespace {
@@ -28,7 +28,7 @@ void Ledger::put_server(Server server) {
   if (const Server* old = this->server(key)) destination_count_ -= old->destinations.size();
   destination_count_ += server.destinations.size();
   const auto [entry, added] = servers_.insert_or_assign(key, std::move(server));
-  note_resting(entry->second);
+  note_draining(entry->second);
 }
 
 void Ledger::set_settings(const VirtualServer& settings) {
@@ -39,7 +39,7 @@ void Ledger::remove_server(const ServerKey& key) {
   const auto entry = servers_.find(key);
   if (entry == servers_.end()) return;
   destination_count_ -= entry->second.destinations.size();
-  resting_.erase(key);
+  draining_.erase(key);
   servers_.erase(entry);
 }
 
@@ -54,7 +54,7 @@ void Ledger::put_destination(const ServerKey& key, const Destination& destinatio
     destinations.insert(place, destination);
     ++destination_count_;
   }
-  note_resting(entry->second);
+  note_draining(entry->second);
 }
 
 void Ledger::remove_destination(const ServerKey& key, const Endpoint& endpoint) {
@@ -65,7 +65,7 @@ void Ledger::remove_destination(const ServerKey& key, const Endpoint& endpoint) 
   if (place == destinations.end() || place->endpoint != endpoint) return;
   destinations.erase(place);
   --destination_count_;
-  note_resting(entry->second);
+  note_draining(entry->second);
 }
 
 void Ledger::put_element(const Element& element) {
@@ -89,13 +89,13 @@ std::vector<ServerKey> Ledger::server_keys() const {
   return keys;
 }
 
-void Ledger::note_resting(const Server& server) {
-  const bool rests = std::any_of(server.destinations.begin(), server.destinations.end(),
-                                 [](const Destination& d) { return d.weight == 0; });
-  if (rests) {
-    resting_.insert(server.settings.key);
+void Ledger::note_draining(const Server& server) {
+  const bool drains = std::any_of(server.destinations.begin(), server.destinations.end(),
+                                  [](const Destination& d) { return d.weight == 0; });
+  if (drains) {
+    draining_.insert(server.settings.key);
   } else {
-    resting_.erase(server.settings.key);
+    draining_.erase(server.settings.key);
   }
 }
 

@@ -37,6 +37,15 @@ std::string ServerKey::text() const {
 
 std::string Endpoint::text() const { return address_and_port(address, port); }
 
+Server to_server(const ServerReading& reading) {
+  Server server{.settings = reading.settings, .destinations = {}};
+  server.destinations.reserve(reading.destinations.size());
+  for (const DestinationReading& d : reading.destinations) {
+    server.destinations.push_back(d.destination);
+  }
+  return server;
+}
+
 std::size_t hash_value(const ServerKey& key) {
   std::size_t seed = hash_value(key.address);
   boost::hash_combine(seed, key.port);

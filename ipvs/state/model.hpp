@@ -66,7 +66,7 @@ struct Endpoint {
 // A real server behind a virtual server. Forwarding is always NAT ("masq").
 struct Destination {
   Endpoint endpoint{};
-  std::uint32_t weight = 1;  // 0-65535; 0: no new connections
+  std::uint32_t weight = 1;  // 0-65535; 0: no new connections, it drains
   bool operator==(const Destination&) const = default;
 };
 
@@ -101,6 +101,8 @@ struct ServerReading {
   Counters counters{};
   std::vector<DestinationReading> destinations{};  // ordered by endpoint
 };
+
+Server to_server(const ServerReading& reading);  // without counters
 
 // IPVS timeouts in seconds (SET_CONFIG); 0 leaves the kernel's value as it is.
 struct Timeouts {

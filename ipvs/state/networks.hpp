@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Networks as ranges of addresses, the form in which nf_tables keeps them. Pure.
+// Networks, and their ranges of addresses, in which form nf_tables keeps them. Pure.
 #pragma once
 
 #include <compare>
@@ -12,17 +12,17 @@
 namespace ipvs {
 
 struct Network {
-  Address address{};  // the host bits are not compared with 0
+  Address address{};
   std::uint16_t prefix_length = 0;
   bool operator==(const Network&) const = default;
   std::strong_ordering operator<=>(const Network&) const = default;
 };
 
-// The address that stands for a family where there is none.
+// 0.0.0.0 or ::.
 Address unspecified(Family family);
-// The last address of the network that begins at `first` (its host bits are 0).
+// The last address of the network that begins at `first`, in which the host bits are 0.
 Address last_address(const Address& first, std::uint16_t prefix_length);
-// The prefix length of the network from `first` to `last`; nullopt where that range is no network.
+// The prefix length of the network from `first` to `last`; nullopt if that range is not a network.
 std::optional<std::uint16_t> prefix_length(const Address& first, const Address& last);
 // Whether `address` is in the network; never across families.
 bool is_in(const Address& address, const Address& network, std::uint16_t prefix_length);

@@ -98,8 +98,8 @@ class Agent : public agent::ClusterObserver {
   }
   void retry_failed() { reconciler_.retry_failed(); }
   void look_at_drains() {
-    const auto& resting = reconciler_.ledger().servers_with_resting();
-    const std::vector<ServerKey> keys(resting.begin(), resting.end());
+    const auto& draining = reconciler_.ledger().draining_servers();
+    const std::vector<ServerKey> keys(draining.begin(), draining.end());
     carry_out(reconciler_.finish_drains(*kernel_.read_destinations(keys), may_drain()));
   }
   void look_at_contested() {
@@ -206,15 +206,15 @@ class Agent : public agent::ClusterObserver {
     };
   }
   void carry_out(const ipvs::Changes& changes) {
-    const ipvs::Entered entered = reconciler_.enter(changes, ipvs::apply(kernel_, changes));
-    for (const ipvs::Failure& failure : entered.failures) {
+    const ipvs::Recorded recorded = reconciler_.record(changes, ipvs::apply(kernel_, changes));
+    for (const ipvs::Failure& failure : recorded.failures) {
       // SyncLoop::report_failure().
       if (failure.cause == ipvs::FailureCause::kSchedulerMissing) {
         state_->scheduler_is_missing(failure.scheduler);
         reconciler_.retry_failed();
       }
     }
-    for (const ServerKey& key : entered.foreign) {
+    for (const ServerKey& key : recorded.foreign) {
       if (const Owner* owner = reconciler_.desired().owner_of(key)) dirty_.insert(*owner);
     }
   }

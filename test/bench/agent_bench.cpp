@@ -90,7 +90,7 @@ struct World : agent::ClusterObserver {
     outcome.unbind = done(changes.unbind);
     outcome.dismantle = done(changes.dismantle);
     outcome.unprotect = done(changes.unprotect);
-    reconciler.enter(changes, outcome);
+    reconciler.record(changes, outcome);
   }
 };
 

@@ -48,62 +48,62 @@ const ServerKey kVipTls = key("192.0.2.1", 443);
 
 TEST_CASE("what nobody else wants is granted whole") {
   Claims claims;
-  const auto settled = claims.settle("a/web", 100, plan_of({kVip, kVipTls}));
-  CHECK(settled.plan == plan_of({kVip, kVipTls}));
-  CHECK(settled.lost.empty());
-  CHECK(settled.others.empty());
+  const auto granted = claims.replace("a/web", 100, plan_of({kVip, kVipTls}));
+  CHECK(granted.plan == plan_of({kVip, kVipTls}));
+  CHECK(granted.lost.empty());
+  CHECK(granted.others.empty());
 }
 
 TEST_CASE("the younger Service goes without what the older one has, and keeps the rest") {
   Claims claims;
-  claims.settle("a/old", 100, plan_of({kVip}));
-  const auto settled = claims.settle("a/young", 200, plan_of({kVip, kVipTls}));
-  CHECK(settled.plan == plan_of({kVipTls}));
-  REQUIRE(settled.lost.size() == 1);
-  CHECK(settled.lost[0].key == kVip);
-  CHECK(settled.lost[0].holder == "a/old");
-  CHECK(settled.others.empty());
+  claims.replace("a/old", 100, plan_of({kVip}));
+  const auto granted = claims.replace("a/young", 200, plan_of({kVip, kVipTls}));
+  CHECK(granted.plan == plan_of({kVipTls}));
+  REQUIRE(granted.lost.size() == 1);
+  CHECK(granted.lost[0].key == kVip);
+  CHECK(granted.lost[0].holder == "a/old");
+  CHECK(granted.others.empty());
 }
 
 TEST_CASE(
     "an older Service that comes later takes over, and the younger one is to be planned anew") {
   Claims claims;
-  claims.settle("a/young", 200, plan_of({kVip}));
-  const auto settled = claims.settle("a/old", 100, plan_of({kVip}));
-  CHECK(settled.plan == plan_of({kVip}));
-  CHECK(settled.others == std::set<Owner>{"a/young"});
-  CHECK(claims.settle("a/young", 200, plan_of({kVip})).plan == ServicePlan{});
+  claims.replace("a/young", 200, plan_of({kVip}));
+  const auto granted = claims.replace("a/old", 100, plan_of({kVip}));
+  CHECK(granted.plan == plan_of({kVip}));
+  CHECK(granted.others == std::set<Owner>{"a/young"});
+  CHECK(claims.replace("a/young", 200, plan_of({kVip})).plan == ServicePlan{});
 }
 
 TEST_CASE("of two Services of one age the first by name wins, whichever comes first") {
   for (const bool first : {true, false}) {
     Claims claims;
-    claims.settle(first ? "a/a" : "a/b", 100, plan_of({kVip}));
-    claims.settle(first ? "a/b" : "a/a", 100, plan_of({kVip}));
-    CHECK(claims.settle("a/a", 100, plan_of({kVip})).lost.empty());
-    CHECK(claims.settle("a/b", 100, plan_of({kVip})).lost.size() == 1);
+    claims.replace(first ? "a/a" : "a/b", 100, plan_of({kVip}));
+    claims.replace(first ? "a/b" : "a/a", 100, plan_of({kVip}));
+    CHECK(claims.replace("a/a", 100, plan_of({kVip})).lost.empty());
+    CHECK(claims.replace("a/b", 100, plan_of({kVip})).lost.size() == 1);
   }
 }
 
 TEST_CASE("when the holder lets go the next oldest is told, and only that one") {
   Claims claims;
-  claims.settle("a/first", 100, plan_of({kVip, kVipTls}));
-  claims.settle("a/third", 300, plan_of({kVip}));
-  claims.settle("a/second", 200, plan_of({kVip}));
+  claims.replace("a/first", 100, plan_of({kVip, kVipTls}));
+  claims.replace("a/third", 300, plan_of({kVip}));
+  claims.replace("a/second", 200, plan_of({kVip}));
   SECTION("by wanting less") {
-    CHECK(claims.settle("a/first", 100, plan_of({kVipTls})).others == std::set<Owner>{"a/second"});
+    CHECK(claims.replace("a/first", 100, plan_of({kVipTls})).others == std::set<Owner>{"a/second"});
   }
   SECTION("by going") { CHECK(claims.release("a/first") == std::set<Owner>{"a/second"}); }
-  CHECK(claims.settle("a/second", 200, plan_of({kVip})).lost.empty());
-  const auto third = claims.settle("a/third", 300, plan_of({kVip}));
+  CHECK(claims.replace("a/second", 200, plan_of({kVip})).lost.empty());
+  const auto third = claims.replace("a/third", 300, plan_of({kVip}));
   REQUIRE(third.lost.size() == 1);
   CHECK(third.lost[0].holder == "a/second");
 }
 
 TEST_CASE("one that goes without and leaves changes nothing for the holder") {
   Claims claims;
-  claims.settle("a/old", 100, plan_of({kVip}));
-  claims.settle("a/young", 200, plan_of({kVip}));
+  claims.replace("a/old", 100, plan_of({kVip}));
+  claims.replace("a/young", 200, plan_of({kVip}));
   CHECK(claims.release("a/young").empty());
   CHECK(claims.release("a/young").empty());
   CHECK(claims.release("a/old").empty());
@@ -111,11 +111,11 @@ TEST_CASE("one that goes without and leaves changes nothing for the holder") {
 
 TEST_CASE("a Service made anew under its old name is as old as its new self") {
   Claims claims;
-  claims.settle("a/web", 100, plan_of({kVip}));
-  claims.settle("a/rival", 200, plan_of({kVip}));
-  const auto settled = claims.settle("a/web", 300, plan_of({kVip}));
-  CHECK(settled.plan == ServicePlan{});
-  CHECK(settled.others == std::set<Owner>{"a/rival"});
+  claims.replace("a/web", 100, plan_of({kVip}));
+  claims.replace("a/rival", 200, plan_of({kVip}));
+  const auto granted = claims.replace("a/web", 300, plan_of({kVip}));
+  CHECK(granted.plan == ServicePlan{});
+  CHECK(granted.others == std::set<Owner>{"a/rival"});
 }
 
 TEST_CASE("without a virtual server, what only it needed goes too") {
@@ -155,17 +155,17 @@ TEST_CASE("a node port is one Service's on all addresses, even on those it does 
       node_port_plan({"192.168.1.1", "fd00:1::1"}, ipvs::TrafficClass::kExternalLocal);
   const auto single = node_port_plan({"192.168.1.1"}, ipvs::TrafficClass::kExternal);
   Claims claims;
-  CHECK(claims.settle("a/dual", 200, dual).plan == dual);
-  const auto older = claims.settle("a/single", 100, single);
+  CHECK(claims.replace("a/dual", 200, dual).plan == dual);
+  const auto older = claims.replace("a/single", 100, single);
   CHECK(older.plan == single);
   CHECK(older.others == std::set<Owner>{"a/dual"});
-  const auto loser = claims.settle("a/dual", 200, dual);
+  const auto loser = claims.replace("a/dual", 200, dual);
   CHECK(loser.plan == ServicePlan{});
   REQUIRE(loser.lost.size() == 1);
   CHECK(loser.lost[0].key.text() == "TCP 0.0.0.0:30080");
   // What the loser may not use it does not keep from others, be they younger.
   const auto external = plan_of({key("fd00:1::1", 30080)});
-  CHECK(claims.settle("a/external", 300, external).plan == external);
+  CHECK(claims.replace("a/external", 300, external).plan == external);
   CHECK(claims.release("a/single") == std::set<Owner>{"a/dual"});
 }
 
@@ -186,9 +186,9 @@ TEST_CASE("any order of claims ends with each virtual server at the oldest who w
       while (!open.empty()) {
         const Owner next = *open.begin();
         open.erase(open.begin());
-        auto settled = claims.settle(next, wanted[next].first, plan_of(wanted[next].second));
-        granted[next] = std::move(settled.plan);
-        open.merge(settled.others);
+        auto now = claims.replace(next, wanted[next].first, plan_of(wanted[next].second));
+        granted[next] = std::move(now.plan);
+        open.merge(now.others);
       }
     }
     std::map<ServerKey, std::pair<k8s::UnixSeconds, Owner>> oldest;

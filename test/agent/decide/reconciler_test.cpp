@@ -52,11 +52,11 @@ struct Node {
     return reconciler.next_changes(
         [this](const ServerKey&, const Endpoint& e) { return drainable.contains(e.address); });
   }
-  Entered step() {
+  Recorded step() {
     const Changes changes = next();
-    return reconciler.enter(changes, apply(kernel, changes));
+    return reconciler.record(changes, apply(kernel, changes));
   }
-  Entered step_with_retry() {
+  Recorded step_with_retry() {
     reconciler.retry_failed();
     return step();
   }
@@ -80,8 +80,8 @@ TEST_CASE("a first start protects, then builds, then binds") {
   node.start();
   node.reconciler.set_plan("default/web", 0, plan("10.96.0.1", 80, {"10.244.0.1", "10.244.0.2"}));
   node.install();
-  const Entered entered = node.step();
-  CHECK(entered.failures.empty());
+  const Recorded recorded = node.step();
+  CHECK(recorded.failures.empty());
   CHECK(node.take_log() ==
         std::vector<std::string>{"install table of 2", "NEW_SERVICE TCP 10.96.0.1:80 rr",
                                  "NEW_DEST TCP 10.96.0.1:80 10.244.0.1:8080 w1",
@@ -118,9 +118,9 @@ TEST_CASE("an endpoint whose pod still lives is rested, and deleted when it has 
   SECTION("when its pod is gone") { node.drainable.clear(); }
   const Changes finished = look();
   REQUIRE(finished.release.size() == 1);
-  node.reconciler.enter(finished, apply(node.kernel, finished));
+  node.reconciler.record(finished, apply(node.kernel, finished));
   CHECK(node.kernel.servers[key].destinations.size() == 1);
-  CHECK(node.reconciler.ledger().servers_with_resting().empty());
+  CHECK(node.reconciler.ledger().draining_servers().empty());
 }
 
 TEST_CASE("a UDP endpoint is deleted at once even while its pod lives") {
@@ -227,8 +227,8 @@ TEST_CASE("a foreign virtual server is left alone, and the Service that wants it
     node.install();
     node.kernel.servers[key] = foreign;
     node.reconciler.set_plan("default/web", 0, plan("10.96.0.1", 80, {"10.244.0.1"}));
-    const Entered entered = node.step();
-    CHECK(entered.foreign == std::vector<ServerKey>{key});
+    const Recorded recorded = node.step();
+    CHECK(recorded.foreign == std::vector<ServerKey>{key});
     node.reconciler.set_plan("default/web", 0, plan("10.96.0.1", 80, {"10.244.0.1"}));
     node.step();
   }
@@ -327,9 +327,9 @@ TEST_CASE("one refused set element holds back only what it protects") {
   node.kernel.fail_at(2, ENOMEM);  // its first half, when it is tried by halves
   node.reconciler.set_plan("a/one", 0, plan("10.96.0.1", 80, {"10.244.0.1"}));
   node.reconciler.set_plan("a/two", 0, plan("10.96.0.2", 80, {"10.244.0.2"}));
-  const Entered entered = node.step();
+  const Recorded recorded = node.step();
   CHECK(node.kernel.violations.empty());
-  CHECK(entered.done > 0);
+  CHECK(recorded.done > 0);
   node.step_with_retry();
   CHECK(node.kernel.servers.size() == 2);
   CHECK(node.kernel.addresses.size() == 2);
@@ -374,8 +374,8 @@ TEST_CASE("source ranges that overlap those before them take their place in one 
   for (const auto& [before, after] : {std::pair(wide, narrow), std::pair(narrow, wide)}) {
     Node node = running({{"default/web", before}});
     node.reconciler.set_plan("default/web", 0, after);
-    const Entered entered = node.step();
-    CHECK(entered.failures.empty());
+    const Recorded recorded = node.step();
+    CHECK(recorded.failures.empty());
     CHECK(node.reconciler.failed_count() == 0);
     const auto log = node.take_log();
     REQUIRE(log.size() == 3);

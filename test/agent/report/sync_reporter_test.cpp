@@ -132,7 +132,8 @@ TEST_CASE_METHOD(ReportFixture,
   reporter.on_conflict({.owner = "default/web", .key = key, .holder = "default/older"});
   CHECK(log.count("default/web: TCP 10.96.0.1:80 is taken by Service default/older") == 1);
   CHECK(metric("kube_ipvs_conflicts_total") == "1");
-  reporter.on_conflict({.owner = "default/web", .key = key, .holder = ""});
+  reporter.on_conflict(
+      {.owner = "default/web", .key = key, .reason = agent::ConflictReason::kForeignServer});
   CHECK(log.count("is taken by a virtual server that is not ours") == 1);
 }
 

@@ -161,7 +161,7 @@ TEST_CASE("a draining endpoint is looked at until its connections have ended, an
     f.on_kernel([](auto& kernel) { kernel.active_connections.clear(); });
   }
   SECTION("its Pod is gone") { f.plans.drainable.clear(); }
-  f.until([&] { return f.sync.reconciler().ledger().servers_with_resting().empty(); });
+  f.until([&] { return f.sync.reconciler().ledger().draining_servers().empty(); });
   CHECK(server_text(f.look().servers.at(kWeb)) ==
         "TCP 10.96.0.1:80 rr\n"
         "  -> 10.244.0.2:8080 weight 1\n");
@@ -197,18 +197,16 @@ TEST_CASE("an endpoint at rest whose Pod goes is deleted at once, and not looked
   SyncOptions options = quick();
   options.drain_interval = 1h;
   Fixture f(options);
-  const auto is_resting = [&] {
-    return !f.sync.reconciler().ledger().servers_with_resting().empty();
-  };
+  const auto is_draining = [&] { return !f.sync.reconciler().ledger().draining_servers().empty(); };
   f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1", "10.244.0.2"}));
   f.plans.drainable = {ip("10.244.0.1")};
   f.settle();
   const std::size_t reads = f.look().reads;
   f.want("a/web", plan_of("10.96.0.1", {"10.244.0.2"}));
-  f.until(is_resting);
+  f.until(is_draining);
   f.plans.drainable.clear();
   f.want("a/web", plan_of("10.96.0.1", {"10.244.0.2"}));  // nothing of the plan is new
-  f.until([&] { return !is_resting(); });
+  f.until([&] { return !is_draining(); });
   CHECK(server_text(f.look().servers.at(kWeb)) ==
         "TCP 10.96.0.1:80 rr\n"
         "  -> 10.244.0.2:8080 weight 1\n");
@@ -225,7 +223,7 @@ TEST_CASE("a Service that lingers is planned again and again until its connectio
   });
   f.plans.wanted["a/web"] = {.since = 0, .plan = plan_of("10.96.0.1", {}), .is_lingering = true};
   f.sync.mark_dirty("a/web");
-  f.until([&] { return !f.sync.reconciler().ledger().servers_with_resting().empty(); });
+  f.until([&] { return !f.sync.reconciler().ledger().draining_servers().empty(); });
   f.run_what_is_ready();
   CHECK(server_text(f.look().servers.at(kWeb)) ==
         "TCP 10.96.0.1:80 rr\n  -> 10.244.0.1:8080 weight 0\n");

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// The half of ipvs/state/apply.hpp that enters outcomes in the Ledger.
+#include "ipvs/state/record_outcome.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <set>
-
-#include "ipvs/state/apply.hpp"
 
 namespace ipvs {
 namespace {
@@ -37,8 +35,8 @@ std::string describe(const ServerOp& op) {
   return text;
 }
 
-// True when our sets named the virtual server before this batch: then it is ours, whoever made it
-// last.
+// True when our sets named the virtual server before these changes: then it is ours, whoever created
+// it.
 bool named_by(const Ledger& ledger, const ServerKey& key) {
   const Element vip{.kind = ElementKind::kServiceIp,
                     .address = key.address,
@@ -62,9 +60,9 @@ FailureCause cause_of(const ServerOp& op, int error) {
   return cause_of(error);
 }
 
-class Entry {
+class Recorder {
  public:
-  Entry(Ledger& ledger, const Desired& desired) : ledger_(ledger), desired_(desired) {}
+  Recorder(Ledger& ledger, const Desired& desired) : ledger_(ledger), desired_(desired) {}
 
   void foreign(const Changes& changes, const Outcome& outcome) {
     for (std::size_t i = 0; i < changes.create.size(); ++i) {
@@ -95,7 +93,7 @@ class Entry {
       if (foreign_.contains(key)) continue;
       const bool read = outcome.read_back.contains(key);
       if (done(ops[i], errors[i])) {
-        if (!read) enter(ops[i]);
+        if (!read) record(ops[i]);
         ++result_.done;
         continue;
       }
@@ -150,7 +148,7 @@ class Entry {
     }
   }
 
-  void truth(const Outcome& outcome) {
+  void readings(const Outcome& outcome) {
     if (outcome.addresses) {
       ledger_.clear_addresses();
       for (const Address& address : *outcome.addresses) ledger_.put_address(address);
@@ -161,13 +159,13 @@ class Entry {
     }
   }
 
-  Entered finish() {
+  Recorded finish() {
     result_.foreign.assign(foreign_.begin(), foreign_.end());
     return std::move(result_);
   }
 
  private:
-  void enter(const ServerOp& op) {
+  void record(const ServerOp& op) {
     const ServerKey& key = op.server.key;
     switch (op.command) {
       case ServerCommand::kNewService:
@@ -203,27 +201,27 @@ class Entry {
   Ledger& ledger_;
   const Desired& desired_;
   std::set<ServerKey> foreign_;
-  Entered result_;
+  Recorded result_;
 };
 
 }  // namespace
 
-Entered enter(Ledger& ledger, const Desired& desired, const Changes& changes,
-              const Outcome& outcome) {
-  Entry entry(ledger, desired);
-  entry.foreign(changes, outcome);
-  entry.read_back(outcome);
-  entry.elements(changes.protect, outcome.protect);
-  entry.servers(changes.create, outcome.create, outcome);
-  entry.servers(changes.fill, outcome.fill, outcome);
-  entry.addresses(changes.bind, outcome.bind);
-  entry.servers(changes.release, outcome.release, outcome);
-  entry.addresses(changes.unbind, outcome.unbind);
-  entry.servers(changes.dismantle, outcome.dismantle, outcome);
+Recorded record_outcome(Ledger& ledger, const Desired& desired, const Changes& changes,
+                        const Outcome& outcome) {
+  Recorder recorder(ledger, desired);
+  recorder.foreign(changes, outcome);
+  recorder.read_back(outcome);
+  recorder.elements(changes.protect, outcome.protect);
+  recorder.servers(changes.create, outcome.create, outcome);
+  recorder.servers(changes.fill, outcome.fill, outcome);
+  recorder.addresses(changes.bind, outcome.bind);
+  recorder.servers(changes.release, outcome.release, outcome);
+  recorder.addresses(changes.unbind, outcome.unbind);
+  recorder.servers(changes.dismantle, outcome.dismantle, outcome);
   // Before the last phase: what was read may be from before it.
-  entry.truth(outcome);
-  entry.elements(changes.unprotect, outcome.unprotect);
-  return entry.finish();
+  recorder.readings(outcome);
+  recorder.elements(changes.unprotect, outcome.unprotect);
+  return recorder.finish();
 }
 
 }  // namespace ipvs

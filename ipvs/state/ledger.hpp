@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the kernel is known to hold of ours.
+//
+// Invariant: it changes only by what was read from the kernel and by what the kernel accepted
+// (ipvs/state/record_outcome.hpp). What failed stays as it was.
+#pragma once
+
+#include <cstddef>
+#include <set>
+#include <unordered_map>
+#include <vector>
+
+#include "ipvs/state/dirty_keys.hpp"
+#include "ipvs/state/element.hpp"
+#include "ipvs/state/model.hpp"
+
+namespace ipvs {
+
+class Ledger {
+ public:
+  // nullptr where nothing is held under that key.
+  const Server* server(const ServerKey& key) const;
+  bool holds(const Address& address) const { return addresses_.contains(address); }
+  const Element* element(const Element& key) const;
+
+  void put_server(Server server);  // with its destinations
+  void set_settings(const VirtualServer& settings);
+  void remove_server(const ServerKey& key);
+  void put_destination(const ServerKey& key, const Destination& destination);
+  void remove_destination(const ServerKey& key, const Endpoint& endpoint);
+  void put_address(const Address& address) { addresses_.insert(address); }
+  void remove_address(const Address& address) { addresses_.erase(address); }
+  void put_element(const Element& element);
+  void remove_element(const Element& key) { elements_.erase(key); }
+  void clear_elements() { elements_.clear(); }
+  void clear_addresses() { addresses_.clear(); }
+
+  DirtyKeys all_keys() const;
+  std::vector<ServerKey> server_keys() const;  // ordered
+  // Virtual servers with at least one destination of weight 0.
+  const std::set<ServerKey>& draining_servers() const { return draining_; }
+  const std::set<Element, ElementKeyLess>& elements() const { return elements_; }
+  const std::set<Address>& addresses() const { return addresses_; }
+  std::size_t server_count() const { return servers_.size(); }
+  std::size_t destination_count() const { return destination_count_; }
+
+ private:
+  void note_draining(const Server& server);
+
+  std::unordered_map<ServerKey, Server> servers_;
+  std::set<Address> addresses_;
+  std::set<Element, ElementKeyLess> elements_;
+  std::set<ServerKey> draining_;
+  std::size_t destination_count_ = 0;
+};
+
+}  // namespace ipvs
