@@ -105,8 +105,8 @@ Claims::Granted Claims::replace(const ipvs::Owner& owner, k8s::UnixSeconds since
   return granted;
 }
 
-// True if the claim is won; else it is added to `granted.lost`. A Service that won or lost the key by
-// this is added to `granted.others`.
+// True if the claim is won; else it is added to `granted.lost`. A Service that won or lost the key
+// by this is added to `granted.others`.
 bool Claims::claim(const Claimant& self, const ServerKey& key, Granted& granted) {
   const ipvs::Owner& owner = self.second;
   auto& claimants = claimants_[key];

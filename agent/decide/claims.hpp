@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which Service gets a virtual server that several Services want: the oldest. The others are reported
-// as lost, and the next oldest gets it when that one no longer claims it. Pure state, no I/O.
+// Which Service gets a virtual server that several Services want: the oldest. The others are
+// reported as lost, and the next oldest gets it when that one no longer claims it. Pure state, no
+// I/O.
 //
 // A node port is additionally claimed under the unspecified address with that port, because its
 // element in our nftables sets covers all node addresses and can belong to one Service only.

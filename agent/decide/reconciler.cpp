@@ -70,8 +70,8 @@ Reconciler::Planned Reconciler::set_plan(const ipvs::Owner& owner, k8s::UnixSeco
   std::set<ServerKey> taken;
   for (const ipvs::Server& server : plan.servers) {
     const ServerKey& key = server.settings.key;
-    // A destination in it may have lost its right to drain: that a Pod was deleted changes nothing in
-    // the plan.
+    // A destination in it may have lost its right to drain: that a Pod was deleted changes nothing
+    // in the plan.
     if (ledger_.draining_servers().contains(key)) dirty_.servers.insert(key);
     if (!foreign_.contains(key)) continue;
     taken.insert(key);

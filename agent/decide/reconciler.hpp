@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The decisions of the sync loop, without its waiting: which plans there are, what the kernel holds,
-// what to change next, and what became of it. Synchronous and free of I/O, so that tests drive it
-// step by step.
+// The decisions of the sync loop, without its waiting: which plans there are, what the kernel
+// holds, what to change next, and what became of it. Synchronous and free of I/O, so that tests
+// drive it step by step.
 //
 //   adopt(observed)                      once, before anything is changed
 //   set_plan / remove ...                whenever Services change
@@ -63,8 +63,9 @@ class Reconciler {
   // virtual server in the kernel loses its protection.
   std::vector<ipvs::Element> table_elements() const;
   void table_installed(const std::vector<ipvs::Element>& elements);
-  // Compares the ledger with one virtual server of ours as read from the kernel (nullopt: it does not
-  // exist) and corrects the ledger. True if they differed: drift, which the next changes repair.
+  // Compares the ledger with one virtual server of ours as read from the kernel (nullopt: it does
+  // not exist) and corrects the ledger. True if they differed: drift, which the next changes
+  // repair.
   bool compare(const ipvs::ServerKey& key, const std::optional<ipvs::Server>& found);
   bool compare_addresses(const std::vector<ipvs::Address>& found);
   // The changes that delete destinations of weight 0 which no Service wants and which have drained
@@ -94,7 +95,7 @@ class Reconciler {
   std::map<ipvs::ServerKey, std::set<ipvs::Owner>> waiting_;
 };
 
-// Splits what was observed into ours and the rest, by ipvs/state/own_servers.hpp.
+// The observed virtual servers that are not ours (ipvs/state/own_servers.hpp).
 std::set<ipvs::ServerKey> foreign_servers(const ipvs::Observed& observed);
 
 }  // namespace agent

@@ -41,7 +41,7 @@ std::string_view name_of(std::uint16_t message_type) {
   }
 }
 
-// A kernel without nf_tables answers like this.
+// For the errors of a kernel without nf_tables.
 std::string_view remedy_for(int error) {
   return error == EINVAL || error == EOPNOTSUPP || error == EPROTONOSUPPORT
              ? "; try modprobe nf_tables"
@@ -77,7 +77,7 @@ int NftClient::send(Transaction transaction) {
   }
   std::size_t refused = 0;
   outcome_.error = socket_.transact_atomically(transaction.batch, &refused);
-  // The socket may have been opened anew since.
+  // The socket may have been reopened.
   port_->store(socket_.port(), std::memory_order_relaxed);
   if (outcome_.error > 0 && refused < transaction.ranges.size()) {
     outcome_.first_op = transaction.ranges[refused].first;
@@ -123,12 +123,12 @@ Result<std::vector<Element>> NftClient::read_elements(bool& table_present) {
   return elements;
 }
 
-// Appends what is in the set, ordered by key. An errno.
+// Appends the set's elements, ordered by key. The result is an errno.
 //
 // After many insertions the kernel enlarges the set's hash table in the background (net/netfilter/
-// nft_set_hash.c), and continues a dump at the n-th element of another order: some elements come
-// twice and others never, with nothing to show for it. But every pass numbers at least all elements
-// and every number is sent once: if none comes twice, none is missing.
+// nft_set_hash.c) and continues a running dump at the n-th element of another order: some elements
+// come twice and others never, without an error. But every pass numbers at least all elements and
+// every number is sent once: if none comes twice, none is missing.
 int NftClient::read_set(std::string_view name, std::vector<Element>& elements) {
   const auto start = static_cast<std::ptrdiff_t>(elements.size());
   const auto forget = [&] { elements.erase(elements.begin() + start, elements.end()); };

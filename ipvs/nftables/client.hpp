@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Our nftables table in the kernel: the one place that changes and reads it. What the table holds
-// is in ipvs/nftables/table.hpp, what is sent in ipvs/nftables/encode.hpp.
+// Changes and reads our nftables table in the kernel. The table's sets are in
+// ipvs/nftables/table.hpp, its rules in ipvs/nftables/rules.hpp, the messages in
+// ipvs/nftables/encode.hpp.
 //
 // Threading: not thread-safe; calls block. The port of own_port() may be read on any thread.
 //
-// Errors: positive errno values as the kernel gave them, 0 for done, kUnknownOutcome if the answer
+// Errors: positive errno values as the kernel gave them, 0 for done, kUnknownOutcome if the reply
 // was lost. Whatever the error, the transaction was carried out as a whole or not at all. ENOENT
 // from install_table() means that the kernel lacks an expression (the module nft_masq,
 // nft_reject_inet, nft_nat or nft_ct).
@@ -28,12 +29,12 @@ namespace ipvs {
 // What became of a transaction.
 struct NftOutcome {
   int error = 0;
-  // The operations [first_op, last_op) among which is the one that was refused; empty if the error
-  // is about none in particular.
+  // The refused operation is one of [first_op, last_op); empty if the error is about none in
+  // particular.
   std::size_t first_op = 0;
   std::size_t last_op = 0;
-  std::string
-      refused;  // "NEWRULE: No such file or directory", the kernel's own words where it had some
+  // "NEWRULE: No such file or directory"; the kernel's own text if it gave one.
+  std::string refused;
 };
 
 class NftClient {
@@ -45,22 +46,22 @@ class NftClient {
   int install_table(const TableRules& rules, std::span<const Element> elements);
 
   // One transaction, in this order. An element whose traffic class changes is deleted in the old
-  // class and added in the new one. EEXIST: an addition is there already; ENOENT: a deletion is
+  // class and added in the new one. EEXIST: an element to add exists; ENOENT: one to delete does
   // not, or there is no table.
   int change_elements(std::span<const ElementOp> ops);
 
   // ENOENT if there is none.
   int delete_table();
 
-  // What our table holds. `table_present` is whether it is there and has every set it should have;
-  // elements of an incomplete table are read as well, since they name what is ours.
+  // The elements of our table. `table_present`: it exists and has all its sets. Elements of an
+  // incomplete table are read as well, since they name what is ours.
   Result<std::vector<Element>> read_elements(bool& table_present);
 
   // More about the last transaction.
   const NftOutcome& outcome() const { return outcome_; }
 
-  // The netlink port our changes come from: how ipvs/nftables/monitor.hpp knows them from those of
-  // others.
+  // The netlink port our changes come from, by which ipvs/nftables/monitor.hpp distinguishes them
+  // from others.
   using Port = std::shared_ptr<const std::atomic<std::uint32_t>>;
   Port own_port() const { return port_; }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From the kernel's nf_tables messages to values. Pure, and safe on any bytes: what is not as we
-// write it is left out, never guessed at.
+// From the kernel's nf_tables messages to values. Pure, and safe on any bytes: an element that we
+// would not have written is left out.
 //
-// Layout: that of NEWSETELEM in ipvs/nftables/encode.hpp. The kernel adds attributes (flags, time-outs,
-// user data) that matter to other people's sets only.
+// Layout: that of NEWSETELEM in ipvs/nftables/encode.hpp. The kernel adds attributes (flags,
+// time-outs, user data) that our sets do not use.
 #pragma once
 
 #include <string_view>
@@ -16,8 +16,8 @@
 namespace ipvs {
 
 // Appends what a NEWSETELEM message holds (`payload`: after its nlmsghdr), if it is about a set of
-// our table. Elements that cannot be ours (a protocol we do not know, a hairpin pair of two
-// addresses, an element of an interval) are left out.
+// our table. Elements that we would not write are left out: of an unknown protocol, a hairpin pair
+// of two addresses, a range that is not a network.
 void decode_elements(Bytes payload, std::vector<Element>& elements);
 
 // Whether a message of nf_tables (NEW* or DEL* of tables, chains, rules, sets, elements) is about

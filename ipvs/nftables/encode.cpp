@@ -102,7 +102,7 @@ void put_set(MessageBatch& batch, const TableSet& set, std::uint32_t id) {
   }
 }
 
-// A key or value as it lies in registers: components in network order, each padded to 4 bytes.
+// A key or value as in registers: components in network order, each padded to 4 bytes.
 class Registers {
  public:
   void append(const Address& address) { append(address.bytes()); }
@@ -122,8 +122,8 @@ class Registers {
   std::size_t size_ = 0;
 };
 
-// `network`: the last component of an interval set's key, the first address of the range or its
-// last.
+// `network`: the last component of an interval set's key, the first or the last address of the
+// range.
 Registers key_of(const Element& element, const TableSet& set, const Address& network) {
   Registers key;
   if (set.key.address) key.append(element.address);
@@ -159,8 +159,8 @@ void put_element(MessageBatch& batch, int command, const Element& element, const
   batch.end_nest(item);
 }
 
-// Writes elements into as few messages as their order allows: one goes on as long as command and
-// set stay the same and it has room.
+// Writes elements into as few messages as their order allows: a new message begins when the command
+// or the set changes, or after kElementsPerMessage.
 class ElementWriter {
  public:
   explicit ElementWriter(MessageBatch& batch) : batch_(batch) {}
@@ -194,7 +194,7 @@ class ElementWriter {
   std::size_t count_ = 0;
 };
 
-// Elements by set, so that each set's come in full messages; nullopt and `misplaced` if one has no
+// Elements by set, so that the messages of a set are full; empty, with `misplaced`, if one has no
 // set.
 using ElementsBySet = std::vector<std::vector<const Element*>>;
 ElementsBySet sort_by_set(std::span<const Element> elements,
@@ -220,8 +220,8 @@ Transaction encode_install(const TableRules& rules, std::span<const Element> ele
 
   MessageBatch& batch = transaction.batch;
   put_nft_boundary(batch, NFNL_MSG_BATCH_BEGIN);
-  // "Delete it if it is there": NFT_MSG_DESTROYTABLE is as young as Linux 6.3; creating it first
-  // always worked.
+  // Deletes the table if it exists: created first, it always does. (NFT_MSG_DESTROYTABLE needs
+  // Linux 6.3.)
   put_table(batch, NFT_MSG_NEWTABLE, NLM_F_CREATE);
   put_table(batch, NFT_MSG_DELTABLE, 0);
   put_table(batch, NFT_MSG_NEWTABLE, NLM_F_CREATE);

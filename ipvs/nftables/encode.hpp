@@ -4,13 +4,13 @@
 //
 // Layout (include/uapi/linux/netfilter/nfnetlink.h and nf_tables.h); integers are big-endian:
 //
-//   NFNL_MSG_BATCH_BEGIN   nfgenmsg { u8 family AF_UNSPEC; u8 version 0; be16 res_id
-//   NFNL_SUBSYS_NFTABLES } NFT_MSG_*              nfgenmsg { NFPROTO_INET; 0; 0 }, attributes
+//   NFNL_MSG_BATCH_BEGIN   nfgenmsg { u8 family AF_UNSPEC; u8 version 0;
+//                                     be16 res_id NFNL_SUBSYS_NFTABLES }
+//   NFT_MSG_*              nfgenmsg { NFPROTO_INET; 0; 0 }, attributes
 //   ...
 //   NFNL_MSG_BATCH_END     as BEGIN
 //
-// What stands between BEGIN and END is done as a whole or not at all, and takes effect at one
-// moment.
+// The kernel carries out what is between BEGIN and END as a whole or not at all, at one moment.
 //
 //   NEWTABLE, DELTABLE  NFTA_TABLE_NAME
 //   NEWCHAIN            NFTA_CHAIN_TABLE, _NAME; base chains: _TYPE, _HOOK { HOOKNUM, PRIORITY },
@@ -22,8 +22,8 @@
 //   and DELSETELEM        NFTA_LIST_ELEM { NFTA_SET_ELEM_KEY { NFTA_DATA_VALUE } } ...
 //                         also _KEY_END, the last key of a range, and _DATA, a map's value
 //
-// NFTA_SET_USERDATA is nft's own: { u8 type; u8 length; value } ...; type 0 is the byte order of
-// the key, without which `nft` could not print it.
+// NFTA_SET_USERDATA is a format of nft: { u8 type; u8 length; value } ...; type 0 is the byte order
+// of the key, without which `nft` could not print it.
 #pragma once
 
 #include <cstddef>
@@ -37,8 +37,8 @@
 
 namespace ipvs {
 
-// Elements in one message. A nest is at most 64 KiB, and the largest element of ours takes 100
-// bytes; smaller messages say more closely which element was refused.
+// Elements in one message. A nest has at most 64 KiB, and our largest element takes 100 bytes. The
+// fewer elements a message has, the more exactly an error says which one was refused.
 inline constexpr std::size_t kElementsPerMessage = 500;
 
 // A transaction, and which operations each of its messages carries.
@@ -52,20 +52,20 @@ struct Transaction {
     bool operator==(const Range&) const = default;
   };
   std::vector<Range> ranges;
-  // The first element that has no place in the table (set_of()). Then the transaction must not be
+  // The first element that has no set in the table (set_of()). Then the transaction must not be
   // sent.
   std::optional<std::size_t> misplaced;
 };
 
 // Replaces our table, whether there is one or not.
 Transaction encode_install(const TableRules& rules, std::span<const Element> elements);
-// In the order given. Additions refuse an element that is there already (EEXIST), deletions one
-// that is not (ENOENT).
+// In the order given. The kernel refuses to add an element that exists (EEXIST) and to delete one
+// that does not (ENOENT).
 Transaction encode_changes(std::span<const ElementOp> ops);
 // ENOENT if there is no table of ours.
 Transaction encode_delete_table();
 
-// Requests outside of transactions: does our table exist, and what is in one of its sets (a dump).
+// Requests outside of transactions: does our table exist, and a dump of one of its sets.
 void encode_get_table(MessageBatch& batch);
 void encode_get_elements(MessageBatch& batch, std::string_view set);
 

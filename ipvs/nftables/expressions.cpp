@@ -26,7 +26,7 @@ void put_value(MessageBatch& batch, int type, const RegisterValue& value) {
            [&] { batch.put_bytes(NFTA_DATA_VALUE, Bytes(value.bytes).first(value.size)); });
 }
 
-// One overload per expression: its name, and what goes into NFTA_EXPR_DATA.
+// One overload per expression: its name, and the attributes in NFTA_EXPR_DATA.
 const char* name_of(const expression::LoadMeta&) { return "meta"; }
 void put(MessageBatch& batch, const expression::LoadMeta& load) {
   batch.put_be32(NFTA_META_KEY, load.key);

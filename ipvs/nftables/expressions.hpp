@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The expressions of nf_tables that our rules are made of, as values, and their encoding. A rule is
-// a list of them, run in order; the first that does not match ends the rule. They are put together
-// as `nft` itself does, because `nft list` recognises its own patterns and nothing else.
+// a list of them, run in order; the first that does not match ends the rule. They are composed as
+// `nft` composes them, because `nft list` recognises only its own patterns.
 //
 // Layout (include/uapi/linux/netfilter/nf_tables.h); integers are big-endian, nests carry
 // NLA_F_NESTED:
@@ -30,7 +30,7 @@
 
 namespace ipvs {
 
-// A constant of at most 16 bytes, as it lies in a register.
+// A constant of at most 16 bytes, as in a register.
 struct RegisterValue {
   std::array<std::byte, 16> bytes{};
   std::size_t size = 0;
@@ -81,8 +81,8 @@ struct Compare {
   RegisterValue value;
   bool operator==(const Compare&) const = default;
 };
-// Matches if what starts at register `from` is in the set, or with `inverted` if it is not. Of a
-// map the value goes to register `to`.
+// Matches if the key at register `from` is in the set, or with `inverted` if it is not. A map's
+// value is written to register `to`.
 struct Lookup {
   std::uint32_t from;
   std::string_view set;
@@ -112,8 +112,8 @@ struct Reject {
   bool operator==(const Reject&) const = default;
 };
 
-// A match of iptables, as `iptables-nft` itself puts it into a table: it lists no rule whose
-// conditions it does not know in this form.
+// A match of iptables, in the form that `iptables-nft` writes; it lists no rule with other
+// conditions.
 struct ExtensionMatch {
   std::string_view name;  // "conntrack"
   std::uint32_t revision;
@@ -130,7 +130,7 @@ using Expression =
                  expression::Masquerade, expression::Reject, expression::ExtensionMatch>;
 using Expressions = std::vector<Expression>;
 
-// Appends NFTA_RULE_EXPRESSIONS to the message begun last.
+// Appends NFTA_RULE_EXPRESSIONS to the current message.
 void put_expressions(MessageBatch& batch, std::span<const Expression> expressions);
 
 }  // namespace ipvs

@@ -30,7 +30,7 @@ Result<std::vector<ForwardChain>> ForwardChains::read() {
   if (!dumped) return KernelError{dumped.error().error_number, "reading chains (GETCHAIN)"};
   for (ForwardChain& chain : chains) {
     const int error = read_our_rules(chain);
-    // Gone meanwhile: as if it had no rule.
+    // ENOENT: deleted meanwhile, as if it had no rule.
     if (error != 0 && error != ENOENT) {
       return KernelError{error, "reading the rules of " + chain.text() + " (GETRULE)"};
     }

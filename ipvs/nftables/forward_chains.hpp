@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Firewalls of others on the way of replies. A request leaves IPVS by the output hook, but the
-// reply of an endpoint is forwarded, and a chain there whose policy is drop (Docker's iptables
-// FORWARD, ufw's) loses it unless one of its rules accepts it. An accept in a table of our own does
-// not help: each chain of a hook decides for itself, and a drop is final. So the accepting rule
-// must stand in that very chain, as kube-proxy's does.
+// Other firewalls that drop replies. A request leaves IPVS by the output hook, but the reply of an
+// endpoint is forwarded, and a chain at the forward hook with policy drop (Docker's iptables
+// FORWARD, ufw's) drops it unless one of its rules accepts it. An accept in our own table does not
+// help: every chain of a hook must accept, and a drop is final. So the accepting rule must be in
+// that very chain, as kube-proxy's is.
 //
 // Threading: not thread-safe; calls block.
 // Errors: as in ipvs/nftables/client.hpp.
@@ -22,8 +22,8 @@ class ForwardChains {
  public:
   static Result<ForwardChains> open();
 
-  // Every filtering chain of others at the forward hook, those of iptables-legacy last. No module
-  // is loaded for it.
+  // Every filtering chain of others at the forward hook, those of iptables-legacy last. Loads no
+  // module.
   Result<std::vector<ForwardChain>> read();
   // Puts our rule first. Not for legacy chains: EOPNOTSUPP.
   int accept_replies(const ForwardChain& chain);

@@ -31,7 +31,7 @@ std::vector<std::byte> comment() {
   return bytes;
 }
 
-// Those that iptables-nft keeps: what it cannot read there it refuses to list.
+// The chains of iptables-nft, which refuses to list a chain that has a rule it cannot read.
 bool is_iptables(const ForwardChain& chain) {
   return chain.family != NFPROTO_INET && chain.table == "filter" && chain.name == "FORWARD";
 }

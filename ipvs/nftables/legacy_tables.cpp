@@ -71,7 +71,7 @@ std::optional<bool> forward_drops(const FamilyLayout& layout) {
     std::memcpy(table.data(), kTable, sizeof(kTable));
     std::memcpy(table.data() + offsetof(ipt_get_entries, size), &info.size, sizeof(info.size));
     size = static_cast<socklen_t>(table.size());
-    // EAGAIN: the table was replaced meanwhile; the next look will see it.
+    // EAGAIN: the table was replaced meanwhile; the next read will show it.
     if (::getsockopt(fd, layout.level, IPT_SO_GET_ENTRIES, table.data(), &size) == 0) {
       answer = drops(table, info.underflow[NF_INET_FORWARD], layout);
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How every message of nf_tables begins, and what stands around a transaction of them.
+// The header of every nf_tables message, and the messages before and after a transaction.
 #pragma once
 
 #include <arpa/inet.h>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Notices when someone else changes our nftables table: `nft flush ruleset`, a firewall that
-// reloads, a hand at work. Our own changes are told apart by the netlink port they come from.
-// Notices, too, when a forward chain of others changes (ipvs/nftables/forward_chains.hpp).
+// Reports when someone else changes our nftables table: `nft flush ruleset`, a firewall that
+// reloads, an administrator. Our own changes are recognised by the netlink port they come from.
+// Also reports when a forward chain of others changes (ipvs/nftables/forward_chains.hpp).
 //
-// Threading: as KernelMonitor's. A false alarm is possible, too, when the client's socket was opened
-// again at this moment.
+// Threading: as KernelMonitor's. A false alarm is also possible when the client has just reopened
+// its socket.
 #pragma once
 
 #include "ipvs/nftables/client.hpp"
@@ -15,7 +15,7 @@ namespace ipvs {
 
 class NftMonitor : public KernelMonitor {
  public:
-  // Hears of changes from now on; what was changed before is found by reading the table.
+  // Reports changes from now on; earlier ones are found by reading the table.
   static Result<NftMonitor> open(NftClient::Port own);
 
   int fd() const override { return socket_.fd(); }

@@ -52,14 +52,14 @@ constexpr std::array kChains{
     Chain{"postrouting", Chain::Hook{"nat", NF_INET_POST_ROUTING, 100}},
 };
 
-// What differs between the two families: where the addresses lie in the header, and which register
-// is free behind one that starts at NFT_REG_1.
+// What differs between the two families: the offsets of the addresses in the header, and the
+// registers after an address in NFT_REG_1.
 struct FamilyFacts {
   Family family;
   std::uint8_t protocol_family;
   std::uint32_t source, destination, length;
   std::uint32_t second, third;  // registers of the next components of a concatenation
-  std::uint32_t fourth;         // register behind address . protocol . port
+  std::uint32_t fourth;         // register after address . protocol . port
   std::uint8_t icmp;
   std::uint8_t port_unreachable;
 
@@ -93,14 +93,14 @@ constexpr std::array kFamilies{
                 .port_unreachable = kIcmp6PortUnreachable},
 };
 
-// Statements of the language: what one phrase of a rule is as expressions.
+// The statements of nft that our rules use, as expressions.
 Expressions operator+(Expressions left, const Expressions& right) {
   left.insert(left.end(), right.begin(), right.end());
   return left;
 }
 
-// `nft` writes this before whatever looks into a header of layer 3, and leaves it out again when
-// listing.
+// `nft` writes this before every match on a layer 3 header, and leaves it out when it lists the
+// rule.
 Expressions is_family(const FamilyFacts& f) {
   return {expression::LoadMeta{NFT_META_NFPROTO, NFT_REG_1},
           expression::Compare{NFT_CMP_EQ, NFT_REG_1, RegisterValue::of_u8(f.protocol_family)}};
@@ -133,7 +133,7 @@ Expressions destination_service_in(const FamilyFacts& f, std::string_view set) {
          Expressions{expression::Lookup{NFT_REG_1, set}};
 }
 
-// A node port, whichever of the node's addresses it is asked for on.
+// A node port, on any of the node's addresses.
 Expressions node_port_in(const FamilyFacts& f, std::string_view set) {
   return address_in(f, f.destination, f.set(kNodeAddress)) +
          load_protocol_port(NFT_REG_1, NFT_REG32_01) +
@@ -183,7 +183,7 @@ Expressions compare_protocol(std::uint32_t operation, std::uint8_t protocol) {
 
 Expressions masquerade() { return {expression::Masquerade{NF_NAT_RANGE_PROTO_RANDOM_FULLY}}; }
 
-// The rules of a chain, family by family where they look at addresses.
+// The rules of each chain; one per family where they match addresses.
 void add_cluster_ip(const TableRules& rules, std::vector<Rule>& out) {
   const Expressions mark = set_mark(rules.masquerade_bit);
   if (rules.masquerade_all) {
@@ -245,25 +245,26 @@ void add_services(std::vector<Rule>& out) {
   }
 }
 
-// Clients of the cluster are led from an external address whose endpoints are the local ones to the
-// cluster IP, which has all of them. The value of the map lies where its key was: the address in
-// register 1, the port behind it.
+// Redirects clients of the cluster from an external address, which has only this node's endpoints,
+// to the cluster IP, which has all. The map's value is stored where its key was: the address in
+// register 1, the port after it.
 void add_short_cuts(std::vector<Rule>& out) {
   for (const FamilyFacts& f : kFamilies) {
-    const auto lead = [&](std::string_view map) {
+    const auto redirect = [&](std::string_view map) {
       return Expressions{
           expression::Lookup{.from = NFT_REG_1, .set = map, .to = NFT_REG_1},
           expression::DestinationNat{.family = f.family, .from = NFT_REG_1, .port_from = f.second}};
     };
     out.push_back(
-        {"short-cuts", is_family(f) + load_destination_service(f) + lead(f.set(kShortCutIp))});
+        {"short-cuts", is_family(f) + load_destination_service(f) + redirect(f.set(kShortCutIp))});
     out.push_back({"short-cuts", address_in(f, f.destination, f.set(kNodeAddress)) +
                                      load_protocol_port(NFT_REG_1, NFT_REG32_01) +
-                                     lead(f.set(kShortCutNodePort))});
+                                     redirect(f.set(kShortCutNodePort))});
   }
 }
 
-void add_settled(std::string_view chain, std::vector<Rule>& out) {
+// `dnat to ip daddr`: see the head of ipvs/nftables/table.hpp.
+void add_fixed_destination(std::string_view chain, std::vector<Rule>& out) {
   for (const FamilyFacts& f : kFamilies) {
     out.push_back({chain, address_in(f, f.destination, f.set(kVirtualIp)) +
                               Expressions{network_header(f.destination, f.length, NFT_REG_1),
@@ -271,9 +272,9 @@ void add_settled(std::string_view chain, std::vector<Rule>& out) {
   }
 }
 
-// A flow that takes a short cut may end on another node. Where its client is not a Pod of this
-// node, that one would answer past us, or to an address of ours it has no reason to know: it has to
-// answer to us.
+// A flow that takes a short cut may lead to an endpoint on another node. If its client is not a Pod
+// of this node, the reply would not pass through this node, or would be sent to an address that the
+// other node has no route to. So the flow is masqueraded: the endpoint answers to this node.
 void add_short_cut_marks(std::vector<Rule>& out) {
   const Expressions mark = verdict(NFT_JUMP, "external");
   for (const FamilyFacts& f : kFamilies) {
@@ -283,8 +284,8 @@ void add_short_cut_marks(std::vector<Rule>& out) {
   }
 }
 
-// A client of the cluster that is on none of this node's Pod networks; nothing, where these are not
-// known, or no others are the cluster's.
+// Matches a client of the cluster on none of this node's Pod networks. Empty if these are not
+// known, or if they are all that the cluster has.
 Expressions is_elsewhere(const TableRules& rules, const FamilyFacts& f) {
   Expressions result;
   if (rules.own_pods == rules.pod_sources) return result;
@@ -305,12 +306,12 @@ void add_destination_hooks(const TableRules& rules, std::vector<Rule>& out) {
       out.push_back({"prerouting", is_pod + elsewhere + verdict(NFT_JUMP, "short-cut-marks")});
     out.push_back({"prerouting", is_pod + verdict(NFT_JUMP, "short-cuts")});
   }
-  add_settled("prerouting", out);
+  add_fixed_destination("prerouting", out);
 
   out.push_back({"output", verdict(NFT_JUMP, "short-cut-marks")});
   out.push_back({"output", verdict(NFT_JUMP, "services")});
   out.push_back({"output", verdict(NFT_JUMP, "short-cuts")});
-  add_settled("output", out);
+  add_fixed_destination("output", out);
 }
 
 // loadBalancerSourceRanges, for new flows from anywhere, this host included.
@@ -330,8 +331,8 @@ void add_limits(std::vector<Rule>& out) {
   out.push_back({"guard-output", is_new() + verdict(NFT_JUMP, "refusals")});
 }
 
-// What nobody serves is refused here and not by IPVS, whose ICMP the kernel limits to a few a
-// second.
+// New flows to what has no endpoint are refused here and not by IPVS, whose ICMP replies the kernel
+// limits to a few per second.
 void add_guards(std::vector<Rule>& out) {
   out.push_back({"refuse", compare_protocol(NFT_CMP_EQ, IPPROTO_TCP) +
                                Expressions{expression::Reject{NFT_REJECT_TCP_RST, 0}}});
@@ -352,8 +353,8 @@ void add_guards(std::vector<Rule>& out) {
   }
 }
 
-// What still is addressed to a virtual IP behind IPVS is for a port without a Service. Echo
-// requests are let through: people ping their Services.
+// A packet still addressed to a virtual IP after IPVS is for a port without a Service. Echo
+// requests are accepted: people ping their Services.
 void add_input(std::vector<Rule>& out) {
   for (const FamilyFacts& f : kFamilies) {
     const Expressions new_to_vip = is_new() + address_in(f, f.destination, f.set(kVirtualIp));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The chains and rules of our table, as values: the picture in ipvs/nftables/table.hpp spelt out. Pure.
+// The chains and rules of our table, as values. Pure. test/kernel/nft_table_text.hpp shows them as
+// `nft list` prints them.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,7 @@
 namespace ipvs {
 
 struct Chain {
-  // Of a base chain: where it hooks into the path of a packet.
+  // Of a base chain: its place in the path of a packet.
   struct Hook {
     std::string_view type;  // "filter", "nat"
     std::uint32_t number;   // NF_INET_*

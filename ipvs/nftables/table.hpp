@@ -2,8 +2,8 @@
 //
 // The sets of our nftables table, and how their keys and values are laid out for the kernel. The
 // sets follow from the table of element kinds (ipvs/state/element.hpp); chains and rules are in
-// ipvs/nftables/rules.hpp. The whole table, as `nft list table inet kube-ipvs` prints it and `nft -f`
-// reads it, is test/kernel/nft_table_text.hpp, which a test compares with the kernel's.
+// ipvs/nftables/rules.hpp. The whole table, as `nft list table inet kube-ipvs` prints it and `nft
+// -f` reads it, is test/kernel/nft_table_text.hpp, which a test compares with the kernel's.
 //
 // A host that talks to a virtual IP has that very address as its source, because the address is
 // local: "ip saddr @virtual-ips-4" in a rule means "from this host".

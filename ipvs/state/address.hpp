@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An IPv4 or IPv6 address as IPVS and nftables have it: bytes in network order, no scope. Most of what
-// we hold in memory is addresses, tens of thousands of them, so one takes 17 bytes;
-// boost::asio::ip::address takes 32, as it has both families and a scope. That class is used to read
-// and write text and for sockets.
+// An IPv4 or IPv6 address as IPVS and nftables have it: bytes in network order, no scope. Most of
+// what we hold in memory is addresses, tens of thousands of them, so one takes 17 bytes;
+// boost::asio::ip::address takes 32, as it has both families and a scope. That class is used to
+// read and write text and for sockets.
 #pragma once
 
 #include <algorithm>

@@ -15,7 +15,7 @@ void Desired::set(const Owner& owner, ServicePlan plan) {
 
   replace_servers(owner, std::move(plan.servers), holding.servers);
   holding.servers = std::move(servers);
-  // Endpoints come and go; what leads to them stays as it is.
+  // Mostly endpoints change, and addresses and elements do not.
   if (plan.addresses != holding.addresses) {
     replace_addresses(owner, plan.addresses, holding.addresses);
     holding.addresses = std::move(plan.addresses);

@@ -10,7 +10,7 @@ namespace {
 void diff_element(const Element* wanted, const Element* held, Changes& changes) {
   if (wanted && held) {
     if (*wanted == *held) return;
-    // The value of a map element cannot be changed in place; both halves go in one transaction.
+    // The value of a map element cannot be changed in place; both operations are in one transaction.
     changes.protect.push_back({.add = false, .element = *held});
     changes.protect.push_back({.add = true, .element = *wanted});
   } else if (wanted) {
@@ -29,9 +29,9 @@ bool before(const ElementOp& a, const ElementOp& b) {
   return subject(a.element) < subject(b.element);
 }
 
-// Moves the deletion of an allowed source that overlaps a new one into `protect`: they are exchanged
-// in one transaction, so that at no moment a client is let in or shut out by mistake. `protect` is
-// ordered by element and stays so.
+// Moves the deletion of an allowed source that overlaps a new one into `protect`: they are
+// exchanged in one transaction, so that at no moment a client is let in or shut out by mistake.
+// `protect` is ordered by element and stays so.
 void exchange_overlapping(Changes& changes) {
   std::vector<ElementOp>& added = changes.protect;
   const auto stays = [&](const ElementOp& old) {
@@ -59,8 +59,9 @@ ServerOp destination_op(ServerCommand command, const VirtualServer& server,
   return {.command = command, .server = {.key = server.key}, .destination = destination};
 }
 
-// A scheduler that chooses by a hash alone, without a fallback, refuses the clients whose hash leads
-// to a destination of weight 0 (ip_vs_dh.c; ip_vs_sh.c and ip_vs_mh.c without their fallback flag).
+// A scheduler that chooses by a hash alone, without a fallback, refuses the clients whose hash
+// leads to a destination of weight 0 (ip_vs_dh.c; ip_vs_sh.c and ip_vs_mh.c without their fallback
+// flag).
 bool refuses_while_draining(const VirtualServer& server) {
   if (server.scheduler == "dh") return true;
   const bool hashes = server.scheduler == "sh" || server.scheduler == "mh";

@@ -6,8 +6,8 @@
 // order keeps a VIP from being reachable before its rules exist, and adds everything new before
 // anything old is deleted:
 //
-//   protect    adds set elements of new things          (one nftables transaction); before an allowed
-//              source is added, those that overlap it and are no longer wanted are deleted
+//   protect    adds set elements of new things           (one nftables transaction); first deletes
+//              unwanted allowed sources that overlap a new one
 //   create     adds and changes virtual servers
 //   fill       adds and changes destinations; not those of a virtual server that could not be
 //              created: it may be somebody else's
@@ -46,8 +46,8 @@ struct Changes {
   bool operator==(const Changes&) const = default;
 };
 
-// Whether an endpoint that is no longer wanted may drain: where the kernel still holds it, its weight
-// is set to 0 instead of deleting it. Called for TCP only; empty: never.
+// Whether an endpoint that is no longer wanted may drain: where the kernel still holds it, its
+// weight is set to 0 instead of deleting it. Called for TCP only; empty: never.
 using MayDrain = std::function<bool(const ServerKey&, const Endpoint&)>;
 
 // The operations that take `ledger` to `desired`, for the given keys. Keys whose states agree yield

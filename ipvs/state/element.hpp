@@ -7,8 +7,8 @@
 //   - lays out the sets and their keys for the kernel         ipvs/nftables/table.hpp
 //   - keeps an element before, during and after its servers   ipvs/state/apply.hpp
 //   - decides what a Service keeps when it loses a server     agent/decide/claims.hpp
-// A new kind of element is one more row, the rules that read its sets (ipvs/nftables/rules.cpp), and
-// whoever plans it (agent/decide/planner.cpp).
+// A new kind of element is one more row, the rules that read its sets (ipvs/nftables/rules.cpp),
+// and the place that plans it (agent/decide/planner.cpp).
 #pragma once
 
 #include <array>
@@ -53,8 +53,8 @@ struct Element {
   Protocol protocol = Protocol::kTcp;                     // of kinds with a port
   TrafficClass traffic_class = TrafficClass::kClusterIp;  // of kinds with several sets: which
   std::uint16_t port = 0;
-  // Which one depends on the kind; all 0 in kinds with neither. Both begin with an address and have a
-  // number after it, so that either may be read (a common initial sequence, [class.mem]). GCC 12
+  // Which one depends on the kind; all 0 in kinds with neither. Both begin with an address and have
+  // a number after it, so that either may be read (a common initial sequence, [class.mem]). GCC 12
   // gives a struct with such a union no default constructor: write Element{}.
   union {
     Endpoint target{};       // kShortCut*: the cluster IP and its port
@@ -66,8 +66,8 @@ struct Element {
            traffic_class == other.traffic_class && port == other.port &&
            target.address == other.target.address && target.port == other.target.port;
   }
-  // The key alone orders: two elements that differ only in class or target are the same element with
-  // another value.
+  // The key alone orders: two elements that differ only in class or target are the same element
+  // with another value.
   bool same_key(const Element& other) const;
   // As nft writes it: "cluster-ips-4 10.96.0.1 . tcp . 80",
   // "short-cuts-4 192.0.2.1 . tcp . 80 : 10.96.0.1 . 80".

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The host's own networking, as values: its addresses, and the chains of other firewalls that replies
-// of endpoints pass through. We read them; to a chain we may add one rule, and delete it again
-// (ipvs/nftables/forward_chains.hpp).
+// The host's own networking, as values: its addresses, and the chains of other firewalls that
+// replies of endpoints pass through. We read them; to a chain we may add one rule, and delete it
+// again (ipvs/nftables/forward_chains.hpp).
 #pragma once
 
 #include <cstdint>

@@ -41,8 +41,8 @@ struct TableRules {
   // Pod networks, per family; traffic to cluster IPs from outside them is masqueraded. Both empty:
   // only traffic whose source is itself a VIP is.
   std::vector<Network> cluster_cidrs;
-  // The clients that take a Service's short cut (ElementKind::kShortCutIp): the Pods of the cluster.
-  // This host always takes it.
+  // The clients that take a Service's short cut (ElementKind::kShortCutIp): the Pods of the
+  // cluster. This host always takes it.
   std::vector<Network> pod_sources;
   // Pod networks of this node. Pods of other nodes that take a short cut are masqueraded, so that
   // replies return through this node. Empty for a family: no masquerading there.

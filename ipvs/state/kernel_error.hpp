@@ -9,8 +9,8 @@
 
 namespace ipvs {
 
-// In place of an errno: the reply was lost (ENOBUFS on the socket, time-out). The request may or may
-// not have been carried out.
+// In place of an errno: the reply was lost (ENOBUFS on the socket, time-out). The request may or
+// may not have been carried out.
 inline constexpr int kUnknownOutcome = -1;
 
 // A request that failed as a whole: what was being done, and errno.

@@ -26,9 +26,9 @@ inline Family family_of(const Address& address) {
   return address.is_v4() ? Family::kIpv4 : Family::kIpv6;
 }
 
-// Identity of a virtual server. Either fwmark is 0 and (address, port, protocol) identify it, or fwmark is
-// not 0, `address` is the unspecified address of its family, port is 0 and protocol is kTcp (that is what the
-// kernel reads back).
+// Identity of a virtual server. Either fwmark is 0 and (address, port, protocol) identify it, or
+// fwmark is not 0, `address` is the unspecified address of its family, port is 0 and protocol is
+// kTcp (that is what the kernel reads back).
 struct ServerKey {
   Address address{};
   std::uint16_t port = 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Which virtual servers are ours. IPVS has no mark of ownership. But our nftables sets name every
-// VIP:port and node port from before its virtual server is created until after it is deleted, and so
-// do the addresses on kube-ipvs0. Pure.
+// VIP:port and node port from before its virtual server is created until after it is deleted, and
+// so do the addresses on kube-ipvs0. Pure.
 #pragma once
 
 #include <span>

@@ -35,8 +35,8 @@ std::string describe(const ServerOp& op) {
   return text;
 }
 
-// True when our sets named the virtual server before these changes: then it is ours, whoever created
-// it.
+// True when our sets named the virtual server before these changes: then it is ours, whoever
+// created it.
 bool named_by(const Ledger& ledger, const ServerKey& key) {
   const Element vip{.kind = ElementKind::kServiceIp,
                     .address = key.address,

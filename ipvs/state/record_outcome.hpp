@@ -31,7 +31,7 @@ namespace ipvs {
 
 enum class FailureCause : std::uint8_t {
   kRefused,           // by the kernel, with error_number
-  kSchedulerMissing,  // the module of the virtual server's scheduler is not there (ip_vs_ctl.c: ENOENT)
+  kSchedulerMissing,  // the virtual server's scheduler has no module here (ip_vs_ctl.c: ENOENT)
   kNoAnswer,          // the reply was lost
 };
 

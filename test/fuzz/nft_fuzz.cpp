@@ -2,7 +2,7 @@
 //
 // Messages of nf_tables as a dump or a multicast group delivers them. Input: the message type (2
 // bytes, as on this machine), then the message without its nlmsghdr. Besides not crashing: what is
-// decoded is an element that has a place in our table, and it survives being written and read
+// decoded is an element that has a set in our table, and it survives being written and read
 // again.
 #include <linux/netlink.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What Docker, ufw and nft scripts do to
-// FORWARD, and that their own tools can still read it.
+// Our rule in FORWARD chains as Docker, ufw and nft scripts make them, and that their own tools can
+// still read them.
 #include "ipvs/nftables/forward_chains.hpp"
 
 #include <algorithm>
@@ -91,7 +91,7 @@ TEST_CASE("the policy of iptables-legacy is read, and its module is not loaded f
   }
 }
 
-TEST_CASE("the monitor hears of policies at the forward hook, and of our rule gone",
+TEST_CASE("the monitor reports policies at the forward hook and the deletion of our rule",
           "[kernel][nft]") {
   enter_new_network();
   NftClient client = open_client();

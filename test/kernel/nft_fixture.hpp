@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the tests of our nftables table in a real kernel have in common. Each test enters a network
-// namespace of its own; `nft` and `ip` are only used to look at what we did and to set the scene.
+// namespace of its own; `nft` and `ip` are used only to read what we did and to prepare the host.
 #pragma once
 
 #include <sched.h>
@@ -41,7 +41,7 @@ inline Finished shell(const std::string& command) {
   return finished;
 }
 
-// Sets the scene: must work.
+// Prepares the host: the command must succeed.
 inline std::string must(const std::string& command) {
   const Finished finished = shell(command);
   INFO(command << ": " << finished.output);

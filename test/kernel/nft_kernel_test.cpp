@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Our nftables table in a real kernel: what it looks like, what is refused, what it costs.
+// Our nftables table in a real kernel: its text, what is refused, what it costs.
 #include <cerrno>
 #include <chrono>
 
@@ -68,14 +68,14 @@ std::chrono::nanoseconds cost_of_one_more(NftClient& client, std::uint32_t size)
 
 }  // namespace
 
-TEST_CASE("nft prints our table as it is drawn", "[kernel][nft]") {
+TEST_CASE("nft prints our table as in nft_table_text.hpp", "[kernel][nft]") {
   enter_new_network();
   NftClient client = open_client();
   REQUIRE(client.install_table(kPodNetworks, {}) == 0);
   CHECK(list_table() == kDrawnTable);
 }
 
-TEST_CASE("what nft prints of our table feeds back into nft", "[kernel][nft]") {
+TEST_CASE("nft reads what it prints of our table", "[kernel][nft]") {
   enter_new_network();
   NftClient client = open_client();
   REQUIRE(client.install_table(kPodNetworks, one_of_each()) == 0);
@@ -106,7 +106,8 @@ TEST_CASE("the masquerade rules for cluster IPs follow the settings", "[kernel][
         "\t\tip6 saddr @virtual-ips-6 ct mark set ct mark | 0x00004000\n");
 }
 
-TEST_CASE("who is a client of the cluster, and who of these is elsewhere", "[kernel][nft]") {
+TEST_CASE("the rules for short cuts name the Pod networks of the cluster and of this node",
+          "[kernel][nft]") {
   enter_new_network();
   NftClient client = open_client();
   const TableRules rules{.pod_sources = {{.address = address("10.244.0.0"), .prefix_length = 16},
@@ -130,7 +131,7 @@ TEST_CASE("elements of every kind are read back as they were written", "[kernel]
   CHECK(read_back(client) == one_of_each());
 }
 
-TEST_CASE("no table reads as no elements", "[kernel][nft]") {
+TEST_CASE("without a table no elements are read", "[kernel][nft]") {
   enter_new_network();
   NftClient client = open_client();
   bool present = true;
@@ -141,7 +142,7 @@ TEST_CASE("no table reads as no elements", "[kernel][nft]") {
   CHECK(client.delete_table() == ENOENT);
 }
 
-TEST_CASE("an incomplete table still names what is ours", "[kernel][nft]") {
+TEST_CASE("the elements of an incomplete table are read", "[kernel][nft]") {
   enter_new_network();
   NftClient client = open_client();
   must("nft add table inet kube-ipvs");
@@ -164,7 +165,7 @@ TEST_CASE("an element changes its class in one transaction", "[kernel][nft]") {
   CHECK(read_back(client) == std::vector{service("192.0.2.1", 80, kExternalLocal)});
 }
 
-TEST_CASE("a refused element rolls everything back and is named", "[kernel][nft]") {
+TEST_CASE("a refused element rolls the transaction back and is reported", "[kernel][nft]") {
   enter_new_network();
   NftClient client = open_client();
   const std::vector present{service("10.96.0.1", 80)};
@@ -198,7 +199,7 @@ TEST_CASE("changing elements without a table is ENOENT", "[kernel][nft]") {
   CHECK(client.change_elements({&op, 1}) == ENOENT);
 }
 
-TEST_CASE("tables of others stay as they are", "[kernel][nft]") {
+TEST_CASE("tables of others are not changed", "[kernel][nft]") {
   enter_new_network();
   NftClient client = open_client();
   feed_nft(R"(
@@ -221,7 +222,7 @@ TEST_CASE("tables of others stay as they are", "[kernel][nft]") {
   CHECK(must("nft list ruleset") == before);
 }
 
-TEST_CASE("a table of 30,000 elements goes in and comes back", "[kernel][nft]") {
+TEST_CASE("a table of 30,000 elements is installed and read back", "[kernel][nft]") {
   enter_new_network();
   NftClient client = open_client();
   const std::vector<Element> elements = many_services(30'000);
@@ -254,11 +255,11 @@ TEST_CASE("one element more costs the same at 10 and at 10,000", "[kernel][nft]"
   const auto few = cost_of_one_more(client, 10);
   const auto many = cost_of_one_more(client, 10'000);
   CAPTURE(few.count(), many.count());
-  // A walk over the set would be a factor of tens; the rest is for a busy machine.
+  // A walk over the whole set would be tens of times slower; the factor allows for a busy machine.
   CHECK(many < 4 * few);
 }
 
-TEST_CASE("the monitor hears others change our table, and not us", "[kernel][nft]") {
+TEST_CASE("the monitor reports changes of our table by others and not our own", "[kernel][nft]") {
   enter_new_network();
   NftClient client = open_client();
   auto monitor = NftMonitor::open(client.own_port());

@@ -90,7 +90,7 @@ void send_from(const Socket& socket, const char* from, const char* to, std::uint
   REQUIRE(::send(socket.fd(), &byte, 1, 0) == 1);
 }
 
-// Whether a datagram comes back as refused. Waits for that.
+// Whether a datagram is refused (ICMP); waits for the answer.
 bool is_refused(const char* from, const char* to, std::uint16_t port) {
   const Socket socket(address(to), SOCK_DGRAM);
   send_from(socket, from, to, port);
@@ -106,7 +106,7 @@ bool answers_ping(const char* to) {
   request.type = v4 ? ICMP_ECHO : 128;
   request.checksum = v4 ? 0xfff7 : 0;  // of this one header; for IPv6 the kernel fills it in
   REQUIRE(::send(socket.fd(), &request, sizeof(request), 0) == sizeof(request));
-  // The request itself is heard as well.
+  // The request itself is received as well.
   const std::uint8_t reply = v4 ? ICMP_ECHOREPLY : 129;
   const std::size_t header = v4 ? 20 : 0;
   std::array<std::uint8_t, 256> packet;
@@ -161,7 +161,7 @@ class Watch {
       }
     )");
   }
-  // Sends a datagram and says what became of it: "", "marked", "masqueraded", "marked masqueraded".
+  // Sends a datagram and says what happened to it: "", "marked", "masqueraded", "marked masqueraded".
   std::string fate(const char* from, const char* to, std::uint16_t port) const {
     // Nothing listens at these addresses: when the refusal is here, the datagram is counted.
     REQUIRE(is_refused(from, to, port));
@@ -208,7 +208,7 @@ TEST_CASE("a port without a Service is refused at a virtual IP", "[kernel][nft]"
   CHECK(connect_to("127.0.0.1", listener.port()) == 0);
 }
 
-TEST_CASE("a datagram to a virtual IP's unused port comes back as refused", "[kernel][nft]") {
+TEST_CASE("a datagram to an unused port of a virtual IP is refused", "[kernel][nft]") {
   make_host({"203.0.113.7", "10.96.0.1", "fd00:96::1"});
   const Socket open_port(address("::"), SOCK_DGRAM);
   REQUIRE(open_port.bind(udp::endpoint(udp::v6(), 0)) == 0);

@@ -46,7 +46,7 @@ const ServerKey kVipTls = key("192.0.2.1", 443);
 
 }  // namespace
 
-TEST_CASE("what nobody else wants is granted whole") {
+TEST_CASE("a plan that no other Service competes with is granted whole") {
   Claims claims;
   const auto granted = claims.replace("a/web", 100, plan_of({kVip, kVipTls}));
   CHECK(granted.plan == plan_of({kVip, kVipTls}));
@@ -54,7 +54,7 @@ TEST_CASE("what nobody else wants is granted whole") {
   CHECK(granted.others.empty());
 }
 
-TEST_CASE("the younger Service goes without what the older one has, and keeps the rest") {
+TEST_CASE("the younger Service loses what the older one has and keeps the rest") {
   Claims claims;
   claims.replace("a/old", 100, plan_of({kVip}));
   const auto granted = claims.replace("a/young", 200, plan_of({kVip, kVipTls}));
@@ -65,8 +65,7 @@ TEST_CASE("the younger Service goes without what the older one has, and keeps th
   CHECK(granted.others.empty());
 }
 
-TEST_CASE(
-    "an older Service that comes later takes over, and the younger one is to be planned anew") {
+TEST_CASE("an older Service that comes later takes over, and the younger one is planned again") {
   Claims claims;
   claims.replace("a/young", 200, plan_of({kVip}));
   const auto granted = claims.replace("a/old", 100, plan_of({kVip}));
@@ -75,7 +74,7 @@ TEST_CASE(
   CHECK(claims.replace("a/young", 200, plan_of({kVip})).plan == ServicePlan{});
 }
 
-TEST_CASE("of two Services of one age the first by name wins, whichever comes first") {
+TEST_CASE("of two Services of the same age the first by name wins, in any order of arrival") {
   for (const bool first : {true, false}) {
     Claims claims;
     claims.replace(first ? "a/a" : "a/b", 100, plan_of({kVip}));
@@ -85,7 +84,7 @@ TEST_CASE("of two Services of one age the first by name wins, whichever comes fi
   }
 }
 
-TEST_CASE("when the holder lets go the next oldest is told, and only that one") {
+TEST_CASE("when the holder releases its claim, only the next oldest is planned again") {
   Claims claims;
   claims.replace("a/first", 100, plan_of({kVip, kVipTls}));
   claims.replace("a/third", 300, plan_of({kVip}));
@@ -100,7 +99,7 @@ TEST_CASE("when the holder lets go the next oldest is told, and only that one") 
   CHECK(third.lost[0].holder == "a/second");
 }
 
-TEST_CASE("one that goes without and leaves changes nothing for the holder") {
+TEST_CASE("the release of a lost claim changes nothing for the holder") {
   Claims claims;
   claims.replace("a/old", 100, plan_of({kVip}));
   claims.replace("a/young", 200, plan_of({kVip}));
@@ -109,7 +108,7 @@ TEST_CASE("one that goes without and leaves changes nothing for the holder") {
   CHECK(claims.release("a/old").empty());
 }
 
-TEST_CASE("a Service made anew under its old name is as old as its new self") {
+TEST_CASE("a Service created again under its old name has its new age") {
   Claims claims;
   claims.replace("a/web", 100, plan_of({kVip}));
   claims.replace("a/rival", 200, plan_of({kVip}));
@@ -118,7 +117,7 @@ TEST_CASE("a Service made anew under its old name is as old as its new self") {
   CHECK(granted.others == std::set<Owner>{"a/rival"});
 }
 
-TEST_CASE("without a virtual server, what only it needed goes too") {
+TEST_CASE("what only a removed virtual server needed is removed with it") {
   ServicePlan plan = plan_of({kVip, kVipTls, key("192.0.2.2", 80)});
   CHECK(agent::without_servers(plan, {}) == plan);
   CHECK(agent::without_servers(plan, {kVipTls}) == plan_of({kVip, key("192.0.2.2", 80)}));
@@ -126,7 +125,7 @@ TEST_CASE("without a virtual server, what only it needed goes too") {
   CHECK(agent::without_servers(plan, {kVip, kVipTls, key("192.0.2.2", 80)}) == ServicePlan{});
 }
 
-TEST_CASE("a node port's element stays while one of its addresses is served, then goes") {
+TEST_CASE("a node port's element stays as long as one of its addresses is served") {
   ServicePlan plan;
   for (const char* address : {"192.168.1.1", "192.168.1.2"}) {
     plan.servers.push_back({.settings = {.key = key(address, 30080), .scheduler = "rr"}});
@@ -163,7 +162,7 @@ TEST_CASE("a node port is one Service's on all addresses, even on those it does 
   CHECK(loser.plan == ServicePlan{});
   REQUIRE(loser.lost.size() == 1);
   CHECK(loser.lost[0].key.text() == "TCP 0.0.0.0:30080");
-  // What the loser may not use it does not keep from others, be they younger.
+  // A Service that lost a claim does not keep its other claims from younger Services.
   const auto external = plan_of({key("fd00:1::1", 30080)});
   CHECK(claims.replace("a/external", 300, external).plan == external);
   CHECK(claims.release("a/single") == std::set<Owner>{"a/dual"});

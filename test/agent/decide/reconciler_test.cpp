@@ -10,6 +10,7 @@
 
 namespace {
 
+using agent::ConflictReason;
 using agent::Reconciler;
 using fake::FakeKernel;
 using namespace ipvs;
@@ -75,7 +76,7 @@ Node running(const std::map<std::string, ServicePlan>& plans) {
 
 }  // namespace
 
-TEST_CASE("a first start protects, then builds, then binds") {
+TEST_CASE("a first start adds elements, then virtual servers, then addresses") {
   Node node;
   node.start();
   node.reconciler.set_plan("default/web", 0, plan("10.96.0.1", 80, {"10.244.0.1", "10.244.0.2"}));
@@ -97,7 +98,7 @@ TEST_CASE("one changed endpoint costs two messages") {
                                                     "DEL_DEST TCP 10.96.0.1:80 10.244.0.1:8080"});
 }
 
-TEST_CASE("an endpoint whose pod still lives is rested, and deleted when it has finished") {
+TEST_CASE("an endpoint whose Pod still exists drains and is deleted when it has no connections") {
   Node node = running({{"default/web", plan("10.96.0.1", 80, {"10.244.0.1", "10.244.0.2"})}});
   const ServerKey key{ip("10.96.0.1"), 80, Protocol::kTcp};
   node.drainable = {ip("10.244.0.1")};
@@ -123,7 +124,7 @@ TEST_CASE("an endpoint whose pod still lives is rested, and deleted when it has 
   CHECK(node.reconciler.ledger().draining_servers().empty());
 }
 
-TEST_CASE("a UDP endpoint is deleted at once even while its pod lives") {
+TEST_CASE("a UDP endpoint is deleted at once even if its Pod exists") {
   Node node = running({{"default/dns", plan("10.96.0.10", 53, {"10.244.0.1"}, Protocol::kUdp)}});
   node.drainable = {ip("10.244.0.1")};
   node.reconciler.set_plan("default/dns", 0, plan("10.96.0.10", 53, {}, Protocol::kUdp));
@@ -131,7 +132,7 @@ TEST_CASE("a UDP endpoint is deleted at once even while its pod lives") {
   CHECK(node.take_log() == std::vector<std::string>{"DEL_DEST UDP 10.96.0.10:53 10.244.0.1:8080"});
 }
 
-TEST_CASE("a resting endpoint that comes back gets its weight back without being re-made") {
+TEST_CASE("a draining endpoint that is wanted again gets its weight back without being recreated") {
   Node node = running({{"default/web", plan("10.96.0.1", 80, {"10.244.0.1"})}});
   node.drainable = {ip("10.244.0.1")};
   node.reconciler.set_plan("default/web", 0, plan("10.96.0.1", 80, {}));
@@ -143,7 +144,7 @@ TEST_CASE("a resting endpoint that comes back gets its weight back without being
                                  "SET_DEST TCP 10.96.0.1:80 10.244.0.1:8080 w1"});
 }
 
-TEST_CASE("a removed Service unbinds, dismantles, and only then loses its protection") {
+TEST_CASE("a removed Service loses its addresses, then its virtual servers, then its elements") {
   Node node = running({{"default/web", plan("10.96.0.1", 80, {"10.244.0.1"})}});
   node.reconciler.remove("default/web");
   node.step();
@@ -155,7 +156,7 @@ TEST_CASE("a removed Service unbinds, dismantles, and only then loses its protec
   CHECK(node.kernel.violations.empty());
 }
 
-TEST_CASE("a restart adopts what is right without touching it") {
+TEST_CASE("a restart adopts a correct state without changing it") {
   Node node = running({{"default/web", plan("10.96.0.1", 80, {"10.244.0.1"})},
                        {"default/dns", plan("10.96.0.10", 53, {"10.244.0.2"}, Protocol::kUdp)}});
   node.start();
@@ -168,7 +169,7 @@ TEST_CASE("a restart adopts what is right without touching it") {
   CHECK(node.take_log().empty());
 }
 
-TEST_CASE("a restart gives back the weight of an endpoint that the last run left resting") {
+TEST_CASE("a restart restores the weight of an endpoint that the last run left draining") {
   Node node = running({{"default/web", plan("10.96.0.1", 80, {"10.244.0.1", "10.244.0.2"})}});
   node.drainable = {ip("10.244.0.1")};
   node.reconciler.set_plan("default/web", 0, plan("10.96.0.1", 80, {"10.244.0.2"}));
@@ -182,7 +183,7 @@ TEST_CASE("a restart gives back the weight of an endpoint that the last run left
         std::vector<std::string>{"SET_DEST TCP 10.96.0.1:80 10.244.0.1:8080 w1"});
 }
 
-TEST_CASE("another scheduler or affinity edits the virtual server where it is") {
+TEST_CASE("a new scheduler or affinity changes the virtual server in place") {
   Node node = running({{"default/web", plan("10.96.0.1", 80, {"10.244.0.1", "10.244.0.2"})}});
   ServicePlan next = plan("10.96.0.1", 80, {"10.244.0.1", "10.244.0.2"});
   SECTION("another scheduler") { next.servers[0].settings.scheduler = "lc"; }
@@ -207,7 +208,9 @@ TEST_CASE("a restart removes what is ours and no longer wanted") {
   CHECK(node.kernel.elements.empty());
 }
 
-TEST_CASE("a foreign virtual server is left alone, and the Service that wants its place is told") {
+TEST_CASE(
+    "a foreign virtual server is left alone, and the Service that wants its address and port is "
+    "reported") {
   Node node;
   const ServerKey key{ip("10.96.0.1"), 80, Protocol::kTcp};
   node.kernel.servers[key] = {.settings = {.key = key, .scheduler = "wlc"}};
@@ -216,6 +219,7 @@ TEST_CASE("a foreign virtual server is left alone, and the Service that wants it
     const auto planned =
         node.reconciler.set_plan("default/web", 0, plan("10.96.0.1", 80, {"10.244.0.1"}));
     REQUIRE(planned.conflicts.size() == 1);
+    CHECK(planned.conflicts[0].reason == ConflictReason::kForeignServer);
     CHECK(planned.conflicts[0].holder.empty());
     node.install();
     node.step();
@@ -239,7 +243,7 @@ TEST_CASE("a foreign virtual server is left alone, and the Service that wants it
 }
 
 TEST_CASE(
-    "of two Services that claim one VIP and port the older has it and the other succeeds it") {
+    "of two Services that claim one VIP and port the older gets it and the other succeeds it") {
   Node node;
   node.start();
   node.install();
@@ -250,6 +254,7 @@ TEST_CASE(
   CHECK(old.others == std::set<Owner>{"a/young"});
   young = node.reconciler.set_plan("a/young", 200, plan("192.0.2.1", 80, {"10.244.0.1"}));
   REQUIRE(young.conflicts.size() == 1);
+  CHECK(young.conflicts[0].reason == ConflictReason::kOlderService);
   CHECK(young.conflicts[0].holder == "b/old");
   node.step();
   const ServerKey key{ip("192.0.2.1"), 80, Protocol::kTcp};
@@ -263,7 +268,7 @@ TEST_CASE(
   CHECK(node.kernel.addresses.size() == 1);
 }
 
-TEST_CASE("an address two Services share stays until the last of them goes") {
+TEST_CASE("an address that two Services share stays until the last of them is removed") {
   Node node =
       running({{"a/web", plan("192.0.2.1", 80, {})}, {"a/tls", plan("192.0.2.1", 443, {})}});
   node.reconciler.remove("a/web");
@@ -275,7 +280,7 @@ TEST_CASE("an address two Services share stays until the last of them goes") {
   CHECK(node.kernel.violations.empty());
 }
 
-TEST_CASE("the address of a Service with two ports stays until the last port goes") {
+TEST_CASE("the address of a Service with two ports stays until the last port is removed") {
   ServicePlan both = plan("10.96.0.1", 80, {"10.244.0.1"});
   const ServicePlan one = plan("10.96.0.1", 443, {"10.244.0.1"});
   both.servers.push_back(one.servers[0]);
@@ -291,8 +296,7 @@ TEST_CASE("the address of a Service with two ports stays until the last port goe
   CHECK(node.kernel.violations.empty());
 }
 
-TEST_CASE(
-    "whatever single operation fails or loses its reply, the next tries end in the wanted state") {
+TEST_CASE("whichever single operation fails or loses its reply, retries end in the wanted state") {
   for (const bool lost : {false, true}) {
     for (std::size_t n = 1; n < 20; ++n) {
       INFO("operation " << n << (lost ? " loses its reply" : " fails"));
@@ -324,7 +328,7 @@ TEST_CASE(
 TEST_CASE("one refused set element holds back only what it protects") {
   Node node = running({});
   node.kernel.fail_at(1, ENOMEM);  // the transaction
-  node.kernel.fail_at(2, ENOMEM);  // its first half, when it is tried by halves
+  node.kernel.fail_at(2, ENOMEM);  // its first half
   node.reconciler.set_plan("a/one", 0, plan("10.96.0.1", 80, {"10.244.0.1"}));
   node.reconciler.set_plan("a/two", 0, plan("10.96.0.2", 80, {"10.244.0.2"}));
   const Recorded recorded = node.step();
@@ -335,9 +339,9 @@ TEST_CASE("one refused set element holds back only what it protects") {
   CHECK(node.kernel.addresses.size() == 2);
 }
 
-TEST_CASE("a refused set element is tried again at once when what it protects is to be made") {
+TEST_CASE("a refused set element is retried at once when what it protects is to be created") {
   Node node = running({});
-  // The transaction, once more without what is there, and its first half.
+  // The transaction, again without what is there, and its first half.
   for (const std::size_t n : {1u, 2u, 3u}) node.kernel.fail_at(n, ENOMEM);
   node.reconciler.set_plan("a/web", 0, plan("10.96.0.1", 80, {"10.244.0.1"}));
   node.step();
@@ -350,7 +354,7 @@ TEST_CASE("a refused set element is tried again at once when what it protects is
 
 namespace {
 
-// The plan of a load balancer IP that only some may use.
+// The plan of a load balancer IP with source ranges.
 ServicePlan limited_to(const std::vector<std::pair<std::string, std::uint16_t>>& networks) {
   ServicePlan result = plan("192.0.2.1", 80, {"10.244.0.1"});
   Element element{.kind = ElementKind::kLimitedIp, .address = ip("192.0.2.1"), .port = 80};
@@ -366,9 +370,8 @@ ServicePlan limited_to(const std::vector<std::pair<std::string, std::uint16_t>>&
 
 }  // namespace
 
-// The kernel refuses a range that overlaps one that is there: what goes must not wait for the end
-// of the batch.
-TEST_CASE("source ranges that overlap those before them take their place in one transaction") {
+// The kernel refuses a range that overlaps one that is there: it must be deleted before the addition.
+TEST_CASE("source ranges that overlap the old ones replace them in one transaction") {
   const ServicePlan wide = limited_to({{"203.0.112.0", 23}});
   const ServicePlan narrow = limited_to({{"203.0.112.0", 25}, {"203.0.113.0", 24}});
   for (const auto& [before, after] : {std::pair(wide, narrow), std::pair(narrow, wide)}) {
@@ -386,8 +389,7 @@ TEST_CASE("source ranges that overlap those before them take their place in one 
   }
 }
 
-TEST_CASE(
-    "an exchange of source ranges that is refused leaves those that were, and others get through") {
+TEST_CASE("a refused exchange of source ranges keeps the old ones, and other changes are made") {
   const ServicePlan before = limited_to({{"203.0.112.0", 23}});
   const ServicePlan after = limited_to({{"203.0.113.0", 24}});
   Node node = running({{"default/web", before}});
@@ -407,7 +409,8 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "after a restart the table is put up with the source ranges of now, whatever overlaps them") {
+    "after a restart the table is installed with the current source ranges, even if old ones "
+    "overlap") {
   Node node = running({{"default/web", limited_to({{"203.0.112.0", 23}, {"198.51.100.0", 24}})}});
   node.start();
   node.reconciler.set_plan("default/web", 0, limited_to({{"203.0.113.0", 24}}));
@@ -417,7 +420,7 @@ TEST_CASE(
   CHECK(node.kernel.violations.empty());
 }
 
-TEST_CASE("drift of a virtual server is seen by comparison and repaired") {
+TEST_CASE("drift of a virtual server is found by comparison and repaired") {
   Node node = running({{"a/web", plan("10.96.0.1", 80, {"10.244.0.1"})}});
   const ServerKey key{ip("10.96.0.1"), 80, Protocol::kTcp};
   const Server right = node.kernel.servers[key];
@@ -439,7 +442,7 @@ TEST_CASE("drift of a virtual server is seen by comparison and repaired") {
 
 namespace {
 
-// Small worlds: few owners, VIPs, ports and pods, so that they meet.
+// Few owners, VIPs, ports and pods, so that they conflict.
 ServicePlan arbitrary_plan() {
   const auto vip = "10.96.0." + std::to_string(*rc::gen::inRange(1, 4));
   const auto port = static_cast<std::uint16_t>(*rc::gen::inRange(80, 83));

@@ -23,8 +23,8 @@ Server server(const ServerKey& key, const std::vector<std::string>& pods) {
   return result;
 }
 
-// The flows that go when the kernel, holding `held`, comes to hold `wanted`; "* -> server" or "pod
-// -> server" each.
+// The flows to delete when the kernel holds `held` and is to hold `wanted`: a line "* of SERVER" or
+// "ENDPOINT of SERVER" each.
 std::string stale(const std::vector<Server>& held, std::vector<Server> wanted,
                   std::vector<ipvs::Element> elements = {}) {
   ipvs::Ledger ledger;
@@ -42,16 +42,17 @@ std::string stale(const std::vector<Server>& held, std::vector<Server> wanted,
 
 }  // namespace
 
-TEST_CASE("UDP flows to an endpoint that goes are forgotten, those to the others are not") {
+TEST_CASE("UDP flows to a removed endpoint are deleted, those to the others are not") {
   CHECK(stale({server(kDns, {"10.244.0.1", "10.244.0.2"})}, {server(kDns, {"10.244.0.2"})}) ==
         "10.244.0.1:5353 of UDP 10.96.0.10:53\n");
 }
 
-TEST_CASE("UDP flows to a virtual server that goes are all forgotten") {
+TEST_CASE("all UDP flows to a deleted virtual server are deleted") {
   CHECK(stale({server(kDns, {"10.244.0.1"})}, {}) == "* of UDP 10.96.0.10:53\n");
 }
 
-TEST_CASE("UDP flows begun before the virtual server, or its first endpoint, are forgotten") {
+TEST_CASE(
+    "UDP flows that began before the virtual server, or before its first endpoint, are deleted") {
   CHECK(stale({}, {server(kDns, {"10.244.0.1"})}) == "* of UDP 10.96.0.10:53\n");
   CHECK(stale({server(kDns, {})}, {server(kDns, {"10.244.0.1"})}) == "* of UDP 10.96.0.10:53\n");
   CHECK(
@@ -59,7 +60,8 @@ TEST_CASE("UDP flows begun before the virtual server, or its first endpoint, are
 }
 
 TEST_CASE(
-    "an endpoint that leaves the cluster IP leaves the addresses that have a short cut to it") {
+    "flows to an endpoint removed from the cluster IP are deleted on addresses with a short cut to "
+    "it, too") {
   const std::vector<ipvs::Element> short_cut{{.kind = ElementKind::kShortCutIp,
                                               .address = kOutside.address,
                                               .protocol = Protocol::kUdp,
@@ -70,7 +72,7 @@ TEST_CASE(
         "10.244.1.1:5353 of UDP 10.96.0.10:53\n10.244.1.1:5353 of UDP 192.0.2.1:53\n");
 }
 
-TEST_CASE("TCP and SCTP flows are left to end by themselves") {
+TEST_CASE("TCP and SCTP flows are not deleted") {
   for (const Protocol protocol : {Protocol::kTcp, Protocol::kSctp}) {
     const ServerKey key{kDns.address, 53, protocol};
     CHECK(stale({server(key, {"10.244.0.1"})}, {}).empty());

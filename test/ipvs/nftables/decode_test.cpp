@@ -86,7 +86,7 @@ TEST_CASE("a key is read by the set it is in") {
         std::vector<Element>{{.kind = ElementKind::kNodeAddress, .address = address("192.0.2.1")}});
 }
 
-TEST_CASE("what the kernel adds to an element does not matter") {
+TEST_CASE("attributes that the kernel adds to an element are ignored") {
   const auto more = [](MessageBatch& batch) {
     batch.put_be32(NFTA_SET_ELEM_FLAGS, 0);
     batch.put_bytes(NFTA_SET_ELEM_USERDATA, std::array{std::byte{1}});
@@ -95,7 +95,7 @@ TEST_CASE("what the kernel adds to an element does not matter") {
   CHECK(in_set("virtual-ips-4").element({10, 96, 0, 1}, more).decoded().size() == 1);
 }
 
-TEST_CASE("elements that cannot be ours are left out") {
+TEST_CASE("elements that we would not have written are left out") {
   CHECK(in_set("cluster-ips-4")
             .element({10, 96, 0, 1, 1, 0, 0, 0, 0, 80, 0, 0})
             .decoded()

@@ -47,7 +47,7 @@ Bytes payload_of(MessageBatch& batch, std::size_t index) {
   return batch.message_bytes(index).subspan(sizeof(nlmsghdr));
 }
 
-// What the element messages of a batch hold; a dump of the kernel's has the same form.
+// The elements in the messages of a batch; a dump of the kernel has the same form.
 std::vector<Element> elements_of(MessageBatch& batch, int command) {
   std::vector<Element> elements;
   for (std::size_t i = 0; i < batch.size(); ++i) {
@@ -136,7 +136,7 @@ TEST_CASE(
   }));
 }
 
-TEST_CASE("an installation deletes what is there before it makes everything anew") {
+TEST_CASE("an installation deletes the old table before it creates the new one") {
   const Transaction transaction = encode_install({}, {});
   const auto types = types_of(transaction.batch);
   REQUIRE(types.size() > 5);
@@ -153,7 +153,7 @@ TEST_CASE("an installation deletes what is there before it makes everything anew
   CHECK(count(NFT_MSG_NEWRULE) == table_rules({}).size());
 }
 
-TEST_CASE("many elements are cut into messages whose lists fit into an attribute") {
+TEST_CASE("many elements are split into messages whose lists fit into an attribute") {
   const auto ops = additions(2 * kElementsPerMessage + 1);
   Transaction transaction = encode_changes(ops);
   REQUIRE(transaction.batch.size() == 5);
@@ -168,7 +168,7 @@ TEST_CASE("many elements are cut into messages whose lists fit into an attribute
     CHECK(install.batch.message_bytes(i).size() < 65'536);
 }
 
-TEST_CASE("an element that has no place is named and nothing is to be sent") {
+TEST_CASE("an element without a set is reported and nothing is to be sent") {
   auto ops = additions(3);
   ops[1].element = {.kind = ElementKind::kNodePort,
                     .address = {},
@@ -180,7 +180,7 @@ TEST_CASE("an element that has no place is named and nothing is to be sent") {
         2);
 }
 
-TEST_CASE("an element looks as nft 1.0.6 sends it") {
+TEST_CASE("an element is encoded as nft 1.0.6 sends it") {
   const ElementOp op{.add = true,
                      .element = {.kind = ElementKind::kServiceIp,
                                  .address = address("10.1.1.1"),
@@ -204,7 +204,7 @@ TEST_CASE("an element looks as nft 1.0.6 sends it") {
         "00500000");
 }
 
-TEST_CASE("a concatenation carries its type and the byte order that nft prints it by") {
+TEST_CASE("a concatenation has the type and byte order by which nft prints it") {
   Transaction transaction = encode_install({}, {});
   const auto types = types_of(transaction.batch);
   const auto first = std::find(types.begin(), types.end(), type_of(NFT_MSG_NEWSET)) - types.begin();
@@ -224,7 +224,7 @@ TEST_CASE("a concatenation carries its type and the byte order that nft prints i
 
 // Without NFTA_BITWISE_OP, which nft sends since Linux 5.6 has it, and whose default is what we
 // mean.
-TEST_CASE("setting the mark bit looks as nft 1.0.6 sends it") {
+TEST_CASE("setting the mark bit is encoded as nft 1.0.6 sends it") {
   MessageBatch batch;
   batch.begin_message(0);
   const auto rules = table_rules({.masquerade_all = true, .cluster_cidrs = {}});

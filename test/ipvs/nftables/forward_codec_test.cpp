@@ -64,17 +64,17 @@ TEST_CASE("a forward chain is read with its policy", "[nft]") {
   CHECK(decoded({.family = NFPROTO_INET, .table = "fw", .name = "f"})->text() == "inet fw f");
 }
 
-TEST_CASE("chains that do not filter what is forwarded are no matter of ours", "[nft]") {
+TEST_CASE("chains that do not filter forwarded packets are ignored", "[nft]") {
   CHECK_FALSE(decoded({.hook = NF_INET_LOCAL_IN}));
   CHECK_FALSE(decoded({.type = "nat"}));
   CHECK_FALSE(decoded({.family = NFPROTO_BRIDGE}));
   CHECK_FALSE(decoded({.family = NFPROTO_INET, .table = "kube-ipvs"}));
 }
 
-TEST_CASE("our rule is known again, and others' rules are not", "[nft]") {
+TEST_CASE("our rule is recognised and the rules of others are not", "[nft]") {
   MessageBatch sent = encode_accept_replies(*decoded({}));
   REQUIRE(sent.size() == 3);
-  // As the kernel tells of it: with a handle.
+  // As the kernel sends it: with a handle.
   const auto told_of = [](Bytes user_data) {
     MessageBatch told;
     begin_nft_message(told, NFPROTO_IPV4, NFT_MSG_DELRULE, 0);
@@ -97,7 +97,8 @@ TEST_CASE("our rule is known again, and others' rules are not", "[nft]") {
   CHECK_FALSE(concerns(foreign));
 }
 
-TEST_CASE("what concerns forwarding: new chains and policies there, our rule gone", "[nft]") {
+TEST_CASE("new forward chains, their policies and the deletion of our rule concern forwarding",
+          "[nft]") {
   CHECK(concerns(new_chain({})));
   CHECK_FALSE(concerns(new_chain({.hook = NF_INET_LOCAL_OUT})));
   MessageBatch foreign;
@@ -108,7 +109,7 @@ TEST_CASE("what concerns forwarding: new chains and policies there, our rule gon
                             payload_of(foreign, 0)) == false);
 }
 
-TEST_CASE("a rule is withdrawn by its handles", "[nft]") {
+TEST_CASE("our rules are deleted by their handles", "[nft]") {
   MessageBatch batch = encode_withdraw(
       {.family = NFPROTO_IPV4, .table = "filter", .name = "FORWARD", .our_rules = {3, 9}});
   REQUIRE(batch.size() == 4);
@@ -116,7 +117,7 @@ TEST_CASE("a rule is withdrawn by its handles", "[nft]") {
   CHECK(NFNL_MSG_TYPE(batch.message_type(2)) == NFT_MSG_DELRULE);
 }
 
-TEST_CASE("no bytes are too strange for the forward codec", "[nft]") {
+TEST_CASE("the forward codec decodes any bytes without a crash", "[nft]") {
   REQUIRE(rc::check("any bytes", [](const std::vector<std::uint8_t>& any) {
     const Bytes bytes = std::as_bytes(std::span(any));
     decode_forward_chain(bytes);

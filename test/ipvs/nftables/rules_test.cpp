@@ -50,7 +50,7 @@ std::vector<TableRules> variants() {
 
 }  // namespace
 
-TEST_CASE("rules stand in chains, go to chains and look into sets that exist") {
+TEST_CASE("rules name only chains and sets that exist") {
   for (const TableRules& variant : variants()) {
     for (const Rule& rule : table_rules(variant)) {
       CHECK(is_chain(rule.chain));
@@ -63,7 +63,7 @@ TEST_CASE("rules stand in chains, go to chains and look into sets that exist") {
   }
 }
 
-TEST_CASE("every set is looked into by some rule") {
+TEST_CASE("every set is used by some rule") {
   std::set<std::string_view> used;
   for (const Rule& rule : table_rules({})) {
     for (const auto& lookup : all_of<expression::Lookup>(rule)) used.insert(lookup.set);
@@ -71,14 +71,14 @@ TEST_CASE("every set is looked into by some rule") {
   for (const TableSet& set : table_sets()) CHECK(used.contains(set.name));
 }
 
-TEST_CASE("masquerade-all asks for no address") {
+TEST_CASE("masquerade-all compares no address") {
   const auto rules =
       rules_in(table_rules({.masquerade_all = true, .cluster_cidrs = {}}), "cluster-ip");
   REQUIRE(rules.size() == 1);
   CHECK(all_of<expression::LoadPayload>(rules[0]).empty());
 }
 
-TEST_CASE("a family without a pod network masquerades what comes from a virtual IP") {
+TEST_CASE("a family without a pod network masquerades flows from a virtual IP") {
   const TableRules settings{
       .cluster_cidrs = {{.address = address("10.244.0.0"), .prefix_length = 16}}};
   const auto rules = rules_in(table_rules(settings), "cluster-ip");
@@ -89,14 +89,14 @@ TEST_CASE("a family without a pod network masquerades what comes from a virtual 
   CHECK(lookups[0].set == "virtual-ips-6");
 }
 
-TEST_CASE("a pod network of everything has no outside") {
+TEST_CASE("a pod network that covers every address has no outside") {
   const TableRules settings{.cluster_cidrs = {{.address = address("0.0.0.0"), .prefix_length = 0}}};
   const auto with = rules_in(table_rules(settings), "cluster-ip");
   const auto without = rules_in(table_rules({}), "cluster-ip");
   CHECK(with == without);
 }
 
-TEST_CASE("host bits of a pod network do not matter") {
+TEST_CASE("host bits of a pod network are ignored") {
   const TableRules tidy{.cluster_cidrs = {{.address = address("10.244.0.0"), .prefix_length = 17}}};
   const TableRules untidy{
       .cluster_cidrs = {{.address = address("10.244.127.9"), .prefix_length = 17}}};
@@ -117,9 +117,7 @@ TEST_CASE("several pod networks of a family are one rule: outside of all of them
   CHECK(comparisons[2].value == RegisterValue::of(address("10.1.2.3")));
 }
 
-TEST_CASE(
-    "of the cluster's clients those that are known to be elsewhere are masqueraded on a short "
-    "cut") {
+TEST_CASE("clients of the cluster on other nodes are masqueraded when they take a short cut") {
   const std::vector<Rule> rules = rules_in(
       table_rules({.pod_sources = {{.address = address("10.244.0.0"), .prefix_length = 16},
                                    {.address = address("fd00:244::"), .prefix_length = 56}},
@@ -142,13 +140,13 @@ TEST_CASE(
   CHECK(comparisons[3].value == RegisterValue::of(address("10.244.9.0")));
 }
 
-TEST_CASE("where only this node's Pods are clients of the cluster nobody of these is elsewhere") {
+TEST_CASE("if only this node's Pods are clients of the cluster, none is on another node") {
   const std::vector<TableRules::Network> own{
       {.address = address("10.244.1.0"), .prefix_length = 24}};
   CHECK(table_rules({.pod_sources = own, .own_pods = own}) == table_rules({.pod_sources = own}));
 }
 
-TEST_CASE("a prefix is as many one bits from the front") {
+TEST_CASE("a prefix mask has as many leading one bits as the prefix is long") {
   const auto mask = [](Family family, std::uint8_t length) {
     std::string text;
     const RegisterValue value = RegisterValue::prefix_mask(family, length);

@@ -33,7 +33,7 @@ BoostAddress any_neighbour(const BoostAddress& address) {
 
 }  // namespace
 
-TEST_CASE("an address says the same as Boost's, and comes back as it went in") {
+TEST_CASE("an address equals Boost's in every answer and converts back to it") {
   REQUIRE(rc::check("address", [] {
     const BoostAddress one = ipvs::test::any_address();
     const BoostAddress other = any_neighbour(one);
@@ -61,7 +61,7 @@ TEST_CASE("an address has the bytes of its family in network order") {
   CHECK(Address() != Address(make_address("::")));
 }
 
-TEST_CASE("an address knows what it is good for") {
+TEST_CASE("an address knows its scope and kind") {
   const auto is = [](const char* text) {
     const Address address = make_address(text);
     std::string what;
@@ -87,7 +87,7 @@ TEST_CASE("the scope of an address is dropped") {
   CHECK(Address(make_address("fe80::1%7")) == Address(make_address("fe80::1")));
 }
 
-TEST_CASE("neighbours with neighbouring ports have hashes of their own") {
+TEST_CASE("neighbouring addresses with neighbouring ports have different hashes") {
   std::set<std::size_t> addresses;
   std::set<std::size_t> keys;
   for (std::uint32_t n = 0; n < 256; ++n) {

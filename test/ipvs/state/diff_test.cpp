@@ -10,7 +10,7 @@ using namespace ipvs;
 
 Address address(const char* text) { return boost::asio::ip::make_address(text); }
 
-// What becomes of an endpoint with connections that nobody wants any more.
+// What happens to an endpoint with connections that is no longer wanted.
 std::string fate(const std::string& scheduler, std::uint32_t flags,
                  Protocol protocol = Protocol::kTcp) {
   Server server{.settings = {.key = {address("10.96.0.1"), 80, protocol},
@@ -24,30 +24,30 @@ std::string fate(const std::string& scheduler, std::uint32_t flags,
   const auto may_drain = [](const ServerKey&, const Endpoint&) { return true; };
   const Changes changes = diff(desired, ledger, desired.take_dirty(), may_drain);
   if (changes.release.size() == 1 && changes.fill.empty()) return "deleted";
-  if (changes.fill.size() == 1 && changes.release.empty()) return "rests";
+  if (changes.fill.size() == 1 && changes.release.empty()) return "drains";
   return "?";
 }
 
 }  // namespace
 
 TEST_CASE(
-    "an endpoint that goes rests under every scheduler that sends its share elsewhere meanwhile") {
-  CHECK(fate("rr", 0) == "rests");
-  CHECK(fate("lc", 0) == "rests");
-  CHECK(fate("sh", kFlagSched1) == "rests");
-  CHECK(fate("mh", kFlagSched1 | kFlagSched2) == "rests");
+    "a removed endpoint drains under every scheduler that sends its share to others meanwhile") {
+  CHECK(fate("rr", 0) == "drains");
+  CHECK(fate("lc", 0) == "drains");
+  CHECK(fate("sh", kFlagSched1) == "drains");
+  CHECK(fate("mh", kFlagSched1 | kFlagSched2) == "drains");
 }
 
 TEST_CASE(
-    "under a hash without fallback it is deleted at once: at weight 0 its clients would be "
-    "refused") {
+    "under a hash without fallback a removed endpoint is deleted at once: at weight 0 its clients "
+    "would be refused") {
   CHECK(fate("dh", 0) == "deleted");
   CHECK(fate("sh", 0) == "deleted");
   CHECK(fate("sh", kFlagSched2) == "deleted");
   CHECK(fate("mh", kFlagSched2) == "deleted");
 }
 
-TEST_CASE("UDP and SCTP endpoints go at once") {
+TEST_CASE("UDP and SCTP endpoints are deleted at once") {
   CHECK(fate("rr", 0, Protocol::kUdp) == "deleted");
   CHECK(fate("rr", 0, Protocol::kSctp) == "deleted");
 }

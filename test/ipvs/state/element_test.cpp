@@ -23,7 +23,7 @@ TEST_CASE("elements are written as nft does") {
         "virtual-ips-6 fd00::1");
 }
 
-TEST_CASE("elements are ordered by what they are, not by their class") {
+TEST_CASE("elements are ordered by their key, not by their class") {
   Element a{.kind = ElementKind::kServiceIp, .address = address("10.96.0.10"), .port = 80};
   Element b = a;
   b.traffic_class = ipvs::TrafficClass::kExternal;
