@@ -4,7 +4,6 @@
 // table and the calls of the Service reader.
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -19,8 +18,7 @@ using namespace k8s;
 
 // The texts between the lines that begin with ``` in the README: JSON, rows, calls.
 std::vector<std::string> blocks_of_readme() {
-  const auto folder = std::filesystem::path(__FILE__).parent_path();
-  std::ifstream file(folder / "../../../k8s/decode/README.md");
+  std::ifstream file(KUBE_IPVS_SOURCE_DIR "/k8s/decode/README.md");
   REQUIRE(file);
   std::vector<std::string> blocks;
   bool inside = false;
