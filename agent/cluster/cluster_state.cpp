@@ -32,8 +32,8 @@ bool has_weights(const ServiceEndpoints& endpoints) {
   });
 }
 
-std::vector<ipvs::TableRules::Network> to_networks(const std::vector<k8s::Cidr>& cidrs) {
-  std::vector<ipvs::TableRules::Network> networks;
+std::vector<ipvs::Network> to_networks(const std::vector<k8s::Cidr>& cidrs) {
+  std::vector<ipvs::Network> networks;
   for (const k8s::Cidr& cidr : cidrs) networks.push_back({cidr.address, cidr.prefix_length});
   return networks;
 }

@@ -11,9 +11,6 @@
 namespace ipvs {
 namespace {
 
-// Where a batch is sent, so that any number of operations needs no more memory than this.
-constexpr std::size_t kBatchBytes = 60 * 1024;
-
 const std::string kName = kDeviceName;
 
 KernelError error_of(int error, std::string what, const std::string& extended) {

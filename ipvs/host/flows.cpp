@@ -12,8 +12,6 @@
 namespace ipvs {
 namespace {
 
-constexpr std::size_t kBatchBytes = 60 * 1024;
-
 // Dumps that one batch may cost, and that one destination may.
 constexpr std::size_t kFewDestinations = 8;
 constexpr std::size_t kFewEndpoints = 4;

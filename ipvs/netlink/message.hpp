@@ -28,6 +28,10 @@ namespace ipvs {
 
 using Bytes = std::span<const std::byte>;
 
+// Size at which a batch of many operations is sent, about what one send takes: so any number of
+// operations needs no more memory than this.
+inline constexpr std::size_t kBatchBytes = 60 * 1024;
+
 // Many messages in one run of memory, in the order they were begun: no allocation for a message or
 // an attribute, and a socket can send any stretch of them as it is. A message ends where the next
 // one begins.

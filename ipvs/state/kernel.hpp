@@ -35,8 +35,6 @@ enum class VipBinding : std::uint8_t { kAddress, kRoute };
 
 // The parameters of our nftables rules; what the sets hold is given as elements.
 struct TableRules {
-  using Network = ipvs::Network;
-
   bool masquerade_all = false;
   // Pod networks, per family; traffic to cluster IPs from outside them is masqueraded. Both empty:
   // only traffic whose source is itself a VIP is.

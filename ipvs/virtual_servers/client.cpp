@@ -15,10 +15,6 @@
 namespace ipvs {
 namespace {
 
-// Where a batch is sent: about one send's worth, so that a batch of any number of operations needs
-// no more memory.
-constexpr std::size_t kBatchBytes = 60 * 1024;
-
 // Below this many virtual servers a netlink dump for each is as quick as the file.
 constexpr std::size_t kFewServers = 16;
 

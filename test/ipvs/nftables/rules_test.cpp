@@ -141,8 +141,7 @@ TEST_CASE("clients of the cluster on other nodes are masqueraded when they take 
 }
 
 TEST_CASE("if only this node's Pods are clients of the cluster, none is on another node") {
-  const std::vector<TableRules::Network> own{
-      {.address = address("10.244.1.0"), .prefix_length = 24}};
+  const std::vector<Network> own{{.address = address("10.244.1.0"), .prefix_length = 24}};
   CHECK(table_rules({.pod_sources = own, .own_pods = own}) == table_rules({.pod_sources = own}));
 }
 
