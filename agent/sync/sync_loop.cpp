@@ -85,7 +85,7 @@ void SyncLoop::addresses_lost() {
 
 asio::awaitable<void> SyncLoop::run() {
   co_await start();
-  audit_at_ = Clock::now() + options_.audit_interval;
+  audit_at_ = time() + options_.audit_interval;
   while (true) {
     co_await pass();
     if (options_.min_gap.count() > 0) {
@@ -136,7 +136,7 @@ asio::awaitable<bool> SyncLoop::read_and_install() {
 
 asio::awaitable<void> SyncLoop::wait_for_work() {
   const auto due = [this] {
-    const auto now = Clock::now();
+    const auto now = time();
     return !dirty_.empty() || node_addresses_dirty_ || table_dirty_ || addresses_dirty_ ||
            now >= retry_at_ || now >= drain_at_ || now >= audit_at_ || now >= again_at_;
   };
@@ -154,7 +154,7 @@ asio::awaitable<void> SyncLoop::sleep_until(Clock::time_point when) {
 }
 
 asio::awaitable<void> SyncLoop::pass() {
-  const auto begin = Clock::now();
+  const auto begin = time();
   in_hand_since_ = std::exchange(waiting_since_, std::nullopt);
   PassReport report;
   report.first = !complete_;
@@ -165,7 +165,7 @@ asio::awaitable<void> SyncLoop::pass() {
     if (addresses_dirty_) co_await recheck_addresses();
     if (begin >= drain_at_) co_await look_at_drains();
     if (begin >= audit_at_) co_await audit_next();
-    planning = Clock::now();
+    planning = time();
   }
   if (begin >= again_at_) plan_again();
   if (node_addresses_dirty_) {
@@ -179,7 +179,7 @@ asio::awaitable<void> SyncLoop::pass() {
   plan_dirty(report);
   ipvs::Changes changes = reconciler_.next_changes(may_drain());
   // The clock is read where it has to be: on some machines that is a system call.
-  auto now = Clock::now();
+  auto now = time();
   report.planning_seconds = seconds(now - planning);
   if (!changes.empty()) now = co_await carry_out(std::move(changes), report, now);
   report.total_seconds = seconds(now - begin);
@@ -209,7 +209,7 @@ void SyncLoop::note_retry(bool failed) {
     retry_delay_ = options_.retry_first;
     retry_at_ = Clock::time_point::max();
   } else if (retry_at_ == Clock::time_point::max()) {
-    retry_at_ = Clock::now() + retry_delay_;
+    retry_at_ = time() + retry_delay_;
     retry_delay_ = std::min(retry_delay_ * 2, options_.retry_limit);
   }
 }
@@ -239,7 +239,7 @@ void SyncLoop::plan_one(const ipvs::Owner& service) {
   }
   if (wanted->again_in_a_second || wanted->is_lingering) {
     again_.insert(service);
-    again_at_ = std::min(again_at_, Clock::now() + options_.again_interval);
+    again_at_ = std::min(again_at_, time() + options_.again_interval);
   }
   auto planned = reconciler_.set_plan(service, wanted->since, std::move(wanted->plan));
   for (const Reconciler::Conflict& conflict : planned.conflicts) observer_.on_conflict(conflict);
@@ -273,7 +273,7 @@ asio::awaitable<SyncLoop::Clock::time_point> SyncLoop::carry_out(ipvs::Changes c
   const auto flows = stale_flows(changes, reconciler_.desired(), reconciler_.ledger());
   const ipvs::Outcome outcome =
       co_await thread_.run_short(is_short(changes), [&] { return ipvs::apply(kernel_, changes); });
-  const auto now = Clock::now();
+  const auto now = time();
   report.kernel_seconds += seconds(now - begin);
   const ipvs::Recorded recorded = reconciler_.record(changes, outcome);
   report.operations += recorded.done;
@@ -284,7 +284,7 @@ asio::awaitable<SyncLoop::Clock::time_point> SyncLoop::carry_out(ipvs::Changes c
   }
   if (flows.empty()) co_return now;
   co_await forget_flows(flows, report);
-  co_return Clock::now();
+  co_return time();
 }
 
 void SyncLoop::report_failure(const ipvs::Failure& failure) {
@@ -335,15 +335,15 @@ asio::awaitable<void> SyncLoop::recheck_addresses() {
 
 asio::awaitable<void> SyncLoop::look_at_drains() {
   drain_at_ = Clock::time_point::max();
-  const auto& draining = reconciler_.ledger().draining_servers();
-  const std::vector<ipvs::ServerKey> keys(draining.begin(), draining.end());
+  const auto& resting = reconciler_.ledger().draining_servers();
+  const std::vector<ipvs::ServerKey> keys(resting.begin(), resting.end());
   if (keys.empty()) co_return;
   const auto readings = co_await thread_.run_short(is_short(keys, reconciler_.ledger()),
                                                    [&] { return kernel_.read_destinations(keys); });
   if (!readings) co_return;
   ipvs::Changes finished = reconciler_.finish_drains(*readings, may_drain());
   PassReport ignored;
-  if (!finished.empty()) co_await carry_out(std::move(finished), ignored, Clock::now());
+  if (!finished.empty()) co_await carry_out(std::move(finished), ignored, time());
 }
 
 // A Service that wants the place of a foreign virtual server gets it when that has gone.
@@ -371,7 +371,7 @@ std::vector<ipvs::ServerKey> SyncLoop::next_slice() {
 }
 
 asio::awaitable<void> SyncLoop::audit_next() {
-  audit_at_ = Clock::now() + options_.audit_interval;
+  audit_at_ = time() + options_.audit_interval;
   co_await recheck_addresses();
   co_await look_at_contested();
   const std::vector<ipvs::ServerKey> slice = next_slice();

@@ -5,6 +5,7 @@
 // about.
 #pragma once
 
+#include <algorithm>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -16,6 +17,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -48,18 +50,64 @@ inline ServicePlan plan_of(const std::string& vip, const std::vector<std::string
                        {.kind = ipvs::ElementKind::kVirtualIp, .address = ip(vip)}}};
 }
 
-// Counts how often it is read.
-struct CountingKernel : fake::FakeKernel {
-  std::size_t reads = 0;
+// Writes down what it is asked for, in order.
+struct RecordingKernel : fake::FakeKernel {
+  std::vector<std::string> calls;
+  // How often virtual servers or their destinations were read.
+  std::size_t reads() const {
+    return std::count_if(calls.begin(), calls.end(), [](const std::string& call) {
+      return call == "read_servers" || call == "read_destinations";
+    });
+  }
+
+  ipvs::Result<ipvs::Observed> observe() override {
+    calls.push_back("observe");
+    return FakeKernel::observe();
+  }
+  std::vector<int> change_servers(std::span<const ipvs::ServerOp> ops) override {
+    if (!ops.empty()) calls.push_back("change_servers");
+    return FakeKernel::change_servers(ops);
+  }
+  std::vector<int> change_addresses(std::span<const ipvs::AddressOp> ops) override {
+    if (!ops.empty()) calls.push_back("change_addresses");
+    return FakeKernel::change_addresses(ops);
+  }
+  int change_elements(std::span<const ipvs::ElementOp> ops) override {
+    if (!ops.empty()) calls.push_back("change_elements");
+    return FakeKernel::change_elements(ops);
+  }
+  int install_table(const ipvs::TableRules& rules, std::span<const ipvs::Element> wanted) override {
+    calls.push_back("install_table");
+    return FakeKernel::install_table(rules, wanted);
+  }
   ipvs::Result<std::vector<ipvs::ServerReading>> read_servers(
       std::span<const ServerKey> keys) override {
-    ++reads;
+    calls.push_back("read_servers");
     return FakeKernel::read_servers(keys);
   }
   ipvs::Result<std::vector<ipvs::ServerReading>> read_destinations(
       std::span<const ServerKey> keys) override {
-    ++reads;
+    calls.push_back("read_destinations");
     return FakeKernel::read_destinations(keys);
+  }
+  ipvs::Result<std::vector<ipvs::Address>> read_addresses() override {
+    calls.push_back("read_addresses");
+    return FakeKernel::read_addresses();
+  }
+  ipvs::Result<std::size_t> delete_flows(std::span<const StaleFlow> flows) override {
+    calls.push_back("delete_flows");
+    return FakeKernel::delete_flows(flows);
+  }
+};
+
+// The steady clock, set forward by a test that also counts how often it is read.
+struct TestClock {
+  static inline int reads = 0;
+  static inline std::chrono::steady_clock::duration ahead{};
+
+  static std::chrono::steady_clock::time_point now() {
+    ++reads;
+    return std::chrono::steady_clock::now() + ahead;
   }
 };
 
@@ -175,7 +223,7 @@ class SyncFixture {
       context_.poll();
     }
   }
-  void on_kernel(const std::function<void(CountingKernel&)>& work) {
+  void on_kernel(const std::function<void(RecordingKernel&)>& work) {
     bool done = false;
     asio::co_spawn(context_, thread_.run([&] {
       work(kernel_);
@@ -184,9 +232,9 @@ class SyncFixture {
                    [&](std::exception_ptr, bool) { done = true; });
     until([&] { return done; });
   }
-  CountingKernel look() {
-    CountingKernel copy;
-    on_kernel([&](CountingKernel& kernel) { copy = kernel; });
+  RecordingKernel look() {
+    RecordingKernel copy;
+    on_kernel([&](RecordingKernel& kernel) { copy = kernel; });
     return copy;
   }
   void stop() {
@@ -208,7 +256,7 @@ class SyncFixture {
 
  private:
   asio::io_context context_;
-  CountingKernel kernel_;
+  RecordingKernel kernel_;
   KernelThread thread_;
   asio::cancellation_signal stop_;
   std::exception_ptr error_;

@@ -152,7 +152,7 @@ TEST_CASE("a draining endpoint is looked at until its connections have ended, an
     kernel.active_connections[{kWeb, {ip("10.244.0.1"), 8080}}] = 3;
   });
   f.want("a/web", plan_of("10.96.0.1", {"10.244.0.2"}));
-  f.until([&] { return f.look().reads >= 4; });
+  f.until([&] { return f.look().reads() >= 4; });
   CHECK(server_text(f.look().servers.at(kWeb)) ==
         "TCP 10.96.0.1:80 rr\n"
         "  -> 10.244.0.1:8080 weight 0\n"
@@ -165,9 +165,9 @@ TEST_CASE("a draining endpoint is looked at until its connections have ended, an
   CHECK(server_text(f.look().servers.at(kWeb)) ==
         "TCP 10.96.0.1:80 rr\n"
         "  -> 10.244.0.2:8080 weight 1\n");
-  const std::size_t reads = f.look().reads;
+  const std::size_t reads = f.look().reads();
   f.run_what_is_ready();
-  CHECK(f.look().reads == reads);  // nothing rests, nothing is looked at
+  CHECK(f.look().reads() == reads);  // nothing rests, nothing is looked at
 }
 
 TEST_CASE("UDP flows to what is gone are forgotten by conntrack, TCP flows are not touched") {
@@ -201,7 +201,7 @@ TEST_CASE("an endpoint at rest whose Pod goes is deleted at once, and not looked
   f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1", "10.244.0.2"}));
   f.plans.drainable = {ip("10.244.0.1")};
   f.settle();
-  const std::size_t reads = f.look().reads;
+  const std::size_t reads = f.look().reads();
   f.want("a/web", plan_of("10.96.0.1", {"10.244.0.2"}));
   f.until(is_draining);
   f.plans.drainable.clear();
@@ -210,7 +210,7 @@ TEST_CASE("an endpoint at rest whose Pod goes is deleted at once, and not looked
   CHECK(server_text(f.look().servers.at(kWeb)) ==
         "TCP 10.96.0.1:80 rr\n"
         "  -> 10.244.0.2:8080 weight 1\n");
-  CHECK(f.look().reads == reads);
+  CHECK(f.look().reads() == reads);
 }
 
 TEST_CASE("a Service that lingers is planned again and again until its connections have ended") {

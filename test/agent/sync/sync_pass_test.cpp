@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a pass costs: how often it reads the clock, and which calls of the kernel it makes, in which
+// order. Both are few on purpose.
+#include <catch2/catch_test_macros.hpp>
+#include <cerrno>
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "agent/sync/sync_loop.hpp"
+#include "test/agent/decide/plan_text.hpp"
+#include "test/agent/objects.hpp"
+#include "test/agent/sync/sync_fixture.hpp"
+
+namespace {
+
+using namespace agent::test;
+using namespace std::chrono_literals;
+using agent::SyncOptions;
+using Fixture = SyncFixture;
+
+// Nothing is due by time until the test sets the clock forward.
+SyncOptions on_test_clock() {
+  TestClock::reads = 0;
+  TestClock::ahead = {};
+  SyncOptions options = quick();
+  options.drain_interval = options.again_interval = 1h;
+  options.now = TestClock::now;
+  return options;
+}
+
+}  // namespace
+
+TEST_CASE("a pass reads the clock few times, and calls the kernel once for one changed Service") {
+  Fixture f(on_test_clock());
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
+  f.settle();
+  f.run_what_is_ready();
+  f.on_kernel([](auto& kernel) { kernel.calls.clear(); });
+  TestClock::reads = 0;
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1", "10.244.0.2"}));
+  f.until_idle();
+  f.run_what_is_ready();
+  CHECK(TestClock::reads == 5);  // woken, begun, planned, carried out, asleep again
+  CHECK(f.look().calls == std::vector<std::string>{"change_servers"});
+}
+
+TEST_CASE("what is due at once is done in one pass, in its order") {
+  SyncOptions options = on_test_clock();
+  options.retry_first = options.retry_limit = 1h;
+  Fixture f(options);
+  f.settle();
+  f.on_kernel([](auto& kernel) {
+    for (std::size_t n = 1; n < 8; ++n) kernel.fail_at(n, ENOMEM);
+  });
+  f.want("a/failing", plan_of("10.96.0.7", {"10.244.0.7"}));
+  f.until([&] { return f.observer.passes.size() == 2; });
+  f.on_kernel([](auto& kernel) { kernel.operations += 100; });  // past all planned failures
+  f.plans.drainable = {ip("10.244.0.1")};
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1", "10.244.0.2"}));
+  f.until([&] { return f.observer.passes.size() == 3; });
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.2"}));  // one drains
+  f.plans.wanted["a/slow"] = {
+      .since = 0, .plan = plan_of("10.96.0.2", {"10.244.0.3"}), .again_in_a_second = true};
+  f.sync.mark_dirty("a/slow");
+  f.until([&] { return f.observer.passes.size() == 4; });
+  f.run_what_is_ready();
+  f.on_kernel([](auto& kernel) { kernel.calls.clear(); });
+  TestClock::reads = 0;
+
+  TestClock::ahead = 2h;
+  f.plans.wanted["a/slow"] = {.since = 0, .plan = plan_of("10.96.0.2", {"10.244.0.4"})};
+  f.plans.node_addresses = kernel_ips({"192.168.1.1"});
+  f.sync.node_addresses_changed();
+  f.sync.addresses_lost();
+  f.sync.table_lost();
+  f.until_idle();
+  f.run_what_is_ready();
+  const std::vector<std::string> checks{
+      "install_table",      // the table is restored
+      "read_addresses",     // the addresses are checked
+      "read_destinations",  // and the draining destinations, one of which
+      "change_servers",     // is deleted
+      "read_addresses",     // the audit
+      "read_servers",
+  };
+  // What was planned for the first time, again, or failed.
+  const std::vector<std::string> changes{"change_elements", "change_servers", "change_servers",
+                                         "change_addresses", "change_servers"};
+  std::vector<std::string> expected = checks;
+  expected.insert(expected.end(), changes.begin(), changes.end());
+  CHECK(f.look().calls == expected);
+  CHECK(TestClock::reads == 9);
+  CHECK(f.observer.passes.size() == 5);
+  CHECK(f.observer.passes[4].services == 1);
+  CHECK(f.look().servers.size() == 3);
+  CHECK(server_text(f.look().servers.at(kWeb)) ==
+        "TCP 10.96.0.1:80 rr\n  -> 10.244.0.2:8080 weight 1\n");
+}
