@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <map>
+#include <iterator>
 #include <utility>
 
 #include "agent/decide/stale_flows.hpp"
@@ -20,8 +20,9 @@ double seconds(std::chrono::steady_clock::duration d) {
   return std::chrono::duration<double>(d).count();
 }
 
-// What the kernel does in some tens of microseconds: changes of destinations only. Elements are a
-// transaction with a grace period, and a new virtual server may load a module.
+// Short: the kernel does it within some tens of microseconds. These are changes and readings of few
+// destinations. A change of elements is a transaction with an RCU grace period, and a new virtual
+// server may load a module.
 constexpr std::size_t kShortOperations = 16;
 
 bool is_short(const ipvs::Changes& changes) {
@@ -48,6 +49,7 @@ SyncLoop::SyncLoop(asio::any_io_executor executor, ipvs::Kernel& kernel, KernelT
       plans_(plans),
       observer_(observer),
       options_(std::move(options)),
+      audit_(kernel, thread, reconciler_, observer, options_.audit_slice),
       wake_(executor),
       retry_delay_(options_.retry_first) {}
 
@@ -56,7 +58,7 @@ void SyncLoop::wake() { wake_.cancel(); }
 void SyncLoop::mark_dirty(const ipvs::Owner& service) {
   last_queued_ = k8s::coarse_now();
   if (!waiting_since_) waiting_since_ = last_queued_;
-  // A list has the pods of a Service one after another as a rule.
+  // As a rule a list names the Pods of a Service one after another.
   if (last_marked_ != dirty_.end() && *last_marked_ == service) return;
   const auto [place, added] = dirty_.insert(service);
   last_marked_ = place;
@@ -64,28 +66,22 @@ void SyncLoop::mark_dirty(const ipvs::Owner& service) {
 }
 
 void SyncLoop::sources_ready() {
-  ready_ = true;
+  if (state_ == SyncState::kAwaitingLists) state_ = SyncState::kInstalling;
   wake();
 }
 
-void SyncLoop::node_addresses_changed() {
-  node_addresses_dirty_ = true;
-  wake();
-}
+void SyncLoop::node_addresses_changed() { request(Work::kReadNodePortAddresses); }
+void SyncLoop::table_lost() { request(Work::kInstallTable); }
+void SyncLoop::addresses_lost() { request(Work::kCheckAddresses); }
 
-void SyncLoop::table_lost() {
-  table_dirty_ = true;
-  wake();
-}
-
-void SyncLoop::addresses_lost() {
-  addresses_dirty_ = true;
+void SyncLoop::request(Work work) {
+  agenda_.now(work);
   wake();
 }
 
 asio::awaitable<void> SyncLoop::run() {
   co_await start();
-  audit_at_ = time() + options_.audit_interval;
+  agenda_.schedule(Work::kAudit, time() + options_.audit_interval);
   while (true) {
     co_await pass();
     if (options_.min_gap.count() > 0) {
@@ -97,17 +93,18 @@ asio::awaitable<void> SyncLoop::run() {
 }
 
 asio::awaitable<void> SyncLoop::start() {
-  while (!ready_) co_await sleep_until(Clock::time_point::max());
+  while (state_ == SyncState::kAwaitingLists) co_await sleep_until(Clock::time_point::max());
   auto delay = options_.retry_first;
   while (!co_await read_and_install()) {
     asio::steady_timer pause(executor_, delay);
     co_await pause.async_wait(asio::use_awaitable);
     delay = std::min(delay * 2, options_.retry_limit);
   }
+  state_ = SyncState::kFirstPass;
 }
 
-// Reads what is there, plans everything, and puts the table up with all that is wanted or still
-// held, in one transaction: from here on nothing is reachable without its protection.
+// The table gets the elements of all that is wanted and of all that the kernel still holds, in one
+// transaction: from here on nothing is reachable without its protection.
 asio::awaitable<bool> SyncLoop::read_and_install() {
   auto observed = co_await thread_.run([this] { return kernel_.observe(); });
   if (!observed) {
@@ -116,8 +113,8 @@ asio::awaitable<bool> SyncLoop::read_and_install() {
   }
   reconciler_ = Reconciler{};
   reconciler_.adopt(*observed);
-  reconciler_.set_node_addresses(plans_.node_port_addresses());
-  node_addresses_dirty_ = false;
+  agenda_.cancel(Work::kReadNodePortAddresses);
+  read_node_port_addresses();
   PassReport report;
   const std::set<ipvs::Owner> all = dirty_;
   plan_dirty(report);
@@ -135,15 +132,10 @@ asio::awaitable<bool> SyncLoop::read_and_install() {
 }
 
 asio::awaitable<void> SyncLoop::wait_for_work() {
-  const auto due = [this] {
-    const auto now = time();
-    return !dirty_.empty() || node_addresses_dirty_ || table_dirty_ || addresses_dirty_ ||
-           now >= retry_at_ || now >= drain_at_ || now >= audit_at_ || now >= again_at_;
+  const auto has_work = [this](Clock::time_point now) {
+    return !dirty_.empty() || agenda_.is_due(now);
   };
-  while (!due()) {
-    const auto next = std::min(std::min(retry_at_, again_at_), std::min(drain_at_, audit_at_));
-    co_await sleep_until(next);
-  }
+  while (!has_work(time())) co_await sleep_until(agenda_.next());
 }
 
 // Until then, or until wake().
@@ -154,68 +146,91 @@ asio::awaitable<void> SyncLoop::sleep_until(Clock::time_point when) {
 }
 
 asio::awaitable<void> SyncLoop::pass() {
+  struct KernelWork {
+    Work work;
+    asio::awaitable<void> (SyncLoop::*run)();
+  };
+  static constexpr KernelWork kKernelWork[] = {{Work::kInstallTable, &SyncLoop::reinstall_table},
+                                               {Work::kCheckAddresses, &SyncLoop::check_addresses},
+                                               {Work::kCheckDraining, &SyncLoop::check_draining},
+                                               {Work::kAudit, &SyncLoop::audit}};
+  struct PlanningWork {
+    Work work;
+    void (SyncLoop::*run)();
+  };
+  static constexpr PlanningWork kPlanningWork[] = {
+      {Work::kPlanAgain, &SyncLoop::plan_again},
+      {Work::kReadNodePortAddresses, &SyncLoop::read_node_port_addresses},
+      {Work::kRetry, &SyncLoop::retry}};
+  static_assert(std::size(kKernelWork) + std::size(kPlanningWork) == Agenda::kKinds,
+                "work that no pass does would be due for ever");
+
   const auto begin = time();
   in_hand_since_ = std::exchange(waiting_since_, std::nullopt);
   PassReport report;
-  report.first = !complete_;
+  report.first = state_ == SyncState::kFirstPass;
   report.services = std::exchange(planned_at_start_, 0);
   auto planning = begin;
-  if (table_dirty_ || addresses_dirty_ || begin >= drain_at_ || begin >= audit_at_) {
-    if (table_dirty_) co_await reinstall_table();
-    if (addresses_dirty_) co_await recheck_addresses();
-    if (begin >= drain_at_) co_await look_at_drains();
-    if (begin >= audit_at_) co_await audit_next();
-    planning = time();
+  bool called_kernel = false;
+  for (const auto& [work, run] : kKernelWork) {
+    if (!agenda_.take(work, begin)) continue;
+    co_await (this->*run)();
+    called_kernel = true;
   }
-  if (begin >= again_at_) plan_again();
-  if (node_addresses_dirty_) {
-    node_addresses_dirty_ = false;
-    reconciler_.set_node_addresses(plans_.node_port_addresses());
-  }
-  if (begin >= retry_at_) {
-    retry_at_ = Clock::time_point::max();
-    reconciler_.retry_failed();
+  // The clock is read where it has to be: on some machines that is a system call.
+  if (called_kernel) planning = time();
+  for (const auto& [work, run] : kPlanningWork) {
+    if (agenda_.take(work, begin)) (this->*run)();
   }
   plan_dirty(report);
   ipvs::Changes changes = reconciler_.next_changes(may_drain());
-  // The clock is read where it has to be: on some machines that is a system call.
   auto now = time();
   report.planning_seconds = seconds(now - planning);
   if (!changes.empty()) now = co_await carry_out(std::move(changes), report, now);
-  report.total_seconds = seconds(now - begin);
+  end_pass(report, begin, now);
+}
 
-  note_retry(reconciler_.failed_count() > 0);
-  if (reconciler_.failed_count() > 0 || table_dirty_) {
-    // What could not be done goes on waiting, however new the latest event is.
+void SyncLoop::end_pass(PassReport& report, Clock::time_point begin, Clock::time_point now) {
+  report.total_seconds = seconds(now - begin);
+  schedule_retry();
+  if (reconciler_.failed_count() > 0 || agenda_.is_scheduled(Work::kInstallTable)) {
+    // What failed has waited since its own event, however new the latest event is.
     waiting_since_ = in_hand_since_.value_or(begin);
   }
   in_hand_since_.reset();
   if (!reconciler_.ledger().draining_servers().empty()) {
-    drain_at_ = std::min(drain_at_, now + options_.drain_interval);
+    agenda_.schedule(Work::kCheckDraining, now + options_.drain_interval);
   }
   report.failing_keys = reconciler_.failed_count();
   report.held_servers = reconciler_.ledger().server_count();
   report.held_destinations = reconciler_.ledger().destination_count();
   report.held_addresses = reconciler_.ledger().addresses().size();
   report.foreign_servers = reconciler_.foreign_count();
-  complete_ = true;
+  state_ = SyncState::kSynced;
   if (report.services > 0 || report.operations > 0 || report.failed > 0 || report.first) {
     observer_.on_pass(report);
   }
 }
 
-void SyncLoop::note_retry(bool failed) {
-  if (!failed) {
+// The delay grows while something fails, whatever it is.
+void SyncLoop::schedule_retry() {
+  if (reconciler_.failed_count() == 0) {
     retry_delay_ = options_.retry_first;
-    retry_at_ = Clock::time_point::max();
-  } else if (retry_at_ == Clock::time_point::max()) {
-    retry_at_ = time() + retry_delay_;
+    agenda_.cancel(Work::kRetry);
+  } else if (!agenda_.is_scheduled(Work::kRetry)) {
+    agenda_.schedule(Work::kRetry, time() + retry_delay_);
     retry_delay_ = std::min(retry_delay_ * 2, options_.retry_limit);
   }
 }
 
+void SyncLoop::retry() { reconciler_.retry_failed(); }
+
+void SyncLoop::read_node_port_addresses() {
+  reconciler_.set_node_addresses(plans_.node_port_addresses());
+}
+
 void SyncLoop::plan_dirty(PassReport& report) {
-  // Settling a claim may dirty further Services; they are taken in the same pass.
+  // A claim may pass to or from other Services, which then are dirty: they are planned here too.
   while (!dirty_.empty()) {
     const ipvs::Owner service = *dirty_.begin();
     dirty_.erase(dirty_.begin());
@@ -239,7 +254,7 @@ void SyncLoop::plan_one(const ipvs::Owner& service) {
   }
   if (wanted->again_in_a_second || wanted->is_lingering) {
     again_.insert(service);
-    again_at_ = std::min(again_at_, time() + options_.again_interval);
+    agenda_.schedule(Work::kPlanAgain, time() + options_.again_interval);
   }
   auto planned = reconciler_.set_plan(service, wanted->since, std::move(wanted->plan));
   for (const Reconciler::Conflict& conflict : planned.conflicts) observer_.on_conflict(conflict);
@@ -247,7 +262,6 @@ void SyncLoop::plan_one(const ipvs::Owner& service) {
 }
 
 void SyncLoop::plan_again() {
-  again_at_ = Clock::time_point::max();
   dirty_.merge(again_);
   again_.clear();
 }
@@ -305,7 +319,6 @@ asio::awaitable<void> SyncLoop::forget_flows(const std::vector<ipvs::Kernel::Sta
 }
 
 asio::awaitable<void> SyncLoop::reinstall_table() {
-  table_dirty_ = false;
   const std::vector<ipvs::Element> elements = reconciler_.table_elements();
   const ipvs::TableRules rules = plans_.table_rules();
   const int error = co_await thread_.run([&] { return kernel_.install_table(rules, elements); });
@@ -315,7 +328,7 @@ asio::awaitable<void> SyncLoop::reinstall_table() {
     reconciler_.table_installed(elements);
     co_return;
   }
-  table_dirty_ = true;
+  agenda_.now(Work::kInstallTable);
   report_failure({.command = "NEWTABLE",
                   .error_number = error,
                   .what = "putting the nftables table kube-ipvs back",
@@ -324,19 +337,11 @@ asio::awaitable<void> SyncLoop::reinstall_table() {
   co_await pause.async_wait(asio::use_awaitable);
 }
 
-asio::awaitable<void> SyncLoop::recheck_addresses() {
-  addresses_dirty_ = false;
-  const auto found = co_await thread_.run([this] { return kernel_.read_addresses(); });
-  if (found && reconciler_.compare_addresses(*found)) {
-    observer_.on_drift("address",
-                       "the addresses of kube-ipvs0 were changed by somebody else: put right");
-  }
-}
+asio::awaitable<void> SyncLoop::check_addresses() { co_await audit_.addresses(); }
 
-asio::awaitable<void> SyncLoop::look_at_drains() {
-  drain_at_ = Clock::time_point::max();
-  const auto& resting = reconciler_.ledger().draining_servers();
-  const std::vector<ipvs::ServerKey> keys(resting.begin(), resting.end());
+asio::awaitable<void> SyncLoop::check_draining() {
+  const auto& draining = reconciler_.ledger().draining_servers();
+  const std::vector<ipvs::ServerKey> keys(draining.begin(), draining.end());
   if (keys.empty()) co_return;
   const auto readings = co_await thread_.run_short(is_short(keys, reconciler_.ledger()),
                                                    [&] { return kernel_.read_destinations(keys); });
@@ -346,47 +351,13 @@ asio::awaitable<void> SyncLoop::look_at_drains() {
   if (!finished.empty()) co_await carry_out(std::move(finished), ignored, time());
 }
 
-// A Service that wants the place of a foreign virtual server gets it when that has gone.
-asio::awaitable<void> SyncLoop::look_at_contested() {
-  const std::vector<ipvs::ServerKey> keys = reconciler_.contested();
-  if (keys.empty()) co_return;
-  const auto readings = co_await thread_.run([&] { return kernel_.read_servers(keys); });
-  if (!readings) co_return;
-  std::set<ipvs::ServerKey> there;
-  for (const auto& reading : *readings) there.insert(reading.settings.key);
-  for (const ipvs::ServerKey& key : keys) {
-    if (there.contains(key)) continue;
-    for (const ipvs::Owner& owner : reconciler_.foreign_gone(key)) mark_dirty(owner);
-  }
-}
-
-std::vector<ipvs::ServerKey> SyncLoop::next_slice() {
-  if (audit_queue_.empty()) audit_queue_ = reconciler_.ledger().server_keys();
-  std::vector<ipvs::ServerKey> slice;
-  while (!audit_queue_.empty() && slice.size() < options_.audit_slice) {
-    if (reconciler_.ledger().server(audit_queue_.back())) slice.push_back(audit_queue_.back());
-    audit_queue_.pop_back();
-  }
-  return slice;
-}
-
-asio::awaitable<void> SyncLoop::audit_next() {
-  audit_at_ = time() + options_.audit_interval;
-  co_await recheck_addresses();
-  co_await look_at_contested();
-  const std::vector<ipvs::ServerKey> slice = next_slice();
-  if (slice.empty()) co_return;
-  const auto readings = co_await thread_.run([&] { return kernel_.read_servers(slice); });
-  if (!readings) co_return;
-  std::map<ipvs::ServerKey, ipvs::Server> found;
-  for (const auto& reading : *readings) found[reading.settings.key] = to_server(reading);
-  for (const ipvs::ServerKey& key : slice) {
-    const auto server = found.find(key);
-    const auto state = server == found.end() ? std::nullopt : std::optional(server->second);
-    if (reconciler_.compare(key, state)) {
-      observer_.on_drift("server", key.text() + " was not as programmed: put right");
-    }
-  }
+asio::awaitable<void> SyncLoop::audit() {
+  agenda_.schedule(Work::kAudit, time() + options_.audit_interval);
+  agenda_.cancel(Work::kCheckAddresses);
+  co_await audit_.addresses();
+  const std::set<ipvs::Owner> freed = co_await audit_.foreign_servers();
+  for (const ipvs::Owner& owner : freed) mark_dirty(owner);
+  co_await audit_.next_servers();
 }
 
 }  // namespace agent

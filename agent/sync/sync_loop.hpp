@@ -1,94 +1,71 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Keeps the kernel as the Services say: waits until something is to be done, plans the Services
-// that changed, has the kernel thread carry out the difference, enters what became of it. One
-// coroutine; it alone changes the Reconciler.
+// Makes the kernel match the Services: waits for work, plans the Services that changed, lets the
+// kernel thread apply the difference, and enters the outcome. One coroutine; it alone changes the
+// Reconciler.
 //
-// Events are level triggered: they only mark a Service dirty and wake the loop, which reads the
-// state there is when it gets to it. So a burst costs one pass, and nothing is lost while a pass is
-// under way.
+//   state           what the loop does                              leaves it when
+//   --------------  ----------------------------------------------  ------------------------------
+//   kAwaitingLists  waits; events only mark Services dirty          every source has delivered its
+//                                                                   first list: sources_ready()
+//   kInstalling     reads the kernel, plans every Service, and      the table is installed
+//                   installs our nftables table; on an error again,
+//                   with growing delays
+//   kFirstPass      the first pass: changes all that differs        the pass has ended
+//   kSynced         one pass whenever there is work                 never
 //
-//   waiting for sources --> reading the kernel --> installing the table --> passes, for ever
+// The states follow one another in this order, and none comes twice. So nothing in the kernel is
+// changed before every first list is there, and no virtual server exists before the table that
+// protects it. What the kernel refuses never changes the state: it is retried.
 //
-// Nothing in the kernel is changed before every source has delivered its first full list.
+// Events only mark a Service dirty, or put work on the agenda, and wake the loop, which reads the
+// state of the cluster when it plans. So a burst of events costs one pass, and an event that comes
+// during a pass leads to the next one.
 //
-// Besides dirty Services a pass is due when failed operations are to be retried (1 s doubling to 30
-// s), when draining destinations are to be looked at (five seconds after the first of them was put
-// to rest, all together), and when the audit reads the next virtual server back (one every two
-// seconds: a constant cost, whatever the number of Services).
+// A pass does the work of the agenda that is due (agent/sync/agenda.hpp): what events ask for;
+// failed operations, after 1 s doubling to 30 s; draining destinations, all of them five seconds
+// after the first began to drain; plans that change with time, once a second; and an audit of 16
+// virtual servers every --ipvs-sync-period, so that its cost does not grow with their number.
 //
-// Threading: the agent's io_context thread; the kernel is only touched through the KernelThread.
-// Errors: a failing kernel never ends the loop; it is reported, counted and retried.
+// Threading: the agent's io_context thread; the kernel is only called through the KernelThread.
+// Errors: what the kernel refuses never ends the loop; it is reported and retried.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <set>
-#include <string>
+#include <vector>
 
 #include "agent/decide/reconciler.hpp"
 #include "agent/decide/service_plan.hpp"
+#include "agent/sync/agenda.hpp"
+#include "agent/sync/audit.hpp"
 #include "agent/sync/kernel_thread.hpp"
-#include "k8s/types.hpp"
+#include "agent/sync/sync_observer.hpp"
 
 namespace agent {
 
-// What a pass did.
-struct PassReport {
-  std::size_t services = 0;    // planned
-  std::size_t operations = 0;  // carried out by the kernel
-  std::size_t failed = 0;
-  std::size_t failing_keys = 0;  // still not as wanted
-  double planning_seconds = 0;
-  double kernel_seconds = 0;
-  double total_seconds = 0;
-  bool first = false;  // the table is complete for the first time
-  // What the kernel holds after it.
-  std::size_t held_servers = 0, held_destinations = 0, held_addresses = 0;
-  std::size_t foreign_servers = 0;
-};
-
-// What is done about a failure.
-enum class Remedy : std::uint8_t {
-  kRetry,
-  kDefaultScheduler,  // the Services are planned again without the scheduler that is missing
-};
-
-// Whoever wants to know: log, metrics, events. Called on the io_context thread.
-class SyncObserver {
- public:
-  virtual ~SyncObserver() = default;
-  // A Service was planned; nullopt: it has no plan any more.
-  virtual void on_planned(const ipvs::Owner& service,
-                          const std::optional<PlannedService>& planned) = 0;
-  virtual void on_pass(const PassReport& report) = 0;
-  virtual void on_failure(const ipvs::Failure& failure, Remedy remedy) = 0;
-  virtual void on_conflict(const Reconciler::Conflict& conflict) = 0;
-  // Something in the kernel was not as we left it, and is put right: kind "server", "address",
-  // "table".
-  virtual void on_drift(const std::string& kind, const std::string& what) = 0;
-  // The start cannot go on for now; retried. One line.
-  virtual void on_waiting(const std::string& what) = 0;
-};
-
 struct SyncOptions {
-  std::chrono::milliseconds min_gap{
-      0};  // --ipvs-min-sync-period: from the end of a pass to the next
-  // From a destination's being put to rest to the look at all that rest: to read one virtual server
-  // back costs more than to change it, and a roll-out puts many to rest within seconds.
+  // --ipvs-min-sync-period: from the end of a pass to the beginning of the next.
+  std::chrono::milliseconds min_gap{0};
+  // From the first destination that begins to drain to the check of all that do. Reading a virtual
+  // server back costs more than changing it, and a roll-out begins many drains within seconds.
   std::chrono::milliseconds drain_interval{5000};
-  std::chrono::milliseconds again_interval{1000};  // PlannedService::again_in_a_second
-  std::chrono::milliseconds audit_interval{30000};
-  std::size_t audit_slice = 16;  // virtual servers read back at each audit
+  std::chrono::milliseconds again_interval{1000};   // PlannedService::again_in_a_second
+  std::chrono::milliseconds audit_interval{30000};  // --ipvs-sync-period
+  std::size_t audit_slice = 16;                     // virtual servers compared in each audit
   std::chrono::milliseconds retry_first{1000};
   std::chrono::milliseconds retry_limit{30000};
   // Tests set the time and count how often it is read: on some machines that is a system call.
   std::chrono::steady_clock::time_point (*now)() = [] { return std::chrono::steady_clock::now(); };
 };
+
+enum class SyncState : std::uint8_t { kAwaitingLists, kInstalling, kFirstPass, kSynced };
 
 class SyncLoop {
  public:
@@ -101,16 +78,18 @@ class SyncLoop {
   // --- events; cheap, callable at any time ---
   void mark_dirty(const ipvs::Owner& service);
   void sources_ready();           // every source has delivered its first list
-  void node_addresses_changed();  // then the caller marks the Services with node ports dirty
-  void table_lost();              // our nftables table was changed by somebody else
-  void addresses_lost();          // an address of kube-ipvs0 was changed by somebody else
+  void node_addresses_changed();  // the caller then marks the Services with node ports dirty
+  void table_lost();              // somebody else changed our nftables table
+  void addresses_lost();          // somebody else changed the addresses of kube-ipvs0
 
   const Reconciler& reconciler() const { return reconciler_; }
+  SyncState state() const { return state_; }
+  bool complete() const { return state_ == SyncState::kSynced; }
+  // Services to be planned.
   std::size_t pending() const { return dirty_.size(); }
-  bool complete() const { return complete_; }  // the first pass has been made
   // When an event last marked a Service dirty; nullopt: never.
   std::optional<std::chrono::steady_clock::time_point> last_queued() const { return last_queued_; }
-  // When the oldest event that is not in the kernel yet came in; nullopt: nothing is waiting.
+  // When the oldest event came in that is not in the kernel yet; nullopt: there is none.
   std::optional<std::chrono::steady_clock::time_point> waiting_since() const {
     return in_hand_since_ ? in_hand_since_ : waiting_since_;
   }
@@ -123,26 +102,33 @@ class SyncLoop {
   boost::asio::awaitable<void> wait_for_work();
   boost::asio::awaitable<void> sleep_until(Clock::time_point when);
   boost::asio::awaitable<void> pass();
-  // Since `begin`; returns the time when it was done.
+  // `now`: when the kernel was done with the changes of this pass.
+  void end_pass(PassReport& report, Clock::time_point begin, Clock::time_point now);
+  // `begin`: what kernel_seconds count from. Returns the time when it was done.
   boost::asio::awaitable<Clock::time_point> carry_out(ipvs::Changes changes, PassReport& report,
                                                       Clock::time_point begin);
   boost::asio::awaitable<void> forget_flows(const std::vector<ipvs::Kernel::StaleFlow>& flows,
                                             PassReport& report);
-  boost::asio::awaitable<void> reinstall_table();
-  boost::asio::awaitable<void> recheck_addresses();
-  boost::asio::awaitable<void> look_at_drains();
-  boost::asio::awaitable<void> audit_next();
-  boost::asio::awaitable<void> look_at_contested();
-  std::vector<ipvs::ServerKey> next_slice();
-  void plan_dirty(PassReport& report);
-  void plan_one(const ipvs::Owner& service);
-  void plan_again();
-  bool is_drained(const ipvs::ServicePlan& plan) const;
-  ipvs::MayDrain may_drain() const;
+  void request(Work work);
   void wake();
   Clock::time_point time() const { return options_.now(); }
+
+  // --- work of the agenda that calls the kernel ---
+  boost::asio::awaitable<void> reinstall_table();
+  boost::asio::awaitable<void> check_addresses();
+  boost::asio::awaitable<void> check_draining();
+  boost::asio::awaitable<void> audit();
+  // --- and that which only changes what is planned or programmed next ---
+  void plan_again();
+  void read_node_port_addresses();
+  void retry();
+
+  void plan_dirty(PassReport& report);
+  void plan_one(const ipvs::Owner& service);
+  bool is_drained(const ipvs::ServicePlan& plan) const;
+  ipvs::MayDrain may_drain() const;
   void report_failure(const ipvs::Failure& failure);
-  void note_retry(bool failed);
+  void schedule_retry();
 
   boost::asio::any_io_executor executor_;
   ipvs::Kernel& kernel_;
@@ -151,28 +137,21 @@ class SyncLoop {
   SyncObserver& observer_;
   const SyncOptions options_;
 
+  SyncState state_ = SyncState::kAwaitingLists;
   Reconciler reconciler_;
+  Audit audit_;
+  Agenda agenda_;
+  boost::asio::steady_timer wake_;
+  std::chrono::milliseconds retry_delay_;  // of the next Work::kRetry
+
   std::set<ipvs::Owner> dirty_;
   std::set<ipvs::Owner>::const_iterator last_marked_ = dirty_.end();
+  std::set<ipvs::Owner> again_;       // for Work::kPlanAgain
+  std::size_t planned_at_start_ = 0;  // by read_and_install(), not reported yet
+
   std::optional<Clock::time_point> last_queued_;
   std::optional<Clock::time_point> waiting_since_;
-  std::optional<Clock::time_point> in_hand_since_;  // of what the pass under way took up
-  std::size_t planned_at_start_ = 0;                // by read_and_install(), not reported yet
-  bool ready_ = false;
-  bool complete_ = false;
-  bool node_addresses_dirty_ = true;
-  bool table_dirty_ = false;
-  bool addresses_dirty_ = false;
-
-  boost::asio::steady_timer wake_;
-  Clock::time_point retry_at_ = Clock::time_point::max();
-  std::chrono::milliseconds retry_delay_;
-  Clock::time_point drain_at_ = Clock::time_point::max();
-  Clock::time_point audit_at_ = Clock::time_point::max();
-  // To be planned once more by then: what time alone changes.
-  std::set<ipvs::Owner> again_;
-  Clock::time_point again_at_ = Clock::time_point::max();
-  std::vector<ipvs::ServerKey> audit_queue_;
+  std::optional<Clock::time_point> in_hand_since_;  // waiting_since_ of the pass under way
 };
 
 }  // namespace agent

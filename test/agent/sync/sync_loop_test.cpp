@@ -47,6 +47,31 @@ TEST_CASE("the first pass finds the table in place, and says that it was the fir
   CHECK(f.observer.passes[0].services == 1);
 }
 
+TEST_CASE("the loop waits for the lists, installs the table, makes the first pass, and is synced") {
+  using agent::SyncState;
+  Fixture f;
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
+  f.on_kernel([](auto& kernel) {
+    kernel.install_error = EPERM;
+    kernel.fail_at(1, ENOMEM);  // in the first pass
+  });
+  f.run_what_is_ready();
+  CHECK(f.sync.state() == SyncState::kAwaitingLists);
+  f.sync.sources_ready();
+  f.until([&] { return f.observer.waits.size() == 2; });
+  CHECK(f.sync.state() == SyncState::kInstalling);
+  std::vector<SyncState> states;
+  f.observer.when_failed = [&] { states.push_back(f.sync.state()); };
+  f.observer.when_passed = [&] { states.push_back(f.sync.state()); };
+  f.on_kernel([](auto& kernel) { kernel.install_error = 0; });
+  f.until([&] { return !f.observer.passes.empty(); });
+  CHECK(states == std::vector{SyncState::kFirstPass, SyncState::kSynced});
+  CHECK(f.sync.complete());
+  f.sync.sources_ready();  // once more changes nothing
+  f.until_idle();
+  CHECK(f.sync.state() == SyncState::kSynced);
+}
+
 TEST_CASE("an empty cluster is complete too") {
   Fixture f;
   f.settle();

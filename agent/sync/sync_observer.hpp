@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the sync loop reports: log, metrics and Events follow it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "agent/decide/reconciler.hpp"
+#include "agent/decide/service_plan.hpp"
+#include "ipvs/state/apply.hpp"
+
+namespace agent {
+
+struct PassReport {
+  std::size_t services = 0;    // planned
+  std::size_t operations = 0;  // carried out by the kernel
+  std::size_t failed = 0;
+  std::size_t failing_keys = 0;  // of all passes, to be retried
+  double planning_seconds = 0;
+  double kernel_seconds = 0;
+  double total_seconds = 0;
+  bool first = false;  // the first pass of this process
+  // What the kernel holds after it.
+  std::size_t held_servers = 0, held_destinations = 0, held_addresses = 0;
+  std::size_t foreign_servers = 0;
+};
+
+// What is done about a failure.
+enum class Remedy : std::uint8_t {
+  kRetry,
+  kDefaultScheduler,  // the Services are planned again without the scheduler that is missing
+};
+
+// Called on the io_context thread.
+class SyncObserver {
+ public:
+  virtual ~SyncObserver() = default;
+  // A Service was planned; nullopt: it has no plan any more.
+  virtual void on_planned(const ipvs::Owner& service,
+                          const std::optional<PlannedService>& planned) = 0;
+  // A pass has ended. Not called for one that planned nothing and changed nothing.
+  virtual void on_pass(const PassReport& report) = 0;
+  virtual void on_failure(const ipvs::Failure& failure, Remedy remedy) = 0;
+  virtual void on_conflict(const Reconciler::Conflict& conflict) = 0;
+  // Somebody else changed something of ours in the kernel, and it is repaired: `kind` is "server",
+  // "address" or "table"; `what` is one line.
+  virtual void on_drift(const std::string& kind, const std::string& what) = 0;
+  // The kernel could not be read or the table not be installed at the start; retried. One line.
+  virtual void on_waiting(const std::string& what) = 0;
+};
+
+}  // namespace agent
