@@ -19,7 +19,7 @@ asio::awaitable<void> Audit::addresses() {
   const auto found = co_await thread_.run([this] { return kernel_.read_addresses(); });
   if (found && reconciler_.compare_addresses(*found)) {
     observer_.on_drift("address",
-                       "the addresses of kube-ipvs0 were changed by somebody else: put right");
+                       "the addresses of kube-ipvs0 were changed by somebody else: restored");
   }
 }
 
@@ -48,7 +48,7 @@ asio::awaitable<void> Audit::next_servers() {
     const auto server = found.find(key);
     const auto state = server == found.end() ? std::nullopt : std::optional(server->second);
     if (reconciler_.compare(key, state)) {
-      observer_.on_drift("server", key.text() + " was not as programmed: put right");
+      observer_.on_drift("server", key.text() + " was not as programmed: restored");
     }
   }
 }

@@ -13,10 +13,11 @@ namespace asio = boost::asio;
 using ipvs::ForwardChain;
 
 std::string warning(const ForwardChain& chain, bool accept) {
-  std::string line = "the chain " + chain.text() +
-                     " drops what none of its rules accepts, replies of endpoints to clients "
-                     "beyond this host among it; ";
-  if (!chain.legacy) return line + "--forward-accept keeps a rule there that accepts them";
+  std::string line =
+      "the chain " + chain.text() +
+      " drops what none of its rules accepts, which may include replies of endpoints "
+      "to clients outside this host; ";
+  if (!chain.legacy) return line + "--forward-accept keeps a rule in it that accepts them";
   line += accept ? "--forward-accept does not manage iptables-legacy: " : "";
   return line + "`" + chain.text().substr(0, chain.text().find(' ')) +
          " -I FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT` accepts them";
@@ -25,14 +26,14 @@ std::string warning(const ForwardChain& chain, bool accept) {
 }  // namespace
 
 ForwardGuard::ForwardGuard(asio::any_io_executor executor, ipvs::Kernel& kernel,
-                           KernelThread& thread, Tell tell, Options options)
+                           KernelThread& thread, Report report, Options options)
     : kernel_(kernel),
       thread_(thread),
-      tell_(std::move(tell)),
+      report_(std::move(report)),
       options_(options),
       wake_(executor) {}
 
-void ForwardGuard::look_again() {
+void ForwardGuard::check_again() {
   again_ = true;
   wake_.cancel();
 }
@@ -40,20 +41,20 @@ void ForwardGuard::look_again() {
 asio::awaitable<void> ForwardGuard::run() {
   while (true) {
     again_ = false;
-    co_await look();
+    co_await check();
     if (again_) continue;
     wake_.expires_after(options_.period);
-    // look_again() ends the wait; so does being cancelled, after which the next co_await throws.
+    // check_again() ends the wait; so does being cancelled, after which the next co_await throws.
     co_await wake_.async_wait(asio::as_tuple(asio::use_awaitable));
   }
 }
 
-asio::awaitable<void> ForwardGuard::look() {
+asio::awaitable<void> ForwardGuard::check() {
   const auto chains = co_await thread_.run([this] { return kernel_.read_forward_chains(); });
   std::set<std::string> now;
   if (!chains) {
-    tell_once(now, chains.error().text());
-    told_ = std::move(now);
+    report_once(now, chains.error().text());
+    reported_ = std::move(now);
     co_return;
   }
   std::size_t unattended = 0;
@@ -61,13 +62,13 @@ asio::awaitable<void> ForwardGuard::look() {
     const bool attended = co_await attend(chain, now);
     if (attended || !chain.drops) continue;
     ++unattended;
-    tell_once(now, warning(chain, options_.accept));
+    report_once(now, warning(chain, options_.accept));
   }
   unattended_ = unattended;
-  told_ = std::move(now);
+  reported_ = std::move(now);
 }
 
-// Has the rule there that should be. True where it stands after that.
+// Adds or removes our rule as wanted. True: the chain has it now.
 asio::awaitable<bool> ForwardGuard::attend(const ForwardChain& chain, std::set<std::string>& now) {
   const bool wanted = options_.accept && chain.drops && !chain.legacy;
   if (wanted != chain.our_rules.empty()) co_return wanted;
@@ -76,16 +77,16 @@ asio::awaitable<bool> ForwardGuard::attend(const ForwardChain& chain, std::set<s
   const std::string what =
       std::string("the rule that accepts replies in the chain ") + chain.text();
   if (error == 0) {
-    tell_.note(what + (wanted ? ": added" : ": removed"));
+    report_.note(what + (wanted ? ": added" : ": removed"));
   } else {
-    tell_once(now, what + (wanted ? ": not added: " : ": not removed: ") +
-                       (error > 0 ? ::strerror(error) : "no answer"));
+    report_once(now, what + (wanted ? ": not added: " : ": not removed: ") +
+                         (error > 0 ? ::strerror(error) : "no answer"));
   }
   co_return wanted == (error == 0);
 }
 
-void ForwardGuard::tell_once(std::set<std::string>& now, std::string line) {
-  if (!told_.contains(line)) tell_.warn(line);
+void ForwardGuard::report_once(std::set<std::string>& now, std::string line) {
+  if (!reported_.contains(line)) report_.warn(line);
   now.insert(std::move(line));
 }
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Looks after the replies of endpoints where other firewalls drop what is forwarded
-// (ipvs/nftables/forward_chains.hpp): reports such chains, and with --forward-accept keeps a rule in them
-// that accepts replies. Without it, a rule that an earlier run has left is taken away.
+// Replies of endpoints are lost where another firewall drops what is forwarded
+// (ipvs/nftables/forward_chains.hpp). This reports such chains and, with --forward-accept, keeps a
+// rule in them that accepts replies. Without the flag it removes the rule of an earlier run.
 //
-// It looks at the start, when look_again() was called, and each period: iptables-legacy tells
-// nobody of its changes.
+// It checks the chains at the start, after check_again(), and once each period, because
+// iptables-legacy does not notify of changes.
 //
-// Threading: the agent's io_context thread; the kernel is only touched through the KernelThread.
-// Errors: reported once each, and tried again at the next look.
+// Threading: the agent's io_context thread; the kernel is only called through the KernelThread.
+// Errors: each is reported once while it lasts, and what failed is tried again at the next check.
 // Metrics: kube_ipvs_forward_dropping_chains, by unattended().
 #pragma once
 
@@ -33,34 +33,34 @@ class ForwardGuard {
     bool accept = false;  // --forward-accept
     std::chrono::milliseconds period{30'000};
   };
-  // For people: `warn` is what is wrong, and its remedy; `note` what was done about it.
-  struct Tell {
+  // Lines for the operator: `warn` says what is wrong and how to repair it, `note` what was done.
+  struct Report {
     std::function<void(const std::string&)> warn;
     std::function<void(const std::string&)> note;
   };
 
   ForwardGuard(boost::asio::any_io_executor executor, ipvs::Kernel& kernel, KernelThread& thread,
-               Tell tell, Options options);
+               Report report, Options options);
 
   // Runs until cancelled.
   boost::asio::awaitable<void> run();
-  void look_again();
-  // Chains that drop and have no rule of ours, when last looked at.
+  void check_again();
+  // Chains that drop and had no rule of ours after the last check.
   std::size_t unattended() const { return unattended_; }
 
  private:
-  boost::asio::awaitable<void> look();
+  boost::asio::awaitable<void> check();
   boost::asio::awaitable<bool> attend(const ipvs::ForwardChain& chain, std::set<std::string>& now);
-  void tell_once(std::set<std::string>& now, std::string line);
+  void report_once(std::set<std::string>& now, std::string line);
 
   ipvs::Kernel& kernel_;
   KernelThread& thread_;
-  const Tell tell_;
+  const Report report_;
   const Options options_;
   boost::asio::steady_timer wake_;
   bool again_ = false;
   std::size_t unattended_ = 0;
-  std::set<std::string> told_;  // and still so
+  std::set<std::string> reported_;  // the warnings of the last check
 };
 
 }  // namespace agent

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one thread on which the kernel is talked to, so that a burst of netlink never keeps the
-// watches waiting. Work is queued and done in order; a coroutine waits for its result and goes on
-// where it was.
+// The thread for calls of the kernel, so that a burst of netlink never delays the watches. Jobs are
+// queued and run in order; a coroutine waits for the result and resumes on its own executor.
 //
 //   auto outcome = co_await kernel.run([&] { return ipvs::apply(k, changes); });
 //
-// A short job need not go there: run_short() does it at once on the calling thread, as long as the
-// kernel thread has nothing to do. Going over and back costs more than a message to the kernel.
+// run_short() runs a short job at once on the calling thread, if the kernel thread is idle:
+// changing threads twice costs more than a message to the kernel.
 //
-// Threading: both may be called from the io_context thread only; the functions run one at a time,
-// and each sees what those before it did. What it refers to must stay alive and untouched until the
-// result is there: a cancelled coroutine ends when it has its result, not before.
+// Threading: run() and run_short() are called on the io_context thread only. Jobs run one at a
+// time, and each sees the effects of those before it. What a job refers to must stay alive and
+// unchanged until the result is there: a cancelled coroutine ends after its job, not before.
 #pragma once
 
 #include <boost/asio/async_result.hpp>
@@ -39,7 +38,7 @@ class KernelThread {
     co_return std::move(*result);
   }
 
-  // `is_short`: it blocks for no longer than reading an event may be put off, 1 ms or so.
+  // `is_short`: the job blocks for at most about 1 ms, so it may delay the event loop.
   template <typename F>
   boost::asio::awaitable<std::invoke_result_t<F>> run_short(bool is_short, F function) {
     if (is_short && under_way_ == 0) co_return function();
@@ -58,8 +57,8 @@ class KernelThread {
   template <typename F>
   using Outcome = std::optional<std::invoke_result_t<F>>;
 
-  // Only two posts cross the threads. co_spawn() on the pool would hand it the coroutine's
-  // cancellation slot as well, which no lock protects.
+  // Only the two posts cross threads. co_spawn() on the pool would also give it the coroutine's
+  // cancellation slot, which no lock protects.
   template <typename F>
   boost::asio::awaitable<Outcome<F>> call(boost::asio::any_io_executor caller, F function) {
     return boost::asio::async_initiate<const boost::asio::use_awaitable_t<>,
@@ -84,7 +83,7 @@ class KernelThread {
   }
 
   boost::asio::thread_pool pool_;
-  int under_way_ = 0;  // handed over, and not back yet
+  int under_way_ = 0;  // jobs whose result is not there yet
 };
 
 }  // namespace agent

@@ -52,7 +52,7 @@ asio::awaitable<void> NodeWatch::follow(std::unique_ptr<ipvs::KernelMonitor> mon
     const ipvs::KernelEvents events = monitor->drain();
     if (events.node_addresses) co_await read();
     if (events.our_table) sync_.table_lost();
-    if (events.forwarding) forwarding_.look_again();
+    if (events.forwarding) forwarding_.check_again();
   }
 }
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Follows what the kernel reports by notifications: the node's addresses and gateways go to the
-// cluster state, a change of our table to the sync loop, a change of a forward chain to the forward
-// guard.
+// Follows the kernel's notifications. The node's addresses and gateways are read again, for the
+// cluster state; a change of our table is passed to the sync loop, a change of a forward chain to
+// the forward guard.
 //
 // Threading: the agent's io_context thread; the kernel is only read through the KernelThread.
-// Errors: what cannot be read is logged, and stays as it was last read. run() throws where the
-// kernel's notifications cannot be had at all.
+// Errors: what cannot be read is logged, and the values read before it stay. run() throws where the
+// kernel refuses to send notifications.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -30,7 +30,7 @@ class NodeWatch {
 
   // Reads the addresses and gateways once.
   boost::asio::awaitable<void> read();
-  // Starts to follow the notifications, and returns.
+  // Starts to follow the notifications, and returns. Call it once.
   boost::asio::awaitable<void> run();
 
  private:

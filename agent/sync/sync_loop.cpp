@@ -324,14 +324,14 @@ asio::awaitable<void> SyncLoop::reinstall_table() {
   const int error = co_await thread_.run([&] { return kernel_.install_table(rules, elements); });
   if (error == 0) {
     observer_.on_drift("table",
-                       "the nftables table kube-ipvs was changed by somebody else: put back");
+                       "the nftables table kube-ipvs was changed by somebody else: restored");
     reconciler_.table_installed(elements);
     co_return;
   }
   agenda_.now(Work::kInstallTable);
   report_failure({.command = "NEWTABLE",
                   .error_number = error,
-                  .what = "putting the nftables table kube-ipvs back",
+                  .what = "restoring the nftables table kube-ipvs",
                   .owner = {}});
   asio::steady_timer pause(executor_, options_.retry_first);
   co_await pause.async_wait(asio::use_awaitable);

@@ -27,14 +27,14 @@ ForwardChain docker(bool drops = true) {
   return {.family = NFPROTO_IPV4, .table = "filter", .name = "FORWARD", .drops = drops};
 }
 
-// Chains as a kernel has them. What the guard does on its kernel thread is over when a look is.
+// Chains as a kernel has them. The kernel thread does not use them between two checks.
 struct Firewall : fake::FakeKernel {
   explicit Firewall(std::vector<ForwardChain> chains_in = {}, int refusal_in = 0)
       : chains(std::move(chains_in)), refusal(refusal_in) {}
 
   std::vector<ForwardChain> chains;
   int refusal;
-  std::atomic<int> reads = 0;  // waited for while a look is under way
+  std::atomic<int> reads = 0;  // waited for during a check
   std::uint64_t handles = 0;
   Lines warnings, notes;
 
@@ -58,23 +58,23 @@ struct Firewall : fake::FakeKernel {
   }
 };
 
-// A guard that has looked once; look() makes it look once more.
+// A guard that has made its first check; check() makes another.
 class Guarded {
  public:
   Guarded(Firewall& firewall, bool accept) : firewall_(firewall), guard_(make(accept)) {
     asio::co_spawn(
         context_, guard_.run(),
         asio::bind_cancellation_slot(stop_.slot(), [this](std::exception_ptr) { ended_ = true; }));
-    run_until_looked(1);
+    run_until_checked(1);
   }
   ~Guarded() {
     stop_.emit(asio::cancellation_type::terminal);
     while (!ended_) context_.run_one_for(1s);
   }
-  void look() {
+  void check() {
     const int seen = firewall_.reads.load();
-    guard_.look_again();
-    run_until_looked(seen + 1);
+    guard_.check_again();
+    run_until_checked(seen + 1);
   }
   std::size_t unattended() const { return guard_.unattended(); }
 
@@ -87,8 +87,8 @@ class Guarded {
              .note = [this](const std::string& line) { firewall_.notes.push_back(line); }},
             {.accept = accept, .period = 1h}};
   }
-  // And until it waits again: nothing is ready then.
-  void run_until_looked(int reads) {
+  // And until nothing is ready: then it waits again.
+  void run_until_checked(int reads) {
     while (firewall_.reads < reads) context_.run_one_for(1s);
     while (context_.run_one_for(50ms) > 0) {
     }
@@ -104,10 +104,11 @@ class Guarded {
 
 }  // namespace
 
-TEST_CASE("a FORWARD chain that drops is told of once, with the remedy, and left alone") {
+TEST_CASE(
+    "a FORWARD chain that drops is reported once, with the flag that helps, and not changed") {
   Firewall firewall({docker()});
   Guarded guarded(firewall, false);
-  guarded.look();
+  guarded.check();
   REQUIRE(firewall.warnings.size() == 1);
   CHECK_THAT(firewall.warnings[0],
              ContainsSubstring("ip filter FORWARD drops") && ContainsSubstring("--forward-accept"));
@@ -115,14 +116,14 @@ TEST_CASE("a FORWARD chain that drops is told of once, with the remedy, and left
   CHECK(guarded.unattended() == 1);
 
   firewall.chains[0].drops = false;
-  guarded.look();
+  guarded.check();
   CHECK(guarded.unattended() == 0);
   firewall.chains[0].drops = true;
-  guarded.look();
+  guarded.check();
   CHECK(firewall.warnings.size() == 2);
 }
 
-TEST_CASE("with --forward-accept the rule stands where a chain drops, and nowhere else") {
+TEST_CASE("with --forward-accept a chain that drops gets the rule, and no other chain has it") {
   Firewall firewall({docker()});
   Guarded guarded(firewall, true);
   CHECK(firewall.chains[0].our_rules.size() == 1);
@@ -130,16 +131,16 @@ TEST_CASE("with --forward-accept the rule stands where a chain drops, and nowher
   CHECK(firewall.warnings.empty());
 
   firewall.chains[0].our_rules.clear();  // flushed by somebody
-  guarded.look();
+  guarded.check();
   CHECK(firewall.chains[0].our_rules.size() == 1);
 
   firewall.chains[0].drops = false;
-  guarded.look();
+  guarded.check();
   CHECK(firewall.chains[0].our_rules.empty());
   CHECK(firewall.notes.size() == 3);
 }
 
-TEST_CASE("without --forward-accept a rule that an earlier run left is taken away") {
+TEST_CASE("without --forward-accept a rule that an earlier run left is deleted") {
   Firewall firewall({docker()});
   firewall.chains[0].our_rules = {4};
   Guarded guarded(firewall, false);
@@ -147,19 +148,19 @@ TEST_CASE("without --forward-accept a rule that an earlier run left is taken awa
   CHECK(guarded.unattended() == 1);
 }
 
-TEST_CASE("a rule that the kernel refuses is told of once, and tried again") {
+TEST_CASE("a rule that the kernel refuses is reported once, and tried again") {
   Firewall firewall({docker()}, EPERM);
   Guarded guarded(firewall, true);
-  guarded.look();
+  guarded.check();
   CHECK(guarded.unattended() == 1);
   REQUIRE(firewall.warnings.size() == 2);  // why, and what it means
   CHECK_THAT(firewall.warnings[0], ContainsSubstring("not added: Operation not permitted"));
   firewall.refusal = 0;
-  guarded.look();
+  guarded.check();
   CHECK(guarded.unattended() == 0);
 }
 
-TEST_CASE("of iptables-legacy the command that mends it is told") {
+TEST_CASE("a warning about iptables-legacy gives the command that adds the rule") {
   Firewall firewall({docker()});
   firewall.chains[0].legacy = true;
   Guarded guarded(firewall, true);

@@ -23,7 +23,7 @@ struct Jobs {
   }
 };
 
-TEST_CASE("a short job is done on the calling thread, any other on the kernel thread") {
+TEST_CASE("a short job runs on the calling thread, any other on the kernel thread") {
   Jobs jobs;
   std::thread::id far, short_one, long_one;
   jobs.spawn([&]() -> asio::awaitable<void> {
@@ -37,7 +37,7 @@ TEST_CASE("a short job is done on the calling thread, any other on the kernel th
   CHECK(long_one == far);
 }
 
-TEST_CASE("a short job waits for its turn while the kernel thread is at work") {
+TEST_CASE("a short job waits for its turn while the kernel thread is busy") {
   Jobs jobs;
   std::vector<int> order;
   jobs.spawn([&]() -> asio::awaitable<void> {
@@ -57,7 +57,7 @@ TEST_CASE("a short job waits for its turn while the kernel thread is at work") {
   CHECK(order == std::vector{1, 2});
 }
 
-TEST_CASE("a job that throws is over: short ones are done at once again") {
+TEST_CASE("after a job that throws, short jobs run at once again") {
   Jobs jobs;
   bool caught = false;
   std::thread::id after;

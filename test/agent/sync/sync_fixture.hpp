@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The sync loop with its waiting: a fake kernel behind a real kernel thread. Time passes in
-// milliseconds and is never waited for: a test drives the io_context until what it expects has come
-// about.
+// The sync loop with its timers, on a fake kernel behind a real kernel thread. Its intervals are
+// milliseconds, and no test sleeps: it runs the io_context until what it expects is the case.
 #pragma once
 
 #include <algorithm>
@@ -143,12 +142,12 @@ inline SyncOptions quick() {
           .retry_limit = 4ms};
 }
 
-// Services as a test wants them.
+// Plans as a test sets them.
 struct FakePlans : ServicePlans {
   std::map<Owner, PlannedService> wanted;
   std::set<ipvs::Address> drainable;
   std::vector<ipvs::Address> node_addresses;
-  std::set<std::string> schedulers_known;  // what is asked for beside them is the default one
+  std::set<std::string> schedulers_known;  // any other is the default scheduler
   std::vector<Owner> drained_services;
 
   std::optional<PlannedService> plan(const Owner& service) override {
@@ -170,7 +169,7 @@ struct FakePlans : ServicePlans {
   std::vector<ipvs::Address> node_port_addresses() const override { return node_addresses; }
 };
 
-// A loop at work. The kernel is touched on its thread only, by on_kernel() too.
+// A running loop. The kernel is only used on its own thread, also by on_kernel().
 class SyncFixture {
  public:
   explicit SyncFixture(SyncOptions options = quick())
@@ -193,27 +192,27 @@ class SyncFixture {
     plans.wanted.erase(owner);
     sync.mark_dirty(owner);
   }
-  // The first lists are there, and all they ask for is in the kernel.
+  // Delivers the first lists, and waits until the kernel has all that they ask for.
   void settle() {
     sync.sources_ready();
     until([this] { return sync.complete(); });
     until_idle();
   }
-  // Nothing is waiting to be done.
+  // Until no event waits.
   void until_idle() {
     until([this] { return sync.pending() == 0 && !sync.waiting_since(); });
   }
 
   void step() {
     if (context_.stopped()) context_.restart();
-    if (context_.run_one_for(20s) == 0) throw std::runtime_error("nothing happens any more");
+    if (context_.run_one_for(20s) == 0) throw std::runtime_error("nothing happened for 20 s");
   }
   template <typename Condition>
   void until(Condition condition) {
     const auto limit = std::chrono::steady_clock::now() + 60s;
     while (!condition()) {
       step();
-      if (std::chrono::steady_clock::now() > limit) throw std::runtime_error("never came about");
+      if (std::chrono::steady_clock::now() > limit) throw std::runtime_error("not within 60 s");
     }
   }
   // Runs what is ready, many times over.

@@ -23,7 +23,7 @@ using Fixture = SyncFixture;
 TEST_CASE("nothing is read or changed before every source has delivered its first list") {
   Fixture f;
   f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
-  f.on_kernel([](auto& kernel) { kernel.observe_error = EIO; });  // reading would be heard of
+  f.on_kernel([](auto& kernel) { kernel.observe_error = EIO; });  // reading would be reported
   f.run_what_is_ready();
   CHECK(f.look().log.empty());
   CHECK(f.observer.waits.empty());
@@ -33,7 +33,7 @@ TEST_CASE("nothing is read or changed before every source has delivered its firs
   CHECK(f.look().servers.size() == 1);
 }
 
-TEST_CASE("the first pass finds the table in place, and says that it was the first") {
+TEST_CASE("the first pass comes after the table, and is reported as the first") {
   Fixture f;
   f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
   f.settle();
@@ -132,7 +132,7 @@ TEST_CASE("what the kernel refuses is reported, retried, and meanwhile counted a
   CHECK(f.observer.passes.size() > 3);
 }
 
-TEST_CASE("what has been waiting for long is not rejuvenated by newer events") {
+TEST_CASE("what has waited long counts as old even when newer events come") {
   SyncOptions options = quick();
   options.retry_first = options.retry_limit = 1h;
   Fixture f(options);
@@ -150,7 +150,7 @@ TEST_CASE("what has been waiting for long is not rejuvenated by newer events") {
   CHECK(f.sync.waiting_since() == since);
 }
 
-TEST_CASE("other Services go on while one fails") {
+TEST_CASE("other Services are programmed while one fails") {
   SyncOptions options = quick();
   options.retry_first = options.retry_limit = 1h;
   Fixture f(options);
@@ -168,7 +168,7 @@ TEST_CASE("other Services go on while one fails") {
   CHECK_FALSE(kernel.servers.contains(kWeb));
 }
 
-TEST_CASE("a draining endpoint is looked at until its connections have ended, and then deleted") {
+TEST_CASE("a draining endpoint is checked until its connections have ended, and then deleted") {
   Fixture f;
   f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1", "10.244.0.2"}));
   f.plans.drainable = {ip("10.244.0.1")};
@@ -185,17 +185,17 @@ TEST_CASE("a draining endpoint is looked at until its connections have ended, an
   SECTION("its connections end") {
     f.on_kernel([](auto& kernel) { kernel.active_connections.clear(); });
   }
-  SECTION("its Pod is gone") { f.plans.drainable.clear(); }
+  SECTION("its Pod is deleted") { f.plans.drainable.clear(); }
   f.until([&] { return f.sync.reconciler().ledger().draining_servers().empty(); });
   CHECK(server_text(f.look().servers.at(kWeb)) ==
         "TCP 10.96.0.1:80 rr\n"
         "  -> 10.244.0.2:8080 weight 1\n");
   const std::size_t reads = f.look().reads();
   f.run_what_is_ready();
-  CHECK(f.look().reads() == reads);  // nothing rests, nothing is looked at
+  CHECK(f.look().reads() == reads);  // nothing drains, nothing is read
 }
 
-TEST_CASE("UDP flows to what is gone are forgotten by conntrack, TCP flows are not touched") {
+TEST_CASE("UDP flows to deleted servers and endpoints are deleted from conntrack, TCP flows stay") {
   Fixture f;
   const auto udp = ipvs::Protocol::kUdp;
   f.want("a/dns", plan_of("10.96.0.10", {"10.244.0.1", "10.244.0.2"}, udp));
@@ -203,7 +203,7 @@ TEST_CASE("UDP flows to what is gone are forgotten by conntrack, TCP flows are n
   f.settle();
   const ServerKey dns{ip("10.96.0.10"), 80, udp};
   using Flows = std::vector<ipvs::Kernel::StaleFlow>;
-  // Those begun before there was a virtual server.
+  // Those that began before there was a virtual server.
   Flows expected{{.server = dns, .endpoint = std::nullopt}};
   CHECK(f.look().deleted_flows == expected);
   f.want("a/dns", plan_of("10.96.0.10", {"10.244.0.2"}, udp));
@@ -218,7 +218,7 @@ TEST_CASE("UDP flows to what is gone are forgotten by conntrack, TCP flows are n
   CHECK(f.look().deleted_flows == expected);
 }
 
-TEST_CASE("an endpoint at rest whose Pod goes is deleted at once, and not looked at before") {
+TEST_CASE("a draining endpoint is deleted as soon as its Pod is, without being read") {
   SyncOptions options = quick();
   options.drain_interval = 1h;
   Fixture f(options);
@@ -230,7 +230,7 @@ TEST_CASE("an endpoint at rest whose Pod goes is deleted at once, and not looked
   f.want("a/web", plan_of("10.96.0.1", {"10.244.0.2"}));
   f.until(is_draining);
   f.plans.drainable.clear();
-  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.2"}));  // nothing of the plan is new
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.2"}));  // the same plan
   f.until([&] { return !is_draining(); });
   CHECK(server_text(f.look().servers.at(kWeb)) ==
         "TCP 10.96.0.1:80 rr\n"
@@ -238,7 +238,7 @@ TEST_CASE("an endpoint at rest whose Pod goes is deleted at once, and not looked
   CHECK(f.look().reads() == reads);
 }
 
-TEST_CASE("a Service that lingers is planned again and again until its connections have ended") {
+TEST_CASE("a Service that lingers is planned again each second until its connections have ended") {
   Fixture f;
   f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
   f.settle();
@@ -258,7 +258,7 @@ TEST_CASE("a Service that lingers is planned again and again until its connectio
   CHECK(f.look().servers.empty());
 }
 
-TEST_CASE("a plan that time alone changes is made again") {
+TEST_CASE("a plan that changes with time is made again without an event") {
   Fixture f;
   f.plans.wanted["a/web"] = {
       .since = 0, .plan = plan_of("10.96.0.1", {"10.244.0.1"}), .again_in_a_second = true};
@@ -266,11 +266,11 @@ TEST_CASE("a plan that time alone changes is made again") {
   f.settle();
   ServicePlan next = plan_of("10.96.0.1", {"10.244.0.1"});
   next.servers[0].destinations[0].weight = 50;
-  f.plans.wanted["a/web"] = {.since = 0, .plan = next};  // nobody says that it is dirty
+  f.plans.wanted["a/web"] = {.since = 0, .plan = next};  // no event says so
   f.until([&] { return f.sync.reconciler().ledger().server(kWeb)->destinations[0].weight == 50; });
 }
 
-TEST_CASE("the audit finds what somebody else changed, and puts it right") {
+TEST_CASE("the audit finds what somebody else changed, and restores it") {
   SyncOptions options = quick();
   options.audit_interval = 1ms;
   Fixture f(options);
@@ -290,7 +290,7 @@ TEST_CASE("the audit finds what somebody else changed, and puts it right") {
       kernel.servers[kWeb].destinations.push_back({.endpoint = {ip("203.0.113.1"), 1}});
     });
   }
-  SECTION("an address taken away") {
+  SECTION("an address removed") {
     drift = "address";
     f.on_kernel([](auto& kernel) { kernel.addresses.clear(); });
   }
@@ -299,7 +299,7 @@ TEST_CASE("the audit finds what somebody else changed, and puts it right") {
   CHECK(f.look().violations.empty());
 }
 
-TEST_CASE("addresses that somebody else took are put back as soon as that is heard of") {
+TEST_CASE("addresses that somebody else removed are restored as soon as that is reported") {
   Fixture f;
   f.want("a/web", plan_of("10.96.0.1", {}));
   f.settle();
@@ -309,7 +309,7 @@ TEST_CASE("addresses that somebody else took are put back as soon as that is hea
   CHECK(f.observer.drifts == std::vector<std::string>{"address"});
 }
 
-TEST_CASE("a table that somebody else removed is put back whole") {
+TEST_CASE("a table that somebody else removed is restored with all its elements") {
   Fixture f;
   f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
   f.settle();
@@ -334,7 +334,7 @@ TEST_CASE("a table that somebody else removed is put back whole") {
   CHECK(f.observer.drifts == std::vector<std::string>{"table"});
 }
 
-TEST_CASE("a kernel that cannot be read or written at first is tried until it can") {
+TEST_CASE("a kernel that cannot be read or written at the start is tried until it can") {
   Fixture f;
   f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
   std::string text;
@@ -357,7 +357,7 @@ TEST_CASE("a kernel that cannot be read or written at first is tried until it ca
   CHECK(f.look().violations.empty());
 }
 
-TEST_CASE("a start adopts what is there, and takes away what nobody wants any more") {
+TEST_CASE("a start adopts what is there, and deletes what no Service wants any more") {
   Fixture f;
   const ServicePlan old = plan_of("10.96.0.9", {"10.244.0.9"});
   f.on_kernel([&](auto& kernel) {
@@ -375,7 +375,8 @@ TEST_CASE("a start adopts what is there, and takes away what nobody wants any mo
   CHECK(f.look().violations.empty());
 }
 
-TEST_CASE("a foreign virtual server is reported as a conflict, and the Service goes without") {
+TEST_CASE(
+    "a foreign virtual server is reported as a conflict, and the Service does not get its place") {
   Fixture f;
   f.on_kernel(
       [](auto& kernel) { kernel.servers[kWeb] = {.settings = {.key = kWeb, .scheduler = "wlc"}}; });
@@ -399,7 +400,7 @@ TEST_CASE("a foreign virtual server is reported as a conflict, and the Service g
   CHECK(server_text(f.look().servers.at(kWeb)) == "TCP 10.96.0.1:80 wlc\n");
 }
 
-TEST_CASE("where node ports are served is read again when it is said to have changed") {
+TEST_CASE("the addresses of node ports are read again after node_addresses_changed()") {
   Fixture f;
   f.plans.node_addresses = kernel_ips({"192.168.1.1"});
   f.settle();
@@ -409,7 +410,7 @@ TEST_CASE("where node ports are served is read again when it is said to have cha
   f.until([&] { return kernel_text(f.look()) == "node-addresses-4 192.168.1.2\n"; });
 }
 
-TEST_CASE("from one pass to the next at least --ipvs-min-sync-period goes by") {
+TEST_CASE("at least --ipvs-min-sync-period passes between two passes") {
   SyncOptions options = quick();
   options.min_gap = 5ms;
   Fixture f(options);
@@ -424,7 +425,7 @@ TEST_CASE("from one pass to the next at least --ipvs-min-sync-period goes by") {
   CHECK(times[2] - times[1] >= 5ms);
 }
 
-TEST_CASE("cancelled wherever it is, the loop ends") {
+TEST_CASE("the loop ends wherever it is cancelled") {
   for (int steps = 0; steps < 25; ++steps) {
     INFO("after " << steps << " steps");
     Fixture f;
@@ -436,7 +437,7 @@ TEST_CASE("cancelled wherever it is, the loop ends") {
   }
 }
 
-TEST_CASE("cancelled while the kernel keeps refusing, the loop ends") {
+TEST_CASE("the loop ends when it is cancelled while the kernel refuses") {
   Fixture f;
   f.on_kernel([](auto& kernel) { kernel.observe_error = EIO; });
   f.sync.sources_ready();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A fake kernel that knows what is wanted, and complains of what comes before all that protects it:
-// the element that names an address and port, the one that closes an address's other ports, and
-// source ranges.
+// A fake kernel that knows what is wanted, and notes a violation where an address or virtual server
+// comes before an element that protects it: the one that names its address and port, the one that
+// closes the other ports of the address, and those of its allowed sources.
 #pragma once
 
 #include <span>
@@ -17,7 +17,7 @@ namespace agent::test {
 class WatchingKernel : public fake::FakeKernel {
  public:
   const ipvs::Desired* desired = nullptr;  // must be set
-  bool faulty = false;                     // it is told to fail: then not all can be there
+  bool faulty = false;                     // it fails on request: elements may be missing
 
   std::vector<int> change_servers(std::span<const ipvs::ServerOp> ops) override {
     for (const ipvs::ServerOp& op : ops) {
@@ -49,7 +49,7 @@ class WatchingKernel : public fake::FakeKernel {
       if (names(wanted, key) && !holds(wanted)) complain(key.text(), wanted);
     }
   }
-  // An element that was refused holds its virtual server back, and the address leads nowhere.
+  // Where an element was refused, its virtual server is not made: an address may come without both.
   void check_address(const ipvs::Address& address) {
     for (const ipvs::Element& wanted : desired->elements()) {
       if (wanted.address != address || holds(wanted)) continue;
