@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Pages that are generated from the program's own tables: config/flags.md and agent/report/metrics.md; and
+// agent/decide/annotations.md, which is written by hand and compared with what the reader of annotations accepts.
+//
+// After a change of a table: `test/docs/write_pages` writes the generated pages again.
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <catch2/catch_test_macros.hpp>
+#include <cerrno>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <optional>
+#include <regex>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "agent/decide/service_options.hpp"
+#include "agent/report/metrics.hpp"
+#include "agent/report/traffic_metrics.hpp"
+#include "config/options.hpp"
+#include "config/parse.hpp"
+
+namespace {
+
+const std::string kRoot = std::string(KUBE_IPVS_SOURCE_DIR) + "/";
+
+std::string read(const std::string& path) {
+  std::ifstream file(kRoot + path);
+  INFO(path);
+  REQUIRE(file.is_open());
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+// With KUBE_IPVS_WRITE_PAGES the page is written instead, which is how it is made.
+void compare(const std::string& path, const std::string& page) {
+  if (std::getenv("KUBE_IPVS_WRITE_PAGES") != nullptr) std::ofstream(kRoot + path) << page;
+  INFO("test/docs/write_pages writes " << path << " again");
+  CHECK(read(path) == page);
+}
+
+std::string head_of(const std::string& title, const std::string& table) {
+  return "<!-- SPDX-License-Identifier: Apache-2.0 -->\n<!-- Generated from " + table +
+         " by test/docs/write_pages. Do not edit. -->\n# " + title + "\n";
+}
+
+std::string code(std::string_view text) {
+  return text.empty() ? std::string() : "`" + std::string(text) + "`";
+}
+
+std::string row(const std::vector<std::string>& cells) {
+  std::string line = "|";
+  for (const std::string& cell : cells) {
+    line += cell.empty() ? " |" : " " + std::regex_replace(cell, std::regex("\\|"), "\\|") + " |";
+  }
+  return line + "\n";
+}
+
+std::string table_head(const std::vector<std::string>& cells) {
+  std::string line = "\n" + row(cells) + "|";
+  for (std::size_t i = 0; i < cells.size(); ++i) line += "---|";
+  return line + "\n";
+}
+
+// --- config/flags.md -----------------------------------------------------------------------------
+
+std::string spelling(const config::Option& option) {
+  std::string text = "--" + std::string(option.flag);
+  if (option.flag == "v") text = "-v, --v";
+  if (option.flag == "help") text = "-h, --help";
+  if (!option.placeholder.empty()) text += " " + std::string(option.placeholder);
+  return text;
+}
+
+std::string default_of(const config::Option& option) {
+  if (!option.default_note.empty()) return std::string(option.default_note);
+  if (option.get == nullptr || option.type == config::ValueType::kFlag) return {};
+  return option.get(config::Config{});
+}
+
+// The heading of a flag in --help: the last line before it that is not indented.
+std::string heading_of(const config::Option& option, const std::string& help) {
+  const std::size_t flag = help.find("\n  " + spelling(option));
+  REQUIRE(flag != std::string::npos);
+  std::istringstream lines(help.substr(0, flag));
+  std::string heading;
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.empty() && line.front() != ' ' && line.back() == ':') heading = line;
+  }
+  REQUIRE(!heading.empty());
+  heading.pop_back();
+  return heading;
+}
+
+std::string flags_page() {
+  std::string page = head_of("Flags and keys", "the tables in config/");
+  page +=
+      "\nA flag is `--name VALUE` or `--name=VALUE`; a switch (no VALUE below) is `--name`, "
+      "`--name=true` or `--name=false`.\n"
+      "DURATION is a number with a unit, or several: `900s`, `15m`, `1h30m`. CIDRS are networks "
+      "separated by commas.\n"
+      "\nThe file of `--config` has the same settings; `examples/kube-ipvs.yaml` shows each at its "
+      "default. Its kind is\n"
+      "`KubeIpvsConfiguration`, with the keys below, or kube-proxy's `KubeProxyConfiguration`, "
+      "with "
+      "its keys. Flags win over\nthe file.\n";
+  const std::string help = config::help_text({});
+  std::string heading;
+  for (const config::Option& option : config::options()) {
+    const std::string own = heading_of(option, help);
+    if (own != heading) {
+      heading = own;
+      page += "\n## " + heading + "\n" +
+              table_head({"flag", "meaning", "default", "key", "kube-proxy's key"});
+    }
+    std::string flag = code(spelling(option));
+    if (!option.alias.empty()) flag += " or " + code("--" + std::string(option.alias));
+    page += row({flag, std::string(option.help), default_of(option),
+                 code(option.own_key.empty() ? option.key : option.own_key), code(option.key)});
+  }
+  page +=
+      "\n## Flags and keys of kube-proxy that do nothing\n\nThey are accepted, with a warning.\n";
+  page += table_head({"flag", "kube-proxy's key", "why"});
+  for (const config::IgnoredOption& option : config::ignored_options()) {
+    std::string why(option.reason);
+    if (!option.silent.empty()) why += "; no warning for " + code(option.silent);
+    page += row(
+        {option.flag.empty() ? "" : code("--" + std::string(option.flag)), code(option.key), why});
+  }
+  return page;
+}
+
+// --- agent/report/metrics.md ---------------------------------------------------------------------
+
+struct FamilyOnPage {
+  std::string help;
+  std::string type = "untyped";
+  std::set<std::string> labels;
+};
+
+std::string metrics_text() {
+  agent::Metrics metrics;
+  metrics.kernel_error("NEW_DEST", ENOMEM);
+  metrics.drift("server");
+  metrics.source_fault("decode");
+  metrics.event("posted");
+  metrics.health_answered(false, 200);
+  metrics.health_answered(true, 200);
+  metrics.set({});
+  return metrics.text();
+}
+
+boost::asio::awaitable<void> append(std::string& text, std::string_view piece) {
+  text += piece;
+  co_return;
+}
+
+std::string traffic_text() {
+  agent::TrafficPage page;
+  page.add({.ns = "default",
+            .service = "web",
+            .port = "http",
+            .endpoints = {{.endpoint = {}, .pod = "web-1"}}});
+  std::string text;
+  const agent::TextWriter write = [&](std::string_view piece) { return append(text, piece); };
+  boost::asio::io_context context;
+  std::exception_ptr error;
+  boost::asio::co_spawn(context, page.write(write), [&](std::exception_ptr e) { error = e; });
+  context.run();
+  if (error) std::rethrow_exception(error);
+  return text;
+}
+
+// The family of a sample: a histogram's samples have a suffix.
+std::string family_of(const std::string& sample, const std::map<std::string, FamilyOnPage>& all) {
+  for (const char* suffix : {"", "_bucket", "_sum", "_count"}) {
+    if (!sample.ends_with(suffix)) continue;
+    const std::string name = sample.substr(0, sample.size() - std::string(suffix).size());
+    if (all.contains(name)) return name;
+  }
+  FAIL("no family for " << sample);
+  return {};
+}
+
+void read_labels(const std::string& line, FamilyOnPage& family) {
+  static const std::regex kLabel(R"re([{,]([a-z_]+)=")re");
+  for (std::sregex_iterator at(line.begin(), line.end(), kLabel), end; at != end; ++at) {
+    if ((*at)[1] != "le") family.labels.insert((*at)[1]);
+  }
+}
+
+std::map<std::string, FamilyOnPage> families(const std::string& text) {
+  std::map<std::string, FamilyOnPage> all;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string hash, keyword, name, rest;
+    if (line.starts_with("# ")) {
+      words >> hash >> keyword >> name >> std::ws;
+      std::getline(words, rest);
+      (keyword == "HELP" ? all[name].help : all[name].type) = rest;
+    } else {
+      read_labels(line, all.at(family_of(line.substr(0, line.find_first_of("{ ")), all)));
+    }
+  }
+  return all;
+}
+
+std::string unit_of(const std::string& name) {
+  if (name.find("_seconds") != std::string::npos) {
+    return name.find("timestamp") != std::string::npos ||
+                   name.find("start_time") != std::string::npos
+               ? "seconds since 1970"
+               : "seconds";
+  }
+  return name.find("bytes") != std::string::npos ? "bytes" : "number";
+}
+
+std::string join(const std::set<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + code(word);
+  return text;
+}
+
+std::string metrics_table(const std::map<std::string, FamilyOnPage>& all) {
+  std::string table = table_head({"metric", "type", "labels", "unit", "meaning"});
+  for (const auto& [name, family] : all) {
+    table += row({code(name), family.type, join(family.labels), unit_of(name), family.help});
+  }
+  return table;
+}
+
+std::string metrics_page() {
+  std::string page = head_of("Metrics", "what /metrics exports");
+  page +=
+      "\nServed at `--metrics-bind-address`, path `/metrics`, in Prometheus' text format. Names "
+      "that "
+      "begin with `kubeproxy_` are\n"
+      "kube-proxy's, with its meaning; its label `ip_family` is left out, because one loop serves "
+      "both families.\n"
+      "A counter starts at 0 with the process. A family with labels appears once there is "
+      "something to count.\n"
+      "\n## The agent\n";
+  page += metrics_table(families(metrics_text()));
+  page +=
+      "\n`kubeproxy_sync_proxy_rules_no_local_endpoints_total` is a gauge whose name ends like a "
+      "counter's. kube-proxy calls it\n"
+      "so; it is exported without a type, because promtool objects to a gauge of that name.\n"
+      "`kubeproxy_network_programming_duration_seconds` is measured with "
+      "`--endpoint-source=endpointslice` only.\n"
+      "\n## Traffic of Services\n"
+      "\nFrom the kernel's 64-bit counters, summed over the virtual servers of a Service port "
+      "(cluster IP, external IPs, node\n"
+      "ports). The sums stay monotonic when a virtual server or a destination is deleted and made "
+      "again. `port` is the port's\n"
+      "name, or its number if it has none; `endpoint` is `address:port`; `pod` is empty if no Pod "
+      "is "
+      "known.\n";
+  return page + metrics_table(families(traffic_text()));
+}
+
+// Everything in the sources that looks like the name of a metric.
+std::set<std::string> names_in_source(const std::string& path) {
+  static const std::regex kName(R"re("((?:kubeproxy|kube_ipvs|process)_[a-z_]+)")re");
+  const std::string text = read(path);
+  std::set<std::string> names;
+  for (std::sregex_iterator at(text.begin(), text.end(), kName), end; at != end; ++at) {
+    names.insert((*at)[1]);
+  }
+  return names;
+}
+
+// --- agent/decide/annotations.md -----------------------------------------------------------------
+
+struct Annotation {
+  std::string name;
+  std::optional<std::pair<long, long>> range;
+  std::string value;
+};
+
+// The rows of the page's tables: name, values, meaning.
+std::vector<Annotation> annotations(const std::string& page) {
+  static const std::regex kRow(R"re(\| `([^`]+/[^`]+)` \| ([^|]+) \|.*)re");
+  static const std::regex kRange(R"re((\d+) to (\d+).*)re");
+  std::vector<Annotation> found;
+  std::istringstream lines(page);
+  for (std::string line; std::getline(lines, line);) {
+    std::smatch cells, numbers;
+    if (!std::regex_match(line, cells, kRow)) continue;
+    Annotation annotation{.name = cells[1], .range = std::nullopt, .value = cells[2]};
+    if (std::regex_match(annotation.value, numbers, kRange)) {
+      annotation.range = {std::stol(numbers[1]), std::stol(numbers[2])};
+    }
+    found.push_back(std::move(annotation));
+  }
+  return found;
+}
+
+// Whether the agent honours `value`: on a Pod for the weight, else on a Service with a scheduler that
+// uses weights and one that takes flags.
+bool honours(const std::string& name, const std::string& value) {
+  if (name == "kube-ipvs.io/weight") return agent::read_weight({{name, value}}).has_value();
+  return agent::read_service_options({{name, value}}, {.scheduler = "wrr"}).faults.empty();
+}
+
+}  // namespace
+
+TEST_CASE("the page of flags is what the table of options says") {
+  compare("config/flags.md", flags_page());
+}
+
+TEST_CASE("the page of metrics is what /metrics exports") {
+  compare("agent/report/metrics.md", metrics_page());
+}
+
+TEST_CASE("every metric that the sources name is on the page of metrics") {
+  const std::string page = read("agent/report/metrics.md");
+  std::set<std::string> names = names_in_source("agent/report/metrics.cpp");
+  CHECK(names.size() > 30);
+  for (const std::string& name : names) {
+    INFO(name);
+    CHECK(page.find("`" + name + "`") != std::string::npos);
+  }
+}
+
+TEST_CASE(
+    "every annotation on its page is honoured in the range that the page gives, and not beyond") {
+  const std::vector<Annotation> all = annotations(read("agent/decide/annotations.md"));
+  CHECK(all.size() == 7);
+  for (const Annotation& annotation : all) {
+    if (!annotation.range) continue;
+    const auto [least, most] = *annotation.range;
+    INFO(annotation.name);
+    CHECK(honours(annotation.name, std::to_string(least)));
+    CHECK(honours(annotation.name, std::to_string(most)));
+    CHECK_FALSE(honours(annotation.name, std::to_string(least - 1)));
+    CHECK_FALSE(honours(annotation.name, std::to_string(most + 1)));
+  }
+}
+
+TEST_CASE("the page of annotations names those that the sources name, and no others") {
+  static const std::regex kName(R"re("(kube-(?:ipvs|router)\.io/[a-z.-]+)")re");
+  const std::string source = read("agent/decide/service_options.cpp");
+  std::set<std::string> in_source, on_page;
+  for (std::sregex_iterator at(source.begin(), source.end(), kName), end; at != end; ++at) {
+    in_source.insert((*at)[1]);
+  }
+  for (const Annotation& annotation : annotations(read("agent/decide/annotations.md"))) {
+    on_page.insert(annotation.name);
+  }
+  CHECK(on_page == in_source);
+}
+
+TEST_CASE("the flags of a hashing scheduler on the page are those that are honoured") {
+  for (const char* flags : {"fallback", "port", "fallback,port", "none"}) {
+    INFO(flags);
+    CHECK(read("agent/decide/annotations.md").find(std::string("`") + flags + "`") !=
+          std::string::npos);
+    CHECK(
+        agent::read_service_options({{"kube-ipvs.io/scheduler-flags", flags}}, {.scheduler = "mh"})
+            .faults.empty());
+  }
+}
