@@ -53,6 +53,7 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
       client_(access_ ? std::make_unique<k8s::ApiClient>(context.get_executor(), *access_)
                       : nullptr),
       cluster_(config, *this),
+      source_(make_source()),
       services_(context.get_executor(), client_.get(), config.node_name, cluster_, metrics_),
       health_checks_(context.get_executor(),
                      {.proxy_healthy = [this] { return health_.can_serve(); },
@@ -69,7 +70,7 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
                    .note = log_info},
                   {.accept = config.forward_accept, .period = config.sync_period}),
       health_(sync_, cluster_, reporter_),
-      scrape_(kernel, thread_, cluster_, sync_, reporter_, forwarding_, metrics_),
+      scrape_(kernel, thread_, cluster_, sync_, reporter_, forwarding_, *source_, metrics_),
       http_(context.get_executor(), config, health_, scrape_, metrics_),
       tasks_(context.get_executor(),
              [this](std::exception_ptr error) {
@@ -80,7 +81,6 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
                }
              }),
       node_watch_(context.get_executor(), kernel, thread_, cluster_, sync_, forwarding_, tasks_),
-      source_(make_source()),
       signals_(context, SIGTERM, SIGINT),
       stop_(context, asio::steady_timer::time_point::max()) {}
 

@@ -88,6 +88,7 @@ class App : private ClusterObserver {
   KernelThread thread_;
   Metrics metrics_;
   ClusterState cluster_;
+  std::unique_ptr<k8s::Source> source_;
   ServiceReporter services_;
   HealthCheckPorts health_checks_;
   SyncReporter reporter_;
@@ -98,7 +99,6 @@ class App : private ClusterObserver {
   HttpEndpoints http_;
   TaskGroup tasks_;
   NodeWatch node_watch_;
-  std::unique_ptr<k8s::Source> source_;
 
   std::vector<k8s::Address> api_addresses_;  // the API server's, when they are known
   boost::asio::signal_set signals_;

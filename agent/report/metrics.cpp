@@ -15,6 +15,7 @@ namespace agent {
 namespace {
 
 using Counters = prometheus::Family<prometheus::Counter>;
+using GaugeFamily = prometheus::Family<prometheus::Gauge>;
 using Buckets = prometheus::Histogram::BucketBoundaries;
 
 Buckets doubling(double first, int count) {
@@ -47,6 +48,12 @@ std::string no_local_text(std::size_t internal, std::size_t external) {
          "{traffic_policy=\"external\"} " + std::to_string(external) + "\n";
 }
 
+// A counter whose value is counted elsewhere.
+void raise_to(prometheus::Counter& counter, double value) {
+  const double counted = counter.Value();
+  if (value > counted) counter.Increment(value - counted);
+}
+
 }  // namespace
 
 struct Metrics::Impl {
@@ -59,7 +66,10 @@ struct Metrics::Impl {
     return prometheus::BuildCounter().Name(name).Help(help).Register(registry);
   }
   prometheus::Gauge& gauge(const std::string& name, const std::string& help) {
-    return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
+    return gauges(name, help).Add({});
+  }
+  GaugeFamily& gauges(const std::string& name, const std::string& help) {
+    return prometheus::BuildGauge().Name(name).Help(help).Register(registry);
   }
   prometheus::Histogram& histogram(const std::string& name, const std::string& help,
                                    const Buckets& buckets) {
@@ -104,6 +114,20 @@ struct Metrics::Impl {
       "Virtual servers that a Service does not get because another one has the address and port.");
   Counters& source_faults = counters("kube_ipvs_source_faults_total",
       "Faults of the API server or in manifests, by kind.");
+  Counters& lists = counters("kube_ipvs_source_lists_total",
+      "Lists requested from the API server, by kind of object.");
+  Counters& relists = counters("kube_ipvs_source_relists_total",
+      "Lists requested again after a complete one, by kind of object.");
+  Counters& watches = counters("kube_ipvs_source_watches_total",
+      "Watches requested from the API server, by kind of object.");
+  Counters& source_events = counters("kube_ipvs_source_events_total",
+      "Objects of lists and events of watches, by kind of object.");
+  Counters& bookmarks = counters("kube_ipvs_source_bookmarks_total",
+      "Bookmarks of watches, by kind of object.");
+  Counters& received = counters("kube_ipvs_source_received_bytes_total",
+      "Bytes of the API server's answers, after TLS and inflated, by kind of object.");
+  GaugeFamily& last_contact = gauges("kube_ipvs_source_last_contact_seconds",
+      "Seconds since the API server last answered about a kind of object; 0 while a watch is open.");
   Counters& events = counters("kube_ipvs_events_total",
       "Kubernetes Events by result: posted, dropped, failed.");
 
@@ -206,10 +230,24 @@ void Metrics::set(const Gauges& gauges) {
   put(impl_->slices, gauges.slices);
 }
 
+void Metrics::set_source(const std::vector<k8s::KindCounters>& kinds) {
+  const auto raise = [](Counters& family, const std::string& kind, std::uint64_t value) {
+    raise_to(family.Add({{"kind", kind}}), static_cast<double>(value));
+  };
+  for (const k8s::KindCounters& of : kinds) {
+    raise(impl_->lists, of.kind, of.lists);
+    raise(impl_->relists, of.kind, of.relists);
+    raise(impl_->watches, of.kind, of.watches);
+    raise(impl_->source_events, of.kind, of.events);
+    raise(impl_->bookmarks, of.kind, of.bookmarks);
+    raise(impl_->received, of.kind, of.bytes);
+    impl_->last_contact.Add({{"kind", of.kind}}).Set(of.seconds_since_contact);
+  }
+}
+
 std::string Metrics::text() const {
   const ProcessStats stats = read_process_stats();
-  const double counted = impl_->cpu.Value();
-  if (stats.cpu_seconds > counted) impl_->cpu.Increment(stats.cpu_seconds - counted);
+  raise_to(impl_->cpu, stats.cpu_seconds);
   impl_->resident.Set(stats.resident_bytes);
   impl_->fds.Set(stats.open_fds);
   impl_->started.Set(stats.start_time_seconds);

@@ -24,6 +24,9 @@
 //   kube_ipvs_conflicts_total                   counter
 //   kube_ipvs_refused_addresses_total           counter
 //   kube_ipvs_source_faults_total               counter{kind}
+//   kube_ipvs_source_lists_total, _source_relists_total, _source_watches_total, _source_events_total,
+//   _source_bookmarks_total, _source_received_bytes_total     counter{kind}: kind of object
+//   kube_ipvs_source_last_contact_seconds       gauge{kind}: since the API server last answered
 //   kube_ipvs_events_total                      counter{result}: posted, dropped, failed
 //   kube_ipvs_desired_virtual_servers, _desired_destinations, _desired_addresses            gauge
 //   kube_ipvs_programmed_virtual_servers, _programmed_destinations, _programmed_addresses   gauge
@@ -39,6 +42,9 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <vector>
+
+#include "k8s/source.hpp"
 
 namespace agent {
 
@@ -74,6 +80,9 @@ class Metrics {
     std::size_t services = 0, pods = 0, slices = 0;
   };
   void set(const Gauges& gauges);
+
+  // What the source has counted since it started; of kinds that it does not ask for, nothing.
+  void set_source(const std::vector<k8s::KindCounters>& kinds);
 
   // Prometheus text format 0.0.4. Includes process_*, read from /proc/self now.
   std::string text() const;

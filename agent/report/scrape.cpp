@@ -28,17 +28,19 @@ double unix_seconds(std::optional<std::chrono::steady_clock::time_point> moment)
 
 Scrape::Scrape(ipvs::Kernel& kernel, KernelThread& thread, const ClusterState& cluster,
                const SyncLoop& sync, const SyncReporter& reporter, const ForwardGuard& forwarding,
-               Metrics& metrics)
+               const k8s::Source& source, Metrics& metrics)
     : kernel_(kernel),
       thread_(thread),
       cluster_(cluster),
       sync_(sync),
       reporter_(reporter),
       forwarding_(forwarding),
+      source_(source),
       metrics_(metrics) {}
 
 asio::awaitable<void> Scrape::write(BodyWriter write) {
   metrics_.set(gauges());
+  metrics_.set_source(source_.counters());
   const std::string own = metrics_.text();
   co_await write(own);
   {

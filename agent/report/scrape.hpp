@@ -22,6 +22,7 @@
 #include "agent/sync/kernel_thread.hpp"
 #include "agent/sync/sync_loop.hpp"
 #include "ipvs/state/kernel.hpp"
+#include "k8s/source.hpp"
 
 namespace agent {
 
@@ -29,7 +30,7 @@ class Scrape {
  public:
   Scrape(ipvs::Kernel& kernel, KernelThread& thread, const ClusterState& cluster,
          const SyncLoop& sync, const SyncReporter& reporter, const ForwardGuard& forwarding,
-         Metrics& metrics);
+         const k8s::Source& source, Metrics& metrics);
 
   // Writes the whole page.
   boost::asio::awaitable<void> write(BodyWriter write);
@@ -47,6 +48,7 @@ class Scrape {
   const SyncLoop& sync_;
   const SyncReporter& reporter_;
   const ForwardGuard& forwarding_;
+  const k8s::Source& source_;
   Metrics& metrics_;
   TrafficHistory history_;
 };

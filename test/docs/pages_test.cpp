@@ -152,6 +152,7 @@ std::string metrics_text() {
   metrics.health_answered(false, 200);
   metrics.health_answered(true, 200);
   metrics.set({});
+  metrics.set_source({{.kind = "Pod"}});
   return metrics.text();
 }
 

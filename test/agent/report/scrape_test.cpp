@@ -24,6 +24,13 @@ struct UnreadableKernel : fake::FakeKernel {
   }
 };
 
+// Has counted something of one kind.
+struct CountingSource : k8s::Source {
+  k8s::KindCounters pods{.kind = "Pod", .lists = 2, .relists = 1, .watches = 3, .events = 40};
+  asio::awaitable<void> run() override { co_return; }
+  std::vector<k8s::KindCounters> counters() const override { return {pods}; }
+};
+
 class ScrapeFixture : public ReportFixture {
  public:
   ScrapeFixture() {
@@ -52,7 +59,8 @@ class ScrapeFixture : public ReportFixture {
                           thread,
                           {.warn = [](const std::string&) {}, .note = [](const std::string&) {}},
                           {}};
-  Scrape scrape{readable, thread, cluster, sync, reporter, forwarding, metrics};
+  CountingSource source;
+  Scrape scrape{readable, thread, cluster, sync, reporter, forwarding, source, metrics};
 
  private:
   static asio::awaitable<void> add(std::string& text, std::string_view piece) {
@@ -78,6 +86,15 @@ TEST_CASE_METHOD(ScrapeFixture, "the page says when a sync was last queued") {
   CHECK(page().find("last_queued_timestamp_seconds 0\n") != std::string::npos);
   sync.mark_dirty("default/web");
   CHECK(page().find("last_queued_timestamp_seconds 0\n") == std::string::npos);
+}
+
+TEST_CASE_METHOD(ScrapeFixture,
+                 "the page has what the source counted, and counters never decrease") {
+  const std::string before = page();
+  CHECK(before.find("kube_ipvs_source_relists_total{kind=\"Pod\"} 1\n") != std::string::npos);
+  CHECK(before.find("kube_ipvs_source_events_total{kind=\"Pod\"} 40\n") != std::string::npos);
+  source.pods.events = 41;
+  CHECK(page().find("kube_ipvs_source_events_total{kind=\"Pod\"} 41\n") != std::string::npos);
 }
 
 TEST_CASE_METHOD(ScrapeFixture, "what the kernel does not let us read is left out of the page") {
