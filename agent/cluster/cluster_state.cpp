@@ -11,8 +11,8 @@
 namespace agent {
 namespace {
 
-// What of a Service's plan depends on the node: where its node ports are served, and which of its
-// addresses are the node's own and so not ours to bind.
+// Whether the Service's plan depends on what changed of the node: the addresses that serve node
+// ports, or addresses (`moved`) that the node or another holder got or lost.
 bool depends_on(const k8s::Service& service, bool node_ports_moved,
                 const std::set<ipvs::Address>& moved) {
   const auto has_moved = [&](const ipvs::Address& address) { return moved.contains(address); };
@@ -140,8 +140,8 @@ void ClusterState::zones_changed(bool own) {
 }
 
 void ClusterState::set_local_addresses(std::vector<ipvs::LocalAddress> local) {
-  // A read that finds nothing is a read at a bad moment (a link just being replaced): the node
-  // always has an address, and node ports must not vanish for it.
+  // A node always has an address. None is read while a link is being replaced, for example; node
+  // ports must survive that.
   if (local.empty()) return;
   local_ = std::move(local);
   refresh_node_view();
@@ -181,8 +181,8 @@ void ClusterState::set_gateways(std::vector<ipvs::Address> gateways) {
   refresh_node_view();
 }
 
-// What an address is that belongs to somebody else; "": nothing we know of.
-std::string ClusterState::whose(const ipvs::Address& address) const {
+// Who else has the address, for people: "a gateway of this node"; "": nobody that we know of.
+std::string ClusterState::other_holder(const ipvs::Address& address) const {
   if (std::binary_search(gateways_.begin(), gateways_.end(), address)) {
     return "a gateway of this node";
   }
@@ -192,7 +192,7 @@ std::string ClusterState::whose(const ipvs::Address& address) const {
   return text;
 }
 
-// The Service is planned anew in any case: only what it asks for is looked up.
+// Only this Service's addresses are looked up: it is planned again in any case.
 void ClusterState::note_others_addresses(const k8s::Service& service) {
   const std::vector<ipvs::Address> addresses = external_addresses(service);
   if (addresses.empty()) {
@@ -201,7 +201,7 @@ void ClusterState::note_others_addresses(const k8s::Service& service) {
   }
   exposed_.insert(service.meta.key);
   for (const ipvs::Address& address : addresses) {
-    std::string owner = whose(address);
+    std::string owner = other_holder(address);
     if (!owner.empty()) node_view_.others_addresses.insert_or_assign(address, std::move(owner));
   }
 }
@@ -212,7 +212,7 @@ std::map<ipvs::Address, std::string> ClusterState::others_addresses() const {
     const k8s::Service* exposed = services_.find(key);
     if (!exposed) continue;
     for (const ipvs::Address& address : external_addresses(*exposed)) {
-      std::string owner = whose(address);
+      std::string owner = other_holder(address);
       if (!owner.empty()) others.insert_or_assign(address, std::move(owner));
     }
   }
@@ -280,8 +280,8 @@ std::optional<PlannedService> ClusterState::plan(const ipvs::Owner& owner) {
   return plan;
 }
 
-// A Service that was deleted: all of it stays but its endpoints, which then drain. Whoever claims
-// its addresses has them: it is younger than any.
+// A deleted Service: all of it stays but its endpoints, which then drain. Any other Service that
+// claims its addresses gets them, because this one counts as the youngest.
 std::optional<PlannedService> ClusterState::plan_lingering(const ipvs::Owner& owner,
                                                            k8s::UnixSeconds now) {
   const auto found = lingering_.find(owner);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Everything this node knows of the cluster: the tables joined. It plans Services for the sync loop,
-// and names the Services whose plan may have changed to its observer.
+// Everything this node knows of the cluster: the tables, joined. Plans Services for the sync loop,
+// and reports to its observer which Services may have another plan now.
 //
 // Threading: the agent's io_context thread.
 #pragma once
@@ -32,12 +32,12 @@ std::vector<k8s::Cidr> to_cidrs(const std::vector<config::Network>& networks);
 
 class ClusterState : public ServicePlans {
  public:
-  // `now`: tests set the clock.
+  // Seconds since the epoch; tests set it.
   using Clock = std::function<k8s::UnixSeconds()>;
   ClusterState(const config::Config& config, ClusterObserver& observer, Clock now = unix_now);
   static k8s::UnixSeconds unix_now();
 
-  // What the source is to fill. Pods are not asked for in `endpointslice` mode.
+  // What the source fills. `pods` is null in `endpointslice` mode: they are not requested then.
   k8s::Sinks sinks();
 
   // --- ServicePlans ---
@@ -59,13 +59,13 @@ class ClusterState : public ServicePlans {
   // nullptr where there is no such Service.
   const k8s::Service* service(const ipvs::Owner& owner) const;
   const NodeView& node_view() const { return node_view_; }
-  // The interfaces of the node were read again.
+  // What was read of the node's interfaces and default routes.
   void set_local_addresses(std::vector<ipvs::LocalAddress> local);
   void set_gateways(std::vector<ipvs::Address> gateways);
   // The networks whose traffic is the cluster's own: --cluster-cidr, or else the Pod networks of
   // this Node.
   std::vector<k8s::Cidr> pod_sources() const;
-  // Those of the Pods here (Node.spec.podCIDRs); empty where nobody says.
+  // The networks of the Pods on this node (Node.spec.podCIDRs); empty if the Node names none.
   std::vector<k8s::Cidr> own_pods() const;
 
   // One entry per served Service port, with the virtual servers to read for it.
@@ -75,8 +75,8 @@ class ClusterState : public ServicePlans {
     std::size_t index = 0;  // of the port, in the Service
   };
   std::vector<PortToRead> ports_to_read() const;
-  // The endpoints such a port has now, whether traffic goes to them or not, with their Pods;
-  // without counters.
+  // All endpoints of that port now, those without traffic included, with their Pods and without
+  // counters.
   std::vector<EndpointTraffic> endpoints_of(const PortToRead& port) const;
   std::string_view pod_at(const ipvs::Address& address, const k8s::ObjectKey& service) const {
     return endpoints_.pod_at(address, service);
@@ -90,7 +90,7 @@ class ClusterState : public ServicePlans {
   void service_changed(const k8s::Service& service);
   void service_removed(const k8s::Service& last);
   void zones_changed(bool own);
-  std::string whose(const ipvs::Address& address) const;
+  std::string other_holder(const ipvs::Address& address) const;
   void note_others_addresses(const k8s::Service& service);
   std::map<ipvs::Address, std::string> others_addresses() const;
   std::optional<PlannedService> plan_lingering(const ipvs::Owner& owner, k8s::UnixSeconds now);
@@ -108,9 +108,9 @@ class ClusterState : public ServicePlans {
   std::vector<ipvs::LocalAddress> local_;
   NodeView node_view_;
   std::vector<ipvs::Address> gateways_;
-  // With external or load balancer addresses, which may turn out to be somebody else's.
+  // Services with external or load balancer addresses, which may belong to somebody else.
   std::set<k8s::ObjectKey> exposed_;
-  // Deleted, and served on until their connections have ended.
+  // Deleted Services that are served until their connections have ended.
   struct Lingering {
     k8s::Service service;
     k8s::UnixSeconds since_now = 0;  // set by the first plan
@@ -118,7 +118,7 @@ class ClusterState : public ServicePlans {
   };
   std::map<ipvs::Owner, Lingering> lingering_;
   SchedulerDefaults schedulers_;
-  // With a trafficDistribution: what the zones of Nodes decide.
+  // Services with a trafficDistribution: their plans depend on the zones of Nodes.
   std::set<k8s::ObjectKey> distributed_;
 
   bool wants_pods_ = true;

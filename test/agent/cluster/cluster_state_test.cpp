@@ -142,7 +142,9 @@ TEST_CASE("a new address of the node concerns the Services with node ports") {
   CHECK(f.node_changes == 2);
 }
 
-TEST_CASE("a Service's address that comes to be the node's own, or ceases to, is planned anew") {
+TEST_CASE(
+    "a Service is planned again when one of its addresses becomes the node's own, or no longer "
+    "is") {
   Fixture f;
   f.own({"192.168.1.1"});
   auto service = make_service("web", {"10.96.0.1"});
@@ -172,7 +174,7 @@ TEST_CASE("a Service's address that comes to be the node's own, or ceases to, is
   CHECK(is_bound());
 }
 
-TEST_CASE("a read of the node's addresses that finds none is a bad moment, not the truth") {
+TEST_CASE("if no address of the node is read, those known before stay") {
   Fixture f;
   f.own({"192.168.1.1"});
   f.own({});
@@ -251,7 +253,7 @@ TEST_CASE("a Service's health check counts what its Pods say of this node") {
         agent::HealthCheck{.since = 7, .port = 31000, .local_endpoints = 1});
 }
 
-TEST_CASE("a scraped port knows the endpoints its Service has, ready or not") {
+TEST_CASE("a scraped port has all endpoints of its Service, ready or not") {
   Fixture f;
   auto service = make_service("web", {"10.96.0.1"},
                               {make_port(80), make_port(443, std::uint16_t{8443}, "tls")});
@@ -272,8 +274,7 @@ TEST_CASE("a scraped port knows the endpoints its Service has, ready or not") {
   CHECK(f.state.endpoints_of(ports[0]).empty());
 }
 
-TEST_CASE(
-    "weights of Pods reach the virtual server, and a scheduler that ignores them is told about") {
+TEST_CASE("weights of Pods reach the virtual server; a scheduler that ignores them is reported") {
   Fixture f;
   f.state.sinks().services->upsert(annotated({{"kube-ipvs.io/scheduler", "wrr"}}));
   auto pod = make_pod("web-1", {"10.244.0.1"});
@@ -294,7 +295,7 @@ TEST_CASE(
         "WeightsIgnored: the scheduler rr ignores the weights of Pods (kube-ipvs.io/weight)\n");
 }
 
-TEST_CASE("a Pod whose weight is none counts one, which its Services are told") {
+TEST_CASE("a Pod with an invalid weight has weight 1, which is reported for its Services") {
   Fixture f;
   f.state.sinks().services->upsert(annotated({{"kube-ipvs.io/scheduler", "wrr"}}));
   auto pod = make_pod("web-1", {"10.244.0.1"});
@@ -310,7 +311,7 @@ TEST_CASE("a Pod whose weight is none counts one, which its Services are told") 
   CHECK(f.plan_at("default/web", 0)->notices.empty());
 }
 
-TEST_CASE("a Service whose annotations cannot be is served as if it had none, and told so") {
+TEST_CASE("a Service with invalid annotations is served as if it had none, which is reported") {
   Fixture f;
   f.state.sinks().services->upsert(annotated({{"kube-ipvs.io/slow-start", "-3"}}));
   const auto plan = f.plan_at("default/web", 0);
@@ -320,7 +321,7 @@ TEST_CASE("a Service whose annotations cannot be is served as if it had none, an
       "BadAnnotation: annotation kube-ipvs.io/slow-start: \"-3\" is not a number from 1 to 3600\n");
 }
 
-TEST_CASE("a scheduler the kernel has not got is done without, in every Service that asks for it") {
+TEST_CASE("every Service that asks for a scheduler the kernel does not have gets the default one") {
   Fixture f;
   f.state.sinks().services->upsert(annotated({{"kube-ipvs.io/scheduler", "mh"}}));
   f.take_dirty();
@@ -344,8 +345,8 @@ TEST_CASE("a slow start plans the Service again each second until the weight is 
 }
 
 TEST_CASE(
-    "a drain ends with the Pod's deletion time, or the Service's timeout from when it was asked "
-    "for") {
+    "a drain ends with the Pod's deletion time, or the Service's timeout after the deletion "
+    "request") {
   Fixture f;
   auto pod = make_pod("web-1", {"10.244.0.1"});
   pod.meta.deletion_timestamp = 1030;
@@ -361,7 +362,7 @@ TEST_CASE(
   CHECK_FALSE(f.may_drain_at("default/web", kPod, 1000));
 }
 
-TEST_CASE("a living Pod that is only not ready drains without end, or for the Service's timeout") {
+TEST_CASE("a Pod that is only not ready drains without end, or for the Service's timeout") {
   Fixture f;
   auto pod = make_pod("web-1", {"10.244.0.1"});
   pod.ready = false;
@@ -413,7 +414,7 @@ TEST_CASE("a deleted Service that lingers keeps its addresses, without endpoints
   CHECK_FALSE(f.plan_at("default/web", 1060));
 }
 
-TEST_CASE("a Service that is made anew lingers no more, and one without connections neither") {
+TEST_CASE("a Service that is created again no longer lingers, nor does one without connections") {
   Fixture f;
   f.state.sinks().services->upsert(annotated({{"kube-ipvs.io/linger", "60"}}));
   f.state.sinks().services->remove(key_of("web"));
@@ -425,7 +426,7 @@ TEST_CASE("a Service that is made anew lingers no more, and one without connecti
   CHECK_FALSE(f.plan_at("default/web", 1000));
 }
 
-TEST_CASE("an external IP that is another Node's is refused, whichever of the two comes first") {
+TEST_CASE("an external IP that is another Node's is refused, whichever of the two is known first") {
   Fixture f;
   k8s::Node other;
   other.meta.key = {.ns = "", .name = kOtherNode};
@@ -473,7 +474,7 @@ TEST_CASE("with a proxy name only the Services labelled for it are planned") {
   CHECK(f.plan_at("default/web", 0));
 }
 
-TEST_CASE("pods are told by the cluster's networks, or else by those of this Node") {
+TEST_CASE("the cluster's networks say who is a Pod, or else those of this Node") {
   Fixture f;
   CHECK(f.state.pod_sources().empty());
   CHECK(f.state.own_pods().empty());

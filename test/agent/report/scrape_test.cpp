@@ -14,7 +14,7 @@ namespace {
 namespace asio = boost::asio;
 using namespace agent::test;
 
-// Refuses to be read while it is told to.
+// Cannot be read while `refuses` is set.
 struct UnreadableKernel : fake::FakeKernel {
   bool refuses = false;
   ipvs::Result<std::vector<ipvs::ServerReading>> read_servers(
