@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the operator wants: one validated, immutable value, from flags and one YAML file.
-// Flags win over the file. Names are kube-proxy's where it has the option.
-// How it comes about: config/parse.hpp. Every flag and key: config/options.cpp.
+// The validated settings of the agent, from flags and one YAML file; flags win over the file.
+// Options that kube-proxy has too keep kube-proxy's names. config/parse.hpp makes a Config;
+// config/options.cpp lists all flags and keys.
 #pragma once
 
 #include <boost/asio/ip/address.hpp>
@@ -37,57 +37,56 @@ enum class Compat : std::uint8_t { kNone, kKubeProxy };
 enum class LogFormat : std::uint8_t { kText, kJson };
 
 struct Config {
-  // Where the cluster is. Neither: the in-cluster service account.
+  // How to reach the cluster. All three empty: the Pod's service account.
   std::string kubeconfig;         // --kubeconfig FILE
   std::string master;             // --master URL, overrides the kubeconfig's server
-  std::string manifests;          // --manifests DIR: no cluster at all
-  std::string hostname_override;  // --hostname-override NAME; empty: the host name, lower-cased
-  std::string node_name;          // what the above comes to; never empty
+  std::string manifests;          // --manifests DIR: no cluster; not with the two above
+  std::string hostname_override;  // --hostname-override NAME; empty: the host name
+  std::string node_name;          // one of these two, trimmed and in lower case; never empty
   EndpointSource endpoint_source = EndpointSource::kSelector;  // --endpoint-source
 
   std::string ipvs_scheduler = "rr";       // --ipvs-scheduler: one of known_schedulers()
   bool ipvs_strict_arp = false;            // --ipvs-strict-arp
-  std::uint32_t ipvs_tcp_timeout = 0;      // --ipvs-tcp-timeout DURATION, seconds; 0: the kernel's
+  std::uint32_t ipvs_tcp_timeout = 0;      // --ipvs-tcp-timeout DURATION, seconds; 0: unchanged
   std::uint32_t ipvs_tcp_fin_timeout = 0;  // --ipvs-tcpfin-timeout
   std::uint32_t ipvs_udp_timeout = 0;      // --ipvs-udp-timeout
-  std::chrono::milliseconds min_sync_period{0};  // --ipvs-min-sync-period; 0: at once
-  std::chrono::seconds sync_period{
-      30};  // --ipvs-sync-period: how often the kernel is read back, a part each
+  // --ipvs-min-sync-period: minimum time between two kernel updates, up to 1h; 0: at once.
+  std::chrono::milliseconds min_sync_period{0};
+  // --ipvs-sync-period, 1s-1h: how often a part of the kernel's state is compared with the desired.
+  std::chrono::seconds sync_period{30};
   VipBinding vip_binding = VipBinding::kAddress;  // --vip-binding address|route
-  std::string service_proxy_name;  // --service-proxy-name NAME: only Services with that label; "":
-                                   // those without
-  Compat compat =
-      Compat::kNone;  // --compat none|kube-proxy: with its deviations from the Services API
+  // --service-proxy-name NAME: serve only Services whose label has this value; "": those without.
+  std::string service_proxy_name;
+  // --compat none|kube-proxy: kube-proxy's deviations from the Services API.
+  Compat compat = Compat::kNone;
 
   bool masquerade_all = false;              // --masquerade-all
   std::uint32_t masquerade_mark = 0x4000;   // --iptables-masquerade-bit 0-31, of the conntrack mark
   std::vector<Network> cluster_cidrs;       // --cluster-cidr A[,B]: at most one per family
   std::vector<Network> nodeport_addresses;  // --nodeport-addresses CIDR,...; empty: all addresses
   bool nodeport_addresses_primary = false;  // --nodeport-addresses primary
-  bool forward_accept = false;  // --forward-accept: a rule in FORWARD chains of others that drop
-  // --bind-address. A concrete one overrides the node's primary address; an unspecified one does
-  // not.
+  bool forward_accept = false;  // --forward-accept: accept rules in others' dropping FORWARD chains
+  // --bind-address: the node's primary address; unspecified (0.0.0.0 or ::): the Node object's.
   Address bind_address = boost::asio::ip::address_v4::any();
 
-  // What an API server would allocate from; only with --manifests.
-  std::vector<Network> service_cluster_ip_range =
-      {  // --service-cluster-ip-range A[,B]: one or two,
-          {boost::asio::ip::address_v4(0x0A600000), 12}};  // of different families; 10.96.0.0/12
-  std::uint16_t node_port_first = 30000;                   // --service-node-port-range 30000-32767
+  // Ranges that otherwise the API server allocates from; only with --manifests.
+  // --service-cluster-ip-range A[,B]: one network per family; 10.96.0.0/12 by default.
+  std::vector<Network> service_cluster_ip_range = {{boost::asio::ip::address_v4(0x0A600000), 12}};
+  std::uint16_t node_port_first = 30000;  // --service-node-port-range 30000-32767
   std::uint16_t node_port_last = 32767;
 
-  // Nothing: switched off. --metrics-bind-address, --healthz-bind-address. With an IPv6
-  // --bind-address the defaults are those of that family.
+  // --metrics-bind-address, --healthz-bind-address; nullopt: disabled. If --bind-address is an IPv6
+  // address, the defaults are [::1]:10249 and [::]:10256.
   std::optional<HostPort> metrics_bind =
       HostPort{boost::asio::ip::address_v4::loopback(), kMetricsPort};
   std::optional<HostPort> healthz_bind = HostPort{boost::asio::ip::address_v4::any(), kHealthzPort};
-  bool bind_address_hard_fail = false;  // --bind-address-hard-fail
+  bool bind_address_hard_fail = false;  // --bind-address-hard-fail: exit if a port is in use
 
   LogFormat log_format = LogFormat::kText;  // --log-format text|json
   int verbosity = 0;                        // --v 0-10
-  bool cleanup = false;                     // --cleanup: remove everything we programmed, exit
+  bool cleanup = false;                     // --cleanup: delete our state in the kernel and exit
 
-  // What was given and has no effect here, one line each; the agent logs them at start-up.
+  // Settings that have no effect, one line each; logged at start-up.
   std::vector<std::string> warnings;
 
   bool operator==(const Config&) const = default;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The command line: flags in the forms Go programs take, so that kube-proxy's manifests work as
-// they are.
-//   --name=value  --name value  --bool  --bool=false  -v=2  -v2  -v 2   "_" for "-" in names
-// A flag given twice: the last one counts; for lists they add up.
+// Reads the command line. Flags have the forms that Go programs accept, so that kube-proxy's
+// manifests work unchanged:
+//
+//   --name=value  --name value  --bool  --bool=false  -v=2  -v2  -v 2
+//
+// "_" may replace "-" in names. If a flag is repeated, the last value counts; lists are joined.
 #pragma once
 
 #include <string>
@@ -15,10 +17,10 @@ namespace config {
 
 struct CommandLine {
   Settings settings;
-  std::string config_file;  // --config; "" for none
+  std::string config_file;  // --config; "" if not given
   bool help = false;
   bool version = false;
-  std::vector<std::string> words;  // what is no flag
+  std::vector<std::string> words;  // arguments that are not flags
 };
 
 CommandLine read_flags(int argc, const char* const* argv);

@@ -48,7 +48,7 @@ FileText read_file(const std::string& path, std::size_t max_bytes) {
   if (status.st_size > 0 && static_cast<std::size_t>(status.st_size) > max_bytes) {
     return fault(too_long(max_bytes));
   }
-  // The size is a hint: files under /proc report 0, and a file may grow while it is read.
+  // The size is only a hint: files under /proc report 0, and a file may grow while it is read.
   std::string text(static_cast<std::size_t>(std::max<off_t>(status.st_size, 0)) + 1, '\0');
   std::size_t length = 0;
   while (true) {

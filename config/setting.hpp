@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What was given for one option, before it is understood: the step that flags and file have in
-// common.
+// The text given for one option, not yet parsed. Both the command line and the file are read into
+// settings.
 #pragma once
 
 #include <string>
@@ -20,7 +20,7 @@ struct Setting {
   };
   const Option* option = nullptr;
   std::string where;        // "--name" or "file:line:column"
-  std::vector<Item> items;  // exactly one, but for lists
+  std::vector<Item> items;  // exactly one, except for lists
 };
 
 struct Settings {
@@ -29,7 +29,7 @@ struct Settings {
   std::vector<std::string> warnings;
 };
 
-// The items of "a, b,c" without blanks around them; none for "".
+// The items of "a, b,c", with blanks around them removed; no items for a blank text.
 std::vector<std::string> split_list(std::string_view text);
 
 }  // namespace config

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whether bytes are UTF-8 (RFC 3629), and whether they are text that YAML allows.
+// Checks whether bytes are UTF-8 (RFC 3629) and whether YAML allows them.
 #pragma once
 
 #include <cstddef>
@@ -10,8 +10,8 @@
 
 namespace config {
 
-// The length in bytes of the UTF-8 character at the start of `text`, 1-4, or 0 if there is none: no
-// overlong forms, no surrogates, nothing above U+10FFFF (RFC 3629 section 4).
+// The length in bytes (1-4) of the UTF-8 character at the start of `text`; 0 if there is none.
+// Overlong forms, surrogates and code points above U+10FFFF are invalid (RFC 3629 section 4).
 std::size_t utf8_length(std::string_view text);
 
 struct BadText {
@@ -20,9 +20,9 @@ struct BadText {
   std::string what;
 };
 
-// The first place at which `text` is not UTF-8 (RFC 3629) or holds a control character other than
-// tab and line breaks. yaml-cpp would pass the former through and take 0x04 for the end of the
-// input.
+// The first position where `text` is not UTF-8 or has a control character other than tab, line feed
+// and carriage return; nullopt if there is none. yaml-cpp alone would accept invalid UTF-8 and treat
+// 0x04 as the end of the input.
 std::optional<BadText> find_bad_text(std::string_view text);
 
 }  // namespace config

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From the text of one value to the value: numbers, booleans, durations, addresses, networks. Pure.
+// Parsers for the text of one value: number, boolean, duration, address, network. No side effects.
 //
-// Flags and the YAML file share these, so that "0x10", "0777" or "yes" mean the same in both:
-// nothing but what is written here is taken. Where kube-proxy reads a value with a Go function, the
-// same text is taken.
+// Flags and the YAML file both use these, so a text such as "0x10", "0777" or "yes" means the same
+// in both. Only the forms listed here are accepted. Where kube-proxy parses a value with a Go
+// function, the parser here accepts the same texts.
 //
-// Errors: BadValue says what is wrong with the text, quoting it, without naming the option.
+// Errors: BadValue quotes the text and says what is wrong with it. It does not name the option.
 #pragma once
 
 #include <boost/system/result.hpp>
@@ -27,20 +27,20 @@ struct BadValue {
 template <typename T>
 using Parsed = boost::system::result<T, BadValue>;
 
-// Decimal digits only, within [least, most].
+// Decimal digits only; from `least` to `most`, both included.
 [[nodiscard]] Parsed<std::uint64_t> parse_number(std::string_view text, std::uint64_t least,
                                                  std::uint64_t most);
 
 // As Go's strconv.ParseBool: 1 t T true True TRUE and 0 f F false False FALSE.
 [[nodiscard]] Parsed<bool> parse_bool(std::string_view text);
 
-// As Go's time.ParseDuration: "15m", "1h30m", "1.5h", "900s", "250ms", "0", "-1s".
+// As Go's time.ParseDuration; fractions of a nanosecond are dropped: "15m", "1h30m", "1.5h", "900s", "250ms", "0", "-1s".
 [[nodiscard]] Parsed<std::chrono::nanoseconds> parse_duration(std::string_view text);
 
 // "10.0.0.1" or "fd00::1". No zone ("%eth0"), no leading zeros, no IPv4-mapped IPv6.
 [[nodiscard]] Parsed<Address> parse_address(std::string_view text);
 
-// "10.0.0.0/8". Bits behind the prefix are cleared, as Go's net.ParseCIDR does.
+// "10.0.0.0/8". The host bits are cleared, as Go's net.ParseCIDR does.
 [[nodiscard]] Parsed<Network> parse_network(std::string_view text);
 
 // "0.0.0.0:10256", "[::]:10256", or an address alone ("0.0.0.0", "::", "[::]") with `default_port`.
@@ -53,19 +53,20 @@ struct PortRange {
 // "30000-32767" or one port, 1-65535.
 [[nodiscard]] Parsed<PortRange> parse_port_range(std::string_view text);
 
-// The address with the bits behind the prefix cleared.
+// The network of `address`: its host bits are cleared.
 [[nodiscard]] Network make_network(const Address& address, std::uint8_t prefix_length);
 
 [[nodiscard]] std::string text(const Network& network);              // "10.0.0.0/8"
 [[nodiscard]] std::string text(const HostPort& bind);                // "[::]:10256"
 [[nodiscard]] std::string text(std::chrono::milliseconds duration);  // "1h30m", "250ms", "0s"
 
-// The schedulers of the kernel (net/netfilter/ipvs/ip_vs_*.c), most usual first.
+// The IPVS schedulers of the kernel (net/netfilter/ipvs/ip_vs_*.c), the most common first.
 [[nodiscard]] std::span<const std::string_view> known_schedulers();
 [[nodiscard]] bool is_known_scheduler(std::string_view name);
 
-// The candidate a misspelt word most likely meant, or "" when none is near (by edits, a swap of two
-// neighbouring letters counting as one).
+// The candidate that is closest to a misspelt word, or "" if none is close. Distance: number of
+// edits (at least 1 and at most a third of the word's length); swapping two neighbouring letters is
+// one edit. Words under 2 or over 64 characters have no candidate.
 [[nodiscard]] std::string_view nearest(std::string_view word,
                                        std::span<const std::string_view> candidates);
 

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one way YAML enters: yaml-cpp behind limits. A pre-pass over the event stream refuses
-// anchors, aliases, tags, duplicate keys and depth over 32, none of which our files need and each
-// of which yaml-cpp 0.7 handles in a way that surprises (aliases are expanded without limit,
-// duplicate keys are accepted).
+// Reads YAML with yaml-cpp, within limits (config/adr-yaml.md). Before a document's tree is built, a
+// pass over its events refuses anchors, aliases, tags, directives, duplicate keys, keys that are not
+// scalars, nesting over 32 levels and text after the end of the document. Our files need none of
+// these, and yaml-cpp 0.7 alone handles some of them dangerously: it expands aliases without limit
+// and accepts duplicate keys.
 //
-// Used for the agent's own configuration, kubeconfig files and manifests: local files only, never
-// API data.
+// Used for the configuration file, kubeconfig files and manifests: local files, never API data.
+//
+// Errors: each fault has its position in the file. A document with a fault has no tree; the other
+// documents of the file are still read. A file that is too long or not text is refused as a whole.
 #pragma once
 
 #include <yaml-cpp/yaml.h>
@@ -28,9 +31,9 @@ struct YamlFault {
 };
 
 struct YamlDocument {
-  YAML::Node root;     // marks are relative to the document: add `first_line`
-  int first_line = 0;  // 0-based line of the file where the document starts
-  int index = 0;       // 1-based place among the file's documents
+  YAML::Node root;     // its marks count lines from the start of the document: add `first_line`
+  int first_line = 0;  // 0-based line in the file where the document starts
+  int index = 0;       // 1-based number of the document in the file, empty documents not counted
 };
 
 struct YamlLimits {
@@ -39,18 +42,19 @@ struct YamlLimits {
 };
 
 struct YamlFile {
-  std::vector<YamlDocument> documents;  // the good ones, empty documents left out
-  std::vector<YamlFault> faults;        // a broken document does not spoil its neighbours
+  std::vector<YamlDocument> documents;  // those without faults; empty documents are left out
+  std::vector<YamlFault> faults;
 };
 
-// One document's text and where it stands in the file.
+// The text of one document and its position in the file.
 struct YamlChunk {
   std::string_view text;
   int first_line = 0;  // 0-based
 };
 
-// A document begins at its `---` line (which may carry content) or after a `...` line. For callers
-// that hold one document's tree at a time: a tree is many times the size of its text.
+// Splits a file into documents. A document begins at its `---` line (which may have content) or
+// after a `...` line. For callers that keep the tree of only one document at a time, because a tree
+// is many times larger than its text.
 std::vector<YamlChunk> split_yaml_documents(std::string_view text);
 
 YamlFile load_yaml_text(std::string_view text, const std::string& name,
