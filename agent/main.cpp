@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// kube-ipvs: reads what the operator wants, checks that the kernel can do it, runs the agent.
+// kube-ipvs: reads the configuration, prepares the kernel, and runs the agent.
 #include <malloc.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
@@ -40,7 +40,7 @@ ipvs::HostSettings host_settings(const config::Config& config) {
                        .udp = config.ipvs_udp_timeout}};
 }
 
-// The routes of --vip-binding=route carry the node's address as source.
+// The routes of --vip-binding=route have the node's address as their source address.
 void choose_route_sources(const config::Config& config, ipvs::Kernel& kernel,
                           ipvs::HostSettings& settings) {
   if (settings.vip_binding != ipvs::VipBinding::kRoute) return;
@@ -54,11 +54,11 @@ int clean_up() {
   ipvs::LinuxKernel kernel;
   const auto cleaned = kernel.cleanup();
   if (!cleaned) return refuse(cleaned.error().text());
-  spdlog::info("everything kube-ipvs had programmed is removed");
+  spdlog::info("removed everything that kube-ipvs had created in the kernel");
   return 0;
 }
 
-// Every health check node port takes a descriptor, and 1024 is the usual limit.
+// Every health check node port needs a descriptor, and 1024 is the usual limit.
 void raise_descriptor_limit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
@@ -105,10 +105,10 @@ int run_agent(const config::Config& config) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // One heap for both threads: what the kernel thread frees is what the other asks for next.
+  // One heap for both threads: memory that the kernel thread frees is soon needed by the other.
   ::mallopt(M_ARENA_MAX, 1);
-  // What a list or a scrape needs in large pieces goes back to the system when it is freed. (Setting it
-  // keeps glibc from raising it to the size of whatever was freed last.)
+  // Large blocks, as a list or a scrape needs them, return to the system when freed. Setting the
+  // threshold also stops glibc from raising it to the size of a freed block.
   ::mallopt(M_MMAP_THRESHOLD, 64 * 1024);
   const config::ParseOutcome parsed = config::parse(argc, argv, {.host_name = host_name()});
   if (parsed.print) {
