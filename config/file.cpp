@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "config/ignored_options.hpp"
 #include "config/values.hpp"
 
 namespace config {
@@ -14,7 +15,7 @@ std::string join_path(std::string_view section, std::string_view name) {
   return section.empty() ? std::string(name) : std::string(section) + "." + std::string(name);
 }
 
-// The first word of `key` below `section`, or "" when it is not in there.
+// The first word of `key` below `section`, or "" if `key` is not in that section.
 std::string_view word_below(std::string_view section, std::string_view key) {
   if (!section.empty()) {
     if (key.size() <= section.size() || !key.starts_with(section) || key[section.size()] != '.')
@@ -26,7 +27,8 @@ std::string_view word_below(std::string_view section, std::string_view key) {
 
 bool is_plain(const YAML::Node& node) { return node.IsScalar() && node.Tag() != "!"; }
 
-// Nothing that Go's zero values could not say: null, "", 0, 0s, false, or a tree of these.
+// Whether the node has only zero values as Go defines them: null, "", 0, 0s, false, or a tree of
+// these. kubeadm writes them for settings that are not set.
 bool is_zero(const YAML::Node& node) {
   if (node.IsScalar()) {
     const std::string& value = node.Scalar();
@@ -104,7 +106,7 @@ class Reader {
     const auto pair = [](std::string_view a, std::string_view b) {
       return "\"apiVersion: " + std::string(a) + "\" with \"kind: " + std::string(b) + "\"";
     };
-    const std::string found = version.empty() && kind.empty() ? "nothing" : pair(version, kind);
+    const std::string found = version.empty() && kind.empty() ? "neither" : pair(version, kind);
     fault(root, "must have " + pair(kOurApiVersion, kOurKind) + " or " +
                     pair(kProxyApiVersion, kProxyKind) + ", but has " + found);
     return false;
@@ -137,8 +139,7 @@ class Reader {
     explain_unknown(key, section, path);
   }
 
-  // kube-proxy's keys that would need explaining in our kind too: what the flags of the same name
-  // do.
+  // Ignored keys are accepted in kube-proxy's kind of file; in ours, only those below "ipvs".
   bool takes_ignored(const IgnoredOption& ignored) const {
     return !ours_ || ignored.key.starts_with("ipvs.");
   }
@@ -151,7 +152,7 @@ class Reader {
     return nullptr;
   }
 
-  // Calls `use` with every key that this kind of file knows.
+  // Calls `use` with every key that is valid in this kind of file.
   template <typename Use>
   void for_each_key(Use use) const {
     for (const Option& option : options()) {
@@ -177,10 +178,9 @@ class Reader {
     });
     std::string what = path + ": unknown key";
     if (const IgnoredOption* ignored = find_ignored_key(path)) {
-      what =
-          path + ": a key of kube-proxy's without a meaning here: " + std::string(ignored->reason);
+      what = path + ": this key of kube-proxy does nothing here: " + std::string(ignored->reason);
     } else if (!ours_ && is_own_key(path)) {
-      what += " in this kind: it belongs to " + std::string(kOurKind);
+      what += " in this kind of file: it is a key of " + std::string(kOurKind);
     } else if (const std::string_view near = nearest(key.Scalar(), known); !near.empty()) {
       what += ": did you mean \"" + std::string(near) + "\"?";
     }
@@ -208,7 +208,7 @@ class Reader {
     }
     for (const Setting& earlier : settings_.given) {
       if (earlier.option == &option) {
-        return fault(key, path + ": the same setting is already at " + earlier.where);
+        return fault(key, path + ": already set at " + earlier.where);
       }
     }
     settings_.given.push_back(std::move(setting));
@@ -266,7 +266,7 @@ Settings read_file(const YamlFile& file, const std::string& name) {
     const YamlDocument& document = file.documents.front();
     settings = Reader(document, name).read(document.root);
   } else if (file.faults.empty()) {
-    settings.faults.push_back({name, "is empty: apiVersion and kind are needed"});
+    settings.faults.push_back({name, "is empty: apiVersion and kind are required"});
   }
   for (const YamlFault& broken : file.faults)
     settings.faults.push_back({broken.place(), broken.what});

@@ -6,21 +6,22 @@
 #include <optional>
 #include <string_view>
 
+#include "config/ignored_options.hpp"
 #include "config/values.hpp"
 
 namespace config {
 namespace {
 
-// Whether a flag of that name is known, and takes a value. Nothing: unknown.
+// Whether the flag takes a value; nullopt if it is unknown.
 std::optional<bool> takes_value(std::string_view name) {
   if (const Option* option = find_option(name)) return option->type != ValueType::kFlag;
   if (const IgnoredOption* ignored = find_ignored(name)) return ignored->takes_value;
   return std::nullopt;
 }
 
-// Rewrites Go's forms as the ones CLI11 reads alike: "--name", "value" for a flag with a value
-// (CLI11 would take
-// "--name=" to have its value in the next word) and "--name=true" for one without.
+// Rewrites Go's forms of flags to forms that CLI11 reads the same way: "--name" "value" for a flag
+// with a value (CLI11 would look for the value of "--name=" in the next word) and "--name=true" for
+// a flag without one.
 class GoForms {
  public:
   GoForms(int argc, const char* const* argv, std::vector<Fault>& faults) : faults_(faults) {
@@ -80,8 +81,7 @@ class GoForms {
 
 std::string cli_name(std::string_view flag) { return "--" + std::string(flag); }
 
-// The flags as CLI11 knows them. Values stay text: our own parsers read them, as they do the
-// file's.
+// Declares all flags to CLI11. Values stay text; config/values.hpp parses them, as for the file.
 void declare(CLI::App& app) {
   app.set_help_flag();
   app.allow_extras();
@@ -104,18 +104,18 @@ void explain_unknown(const std::string& word, std::vector<Fault>& faults) {
   std::string name = flag.substr(std::min(flag.find_first_not_of('-'), flag.size()));
   std::replace(name.begin(), name.end(), '_', '-');
   if (is_refused_flag(name)) {
-    faults.push_back({flag, "kube-ipvs does not have this mode of kube-proxy"});
+    faults.push_back({flag, "kube-ipvs does not support this kube-proxy flag"});
     return;
   }
-  // "-config" is a flag with a dash too few.
+  // "-config" is a known flag with one dash missing.
   const bool known = takes_value(name).has_value();
   const std::string_view near = known ? std::string_view(name) : nearest(name, all_flag_names());
   faults.push_back(
-      {flag, "unknown flag" + (near.empty() ? std::string("; --help lists them")
+      {flag, "unknown flag" + (near.empty() ? std::string("; see --help")
                                             : ": did you mean --" + std::string(near) + "?")});
 }
 
-// What CLI11 did not know: misspelt flags, and words.
+// The arguments that CLI11 did not recognise: unknown flags, and words.
 void take_rest(const std::vector<std::string>& rest, CommandLine& line) {
   bool after_unknown = false;
   bool only_words = false;
@@ -126,7 +126,7 @@ void take_rest(const std::vector<std::string>& rest, CommandLine& line) {
       explain_unknown(word, line.settings.faults);
       after_unknown = word.find('=') == std::string::npos;
       continue;
-    } else if (!after_unknown) {  // else it is likely that flag's value
+    } else if (!after_unknown) {  // otherwise probably the value of that flag
       line.words.push_back(word);
     }
     after_unknown = false;
@@ -138,7 +138,7 @@ void take_option(const Option& option, const std::vector<std::string>& results, 
     if (option.flag == "config") {
       line.config_file = results.back();
       if (line.config_file.empty())
-        line.settings.faults.push_back({"--config", "the name of a file is missing"});
+        line.settings.faults.push_back({"--config", "a file name is missing"});
       return;
     }
     const auto value = parse_bool(results.back());
@@ -183,7 +183,7 @@ CommandLine read_flags(int argc, const char* const* argv) {
   CLI::App app;
   declare(app);
   try {
-    std::reverse(words.begin(), words.end());  // CLI11 takes them from the back
+    std::reverse(words.begin(), words.end());  // CLI11 reads them from the back
     app.parse(std::move(words));
   } catch (const CLI::ParseError& error) {
     line.settings.faults.push_back({"command line", error.what()});

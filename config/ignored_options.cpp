@@ -1,30 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// kube-proxy's flags and keys without a meaning here. Source: kubernetes
-// cmd/kube-proxy/app/options.go and pkg/proxy/apis/config/v1alpha1/types.go up to 1.36, and the
-// klog flags of older releases.
-#include <algorithm>
+// Sources: kubernetes cmd/kube-proxy/app/options.go and pkg/proxy/apis/config/v1alpha1/types.go up
+// to 1.36, and the klog flags of older releases.
+#include "config/ignored_options.hpp"
 
-#include "config/options.hpp"
+#include <algorithm>
+#include <iterator>
 
 namespace config {
 namespace {
 
 constexpr std::string_view kConntrack =
-    "the host's connection tracking limits are left as they are";
-constexpr std::string_view kLocal = "local traffic is told by --cluster-cidr alone";
+    "kube-ipvs does not change the host's connection tracking settings";
+constexpr std::string_view kLocal = "local traffic is recognised by --cluster-cidr only";
 constexpr std::string_view kLogging = "logs go to standard error: see --log-format and --v";
-constexpr std::string_view kOtherMode = "it belongs to another proxy mode";
-constexpr std::string_view kApiClient =
-    "the client has no rate limit and asks for protobuf where it is served";
+constexpr std::string_view kOtherMode = "it applies to other proxy modes only";
+constexpr std::string_view kApiClient = "the API client has no rate limit and prefers protobuf";
 constexpr std::string_view kNoResync =
-    "there is no periodic resync: a change is programmed when it comes";
+    "there is no periodic resync: changes are applied as they arrive";
 
 constexpr IgnoredOption kIgnored[] = {
     {.flag = "config-sync-period", .key = "configSyncPeriod", .reason = kNoResync},
     {.flag = "ipvs-exclude-cidrs",
      .key = "ipvs.excludeCIDRs",
-     .reason = "virtual servers that kube-ipvs did not make are never touched"},
+     .reason = "kube-ipvs never changes virtual servers that it did not create"},
 
     {.flag = "conntrack-max-per-core", .key = "conntrack", .reason = kConntrack},
     {.flag = "conntrack-min", .reason = kConntrack},
@@ -62,7 +61,7 @@ constexpr IgnoredOption kIgnored[] = {
     {.flag = "profiling",
      .key = "enableProfiling",
      .takes_value = false,
-     .reason = "there is no Go profiler to serve",
+     .reason = "kube-ipvs has no Go profiler",
      .silent = "false"},
     {.flag = "oom-score-adj",
      .key = "oomScoreAdj",

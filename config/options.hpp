@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one table of every flag and every key of the file: how it is called, what it takes, what it
-// does and how it is written into a Config. The command line, the file, --help, to_yaml() and the
-// checks of README and examples all read this table, so that they cannot disagree.
+// The table of all flags and all keys of the file: name, type, help text, and how a value is
+// written into a Config. The command line, the file, --help, config/flags.md and the tests of the
+// example file all use this table, so that they cannot disagree.
 #pragma once
 
 #include <cstdint>
@@ -15,61 +15,43 @@
 namespace config {
 
 enum class ValueType : std::uint8_t {
-  kFlag,    // --name, --name=false; in the file true or false
-  kNumber,  // in the file: not quoted
+  kFlag,    // --name or --name=false; in the file: true or false
+  kNumber,  // in the file: without quotes
   kText,
-  kList,  // separated by commas; in the file also a list
+  kList,  // separated by commas; in the file also a YAML list
 };
 
-// The headings of --help, in its order.
+// The headings of --help, in their order.
 enum class Group : std::uint8_t { kCluster, kIpvs, kTraffic, kManifests, kHttp, kGeneral };
 
 struct Option {
   std::string_view flag;        // without "--"
   std::string_view alias = {};  // another name of the flag
-  // Where it stands in the file: "ipvs.scheduler". Empty: only a flag. `key` is kube-proxy's and is
-  // good in both kinds of file, `own_key` is good in KubeIpvsConfiguration only.
+  // Path in the file, such as "ipvs.scheduler"; both empty: only a flag. `key` is kube-proxy's and
+  // is allowed in both kinds of file; `own_key` is allowed in KubeIpvsConfiguration only.
   std::string_view key = {};
   std::string_view own_key = {};
   ValueType type = ValueType::kText;
   Group group = Group::kGeneral;
   std::string_view placeholder = {};  // "DURATION"
   std::string_view help = {};
-  // What --help says of the default where the value itself would say little ("" is nothing to
-  // read).
+  // Shown by --help in place of the default value, where that would say little (such as "").
   std::string_view default_note = {};
 
-  // Takes the text of the value, or of one item of a list; returns what is wrong with it, or "".
-  // Null for --config, --help and --version, which are no part of a Config.
+  // Sets the value, or adds one item of a list, from its text. Returns what is wrong with the text,
+  // or "". Null for --config, --help and --version, which are not part of a Config.
   std::string (*set)(Config&, std::string_view) = nullptr;
-  // The value as text that `set` takes back (items of a list joined by commas).
+  // The value as text that `set` accepts (items of a list joined by commas).
   std::string (*get)(const Config&) = nullptr;
-  // Lists: empties it, before the first `set`.
+  // Lists only: empties the list before the first `set`.
   void (*clear)(Config&) = nullptr;
 };
 
 std::span<const Option> options();
 
-// What kube-proxy has and has no meaning here: taken with one warning, so that a kube-proxy command
-// line or file works as it is.
-struct IgnoredOption {
-  std::string_view flag;      // "" where there is only a key
-  std::string_view key = {};  // in KubeProxyConfiguration; a whole section ("conntrack") or one key
-  bool takes_value = true;
-  std::string_view reason = {};
-  std::string_view silent = {};  // the value that asks for just what we do: no warning
-};
-
-std::span<const IgnoredOption> ignored_options();
-
-// Flags of kube-proxy that ask it to do something else and exit. Carrying on as a daemon would be
-// wrong.
-bool is_refused_flag(std::string_view flag);
-
 const Option* find_option(std::string_view flag);  // by name or alias, or null
-const IgnoredOption* find_ignored(std::string_view flag);
 
-// Every name a flag can have, for suggestions.
+// The names of all flags, ignored ones included and aliases excluded, for suggestions.
 std::span<const std::string_view> all_flag_names();
 
 }  // namespace config

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How the text of an option is written into a Config and back: the `set`, `get` and `clear` of the
-// table in options.cpp, which alone includes this. A setter returns what is wrong with the text, or
-// "".
+// Write an option's text into a Config and back: the functions `set`, `get` and `clear` of the
+// table in options.cpp, the only file that includes this one.
+//
+// Errors: a setter returns what is wrong with the text, or "".
 #pragma once
 
 #include <algorithm>
@@ -20,8 +21,8 @@
 
 namespace config::detail {
 
-// ip_vs_set_timeout() refuses more than INT_MAX / HZ seconds. HZ is fixed when a kernel is built
-// and not told to anyone; this is the limit at its greatest, 1000.
+// ip_vs_set_timeout() refuses more than INT_MAX / HZ seconds. HZ is set when the kernel is built,
+// and user space cannot query it; this is the limit for the largest HZ, 1000.
 inline constexpr std::int64_t kMaxTimeoutSeconds = std::numeric_limits<std::int32_t>::max() / 1000;
 inline constexpr std::int64_t kMaxSyncPeriodSeconds = 3600;
 
@@ -39,7 +40,7 @@ std::string get_flag(const Config& config) {
 
 template <std::string Config::*kMember>
 std::string set_text(Config& config, std::string_view value) {
-  // It goes into paths, names and log lines.
+  // The text is used in paths, names and log lines.
   if (std::any_of(value.begin(), value.end(),
                   [](char c) { return (c >= 0 && c < ' ') || c == 0x7F; })) {
     return "must not contain control characters";
@@ -58,10 +59,9 @@ std::string set_timeout(Config& config, std::string_view value) {
   if (!parsed) return parsed.error().what;
   const auto seconds = std::chrono::floor<std::chrono::seconds>(*parsed);
   if (seconds.count() < 0) return "must not be negative";
-  if (seconds != *parsed) return "must be a whole number of seconds: the kernel counts in these";
+  if (seconds != *parsed) return "must be a whole number of seconds";
   if (seconds.count() > kMaxTimeoutSeconds) {
-    return "must not be over " + std::to_string(kMaxTimeoutSeconds) +
-           "s, the most the kernel takes";
+    return "must be at most " + std::to_string(kMaxTimeoutSeconds) + "s, the kernel's limit";
   }
   config.*kMember = static_cast<std::uint32_t>(seconds.count());
   return {};
@@ -75,7 +75,7 @@ inline std::string set_sync_period(Config& config, std::string_view value) {
   const auto parsed = parse_duration(value);
   if (!parsed) return parsed.error().what;
   const auto seconds = std::chrono::floor<std::chrono::seconds>(*parsed);
-  // kube-proxy's own default is 0s, for 30s.
+  // kube-proxy's default is 0s and means 30s.
   if (parsed->count() == 0) {
     config.sync_period = std::chrono::seconds(30);
   } else if (seconds.count() < 1 || seconds.count() > kMaxSyncPeriodSeconds || seconds != *parsed) {
@@ -90,7 +90,7 @@ inline std::string set_min_sync_period(Config& config, std::string_view value) {
   const auto parsed = parse_duration(value);
   if (!parsed) return parsed.error().what;
   if (parsed->count() < 0) return "must not be negative";
-  if (*parsed > std::chrono::seconds(kMaxSyncPeriodSeconds)) return "must not be over 1h";
+  if (*parsed > std::chrono::seconds(kMaxSyncPeriodSeconds)) return "must be at most 1h";
   config.min_sync_period = std::chrono::floor<std::chrono::milliseconds>(*parsed);
   return {};
 }
@@ -122,7 +122,7 @@ inline std::string add_nodeport_address(Config& config, std::string_view value) 
     return {};
   }
   std::string why = add_network<&Config::nodeport_addresses>(config, value);
-  return why.empty() ? why : why + ", nor is it \"primary\"";
+  return why.empty() ? why : why + ", nor \"primary\"";
 }
 inline std::string get_nodeport_addresses(const Config& config) {
   return config.nodeport_addresses_primary ? "primary"
@@ -156,7 +156,7 @@ inline std::string set_bind_address(Config& config, std::string_view value) {
   return {};
 }
 
-// The names of an enum's values, in its order.
+// The names of the enum values, in the order of the enum.
 inline constexpr std::array<std::string_view, 2> kEndpointSources = {"selector", "endpointslice"};
 inline constexpr std::array<std::string_view, 2> kVipBindings = {"address", "route"};
 inline constexpr std::array<std::string_view, 2> kCompats = {"none", "kube-proxy"};
@@ -178,12 +178,12 @@ std::string get_choice(const Config& config) {
 }
 
 inline std::string set_scheduler(Config& config, std::string_view value) {
-  // kube-proxy's own default is "", for rr.
+  // kube-proxy's default is "" and means rr.
   if (value.empty()) value = "rr";
   if (!is_known_scheduler(value)) {
     const std::string_view near = nearest(value, known_schedulers());
     return "\"" + std::string(value) +
-           "\" is not a scheduler of the kernel; known: " + join(known_schedulers()) +
+           "\" is not an IPVS scheduler; known: " + join(known_schedulers()) +
            (near.empty() ? "" : "; did you mean \"" + std::string(near) + "\"?");
   }
   config.ipvs_scheduler = std::string(value);
@@ -202,7 +202,7 @@ inline std::string get_masquerade_bit(const Config& config) {
 
 inline std::string set_mode(Config&, std::string_view value) {
   if (value.empty() || value == "ipvs") return {};
-  return "\"" + std::string(value) + "\" is not supported: the only mode of kube-ipvs is ipvs";
+  return "\"" + std::string(value) + "\" is not supported: the only mode is ipvs";
 }
 
 inline std::string set_node_port_range(Config& config, std::string_view value) {

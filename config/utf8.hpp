@@ -21,8 +21,8 @@ struct BadText {
 };
 
 // The first position where `text` is not UTF-8 or has a control character other than tab, line feed
-// and carriage return; nullopt if there is none. yaml-cpp alone would accept invalid UTF-8 and treat
-// 0x04 as the end of the input.
+// and carriage return; nullopt if there is none. yaml-cpp alone would accept invalid UTF-8 and
+// treat 0x04 as the end of the input.
 std::optional<BadText> find_bad_text(std::string_view text);
 
 }  // namespace config

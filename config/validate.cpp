@@ -10,8 +10,8 @@
 namespace config {
 namespace {
 
-// Prefix lengths a range of cluster IPs may have. IPv4 as kube-apiserver bounds it; IPv6 from the
-// /64 that its ServiceCIDR allocator takes.
+// Allowed prefix lengths of a cluster IP range. IPv4: the limits of kube-apiserver. IPv6: from /64,
+// the widest range that its ServiceCIDR allocator accepts.
 struct PrefixBounds {
   int least;
   int most;
@@ -21,7 +21,7 @@ constexpr PrefixBounds kIpv6Range{64, 126};
 
 class Validator {
  public:
-  explicit Validator(const Environment& environment) : environment_(environment) {}
+  explicit Validator(const std::string& host_name) : host_name_(host_name) {}
 
   Checked run(const std::vector<Settings>& layers) {
     for (const Settings& layer : layers) apply(layer);
@@ -32,8 +32,7 @@ class Validator {
     check_nodeport_addresses();
     check_manifest_ranges();
     check_ports();
-    check_kernel_families();
-    settle_node_name();
+    derive_node_name();
     return std::move(checked_);
   }
 
@@ -48,7 +47,7 @@ class Validator {
       for (const Setting::Item& item : setting.items) {
         const std::string why = option.set(config, item.text);
         if (why.empty()) continue;
-        // A place in the file does not say which option it is.
+        // "file:line:column" does not name the option.
         const bool by_flag = item.where.starts_with("--");
         fault(item.where, by_flag ? why : std::string(name_in_file(option)) + ": " + why);
       }
@@ -67,13 +66,13 @@ class Validator {
     checked_.config.warnings.push_back(where(flag) + ": " + what);
   }
   bool given(std::string_view flag) const { return origins_.contains(flag); }
-  // Where the option was set: "file:line:column", or "--flag" also when it has its default.
+  // Where the option was set: "file:line:column" or "--flag"; "--flag" too if it was not set.
   std::string where(std::string_view flag) const {
     const auto place = origins_.find(flag);
     return place == origins_.end() ? "--" + std::string(flag) : place->second;
   }
 
-  // As kube-proxy: a listener's default address has the family of --bind-address.
+  // As in kube-proxy, a listener's default address has the family of --bind-address.
   void default_binds() {
     Config& config = checked_.config;
     if (config.bind_address.is_v4()) return;
@@ -90,8 +89,8 @@ class Validator {
     for (const std::string_view other : {"kubeconfig", "master"}) {
       const bool set = other == "kubeconfig" ? !config.kubeconfig.empty() : !config.master.empty();
       if (!set) continue;
-      fault(where("manifests"), "a directory of manifests takes the place of a cluster, but --" +
-                                    std::string(other) + " is set too (" + where(other) + ")");
+      fault(where("manifests"), "cannot be combined with --" + std::string(other) + " (" +
+                                    where(other) + "): manifests replace the cluster");
     }
   }
 
@@ -110,7 +109,7 @@ class Validator {
   void check_nodeport_addresses() {
     const Config& config = checked_.config;
     if (config.nodeport_addresses_primary && !config.nodeport_addresses.empty()) {
-      fault(where("nodeport-addresses"), "\"primary\" stands alone, without networks");
+      fault(where("nodeport-addresses"), "\"primary\" cannot be combined with networks");
     }
   }
 
@@ -141,7 +140,7 @@ class Validator {
     }
   }
 
-  // Two listeners on one port: the second would never come up.
+  // With two listeners on one port, the second could not be opened.
   void check_ports() {
     const auto& metrics = checked_.config.metrics_bind;
     const auto& healthz = checked_.config.healthz_bind;
@@ -150,37 +149,16 @@ class Validator {
     const bool wildcard = metrics->address.is_unspecified() || healthz->address.is_unspecified();
     if (same_address || (wildcard && metrics->address.is_v4() == healthz->address.is_v4())) {
       fault(where("metrics-bind-address"),
-            text(*metrics) + " is also taken by --healthz-bind-address (" + text(*healthz) + ", " +
+            text(*metrics) + " conflicts with --healthz-bind-address (" + text(*healthz) + ", " +
                 where("healthz-bind-address") + ")");
     }
   }
 
-  void check_kernel_families() {
-    const Config& config = checked_.config;
-    const auto lacks = [this](const Address& address) {
-      return address.is_v4() ? !environment_.ipv4 : !environment_.ipv6;
-    };
-    const auto check = [&](std::string_view flag, const Address& address) {
-      if (!given(flag) || !lacks(address)) return;
-      warn(flag,
-           address.to_string() + ": this kernel has no " + (address.is_v4() ? "IPv4" : "IPv6"));
-    };
-    for (const Network& network : config.cluster_cidrs) check("cluster-cidr", network.address);
-    for (const Network& network : config.nodeport_addresses)
-      check("nodeport-addresses", network.address);
-    for (const Network& network : config.service_cluster_ip_range) {
-      check("service-cluster-ip-range", network.address);
-    }
-    check("bind-address", config.bind_address);
-    if (config.metrics_bind) check("metrics-bind-address", config.metrics_bind->address);
-    if (config.healthz_bind) check("healthz-bind-address", config.healthz_bind->address);
-  }
-
-  // As nodeutil.GetHostname(): the override or the host name, trimmed and in lower case.
-  void settle_node_name() {
+  // As in nodeutil.GetHostname(): the override or the host name, trimmed and in lower case.
+  void derive_node_name() {
     Config& config = checked_.config;
     std::string_view name = config.hostname_override.empty()
-                                ? std::string_view(environment_.host_name)
+                                ? std::string_view(host_name_)
                                 : std::string_view(config.hostname_override);
     constexpr std::string_view kBlank = " \t\r\n";
     name.remove_prefix(std::min(name.find_first_not_of(kBlank), name.size()));
@@ -191,18 +169,18 @@ class Validator {
         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
     if (config.node_name.empty()) {
       fault(where("hostname-override"), config.hostname_override.empty()
-                                            ? "this host has no name: give the node's"
+                                            ? "this host has no name: set the node's name"
                                             : "must not be blank");
     } else if (config.manifests.empty() && !is_node_name(config.node_name)) {
-      // The name goes into the paths of requests. Without a cluster it is only compared.
+      // With a cluster, the name becomes part of request paths. Without one it is only compared.
       fault(where("hostname-override"),
             "\"" + config.node_name +
-                "\" cannot be a node's name (lower-case letters, digits, - and .; at "
-                "most 253): give the right one");
+                "\" is not a valid node name (lower-case letters, digits, - and .; at most 253 "
+                "characters)");
     }
   }
 
-  // RFC 1123 subdomain, as the API server checks the name of a Node.
+  // An RFC 1123 subdomain; the API server checks Node names the same way.
   static bool is_node_name(std::string_view name) {
     if (name.size() > 253) return false;
     char before = '.';
@@ -216,15 +194,15 @@ class Validator {
     return before != '-' && before != '.';
   }
 
-  const Environment& environment_;
+  const std::string& host_name_;
   Checked checked_;
   std::map<std::string_view, std::string> origins_;
 };
 
 }  // namespace
 
-Checked apply_and_validate(const std::vector<Settings>& layers, const Environment& environment) {
-  return Validator(environment).run(layers);
+Checked apply_and_validate(const std::vector<Settings>& layers, const std::string& host_name) {
+  return Validator(host_name).run(layers);
 }
 
 }  // namespace config

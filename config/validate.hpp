@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From settings to a Config, and what only several values together can tell.
+// From settings to a Config. Checks each value, and the values against each other.
 #pragma once
 
 #include <string>
@@ -11,11 +11,12 @@
 namespace config {
 
 struct Checked {
-  Config config;  // good only when `faults` is empty
+  Config config;  // valid only if `faults` is empty
   std::vector<Fault> faults;
 };
 
-// `layers` in rising order of authority: the file's settings, then the flags'.
-Checked apply_and_validate(const std::vector<Settings>& layers, const Environment& environment);
+// A later layer overrides an earlier one: first the file's settings, then the flags'. `host_name`
+// is the node's name if --hostname-override is not set.
+Checked apply_and_validate(const std::vector<Settings>& layers, const std::string& host_name);
 
 }  // namespace config

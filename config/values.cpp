@@ -20,7 +20,7 @@ constexpr std::array<std::string_view, 14> kSchedulers = {
     "rr", "wrr", "lc", "wlc", "sh", "mh", "dh", "sed", "nq", "fo", "ovf", "lblc", "lblcr", "twos"};
 
 std::string quoted(std::string_view text) {
-  // A value may be a whole pasted file.
+  // Someone may have pasted a whole file as a value.
   constexpr std::size_t kMost = 80;
   if (text.size() <= kMost) return "\"" + std::string(text) + "\"";
   return "\"" + std::string(text.substr(0, kMost)) + "...\"";
@@ -43,7 +43,7 @@ struct Unit {
   std::string_view name;
   std::uint64_t nanoseconds;
 };
-// Both code points of the micro sign, as Go has it.
+// With both code points of the micro sign, as in Go.
 constexpr std::array<Unit, 8> kUnits = {{{"ns", 1},
                                          {"us", 1'000},
                                          {"\xC2\xB5s", 1'000},
@@ -55,7 +55,7 @@ constexpr std::array<Unit, 8> kUnits = {{{"ns", 1},
 
 constexpr auto kLongest = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
 
-// Takes the digits at the front of `text`.
+// Removes the digits at the front of `text` and returns them.
 std::string_view take_digits(std::string_view& text) {
   const auto end = std::find_if_not(text.begin(), text.end(), is_digit);
   const auto digits = text.substr(0, static_cast<std::size_t>(end - text.begin()));
@@ -63,7 +63,7 @@ std::string_view take_digits(std::string_view& text) {
   return digits;
 }
 
-// Takes one "1.5h" from the front of `text`, in nanoseconds.
+// Removes one term such as "1.5h" from the front of `text` and returns it in nanoseconds.
 Parsed<std::uint64_t> take_term(std::string_view& text, std::string_view whole_text) {
   const std::string_view whole = take_digits(text);
   std::string_view fraction;
@@ -89,7 +89,7 @@ Parsed<std::uint64_t> take_term(std::string_view& text, std::string_view whole_t
   if (!count || *count > kLongest / unit->nanoseconds)
     return bad(whole_text, "is too long a duration");
   std::uint64_t total = *count * unit->nanoseconds;
-  // Digit by digit, in integers; what lies below a nanosecond is dropped.
+  // Digit by digit, in integers; fractions of a nanosecond are dropped.
   std::uint64_t scale = unit->nanoseconds;
   for (const char digit : fraction) {
     total += static_cast<std::uint64_t>(digit - '0') * scale / 10;
@@ -100,7 +100,7 @@ Parsed<std::uint64_t> take_term(std::string_view& text, std::string_view whole_t
 }
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
-  // Optimal string alignment: three rows are enough for a swap of neighbours.
+  // Optimal string alignment; three rows are enough to detect swapped neighbours.
   std::vector<std::size_t> before(b.size() + 1), above(b.size() + 1), row(b.size() + 1);
   for (std::size_t j = 0; j <= b.size(); ++j) above[j] = j;
   for (std::size_t i = 1; i <= a.size(); ++i) {
@@ -158,9 +158,9 @@ Parsed<std::chrono::nanoseconds> parse_duration(std::string_view text) {
 
 Parsed<Address> parse_address(std::string_view text) {
   constexpr std::string_view kNotOne = "is not an IP address";
-  // A zone would be looked up among this host's interfaces.
+  // make_address_v6() would look for the zone among this host's interfaces.
   if (text.find('%') != std::string_view::npos)
-    return bad(text, "has a zone, which has no meaning here");
+    return bad(text, "has a zone, which is not allowed");
   if (text.size() > 64 || text.find('\0') != std::string_view::npos) return bad(text, kNotOne);
   const std::string terminated(text);
   boost::system::error_code error;
@@ -221,7 +221,7 @@ Parsed<HostPort> parse_host_port(std::string_view text, std::uint16_t default_po
   if (!address) {
     return bad(text, "is not ADDRESS:PORT such as 0.0.0.0:10256 or [::]:10256");
   }
-  if (bracketed && address->is_v4()) return bad(text, "has brackets, which only IPv6 takes");
+  if (bracketed && address->is_v4()) return bad(text, "has brackets, which are for IPv6 only");
   if (!port) return HostPort{*address, default_port};
   const auto number = parse_number(*port, 0, 65535);
   if (!number) return bad(text, "has no valid port (0-65535)");
@@ -265,7 +265,7 @@ bool is_known_scheduler(std::string_view name) {
 }
 
 std::string_view nearest(std::string_view word, std::span<const std::string_view> candidates) {
-  if (word.size() < 2 || word.size() > 64) return {};  // too little to go by; too much work
+  if (word.size() < 2 || word.size() > 64) return {};  // too short to compare; too slow to compare
   std::string_view best;
   std::size_t best_distance = std::max<std::size_t>(1, word.size() / 3) + 1;
   for (const std::string_view candidate : candidates) {

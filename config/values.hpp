@@ -34,7 +34,7 @@ using Parsed = boost::system::result<T, BadValue>;
 // As Go's strconv.ParseBool: 1 t T true True TRUE and 0 f F false False FALSE.
 [[nodiscard]] Parsed<bool> parse_bool(std::string_view text);
 
-// As Go's time.ParseDuration; fractions of a nanosecond are dropped: "15m", "1h30m", "1.5h", "900s", "250ms", "0", "-1s".
+// As Go's time.ParseDuration: "15m", "1h30m", "1.5h", "900s", "250ms", "0", "-1s".
 [[nodiscard]] Parsed<std::chrono::nanoseconds> parse_duration(std::string_view text);
 
 // "10.0.0.1" or "fd00::1". No zone ("%eth0"), no leading zeros, no IPv4-mapped IPv6.

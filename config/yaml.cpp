@@ -16,22 +16,22 @@ namespace config {
 namespace {
 
 constexpr std::size_t kMaxDepth = 32;
-// One broken document should not fill the log.
+// Keeps one broken document from filling the log.
 constexpr std::size_t kMaxFaultsPerDocument = 32;
 
-// Thrown by our own event handler to leave yaml-cpp's recursive parser; never leaves this file.
+// Thrown by the event handler below to stop yaml-cpp's recursive parser; caught in this file.
 struct StopParsing {};
 
-// `---` or `...` alone at the start of a line. YAML gives these their meaning at column 0
-// everywhere, inside block scalars too, so that cutting the text here can never cut a value.
+// Whether the line is a document marker, `---` or `...`, followed by a blank or nothing. In YAML
+// these are markers at column 0 everywhere, even inside block scalars, so splitting the text here
+// never splits a value.
 bool is_marker(std::string_view line, std::string_view marker) {
   if (!line.starts_with(marker)) return false;
   return line.size() == marker.size() || line[marker.size()] == ' ' ||
          line[marker.size()] == '\t' || line[marker.size()] == '\r';
 }
 
-// The pre-pass: looks at a document's events before a tree of it is built, and refuses what the
-// head of yaml.hpp lists.
+// Reads a document's events before its tree is built, and refuses what yaml.hpp lists.
 class Inspector final : public YAML::EventHandler {
  public:
   struct Finding {
@@ -40,7 +40,7 @@ class Inspector final : public YAML::EventHandler {
   };
 
   const std::vector<Finding>& findings() const { return findings_; }
-  // Whether there is anything in the document but comments and null.
+  // Whether the document has anything except comments and null.
   bool has_content() const { return has_content_; }
 
   void OnDocumentStart(const YAML::Mark&) override {}
@@ -126,7 +126,7 @@ class Inspector final : public YAML::EventHandler {
   void refuse_anchor(const YAML::Mark& mark, YAML::anchor_t anchor) {
     if (anchor != 0) refuse(mark, "anchors (&name) are not supported: write the value out");
   }
-  // yaml-cpp says "?" for an untagged plain value and "!" for an untagged quoted one.
+  // yaml-cpp reports "?" for an untagged plain value and "!" for an untagged quoted one.
   void refuse_tag(const YAML::Mark& mark, const std::string& tag) {
     if (!tag.empty() && tag != "?" && tag != "!") refuse(mark, "tags (!type) are not supported");
   }
@@ -140,8 +140,7 @@ class Inspector final : public YAML::EventHandler {
   bool has_content_ = false;
 };
 
-// Reads the characters where they stand: YAML::Load(std::string) and istringstream would each copy
-// them.
+// Reads `text` without a copy; YAML::Load(std::string) and istringstream would each make one.
 class ViewBuffer final : public std::streambuf {
  public:
   explicit ViewBuffer(std::string_view text) {
@@ -151,14 +150,14 @@ class ViewBuffer final : public std::streambuf {
   }
 };
 
-// What became of one chunk.
+// The result for one chunk.
 struct ChunkOutcome {
   bool empty = false;
   std::optional<YAML::Node> root;
   std::vector<Inspector::Finding> findings;
 };
 
-// yaml-cpp skips a %YAML or %TAG line; after the split it would also stand without its document.
+// yaml-cpp skips a %YAML or %TAG line; and the split separates it from its document.
 std::optional<Inspector::Finding> find_directive(std::string_view text) {
   int line_number = 0;
   for (std::size_t at = 0; at < text.size(); ++line_number) {
@@ -175,14 +174,14 @@ std::optional<Inspector::Finding> find_directive(std::string_view text) {
   return std::nullopt;
 }
 
-// yaml-cpp's own words, and better ones where its are hard to act on.
+// yaml-cpp's message, or a clearer one where there is one.
 std::string explain(const std::string& message) {
   if (message == "illegal EOF in scalar") return "a quoted string is not closed";
-  if (message == "illegal map value") return "a \":\" where no key can stand (quote the value?)";
+  if (message == "illegal map value") return "unexpected \":\" (quote the value?)";
   return message;
 }
 
-// The one place that calls yaml-cpp's parser and the one that sees its exceptions.
+// The only function that calls yaml-cpp's parser and catches its exceptions.
 ChunkOutcome parse_chunk(std::string_view text) {
   ChunkOutcome outcome;
   if (auto directive = find_directive(text)) {
@@ -191,9 +190,8 @@ ChunkOutcome parse_chunk(std::string_view text) {
   }
   Inspector inspector;
   try {
-    // At a line break before the end of the input yaml-cpp forgets to ask whether a quoted string
-    // was closed, so that one missing quote would swallow the rest of the file. Without it, it does
-    // ask.
+    // If the input ends with a line break, yaml-cpp does not check that a quoted string was closed:
+    // one missing quote would swallow the rest of the file. Without the line break it checks.
     ViewBuffer buffer(text.substr(0, text.find_last_not_of(" \t\r\n") + 1));
     std::istream stream(&buffer);
     YAML::Parser parser(stream);
@@ -201,7 +199,7 @@ ChunkOutcome parse_chunk(std::string_view text) {
     outcome.empty = !found || (!inspector.has_content() && inspector.findings().empty());
     outcome.findings = inspector.findings();
     Inspector rest;
-    // yaml-cpp takes "[1] }" for two documents and YAML::Load would drop the second in silence.
+    // yaml-cpp reads "[1] }" as two documents, and YAML::Load would drop the second silently.
     if (found && parser.HandleNextDocument(rest)) {
       YAML::Mark mark;
       mark.line = -1;
@@ -286,7 +284,7 @@ YamlFile load_yaml_text(std::string_view text, const std::string& name, const Ya
       break;
     }
     for (Inspector::Finding& finding : outcome.findings) {
-      // A finding without a place of its own is told at the document's first line.
+      // A finding without a position is reported at the first line of the document.
       const int line = finding.mark.line < 0 ? 0 : finding.mark.line;
       file.faults.push_back({.file = name,
                              .line = chunk.first_line + line + 1,

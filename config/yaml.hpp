@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads YAML with yaml-cpp, within limits (config/adr-yaml.md). Before a document's tree is built, a
-// pass over its events refuses anchors, aliases, tags, directives, duplicate keys, keys that are not
-// scalars, nesting over 32 levels and text after the end of the document. Our files need none of
-// these, and yaml-cpp 0.7 alone handles some of them dangerously: it expands aliases without limit
-// and accepts duplicate keys.
+// Reads YAML with yaml-cpp, within limits (config/adr-yaml.md). Before a document's tree is built,
+// a pass over its events refuses anchors, aliases, tags, directives, duplicate keys, keys that are
+// not scalars, nesting over 32 levels and text after the end of the document. Our files need none
+// of these, and yaml-cpp 0.7 alone handles some of them dangerously: it expands aliases without
+// limit and accepts duplicate keys.
 //
 // Used for the configuration file, kubeconfig files and manifests: local files, never API data.
 //

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The file of --config, in both of its kinds.
+// The file of --config, of both kinds.
 #include "config/file.hpp"
 
 #include <rapidcheck.h>
@@ -14,6 +14,7 @@
 
 #include "config/parse.hpp"
 #include "config/values.hpp"
+#include "test/config/config_text.hpp"
 
 namespace {
 
@@ -123,12 +124,12 @@ winkernel:
 
 }  // namespace
 
-TEST_CASE("a file with nothing but its kind leaves every default") {
+TEST_CASE("a file with only its kind has every value at its default") {
   CHECK(good(kOurs) == defaults());
   CHECK(good(kProxys) == defaults());
 }
 
-TEST_CASE("the file that kubeadm writes for kube-proxy works as it is, without a warning") {
+TEST_CASE("the file that kubeadm writes for kube-proxy works unchanged, without a warning") {
   Config expected = defaults();
   expected.kubeconfig = "/var/lib/kube-proxy/kubeconfig.conf";
   expected.cluster_cidrs = {*parse_network("10.244.0.0/16")};
@@ -136,32 +137,31 @@ TEST_CASE("the file that kubeadm writes for kube-proxy works as it is, without a
   CHECK(good(kKubeadm) == expected);
 }
 
-TEST_CASE("kube-proxy's keys without a meaning here, and unknown ones, are warnings in its kind") {
+TEST_CASE("in kube-proxy's kind of file, unknown keys and keys that do nothing here are warnings") {
   const Config config =
       good(kProxys +
            "conntrack: {min: 131072}\nipvs: {syncPeriod: 20s, excludeCIDRs: [10.0.0.0/8]}\n"
            "oomScoreAdj: -999\ndetectLocalMode: ClusterCIDR\nschedular: rr\nmanifests: /m\n");
-  CHECK(
-      config.warnings ==
-      Lines{"f:3:1: conntrack: ignored: the host's connection tracking limits are left as they are",
-            "f:4:25: ipvs.excludeCIDRs: ignored: virtual servers that kube-ipvs did not make are "
-            "never touched",
-            "f:5:1: oomScoreAdj: ignored: set it where the process is started (Pod priority or "
-            "systemd's "
-            "OOMScoreAdjust)",
-            "f:7:1: schedular: unknown key; ignored",
-            "f:8:1: manifests: unknown key in this kind: it belongs to KubeIpvsConfiguration; "
-            "ignored"});
+  CHECK(config.warnings ==
+        Lines{"f:3:1: conntrack: ignored: kube-ipvs does not change the host's connection tracking "
+              "settings",
+              "f:4:25: ipvs.excludeCIDRs: ignored: kube-ipvs never changes virtual servers that it "
+              "did not create",
+              "f:5:1: oomScoreAdj: ignored: set it where the process is started (Pod priority or "
+              "systemd's OOMScoreAdjust)",
+              "f:7:1: schedular: unknown key; ignored",
+              "f:8:1: manifests: unknown key in this kind of file: it is a key of "
+              "KubeIpvsConfiguration; ignored"});
   CHECK(config.manifests.empty());
 }
 
-TEST_CASE("a wrong value is a fault in kube-proxy's kind too") {
+TEST_CASE("an invalid value is a fault in kube-proxy's kind of file too") {
   CHECK(faults(kProxys + "mode: iptables\nipvs:\n  tcpTimeout: 5\n") ==
-        Lines{"f:3:7: mode: \"iptables\" is not supported: the only mode of kube-ipvs is ipvs",
+        Lines{"f:3:7: mode: \"iptables\" is not supported: the only mode is ipvs",
               "f:5:15: ipvs.tcpTimeout: \"5\" has no unit: write for example 900s, 15m or 1h30m"});
 }
 
-TEST_CASE("our kind takes kube-proxy's structure and keys of its own") {
+TEST_CASE("our kind of file has kube-proxy's structure and keys of its own") {
   const Config config = good(
       kOurs +
       "ipvs: {scheduler: wlc, udpTimeout: 90s}\n"
@@ -186,7 +186,7 @@ TEST_CASE("our kind takes kube-proxy's structure and keys of its own") {
   CHECK(config.log_format == LogFormat::kJson);
 }
 
-TEST_CASE("every fault of a file is told with its place and the nearest known key") {
+TEST_CASE("every fault of a file is reported with its position and the nearest known key") {
   CHECK(faults(kOurs + R"(ipvs:
   schedular: lc
   scheduler: lcc
@@ -198,21 +198,20 @@ metricsBindAddress: {a: b}
 conntrack: {min: 3}
 vipBinding: [route]
 logging: text
-)") == Lines{"f:4:3: ipvs.schedular: unknown key: did you mean \"scheduler\"?",
-             "f:6:14: ipvs.strictARP: must be true or false, not \"yes\"",
-             "f:8:12: iptables.masqueradeAll: the same setting is already at f:7:16",
-             "f:8:49: iptables.masqueradeBit: must be a number without quotes, not \"14\"",
-             "f:9:33: clusterCIDR: must be a list of plain values",
-             "f:10:21: metricsBindAddress: must be one value, not a map",
-             "f:11:1: conntrack: a key of kube-proxy's without a meaning here: the host's "
-             "connection tracking limits "
-             "are left as they are",
-             "f:12:13: vipBinding: must be one value, not a list",
-             "f:13:10: logging: must be a map of keys",
-             "f:5:14: ipvs.scheduler: \"lcc\" is not a scheduler of the kernel; known: rr, wrr, "
-             "lc, wlc, sh, mh, dh, "
-             "sed, nq, fo, ovf, lblc, lblcr, twos; did you mean \"lc\"?",
-             "f:9:27: clusterCIDR: \"nope\" is not a network such as 10.0.0.0/8 or fd00::/64"});
+)") == Lines{
+           "f:4:3: ipvs.schedular: unknown key: did you mean \"scheduler\"?",
+           "f:6:14: ipvs.strictARP: must be true or false, not \"yes\"",
+           "f:8:12: iptables.masqueradeAll: already set at f:7:16",
+           "f:8:49: iptables.masqueradeBit: must be a number without quotes, not \"14\"",
+           "f:9:33: clusterCIDR: must be a list of plain values",
+           "f:10:21: metricsBindAddress: must be one value, not a map",
+           "f:11:1: conntrack: this key of kube-proxy does nothing here: kube-ipvs does not change "
+           "the host's connection tracking settings",
+           "f:12:13: vipBinding: must be one value, not a list",
+           "f:13:10: logging: must be a map of keys",
+           "f:5:14: ipvs.scheduler: \"lcc\" is not an IPVS scheduler; known: rr, wrr, lc, wlc, "
+           "sh, mh, dh, sed, nq, fo, ovf, lblc, lblcr, twos; did you mean \"lc\"?",
+           "f:9:27: clusterCIDR: \"nope\" is not a network such as 10.0.0.0/8 or fd00::/64"});
 }
 
 TEST_CASE("a text with control characters is refused") {
@@ -220,7 +219,7 @@ TEST_CASE("a text with control characters is refused") {
         Lines{"f:3:13: kubeconfig: must not contain control characters"});
 }
 
-TEST_CASE("numbers and booleans are not those of YAML 1.1") {
+TEST_CASE("numbers and booleans that only YAML 1.1 allows are refused") {
   CHECK(faults(kOurs + "verbosity: 0x2\n").size() == 1);
   CHECK(good(kOurs + "verbosity: 010\n").verbosity == 10);
   CHECK(faults(kOurs + "masqueradeAll: on\n").size() == 1);
@@ -228,16 +227,16 @@ TEST_CASE("numbers and booleans are not those of YAML 1.1") {
   CHECK(good(kOurs + "masqueradeAll: True\n").masquerade_all);
 }
 
-TEST_CASE("a file without a kind that is known says which are") {
+TEST_CASE("a file of no known kind is refused with the known kinds") {
   CHECK(faults("a: b\n") == Lines{"f:1:1: must have \"apiVersion: kube-ipvs.io/v1alpha1\" with "
                                   "\"kind: KubeIpvsConfiguration\" or "
                                   "\"apiVersion: kubeproxy.config.k8s.io/v1alpha1\" with \"kind: "
-                                  "KubeProxyConfiguration\", but has nothing"});
+                                  "KubeProxyConfiguration\", but has neither"});
   CHECK(faults("apiVersion: v1\nkind: [x]\n")
             .at(0)
             .ends_with("but has \"apiVersion: v1\" with \"kind: \""));
   CHECK(faults("- a\n") == Lines{"f:1:1: the file must be a map of keys"});
-  CHECK(faults("# nothing\n") == Lines{"f: is empty: apiVersion and kind are needed"});
+  CHECK(faults("# nothing\n") == Lines{"f: is empty: apiVersion and kind are required"});
 }
 
 TEST_CASE("broken YAML and a second document are faults of the file") {
@@ -247,11 +246,11 @@ TEST_CASE("broken YAML and a second document are faults of the file") {
         Lines{"f:3:1: a second document (---): only one is allowed here"});
 }
 
-TEST_CASE("places count from the start of the file, not of the document") {
+TEST_CASE("positions are counted from the start of the file, not of the document") {
   CHECK(faults("# a\n# b\n---\n" + kOurs + "x: 1\n") == Lines{"f:6:1: x: unknown key"});
 }
 
-TEST_CASE("flags win over the file, lists as a whole, and faults of both are told") {
+TEST_CASE("flags win over the file, lists as a whole, and faults of both are reported") {
   Environment environment = node_a();
   std::string text =
       kOurs +
@@ -283,7 +282,7 @@ TEST_CASE("a missing file is a fault") {
         "/does/not/exist.yaml: cannot be opened: No such file or directory");
 }
 
-TEST_CASE("the example file has every key, at its default") {
+TEST_CASE("the example file has every key with its default") {
   std::ifstream file(KUBE_IPVS_SOURCE_DIR "/examples/kube-ipvs.yaml");
   REQUIRE(file.is_open());
   const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
@@ -301,7 +300,7 @@ TEST_CASE("the example file has every key, at its default") {
   }
 }
 
-TEST_CASE("a Config written as a file and read back is the same Config") {
+TEST_CASE("a Config written as a file is read back unchanged") {
   const auto network = [](bool v4, int least, int most) {
     const auto length = static_cast<std::uint8_t>(*rc::gen::inRange(least, most + 1));
     if (v4)

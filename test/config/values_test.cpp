@@ -13,7 +13,7 @@ namespace {
 using namespace config;
 using namespace std::chrono_literals;
 
-// The value, or what was wrong with it.
+// The value, or "! " and what is wrong with the text.
 std::string host_port(std::string_view given, std::uint16_t default_port = 10256) {
   const auto parsed = parse_host_port(given, default_port);
   return parsed ? text(*parsed) : "! " + parsed.error().what;
@@ -29,7 +29,7 @@ std::string duration_fault(std::string_view given) {
 
 }  // namespace
 
-TEST_CASE("numbers are decimal digits within their range and nothing else") {
+TEST_CASE("only decimal digits within the range are a number") {
   CHECK(*parse_number("0", 0, 31) == 0);
   CHECK(*parse_number("31", 0, 31) == 31);
   CHECK(*parse_number("007", 0, 31) == 7);
@@ -41,7 +41,7 @@ TEST_CASE("numbers are decimal digits within their range and nothing else") {
   CHECK(parse_number("x", 0, 31).error().what == "\"x\" is not a number from 0 to 31");
 }
 
-TEST_CASE("booleans are those of Go") {
+TEST_CASE("the texts of booleans are those of Go") {
   for (const char* text : {"1", "t", "T", "true", "True", "TRUE"}) CHECK(*parse_bool(text));
   for (const char* text : {"0", "f", "F", "false", "False", "FALSE"})
     CHECK_FALSE(*parse_bool(text));
@@ -49,7 +49,7 @@ TEST_CASE("booleans are those of Go") {
     CHECK_FALSE(parse_bool(text).has_value());
 }
 
-TEST_CASE("durations are those of Go") {
+TEST_CASE("the texts of durations are those of Go") {
   CHECK(*parse_duration("15m") == 15min);
   CHECK(*parse_duration("1h30m") == 90min);
   CHECK(*parse_duration("900s") == 900s);
@@ -68,7 +68,8 @@ TEST_CASE("durations are those of Go") {
   CHECK(*parse_duration("2562047h") == 2562047h);
 }
 
-TEST_CASE("what is no duration is told apart: no unit, an unknown unit, too long, no number") {
+TEST_CASE(
+    "an invalid duration is refused with the reason: no unit, unknown unit, too long, no number") {
   CHECK(duration_fault("900") == "\"900\" has no unit: write for example 900s, 15m or 1h30m");
   CHECK(duration_fault("1h30") == "\"1h30\" has no unit: write for example 900s, 15m or 1h30m");
   CHECK(duration_fault("5d") == "\"5d\" has the unknown unit \"d\": use h, m, s, ms, us or ns");
@@ -83,7 +84,7 @@ TEST_CASE("what is no duration is told apart: no unit, an unknown unit, too long
   }
 }
 
-TEST_CASE("networks lose the bits behind their prefix") {
+TEST_CASE("the host bits of a network are cleared") {
   CHECK(network("10.1.2.3/8") == "10.0.0.0/8");
   CHECK(network("10.1.2.3/32") == "10.1.2.3/32");
   CHECK(network("255.255.255.255/0") == "0.0.0.0/0");
@@ -93,7 +94,7 @@ TEST_CASE("networks lose the bits behind their prefix") {
   CHECK(network("::/0") == "::/0");
 }
 
-TEST_CASE("what is no network is refused") {
+TEST_CASE("an invalid network is refused") {
   for (const char* text : {"", "/", "10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1",
                            "10.0.0/8", "010.0.0.0/8", "fd00::/129", "fe80::1%lo/64",
                            "::ffff:10.0.0.0/104", "10.0.0.0/8/9", " 10.0.0.0/8", "x/8"}) {
@@ -103,7 +104,7 @@ TEST_CASE("what is no network is refused") {
   CHECK(network("fe80::1%eth0/64").find("has a zone") != std::string::npos);
 }
 
-TEST_CASE("an address to listen on may leave out its port") {
+TEST_CASE("the port of a listen address is optional") {
   CHECK(host_port("0.0.0.0") == "0.0.0.0:10256");
   CHECK(host_port("0.0.0.0:10249") == "0.0.0.0:10249");
   CHECK(host_port("127.0.0.1:0") == "127.0.0.1:0");
@@ -113,19 +114,20 @@ TEST_CASE("an address to listen on may leave out its port") {
   CHECK(host_port("fd00::1") == "[fd00::1]:10256");
 }
 
-TEST_CASE("what is no address to listen on is refused with the reason") {
+TEST_CASE("an invalid listen address is refused with the reason") {
   CHECK(host_port(":10256") == "! \":10256\" has no address: write 0.0.0.0:10256 or [::]:10256");
   CHECK(host_port("0.0.0.0:65536") == "! \"0.0.0.0:65536\" has no valid port (0-65535)");
   CHECK(host_port("0.0.0.0:") == "! \"0.0.0.0:\" has no valid port (0-65535)");
   CHECK(host_port("[::") == "! \"[::\" has no closing ]");
   CHECK(host_port("[::]80") == "! \"[::]80\" has text between ] and the port");
-  CHECK(host_port("[127.0.0.1]:80") == "! \"[127.0.0.1]:80\" has brackets, which only IPv6 takes");
+  CHECK(host_port("[127.0.0.1]:80") ==
+        "! \"[127.0.0.1]:80\" has brackets, which are for IPv6 only");
   CHECK(host_port("localhost:80") ==
         "! \"localhost:80\" is not ADDRESS:PORT such as 0.0.0.0:10256 or [::]:10256");
   CHECK(host_port("").starts_with("!"));
 }
 
-TEST_CASE("port ranges run from a first to a last port") {
+TEST_CASE("a port range is a first and a last port, or one port") {
   CHECK(parse_port_range("30000-32767")->first == 30000);
   CHECK(parse_port_range("30000-32767")->last == 32767);
   CHECK(parse_port_range("8000")->last == 8000);
@@ -136,7 +138,7 @@ TEST_CASE("port ranges run from a first to a last port") {
   }
 }
 
-TEST_CASE("a misspelt word is answered with the nearest known one, and a strange one with none") {
+TEST_CASE("a misspelt word has a nearest known word, and a very different one has none") {
   constexpr std::array<std::string_view, 4> kWords = {"scheduler", "strictARP", "tcpTimeout",
                                                       "udpTimeout"};
   CHECK(nearest("schedular", kWords) == "scheduler");
@@ -148,7 +150,7 @@ TEST_CASE("a misspelt word is answered with the nearest known one, and a strange
   CHECK(nearest("wlcc", known_schedulers()) == "wlc");
 }
 
-TEST_CASE("a duration, a network and an address read back as they were written") {
+TEST_CASE("a duration, a network and an address are read back as written") {
   REQUIRE(rc::check("durations", [] {
     const auto value = std::chrono::milliseconds(*rc::gen::inRange<std::int64_t>(0, 1'000'000'000));
     RC_ASSERT(*parse_duration(text(value)) == value);
@@ -168,7 +170,7 @@ TEST_CASE("a duration, a network and an address read back as they were written")
   }));
 }
 
-TEST_CASE("any text is taken or refused, and what is taken reads back the same") {
+TEST_CASE("any text is accepted or refused, and an accepted value is read back unchanged") {
   REQUIRE(rc::check("any text", [](const std::string& given) {
     if (const auto parsed = parse_network(given))
       RC_ASSERT(*parse_network(text(*parsed)) == *parsed);

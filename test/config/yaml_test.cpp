@@ -24,7 +24,7 @@ std::vector<std::string> faults_of(const YamlFile& file) {
   return out;
 }
 
-// The one fault that `text` has.
+// The only fault of `text`.
 std::string fault_of(const std::string& text) {
   const YamlFile file = load_yaml_text(text, "f");
   REQUIRE(file.documents.empty());
@@ -50,7 +50,7 @@ class ScratchDirectory {
 
 }  // namespace
 
-TEST_CASE("a document comes with its tree, its first line and its place in the file") {
+TEST_CASE("a document has its tree, its first line and its number in the file") {
   const YamlFile file =
       load_yaml_text("# head\n---\na: [1, 2]\n--- # second\nb: {c: d}\n", "f", kMany);
   REQUIRE(file.faults.empty());
@@ -63,7 +63,7 @@ TEST_CASE("a document comes with its tree, its first line and its place in the f
   CHECK(file.documents[1].first_line + file.documents[1].root["b"].Mark().line == 4);
 }
 
-TEST_CASE("empty documents, comments and end marks are no documents") {
+TEST_CASE("empty documents, comments and end markers are skipped") {
   CHECK(load_yaml_text("", "f").documents.empty());
   const YamlFile file =
       load_yaml_text("---\n---\n# nothing\n---\n~\n---\nnull\n...\n---\na: 1\n...\n# end\n", "f");
@@ -72,7 +72,7 @@ TEST_CASE("empty documents, comments and end marks are no documents") {
   CHECK(file.documents[0].root["a"].Scalar() == "1");
 }
 
-TEST_CASE("a broken document does not spoil its neighbours") {
+TEST_CASE("a broken document does not affect its neighbours") {
   const YamlFile file = load_yaml_text("a: 1\n---\nb: \"open\n---\nc: [\n---\nd: 4\n", "f", kMany);
   CHECK(faults_of(file) ==
         std::vector<std::string>{"f:3:9: not valid YAML: a quoted string is not closed",
@@ -90,7 +90,7 @@ TEST_CASE("a second document is refused where only one is allowed") {
   CHECK(file.documents.size() == 1);
 }
 
-TEST_CASE("three dashes inside a line or a block of text do not cut a document") {
+TEST_CASE("three dashes inside a line or a block of text do not split a document") {
   const YamlFile file = load_yaml_text("a: x---\nb: |\n  ---\n  text\nc: ---d\n", "f", kMany);
   REQUIRE(file.faults.empty());
   REQUIRE(file.documents.size() == 1);
@@ -98,7 +98,7 @@ TEST_CASE("three dashes inside a line or a block of text do not cut a document")
   CHECK(file.documents[0].root["c"].Scalar() == "---d");
 }
 
-TEST_CASE("lines may end with carriage return and line feed, and a byte order mark is skipped") {
+TEST_CASE("lines may end in CR LF, and a byte order mark is skipped") {
   const YamlFile file = load_yaml_text(
       "\xEF\xBB\xBF"
       "a: 1\r\n---\r\nb: 2\r\n",
@@ -109,7 +109,7 @@ TEST_CASE("lines may end with carriage return and line feed, and a byte order ma
   CHECK(file.documents[1].root["b"].Scalar() == "2");
 }
 
-TEST_CASE("anchors, aliases and tags are refused where they stand") {
+TEST_CASE("anchors, aliases and tags are refused with their position") {
   CHECK(fault_of("a: &x 1\n") == "f:1:4: anchors (&name) are not supported: write the value out");
   CHECK(fault_of("a:\n- b\n- !!int 3\n") == "f:3:3: tags (!type) are not supported");
   const YamlFile file = load_yaml_text("a: &x [1]\nb: *x\n", "f");
@@ -118,7 +118,7 @@ TEST_CASE("anchors, aliases and tags are refused where they stand") {
                                  "f:2:4: aliases (*name) are not supported: write the value out"});
 }
 
-TEST_CASE("a billion laughs are refused before a tree is built") {
+TEST_CASE("aliases that would grow exponentially are refused before a tree is built") {
   std::string text = "a0: &a0 [x]\n";
   for (int i = 1; i < 30; ++i) {
     const std::string before = "*a" + std::to_string(i - 1);
@@ -127,21 +127,21 @@ TEST_CASE("a billion laughs are refused before a tree is built") {
   }
   const YamlFile file = load_yaml_text(text, "f");
   CHECK(file.documents.empty());
-  CHECK(file.faults.size() == 32);  // and no more are told
+  CHECK(file.faults.size() == 32);  // at most this many are reported
 }
 
-TEST_CASE("a key twice in one map is refused, the same key in two maps is not") {
+TEST_CASE("a duplicate key in one map is refused, the same key in two maps is not") {
   CHECK(fault_of("a: 1\nb: {c: 1}\na: 2\n") == "f:3:1: duplicate key \"a\"");
   CHECK(fault_of("a: {b: 1, \"b\": 2}\n") == "f:1:11: duplicate key \"b\"");
   CHECK(load_yaml_text("a: {k: 1}\nb: [{k: 1}, {k: 2}]\n", "f").faults.empty());
 }
 
-TEST_CASE("a key that is no plain text is refused") {
+TEST_CASE("a key that is not plain text is refused") {
   CHECK(fault_of("? [a]\n: 1\n") == "f:1:3: a key must be a single word or string");
   CHECK(fault_of(": 1\n") == "f:1:1: a key is missing before \":\"");
 }
 
-TEST_CASE("nesting is taken to 32 levels and refused beyond") {
+TEST_CASE("nesting is accepted up to 32 levels and refused beyond") {
   const auto nested = [](int depth) {
     std::string text;
     for (int i = 0; i < depth; ++i) text += std::string(static_cast<std::size_t>(i), ' ') + "a:\n";
@@ -153,12 +153,13 @@ TEST_CASE("nesting is taken to 32 levels and refused beyond") {
   CHECK(fault_of("a: " + std::string(40, '[') + std::string(40, ']')).ends_with("32 levels"));
 }
 
-TEST_CASE("a string that is never closed is refused instead of swallowing the rest of the file") {
+TEST_CASE(
+    "a quoted string that is not closed is refused; it does not swallow the rest of the file") {
   CHECK(fault_of("a: \"x\nb: c\n\n") == "f:2:5: not valid YAML: a quoted string is not closed");
   CHECK(fault_of("a: 'x\n").ends_with("a quoted string is not closed"));
 }
 
-TEST_CASE("the line breaks at the end of a block of text are kept as YAML says") {
+TEST_CASE("line breaks at the end of a block of text are kept as YAML defines") {
   CHECK(load_yaml_text("a: |\n  x\n\n", "f").documents.at(0).root["a"].Scalar() == "x\n");
   CHECK(load_yaml_text("a: |+\n  x\n\n", "f").documents.at(0).root["a"].Scalar() == "x\n\n");
   CHECK(load_yaml_text("a: |-\n  x\n", "f").documents.at(0).root["a"].Scalar() == "x");
@@ -174,7 +175,7 @@ TEST_CASE("directives are refused") {
         "f:1:1: directives (%YAML, %TAG) are not supported");
 }
 
-TEST_CASE("bytes that are no text are refused with their place") {
+TEST_CASE("bytes that are not text are refused with their position") {
   CHECK(fault_of("a: b\nc: \xFF\n") == "f:2:4: not UTF-8 text");
   CHECK(fault_of("a: \xC0\xAF\n") == "f:1:4: not UTF-8 text");
   CHECK(fault_of("a: \xED\xA0\x80\n") == "f:1:4: not UTF-8 text");
@@ -184,13 +185,13 @@ TEST_CASE("bytes that are no text are refused with their place") {
   CHECK(load_yaml_text("a: \"\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80\"\n", "f").faults.empty());
 }
 
-TEST_CASE("a text over the limit is refused as a whole") {
+TEST_CASE("a text longer than the limit is refused as a whole") {
   const YamlFile file =
       load_yaml_text("a: 12345678", "f", {.max_bytes = 10, .multiple_documents = false});
   CHECK(faults_of(file) == std::vector<std::string>{"f: longer than 10 bytes"});
 }
 
-TEST_CASE("a file that cannot be read is one fault that says why") {
+TEST_CASE("a file that cannot be read is one fault with the reason") {
   const ScratchDirectory scratch;
   const auto why = [](const std::string& path) {
     const YamlFile file = load_yaml_file(path, {.max_bytes = 100, .multiple_documents = false});
@@ -212,7 +213,7 @@ TEST_CASE("a file that cannot be read is one fault that says why") {
   }
 }
 
-TEST_CASE("a file is read whole") {
+TEST_CASE("a large file is read completely") {
   const ScratchDirectory scratch;
   std::string text;
   for (int i = 0; i < 20000; ++i) text += "key" + std::to_string(i) + ": value\n";

@@ -23,8 +23,9 @@
 #include "agent/decide/service_options.hpp"
 #include "agent/report/metrics.hpp"
 #include "agent/report/traffic_metrics.hpp"
+#include "config/help.hpp"
+#include "config/ignored_options.hpp"
 #include "config/options.hpp"
-#include "config/parse.hpp"
 
 namespace {
 
@@ -109,7 +110,7 @@ std::string flags_page() {
       "`KubeIpvsConfiguration`, with the keys below, or kube-proxy's `KubeProxyConfiguration`, "
       "with "
       "its keys. Flags win over\nthe file.\n";
-  const std::string help = config::help_text({});
+  const std::string help = config::help_text();
   std::string heading;
   for (const config::Option& option : config::options()) {
     const std::string own = heading_of(option, help);

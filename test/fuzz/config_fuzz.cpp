@@ -9,6 +9,7 @@
 
 #include "config/parse.hpp"
 #include "config/yaml.hpp"
+#include "test/config/config_text.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   // reinterpret_cast: libFuzzer's bytes are our characters.

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/help.hpp"
+
+#include <array>
+#include <string_view>
+
+#include "config/ignored_options.hpp"
+#include "config/options.hpp"
+
+namespace config {
+namespace {
+
+constexpr std::size_t kLeftColumn = 36;
+constexpr std::size_t kWidth = 100;
+
+struct Heading {
+  Group group;
+  std::string_view text;
+};
+constexpr std::array<Heading, 6> kHeadings = {
+    {{Group::kCluster, "The cluster"},
+     {Group::kIpvs, "IPVS"},
+     {Group::kTraffic, "Traffic and addresses"},
+     {Group::kManifests, "Address and port ranges for --manifests"},
+     {Group::kHttp, "Metrics and health"},
+     {Group::kGeneral, "General"}}};
+
+std::string left_column(const Option& option) {
+  std::string left = "  --" + std::string(option.flag);
+  if (option.flag == "v") left = "  -v, --v";
+  if (option.flag == "help") left = "  -h, --help";
+  if (!option.placeholder.empty()) left += " " + std::string(option.placeholder);
+  return left;
+}
+
+std::string default_of(const Option& option) {
+  if (!option.default_note.empty()) return std::string(option.default_note);
+  if (option.get == nullptr || option.type == ValueType::kFlag) return {};
+  return option.get(Config{});
+}
+
+// Breaks `text` into lines of at most kWidth columns and indents all but the first by `indent`.
+std::string wrap(std::string_view text, std::size_t indent) {
+  std::string out;
+  std::size_t column = indent;
+  while (!text.empty()) {
+    const std::size_t blank = text.find(' ');
+    const std::string_view word = text.substr(0, blank);
+    if (column > indent && column + 1 + word.size() > kWidth) {
+      out += "\n" + std::string(indent, ' ');
+      column = indent;
+    } else if (column > indent) {
+      out += ' ';
+      ++column;
+    }
+    out += word;
+    column += word.size();
+    text.remove_prefix(blank == std::string_view::npos ? text.size() : blank + 1);
+  }
+  return out + "\n";
+}
+
+std::string option_lines(const Option& option) {
+  std::string left = left_column(option);
+  left += left.size() < kLeftColumn ? std::string(kLeftColumn - left.size(), ' ')
+                                    : "\n" + std::string(kLeftColumn, ' ');
+  std::string help(option.help);
+  if (const std::string value = default_of(option); !value.empty()) help += " [" + value + "]";
+  return left + wrap(help, kLeftColumn);
+}
+
+}  // namespace
+
+std::string help_text() {
+  std::string out =
+      "kube-ipvs makes this node's kernel serve the cluster's Services with IPVS.\n\n"
+      "Usage:\n  kube-ipvs [flags]\n";
+  for (const Heading& heading : kHeadings) {
+    out += "\n" + std::string(heading.text) + ":\n";
+    for (const Option& option : options()) {
+      if (option.group == heading.group) out += option_lines(option);
+    }
+  }
+  out +=
+      "\nDefaults are in brackets. DURATION: one or more numbers with units, such as 900s, 15m, "
+      "1h30m\nor 250ms. CIDRS: networks separated by commas. PORT 0: any free port. --name=value "
+      "and, for\nswitches, --name=false are accepted too.\n";
+  std::string ignored;
+  for (const IgnoredOption& option : ignored_options()) {
+    if (!option.flag.empty())
+      ignored += (ignored.empty() ? "--" : ", --") + std::string(option.flag);
+  }
+  out += "\nFlags of kube-proxy that are accepted with a warning but do nothing:\n  " +
+         wrap(ignored, 2);
+  return out;
+}
+
+}  // namespace config
