@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Netlink messages as bytes: a batch of them being written, and the attributes of one being read.
-// Pure; the socket is ipvs/netlink/socket.hpp.
+// Netlink messages as bytes: MessageBatch writes a batch of them, AttributeReader reads the
+// attributes of one. Pure; the socket is ipvs/netlink/socket.hpp.
 //
-// Layout (include/uapi/linux/netlink.h); everything is padded to 4 bytes, integers are in host
-// order unless the attribute says otherwise:
+// Layout of a message (include/uapi/linux/netlink.h). Every part is padded to 4 bytes; integers are
+// in host byte order unless the attribute says otherwise.
 //
-//   struct nlmsghdr { u32 nlmsg_len; u16 nlmsg_type; u16 nlmsg_flags; u32 nlmsg_seq; u32 nlmsg_pid;
-//   } family header   (genlmsghdr, nfgenmsg, ifaddrmsg, ifinfomsg, rtmsg) struct nlattr   { u16
-//   nla_len;  /* with this header, without padding */  u16 nla_type; }  payload, padding
-//   ...
+//   struct nlmsghdr  { u32 nlmsg_len, u16 nlmsg_type, u16 nlmsg_flags,
+//                      u32 nlmsg_seq, u32 nlmsg_pid }
+//   family header    genlmsghdr, nfgenmsg, ifaddrmsg, ifinfomsg or rtmsg
+//   attributes, each:
+//     struct nlattr  { u16 nla_len, u16 nla_type }   nla_len counts this header, but no padding
+//     payload        a value, or again attributes (a nest)
 #pragma once
 
 #include <boost/container/vector.hpp>
@@ -32,16 +34,16 @@ using Bytes = std::span<const std::byte>;
 // operations needs no more memory than this.
 inline constexpr std::size_t kBatchBytes = 60 * 1024;
 
-// Many messages in one run of memory, in the order they were begun: no allocation for a message or
-// an attribute, and a socket can send any stretch of them as it is. A message ends where the next
-// one begins.
+// Many messages in one block of memory, in the order in which they were begun. A message or an
+// attribute needs no allocation of its own, and a socket can send any run of messages directly from
+// the block. A message ends where the next one begins.
 //
-// Invariants: every message starts and ends on a multiple of 4; lengths are written by end_nest()
-// and by message_bytes()/seal(), never guessed.
+// Invariants: every message starts and ends on a multiple of 4 bytes. The length of a nest is
+// written by end_nest(), that of a message by message_bytes() or seal().
 class MessageBatch {
  public:
-  // `flags` are NLM_F_*; NLM_F_REQUEST is added, NLM_F_ACK and the sequence number are the socket's
-  // business.
+  // `flags` are NLM_F_*. NLM_F_REQUEST is added here, NLM_F_ACK and the sequence number by the
+  // socket.
   void begin_message(std::uint16_t type, std::uint16_t flags = 0);
   // The family's fixed header, directly after begin_message().
   template <typename T>
@@ -50,7 +52,7 @@ class MessageBatch {
     append(&header, sizeof(header));
   }
 
-  // Attributes of the message begun last. `be`: big-endian on the wire.
+  // Each appends an attribute to the last message. `be`: big-endian on the wire.
   void put_flag(std::uint16_t type) { put(type, nullptr, 0); }
   void put_u8(std::uint16_t type, std::uint8_t value) { put(type, &value, sizeof(value)); }
   void put_u16(std::uint16_t type, std::uint16_t value) { put(type, &value, sizeof(value)); }
@@ -68,8 +70,9 @@ class MessageBatch {
     put(type, &value, sizeof(value));
   }
 
-  // Nests may hold nests; the handle is what end_nest() and nest_size() take. A nest (and any
-  // attribute) is at most 65,535 bytes: the caller that may exceed this watches nest_size().
+  // A nest may contain nests. The result is the handle for end_nest() and nest_size(). An
+  // attribute, and so a nest, has at most 65,535 bytes; a caller that could exceed this checks
+  // nest_size().
   [[nodiscard]] std::size_t begin_nest(std::uint16_t type);
   void end_nest(std::size_t nest);
   std::size_t nest_size(std::size_t nest) const { return bytes_.size() - nest; }
@@ -77,28 +80,28 @@ class MessageBatch {
   std::size_t size() const { return offsets_.size(); }  // messages
   bool empty() const { return offsets_.empty(); }
   std::size_t byte_size() const { return bytes_.size(); }
-  // The whole of message `index` as it goes on the wire (its nlmsg_len is written by this call).
+  // All bytes of message `index` as they are sent; this call writes its nlmsg_len.
   Bytes message_bytes(std::size_t index);
   std::uint16_t message_type(std::size_t index) const;
-  void clear();  // keeps the memory
+  void clear();  // keeps the memory for reuse
 
-  // For the socket: where message `index` starts (size(): the end), and the header fields it fills
-  // in.
+  // For the socket: offset() is where message `index` starts (for size(): the end of the last one),
+  // seal() fills in the header fields.
   std::size_t offset(std::size_t index) const;
   void seal(std::size_t index, std::uint32_t sequence, std::uint16_t flags);
   const std::byte* data() const { return bytes_.data(); }
 
  private:
-  // Room for so many bytes and, zeroed, what pads them.
+  // Appends `size` bytes for the caller to fill in, and their padding, which is zeroed.
   std::byte* grow(std::size_t size);
   void append(const void* data, std::size_t size);
   void put(std::uint16_t type, const void* data, std::size_t size);
 
-  boost::container::vector<std::byte> bytes_;  // it can grow without being zeroed first
+  boost::container::vector<std::byte> bytes_;  // unlike std::vector, it can grow without zeroing
   std::vector<std::uint32_t> offsets_;
 };
 
-// One attribute as read. The typed readers answer "not there" for a payload that is too short.
+// One attribute as read. The typed readers return nullopt if the payload is too short.
 struct Attribute {
   std::uint16_t type = 0;  // without NLA_F_NESTED and NLA_F_NET_BYTEORDER
   Bytes payload;
@@ -111,7 +114,7 @@ struct Attribute {
   std::optional<std::uint32_t> be32() const;
   std::optional<std::uint64_t> be64() const;
   std::string_view string() const;  // up to the first NUL or the end
-  // By length: 4 bytes IPv4, 16 bytes IPv6; anything else is no address.
+  // By length: 4 bytes are IPv4, 16 are IPv6; nullopt for any other length.
   std::optional<Address> address() const;
   template <typename T>
   std::optional<T> read() const {
@@ -123,16 +126,17 @@ struct Attribute {
   }
 };
 
-// Walks a run of attributes and never reads past its end, whatever the lengths in it say.
+// Reads attributes one by one, and never past the end of the bytes, whatever their lengths say.
 //   for (AttributeReader reader(bytes); auto attribute = reader.next();) ...
 class AttributeReader {
  public:
   explicit AttributeReader(Bytes bytes) : rest_(bytes) {}
-  // The attributes behind a family header of `header_size` bytes; none if the message is shorter
-  // than it.
+  // Reads the attributes after a family header of `header_size` bytes; there are none if the
+  // message is shorter than that.
   AttributeReader(Bytes message_payload, std::size_t header_size);
-  // Nothing at the end, and from the first attribute on whose length cannot be.
+  // Nullopt at the end, and from the first attribute with an invalid length on.
   std::optional<Attribute> next();
+  // Whether an attribute with an invalid length was found.
   bool malformed() const { return malformed_; }
 
  private:

@@ -34,8 +34,8 @@ Verdict read_verdict(const NetlinkMessage& message) {
   std::int32_t error;
   if (message.payload.size() < sizeof(error)) return {};
   std::memcpy(&error, message.payload.data(), sizeof(error));
-  // A positive number, or the one number that has no positive counterpart, is no errno of the
-  // kernel's.
+  // The kernel sends 0 or a negative errno; anything else (a positive number, or the smallest
+  // integer, which cannot be negated) is invalid.
   const bool plausible = error <= 0 && error != std::numeric_limits<std::int32_t>::min();
   Verdict verdict{.error_number = plausible ? -error : EPROTO, .extended = {}};
   if ((message.flags & NLM_F_ACK_TLVS) == 0) return verdict;
@@ -67,11 +67,12 @@ OutcomeCollector::OutcomeCollector(std::uint32_t first_sequence, std::size_t cou
 void OutcomeCollector::feed(Bytes datagram, const OnReply& on_reply) {
   MessageReader reader(datagram);
   while (const auto message = reader.next()) {
-    const std::uint32_t index = message->sequence - first_sequence_;  // wraps as sequences do
+    // Modulo 2^32, like the sequence numbers.
+    const std::uint32_t index = message->sequence - first_sequence_;
     if (index >= outcomes_.size()) continue;
     if (message->type == NLMSG_ERROR) {
       Verdict verdict = read_verdict(*message);
-      // nf_tables may report on its first message more than once: an error is not taken back.
+      // nf_tables may report its first message more than once: an error is never replaced.
       if (outcomes_[index].value_or(0) == 0) outcomes_[index] = verdict.error_number;
       if (verdict.error_number != 0) extended_ = std::move(verdict.extended);
     } else if (message->type == NLMSG_OVERRUN) {

@@ -13,19 +13,21 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 
 namespace ipvs {
 namespace {
 
 constexpr int kBufferBytes = 8 * 1024 * 1024;
 constexpr std::size_t kSendBytes = 64 * 1024;
-// What one waiting reply costs of SO_RCVBUF (skb->truesize), rounded up: a bare error, and a
-// message for which the kernel allocates NLMSG_GOODSIZE.
+// What one waiting reply takes of SO_RCVBUF (skb->truesize), rounded up: an error without more, and
+// a message for which the kernel allocates NLMSG_GOODSIZE.
 constexpr std::size_t kErrorCost = 2048;
 constexpr std::size_t kMessageCost = 8192;
 constexpr int kDumpAttempts = 10;
+constexpr std::chrono::milliseconds kTimeLimit{10'000};  // of waiting for one datagram
 
-// Sets a buffer size beyond net.core.[rw]mem_max, or (without CAP_NET_ADMIN) as far as that allows.
+// Sets a buffer size, beyond net.core.[rw]mem_max if we have CAP_NET_ADMIN, else up to that limit.
 void set_buffer(int fd, int force_option, int option, int bytes) {
   if (::setsockopt(fd, SOL_SOCKET, force_option, &bytes, sizeof(bytes)) != 0) {
     ::setsockopt(fd, SOL_SOCKET, option, &bytes, sizeof(bytes));
@@ -34,7 +36,7 @@ void set_buffer(int fd, int force_option, int option, int bytes) {
 
 void enable(int fd, int option) {
   const int on = 1;
-  // All of these are refinements that old kernels lack.
+  // Errors are ignored: old kernels lack these options, and we can do without them.
   ::setsockopt(fd, SOL_NETLINK, option, &on, sizeof(on));
 }
 
@@ -67,7 +69,6 @@ struct NetlinkSocket::State {
   int fd = -1;
   std::uint32_t next_sequence = 1;  // 0 is what multicast messages carry
   std::size_t receive_limit = 0;    // SO_RCVBUF
-  std::chrono::milliseconds time_limit{10'000};
   std::vector<std::byte> buffer;
   Bytes received;
   std::string extended;
@@ -88,9 +89,9 @@ struct NetlinkSocket::State {
 int NetlinkSocket::State::connect() {
   socket.reset(nl_socket_alloc());
   if (!socket) return ENOMEM;
-  // Not nl_connect(): it invents a port from the process id, and in the host's namespace, where
-  // every pod with host network counts its processes from 1, those collide; it also shrinks the
-  // buffers to 32 KiB.
+  // Not nl_connect(): it derives the port from the process id, and in the host's network namespace
+  // those collide, because every Pod with host network numbers its processes from 1. It also
+  // shrinks the buffers to 32 KiB.
   const int opened = ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
   if (opened < 0) return errno;
   sockaddr_nl any{};
@@ -102,7 +103,7 @@ int NetlinkSocket::State::connect() {
     return error != 0 ? error : EIO;
   }
   fd = opened;
-  // libnl's own reads, of resolve_family(), count as offers too.
+  // libnl's own reads, in resolve_family(), count for kReceiveMuch's rule, too.
   nl_socket_set_msg_buf_size(socket.get(), receive_bytes);
   set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, kBufferBytes);
   set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, kBufferBytes);
@@ -119,13 +120,13 @@ int NetlinkSocket::State::connect() {
   return 0;
 }
 
-// What is under way on this socket is given up; the next send opens another.
+// Abandons what is in progress on this socket; the next send opens another.
 void NetlinkSocket::State::close() {
   socket.reset();
   fd = -1;
 }
 
-// Sequence numbers in a row that do not pass 0.
+// The first of `count` consecutive sequence numbers, none of them 0.
 std::uint32_t NetlinkSocket::State::take_sequences(std::size_t count) {
   const auto wanted = static_cast<std::uint32_t>(count);
   if (next_sequence + wanted < next_sequence) next_sequence = 1;
@@ -146,7 +147,7 @@ int NetlinkSocket::State::send(const std::byte* data, std::size_t size) {
         ::sendto(fd, data, size, 0, reinterpret_cast<const sockaddr*>(&kernel), sizeof(kernel));
     if (sent >= 0) return 0;
     if (errno == EINTR) continue;
-    // A send is at most SO_SNDBUF; only transactions can be that large.
+    // A send cannot be larger than SO_SNDBUF; only transactions can exceed it.
     if (errno != EMSGSIZE || enlarged) return errno;
     enlarged = true;
     set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF,
@@ -154,7 +155,8 @@ int NetlinkSocket::State::send(const std::byte* data, std::size_t size) {
   }
 }
 
-// Waits for one datagram, at most for `limit`; leaves it in `received`. errno is that of kFailed.
+// Waits for one datagram, at most for `limit`, and puts it into `received`. After kFailed, errno
+// says why.
 Received NetlinkSocket::State::receive(std::chrono::milliseconds limit) {
   if (buffer.empty()) buffer.resize(receive_bytes);
   while (true) {
@@ -167,7 +169,7 @@ Received NetlinkSocket::State::receive(std::chrono::milliseconds limit) {
     header.msg_iovlen = 1;
     const auto size = ::recvmsg(fd, &header, MSG_DONTWAIT);
     if (size >= 0) {
-      if (sender.nl_pid != 0) continue;  // not from the kernel: anyone may write to our port
+      if (sender.nl_pid != 0) continue;  // not from the kernel: any process may send to our port
       if ((header.msg_flags & MSG_TRUNC) != 0) return Received::kLost;
       received = Bytes(buffer.data(), static_cast<std::size_t>(size));
       return Received::kData;
@@ -183,8 +185,8 @@ Received NetlinkSocket::State::receive(std::chrono::milliseconds limit) {
   }
 }
 
-// Replies were dropped. The kernel answers a request while it is being sent, so what is still to
-// come is here already.
+// To be called when replies were lost. The kernel answers requests during the send, so all other
+// replies have arrived already: this reads them without waiting.
 void NetlinkSocket::State::drain(OutcomeCollector& collector, const OnReply& on_reply) {
   collector.lose();
   while (true) {
@@ -194,15 +196,15 @@ void NetlinkSocket::State::drain(OutcomeCollector& collector, const OnReply& on_
   }
 }
 
-// Sends the messages [first, first + collector.size()) in one go and waits for their outcome. The
-// result is an errno if the send itself failed and none of them reached the kernel.
+// Sends the messages [first, first + collector.size()) at once and waits for their outcomes. The
+// result is an errno if the send itself failed and none of them reached the kernel, else 0.
 int NetlinkSocket::State::exchange(MessageBatch& batch, std::size_t first,
                                    OutcomeCollector& collector, const OnReply& on_reply) {
   const std::size_t start = batch.offset(first);
   const std::size_t end = batch.offset(first + collector.size());
   if (const int error = send(batch.data() + start, end - start)) return error;
   while (!collector.complete()) {
-    const Received got = receive(time_limit);
+    const Received got = receive(kTimeLimit);
     if (got == Received::kData) {
       collector.feed(received, on_reply);
     } else if (got == Received::kLost) {
@@ -217,17 +219,17 @@ int NetlinkSocket::State::exchange(MessageBatch& batch, std::size_t first,
   return 0;
 }
 
-// One attempt at a dump: errno, 0, or kUnknownOutcome for a reply that was lost.
+// One attempt at a dump: errno, 0, or kUnknownOutcome if a reply was lost.
 int NetlinkSocket::State::dump_once(MessageBatch& request, const OnMessage& on_message,
                                     bool& interrupted) {
   DumpCollector collector(take_sequences(1));
   request.seal(0, collector.sequence(), NLM_F_DUMP);
   if (const int error = send(request.data(), request.byte_size())) return error;
   while (!collector.finished()) {
-    const Received got = receive(time_limit);
+    const Received got = receive(kTimeLimit);
     if (got != Received::kData) {
-      // The rest of this dump must not meet the next request, and the kernel runs one dump per
-      // socket.
+      // The next request must not receive the rest of this dump, and the kernel runs one dump at a
+      // time per socket.
       close();
       return got == Received::kFailed ? EIO : kUnknownOutcome;
     }
@@ -238,8 +240,8 @@ int NetlinkSocket::State::dump_once(MessageBatch& request, const OnMessage& on_m
   return collector.verdict().error_number;
 }
 
-// The end of the messages that go out with `first`: as many as fit into one send, and no more than
-// whose replies fit into the receive buffer.
+// The end of the run of messages that is sent together, starting at `first`: as many as fit into
+// one send, and as have replies that fit into the receive buffer.
 std::size_t NetlinkSocket::State::end_of_send(const MessageBatch& batch, std::size_t first,
                                               std::size_t reply_cost) const {
   const std::size_t most = std::max(receive_limit / reply_cost, std::size_t{1});
@@ -299,8 +301,8 @@ std::vector<int> NetlinkSocket::transact(MessageBatch& batch, const OnReply& on_
 int NetlinkSocket::transact_atomically(MessageBatch& batch, std::size_t* refused) {
   if (refused) *refused = batch.size();
   if (batch.empty()) return 0;
-  // The end of an nf_tables batch is acknowledged from Linux 6.10 on only; the message before it
-  // always is.
+  // Only Linux 6.10 and later acknowledge the end of an nf_tables batch; every kernel acknowledges
+  // the message before it.
   std::size_t acknowledged = batch.size() - 1;
   if (acknowledged > 0 && batch.message_type(acknowledged) == NFNL_MSG_BATCH_END) --acknowledged;
   OutcomeCollector collector(state_->take_sequences(batch.size()), batch.size(), acknowledged,
@@ -321,13 +323,13 @@ Result<void> NetlinkSocket::dump(MessageBatch& request, const std::function<void
     if (attempt > 0) on_restart();
     bool interrupted = false;
     const int error = state_->dump_once(request, on_message, interrupted);
-    // A lost reply harms nobody here: what a dump asks for can be asked for again.
+    // A dump changes nothing, so after a lost reply it can simply be repeated.
     if (error == kUnknownOutcome || (error == 0 && interrupted)) continue;
     if (error == 0) return {};
     return KernelError{error, "reading through netlink"};
   }
   return KernelError{EINTR,
-                     "reading through netlink: it kept changing meanwhile, or replies were lost"};
+                     "reading through netlink: the data kept changing, or replies were lost"};
 }
 
 bool NetlinkSocket::read_events(const OnMessage& on_message) {
@@ -355,7 +357,6 @@ std::uint32_t NetlinkSocket::port() const {
   return address.nl_pid;
 }
 const std::string& NetlinkSocket::extended() const { return state_->extended; }
-void NetlinkSocket::set_time_limit(std::chrono::milliseconds limit) { state_->time_limit = limit; }
 
 Result<std::uint16_t> NetlinkSocket::resolve_family(const std::string& name) {
   const int family = genl_ctrl_resolve(state_->socket.get(), name.c_str());
