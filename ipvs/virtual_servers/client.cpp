@@ -15,7 +15,7 @@
 namespace ipvs {
 namespace {
 
-// Below this many virtual servers a netlink dump for each is as quick as the file.
+// Up to this many virtual servers, a netlink dump for each is as fast as the file.
 constexpr std::size_t kFewServers = 16;
 
 KernelError error_of(int error, std::string what, const std::string& extended) {
@@ -24,10 +24,10 @@ KernelError error_of(int error, std::string what, const std::string& extended) {
   return {error, std::move(what)};
 }
 
-// /proc/net would be that of the process's first thread, which may be in another namespace.
+// Not /proc/net, which shows the namespace of the process's first thread: that may be another one.
 constexpr const char* kProcTable = "/proc/thread-self/net/ip_vs";
 
-// Nothing where the file cannot be read or is not understood to the last line.
+// Nullopt if the file cannot be read, or has a line that the parser does not understand.
 std::optional<std::unordered_map<ServerKey, std::vector<Destination>>> read_proc_table() {
   const int file = ::open(kProcTable, O_RDONLY | O_CLOEXEC);
   if (file < 0) return std::nullopt;
@@ -52,7 +52,7 @@ Result<IpvsClient> IpvsClient::open() {
   auto socket = NetlinkSocket::open(NETLINK_GENERIC, {}, NetlinkSocket::kReceiveLittle);
   if (!socket) return socket.error();
   auto family = socket->resolve_family(IPVS_GENL_NAME);
-  // A module that is just being loaded may answer the second time only.
+  // While the module is being loaded, only the second attempt may succeed.
   if (!family) family = socket->resolve_family(IPVS_GENL_NAME);
   if (!family && family.error().error_number == ENOENT) {
     return KernelError{ENOENT, "the kernel has no IPVS: load it with `modprobe ip_vs`"};
@@ -193,7 +193,8 @@ Result<IpvsInfo> IpvsClient::info() {
   if (outcomes[0] != 0) {
     return error_of(outcomes[0], "reading the version of IPVS (GET_INFO)", socket_.extended());
   }
-  if (!info) return KernelError{EPROTO, "reading the version of IPVS (GET_INFO): no answer in it"};
+  if (!info)
+    return KernelError{EPROTO, "reading the version of IPVS (GET_INFO): the reply has no version"};
   return *info;
 }
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one door to IPVS: its generic netlink family.
+// Changes and reads the virtual servers of IPVS through its generic netlink family. All access to
+// IPVS is here, except the sysctls (ipvs/host/sysctl.hpp). Needs CAP_NET_ADMIN.
 //
-// Threading: not thread-safe; calls block. Needs CAP_NET_ADMIN.
+// Threading: not thread-safe; calls block.
 //
-// Errors: change_servers() gives one errno per op (see ipvs/state/kernel.hpp); readings stop at the first
-// error.
+// Errors: change_servers() returns one errno per op (see ipvs/state/kernel.hpp); calls that read
+// stop at the first error.
 #pragma once
 
 #include <optional>
@@ -21,33 +22,30 @@ namespace ipvs {
 
 class IpvsClient {
  public:
-  // Loads ip_vs where the kernel can do that by itself (from about 5.17); the error names the
-  // remedy.
+  // Loads the module ip_vs if the kernel can do so itself (from about 5.17); otherwise the error
+  // says how to load it.
   static Result<IpvsClient> open();
 
   std::vector<int> change_servers(std::span<const ServerOp> ops);
 
-  // Every virtual server of the namespace, without destinations.
+  // All virtual servers of the network namespace, without destinations.
   Result<std::vector<ServerReading>> dump_services();
-  // Ordered by endpoint; empty too if there is no such virtual server.
+  // Ordered by endpoint; empty also if there is no such virtual server.
   Result<std::vector<DestinationReading>> dump_destinations(const ServerKey& key);
   Result<std::optional<ServerReading>> read_server(const ServerKey& key);
-  // Those of `keys` that exist, in their order.
+  // Those of `keys` that exist, in the order of `keys`, with destinations and counters.
   Result<std::vector<ServerReading>> read_servers(std::span<const ServerKey> keys);
-  // Of each of `keys`, whether it exists or not, the destinations only.
+  // The destinations only, for each of `keys`, whether it exists or not.
   Result<std::vector<ServerReading>> read_destinations(std::span<const ServerKey> keys);
-  // Every virtual server with its destinations but no counters, mostly from /proc/net/ip_vs.
+  // All virtual servers with their destinations but without counters, mostly from /proc/net/ip_vs.
   Result<std::vector<Server>> read_configuration();
 
   Result<IpvsInfo> info();
-  // Sets the timeouts that are not 0.
+  // In seconds; those that are 0 keep their value.
   Result<void> set_timeouts(const Timeouts& timeouts);
 
-  // The kernel's own words about the last error, if it had any.
-  const std::string& extended() const { return socket_.extended(); }
-
  private:
-  // Fills in the destinations of each.
+  // Adds the destinations of each.
   Result<std::vector<ServerReading>> with_destinations(std::vector<ServerReading> readings);
   IpvsClient(NetlinkSocket socket, std::uint16_t family);
 

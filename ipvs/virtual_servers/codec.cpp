@@ -35,12 +35,12 @@ void put_key(MessageBatch& batch, const ServerKey& key) {
 void put_settings(MessageBatch& batch, const VirtualServer& server) {
   const bool persistent = (server.flags & kFlagPersistent) != 0;
   batch.put_string(IPVS_SVC_ATTR_SCHED_NAME, server.scheduler);
-  // The mask says which flags the kernel is to take over: all of them. It keeps kFlagHashed by
-  // itself.
+  // The mask says which flags the kernel should set to our value: all. It keeps its own
+  // kFlagHashed.
   batch.put_struct(IPVS_SVC_ATTR_FLAGS,
                    ip_vs_flags{.flags = server.flags & ~kFlagHashed, .mask = ~__u32{0}});
   batch.put_u32(IPVS_SVC_ATTR_TIMEOUT, persistent ? server.timeout_seconds : 0);
-  // Persistence by the client's whole address.
+  // Session affinity compares the client's whole address.
   batch.put_u32(IPVS_SVC_ATTR_NETMASK, server.key.address.is_v4() ? 0xffffffff : 128);
 }
 
@@ -100,7 +100,8 @@ std::optional<Protocol> protocol_of(std::optional<std::uint16_t> number) {
   return std::nullopt;
 }
 
-// STATS has u32 counters but u64 bytes, STATS64 u64 throughout: the length tells.
+// In STATS the counters are u32 except the bytes, which are u64; in STATS64 all are u64. The length
+// of the attribute shows which it is.
 std::uint64_t counter_of(const Attribute& attribute) {
   if (const auto wide = attribute.u64()) return *wide;
   return attribute.u32().value_or(0);
@@ -132,7 +133,7 @@ Counters decode_counters(Bytes nest) {
   return counters;
 }
 
-// The nest of the given type behind the generic netlink header.
+// The nest of the given type after the generic netlink header.
 std::optional<Bytes> find_nest(Bytes payload, std::uint16_t type) {
   for (AttributeReader reader(payload, GENL_HDRLEN); const auto attribute = reader.next();) {
     if (attribute->type == type) return attribute->payload;
@@ -140,8 +141,8 @@ std::optional<Bytes> find_nest(Bytes payload, std::uint16_t type) {
   return std::nullopt;
 }
 
-// The attributes of a nest by number. Attributes may come in any order, and the meaning of some
-// depends on others.
+// The attributes of a nest by number. They may come in any order, and the meaning of some depends
+// on others.
 template <std::size_t kCount>
 std::array<std::optional<Attribute>, kCount> index_attributes(Bytes nest) {
   std::array<std::optional<Attribute>, kCount> table;

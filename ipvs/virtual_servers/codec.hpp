@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// IPVS commands and readings as generic netlink messages. Pure.
+// Encodes our commands to IPVS (ServerOp, Timeouts, requests to read) as generic netlink messages,
+// and decodes the virtual servers and destinations that the kernel replies with. Pure; IpvsClient
+// (ipvs/virtual_servers/client.hpp) sends and receives them.
 //
-// Layout (include/uapi/linux/ip_vs.h; net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_genl_parse_service()
-// and ip_vs_genl_parse_dest()). Behind nlmsghdr and genlmsghdr { cmd IPVS_CMD_*, version 1 }:
+// Layout after nlmsghdr and genlmsghdr { cmd IPVS_CMD_*, version 1 } (include/uapi/linux/ip_vs.h;
+// net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_genl_parse_service() and ip_vs_genl_parse_dest()):
 //
 //   IPVS_CMD_ATTR_SERVICE nest
 //     AF u16, and either  PROTOCOL u16, ADDR 4 or 16 bytes (the kernel always sends 16), PORT be16
@@ -16,10 +18,10 @@
 //     ADDR, PORT be16, ADDR_FAMILY u16 (Linux 3.18; without it, that of the service)
 //     NEW_DEST, SET_DEST also need FWD_METHOD u32, WEIGHT u32, U_THRESH u32, L_THRESH u32
 //     readings also have ACTIVE_CONNS, INACT_CONNS, PERSIST_CONNS u32, STATS nest, STATS64 nest
-//   GET_INFO is answered with VERSION u32 and CONN_TAB_SIZE u32, SET_CONFIG takes TIMEOUT_TCP,
-//   TIMEOUT_TCP_FIN and TIMEOUT_UDP u32 s, in no nest.
+//   without a nest: VERSION u32 and CONN_TAB_SIZE u32, the reply to GET_INFO;
+//     TIMEOUT_TCP, TIMEOUT_TCP_FIN and TIMEOUT_UDP u32 s, for SET_CONFIG
 //
-// Errors: a reading that cannot be (no family, an unknown protocol, a value cut short) is nullopt.
+// Errors: an invalid reply (no family, an unknown protocol, a truncated value) decodes to nullopt.
 #pragma once
 
 #include <cstdint>
@@ -30,16 +32,17 @@
 
 namespace ipvs {
 
-// Each appends one message; `family` is the number of the generic netlink family.
+// Each appends one message; `family` is the number of the generic netlink family IPVS.
 void encode_op(MessageBatch& batch, std::uint16_t family, const ServerOp& op);
 void encode_get_service(MessageBatch& batch, std::uint16_t family, const ServerKey& key);
 void encode_dump_services(MessageBatch& batch, std::uint16_t family);
 void encode_dump_destinations(MessageBatch& batch, std::uint16_t family, const ServerKey& key);
 void encode_get_info(MessageBatch& batch, std::uint16_t family);
+// Timeouts in seconds; those that are 0 are left out, and so keep their value.
 void encode_set_timeouts(MessageBatch& batch, std::uint16_t family, const Timeouts& timeouts);
 
 struct IpvsInfo {
-  std::uint32_t version = 0;
+  std::uint32_t version = 0;  // 0x010201 = 1.2.1
   std::uint32_t connection_table_size = 0;
 };
 

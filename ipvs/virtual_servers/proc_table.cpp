@@ -8,7 +8,7 @@
 namespace ipvs {
 namespace {
 
-// Cuts the next word off `line`.
+// Removes the next word from the front of `line` and returns it.
 std::string_view take_word(std::string_view& line) {
   const std::size_t start = std::min(line.find_first_not_of(' '), line.size());
   line.remove_prefix(start);
@@ -109,7 +109,7 @@ void ProcTableParser::take_line(std::string_view line) {
 }
 
 std::unordered_map<ServerKey, std::vector<Destination>> ProcTableParser::finish() {
-  if (!rest_.empty()) ++strange_lines_;  // the file ends with a line break
+  if (!rest_.empty()) ++strange_lines_;  // a complete file ends with a line break
   for (auto& [key, destinations] : servers_) {
     std::sort(destinations.begin(), destinations.end(),
               [](const Destination& a, const Destination& b) { return a.endpoint < b.endpoint; });

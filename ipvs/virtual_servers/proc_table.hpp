@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// /proc/net/ip_vs, the quick way to read every destination: one file, where netlink needs a dump
-// for each virtual server (1.4 s instead of 13 s for 10,000 virtual servers with 10 destinations,
-// under emulation). It has no counters and no timeouts; those of virtual servers come from one
-// netlink dump. Pure.
+// Parses /proc/net/ip_vs, the fast way to read all destinations: it is one file, whereas netlink
+// needs a dump for each virtual server (1.4 s instead of 13 s for 10,000 virtual servers with 10
+// destinations, under emulation). The file has no counters; the settings of virtual servers are
+// read with one netlink dump. Pure.
 //
-// Layout (net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_info_seq_show()), numbers in hexadecimal where they
-// look it:
+// Layout (net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_info_seq_show()). Addresses, ports and firewall
+// marks are hexadecimal, weights, numbers of connections and timeouts decimal.
 //
 //   IP Virtual Server version 1.2.1 (size=4096)
 //   Prot LocalAddress:Port Scheduler Flags
@@ -15,7 +15,7 @@
 //     -> 0AF40107:1F90      Masq    1      0          0
 //   TCP  [fd00:0000:0000:0000:0000:0000:0000:0001]:0050 rr
 //     -> [fd00:0000:0000:0000:0000:0000:0000:0007]:1F90 Masq    1      0          0
-//   FWM  0000001A rr                      (its family is not shown)
+//   FWM  0000001A rr                      (the file does not show its family)
 #pragma once
 
 #include <cstdint>
@@ -29,22 +29,24 @@
 
 namespace ipvs {
 
-// Takes the file in pieces of any size, so that it is never held as a whole.
+// Takes the file in pieces of any size, so that memory never holds the whole file.
 class ProcTableParser {
  public:
   void feed(std::string_view piece);
 
-  // Destinations by virtual server, ordered by endpoint. Those with a firewall mark are left out.
+  // The destinations of each virtual server, ordered by endpoint. Virtual servers with a firewall
+  // mark are left out. Leaves the parser empty.
   std::unordered_map<ServerKey, std::vector<Destination>> finish();
-  // Lines that are neither a heading nor understood; anything above 0 means: do not trust this.
+  // The number of lines that were not understood (headings are). If it is not 0, the result of
+  // finish() may be wrong or incomplete.
   std::size_t strange_lines() const { return strange_lines_; }
 
  private:
   void take_line(std::string_view line);
 
-  std::string rest_;  // of a line that is still to be completed
+  std::string rest_;  // the beginning of a line that is not complete yet
   std::unordered_map<ServerKey, std::vector<Destination>> servers_;
-  std::vector<Destination>* current_ = nullptr;  // nullptr: in a virtual server that is left out
+  std::vector<Destination>* current_ = nullptr;  // nullptr: its virtual server is left out
   bool in_server_ = false;
   std::size_t strange_lines_ = 0;
 };
