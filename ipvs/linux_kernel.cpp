@@ -11,10 +11,10 @@
 namespace ipvs {
 namespace {
 
-// kube-proxy's probe: an address of TEST-NET-2, which nobody has.
+// The virtual server that kube-proxy probes with: an address of TEST-NET-2, which no host has.
 const ServerKey kProbe{boost::asio::ip::address_v4(0xc6336400), 20000, Protocol::kTcp};
 
-// The client in `slot`, opened if need be.
+// The client in `slot`; opens it if it is not open yet.
 template <typename Client>
 Result<Client*> ready(std::optional<Client>& slot) {
   if (!slot) {
@@ -35,23 +35,19 @@ KernelError table_error(int error, const std::string& what, const NftClient& tab
 
 Result<HostFacts> LinuxKernel::prepare(const HostSettings& settings) {
   HostFacts facts;
-  const KernelVersion version = running_kernel_version();
-  facts.kernel_major = version.major;
-  facts.kernel_minor = version.minor;
-
   const auto ipvs = ready(ipvs_);
   if (!ipvs) return ipvs.error();
+  // Finding the netlink family needs no privilege, this request does: without CAP_NET_ADMIN
+  // prepare() ends here, before it changes anything.
   const auto info = (*ipvs)->info();
   if (!info) return info.error();
-  facts.ipvs_version = info->version;
-  facts.connection_table_size = info->connection_table_size;
 
-  auto report = set_sysctls(sysctls_, settings, version);
+  auto report = set_sysctls(sysctls_, settings, running_kernel_version());
   if (!report) return report.error();
   facts.changes = std::move(report->changes);
   facts.warnings = std::move(report->warnings);
 
-  // Read, so that a host without nf_tables says so before anything is programmed.
+  // Read only to find a host without nf_tables before anything is programmed.
   const auto elements = read_elements();
   if (!elements) return elements.error();
 
@@ -60,9 +56,10 @@ Result<HostFacts> LinuxKernel::prepare(const HostSettings& settings) {
   const auto rebound = (*device)->prepare(settings);
   if (!rebound) return rebound.error();
   if (*rebound > 0) {
-    facts.changes.push_back(std::to_string(*rebound) + " virtual IPs bound anew");
+    facts.changes.push_back(std::to_string(*rebound) +
+                            " virtual IPs moved to the configured binding");
   }
-  // As kube-proxy does: a wish, not a need.
+  // As in kube-proxy, a failure is only a warning.
   const auto timeouts = (*ipvs)->set_timeouts(settings.timeouts);
   if (!timeouts) facts.warnings.push_back(timeouts.error().text());
   return facts;
@@ -81,13 +78,13 @@ Result<void> LinuxKernel::probe_scheduler(const std::string& scheduler) {
                      .destination = {}};
   ServerOp remove = add;
   remove.command = ServerCommand::kDelService;
-  // First away with what a probe that was killed has left.
+  // The first removal deletes what an earlier probe left if its process was killed.
   const ServerOp ops[] = {remove, add, remove};
   const int error = (*ipvs)->change_servers(ops)[1];
   if (error == 0) return {};
   std::string what = "trying the scheduler " + scheduler;
   if (error == ENOENT)
-    what += " (the kernel has it not, or try `modprobe ip_vs_" + scheduler + "`)";
+    what += " (scheduler not available in this kernel; try `modprobe ip_vs_" + scheduler + "`)";
   return KernelError{error, std::move(what)};
 }
 
@@ -213,7 +210,7 @@ Result<void> LinuxKernel::withdraw_everywhere() {
   return {};
 }
 
-// In the order of every removal: addresses, virtual servers, table.
+// In the order in which everything is removed: addresses, virtual servers, table.
 Result<void> LinuxKernel::cleanup() {
   const auto device = ready(device_);
   if (!device) return device.error();

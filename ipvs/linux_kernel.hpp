@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The Kernel that is one: IPVS, kube-ipvs0, our nftables table, sysctls and connection tracking,
-// each by its own client. Needs root, or CAP_NET_ADMIN and a /proc/sys that is right already.
+// The real Kernel: IPVS, kube-ipvs0, our nftables table, sysctls and connection tracking, each
+// through its own client. Needs root, or CAP_NET_ADMIN if every sysctl already has the right value.
 //
 // Each client opens its socket when it is first used, so that cleanup() can do what is possible on
-// a host without IPVS, or without nftables.
+// a host without IPVS or nftables.
+//
+// Threading: not thread-safe; calls block.
+//
+// Errors: those of ipvs/state/kernel.hpp. If a client cannot be opened, every operation of the call
+// has the errno of opening it.
 #pragma once
 
 #include <memory>

@@ -15,36 +15,33 @@ namespace {
 using When = SysctlRule::When;
 using Effort = SysctlRule::Effort;
 
-// run_estimation is left alone on purpose: rates are not ours to read, but may be someone's.
+// run_estimation is deliberately not set: we do not read the rates that it turns on, but others
+// may.
 constexpr SysctlRule kRules[] = {
     {.key = "net/ipv4/vs/conntrack",
      .value = "1",
      .reason = "nftables masquerades only what conntrack sees"},
-    // 1 delays the reuse of a client's port by a second on these kernels (a SYN is dropped while
-    // the old conntrack entry goes); 0 may send it to a destination of weight 0. From 5.9 on, 1 has
-    // neither fault: left alone.
+    // On these kernels, 1 delays a connection that reuses a client's port by a second (the SYN is
+    // dropped while the old conntrack entry is deleted); 0 may send it to a destination of weight
+    // 0. From 5.9 on, 1 has neither fault, so the setting is left alone.
     {.key = "net/ipv4/vs/conn_reuse_mode",
      .value = "0",
      .from = {4, 1},
      .before = {5, 9},
-     .reason = "a reused client port waits a second otherwise"},
+     .reason = "otherwise a connection that reuses a client port waits a second"},
     {.key = "net/ipv4/vs/expire_nodest_conn",
      .value = "1",
-     .reason = "connections to an endpoint that is gone end at once"},
+     .reason = "connections to a deleted endpoint end at once"},
     {.key = "net/ipv4/vs/expire_quiescent_template",
      .value = "1",
-     .reason = "session affinity leaves an endpoint of weight 0"},
-    {.key = "net/ipv4/ip_forward",
-     .value = "1",
-     .when = When::kIpv4,
-     .reason = "packets are forwarded to pods"},
-    // Setting it would turn off router advertisements, which may be where the node's own route
-    // comes from.
+     .reason = "session affinity does not keep clients on an endpoint of weight 0"},
+    {.key = "net/ipv4/ip_forward", .value = "1", .reason = "packets are forwarded to pods"},
+    // Setting it would turn off router advertisements, from which the node may have its own default
+    // route.
     {.key = "net/ipv6/conf/all/forwarding",
      .value = "1",
-     .when = When::kIpv6,
      .effort = Effort::kReportOnly,
-     .reason = "packets are forwarded to pods; set it where the node is configured"},
+     .reason = "packets are forwarded to pods; set it in the node's network configuration"},
     {.key = "net/ipv4/conf/all/arp_ignore",
      .value = "1",
      .when = When::kStrictArp,
@@ -55,13 +52,13 @@ constexpr SysctlRule kRules[] = {
      .reason = "strict ARP"},
 };
 
-// One setting of one rule. The result is an error only for a required one.
+// Applies one rule. An error only if the rule is required.
 Result<void> carry_out(const Sysctls& sysctls, const SysctlRule& rule, SysctlReport& report) {
   const auto found = sysctls.read(rule.key);
   if (found && *found == rule.value) return {};
   if (rule.effort == Effort::kReportOnly) {
     const std::string is = found ? "is " + *found : "cannot be read";
-    report.warnings.push_back(std::string(rule.key) + " " + is + ", and should be " + rule.value +
+    report.warnings.push_back(std::string(rule.key) + " " + is + " but should be " + rule.value +
                               ": " + rule.reason);
     return {};
   }
@@ -100,10 +97,6 @@ bool applies(const SysctlRule& rule, const HostSettings& settings, KernelVersion
   switch (rule.when) {
     case When::kAlways:
       return true;
-    case When::kIpv4:
-      return settings.ipv4;
-    case When::kIpv6:
-      return settings.ipv6;
     case When::kStrictArp:
       return settings.strict_arp;
   }

@@ -2,11 +2,12 @@
 //
 // Kernel settings under /proc/sys: which ones we need, and setting them.
 //
-// A value that is right already is never written, so a read-only /proc/sys is no obstacle where
-// someone else (the distribution, an init container) has set them. What is written is read back.
+// A setting that already has the right value is not written, so a read-only /proc/sys is enough if
+// someone else (the distribution, an init container) has set the values. A value that is written is
+// read back.
 //
-// Errors: a required setting that cannot be had is an error that names it and the remedy; others
-// are warnings.
+// Errors: if a required setting cannot be read or set, the error names it and the remedy. Other
+// settings cause a warning only.
 #pragma once
 
 #include <span>
@@ -22,18 +23,18 @@ struct KernelVersion {
   int minor = 0;
   auto operator<=>(const KernelVersion&) const = default;
 };
-// "6.1.0-28-amd64" -> 6.1; 0.0 for what is no version.
+// "6.1.0-28-amd64" -> 6.1; 0.0 if `release` is not a version.
 KernelVersion parse_kernel_version(const std::string& release);
 KernelVersion running_kernel_version();  // uname -r
 
-// A setting and when it applies.
+// A setting and when it applies: to kernels `from` <= version < `before`.
 struct SysctlRule {
-  enum class When { kAlways, kIpv4, kIpv6, kStrictArp };
+  enum class When { kAlways, kStrictArp };
   enum class Effort {
     kRequired,    // set it, or do not start
-    kReportOnly,  // never set by us; warn if it is different
+    kReportOnly,  // never set by us; a warning if it has another value
   };
-  const char* key;  // as `sysctl` and /proc/sys have it, with slashes
+  const char* key;  // the path below /proc/sys
   const char* value;
   When when = When::kAlways;
   Effort effort = Effort::kRequired;
@@ -41,14 +42,14 @@ struct SysctlRule {
   KernelVersion before = {1000, 0};
   const char* reason = "";
 };
-// All of them.
+// Every setting that prepare() checks.
 std::span<const SysctlRule> sysctl_rules();
 bool applies(const SysctlRule& rule, const HostSettings& settings, KernelVersion version);
 
 class Sysctls {
  public:
   explicit Sysctls(std::string root = "/proc/sys") : root_(std::move(root)) {}
-  // Without the line break.
+  // The value without the trailing line break.
   Result<std::string> read(const std::string& key) const;
   Result<void> write(const std::string& key, const std::string& value) const;
 
@@ -60,7 +61,7 @@ struct SysctlReport {
   std::vector<std::string> changes;  // "net/ipv4/vs/conntrack: 0 -> 1"
   std::vector<std::string> warnings;
 };
-// Carries sysctl_rules() out. Needs ip_vs loaded: net/ipv4/vs/ is its own.
+// Applies sysctl_rules(). The module ip_vs must be loaded: it creates net/ipv4/vs/.
 Result<SysctlReport> set_sysctls(const Sysctls& sysctls, const HostSettings& settings,
                                  KernelVersion version);
 

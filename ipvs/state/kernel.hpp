@@ -30,7 +30,8 @@
 
 namespace ipvs {
 
-// How a VIP is made local: an address on kube-ipvs0, or a `local` route to it.
+// How a VIP is made local: an address on kube-ipvs0, or a `local` route to it. config::VipBinding
+// has the same values; agent/main.cpp converts it, because ipvs/ must not depend on config/.
 enum class VipBinding : std::uint8_t { kAddress, kRoute };
 
 // The parameters of our nftables rules; what the sets hold is given as elements.
@@ -57,16 +58,11 @@ struct HostSettings {
   std::optional<Address> route_source_v6;
   bool strict_arp = false;
   Timeouts timeouts;
-  bool ipv4 = true;
-  bool ipv6 = true;
   bool operator==(const HostSettings&) const = default;
 };
 
+// What prepare() reports, to be logged.
 struct HostFacts {
-  std::uint32_t ipvs_version = 0;  // IPVS_INFO_ATTR_VERSION, 0x010201 = 1.2.1
-  std::uint32_t connection_table_size = 0;
-  int kernel_major = 0;
-  int kernel_minor = 0;
   std::vector<std::string> warnings;  // one line each: what is wrong, and the remedy
   std::vector<std::string> changes;   // sysctls set, "net.ipv4.vs.conntrack: 0 -> 1"
 };

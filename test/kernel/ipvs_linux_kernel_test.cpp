@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The whole LinuxKernel for real: each test in a network namespace of its own.
+// LinuxKernel against the real kernel; each test runs in a network namespace of its own.
 #include <algorithm>
 #include <cerrno>
 #include <fstream>
@@ -58,8 +58,7 @@ TEST_CASE("Preparing makes the host ready, and a second time changes nothing") {
   ipvs::HostSettings settings;
   settings.strict_arp = true;
   const auto first = kernel.prepare(settings).value();
-  CHECK(first.ipvs_version == 0x010201);
-  CHECK(first.kernel_major >= 5);
+  CHECK(ipvs::running_kernel_version().major >= 5);
   CHECK_FALSE(first.changes.empty());
   CHECK(read_file("/proc/sys/net/ipv4/vs/conntrack") == "1");
   CHECK(read_file("/proc/sys/net/ipv4/vs/expire_nodest_conn") == "1");
