@@ -57,7 +57,7 @@ Result<Link> Device::create() {
 
 Result<void> Device::configure(const Link& link, bool up) {
   if (up && !link.up) {
-    // Refused where IPv6 is off; then there is no link-local address to keep away either.
+    // Refused if IPv6 is off; then the device gets no link-local address anyway.
     batch_.clear();
     encode_set_addr_gen_mode_none(batch_, link.index);
     socket_.transact(batch_);
@@ -77,7 +77,7 @@ Result<std::size_t> Device::prepare(const HostSettings& settings) {
   const auto link = *found ? Result<Link>(**found) : create();
   if (!link) return link.error();
   if (link->kind != "dummy") {
-    return KernelError{EEXIST, "there is a device " + kName + " that is no dummy device (" +
+    return KernelError{EEXIST, "there is a device " + kName + " that is not a dummy device (" +
                                    link->kind + "); remove or rename it"};
   }
   const auto configured = configure(*link, settings.vip_binding == VipBinding::kRoute);
@@ -106,20 +106,21 @@ void Device::encode_bound(bool add, const Bound& bound) {
   }
 }
 
-// Each gets its new place before it leaves its old one: a virtual IP that is not local for a moment
-// has its packets sent out, and a masqueraded connection that leaves by another interface is ended
-// by the kernel (nf_nat_core.c, nf_nat_oif_changed()). One moment remains: with the last IPv4
-// address of a device the kernel removes all routes to it (fib_frontend.c, fib_inetaddr_event()),
-// so they are added once more right behind.
+// Moves each VIP that is not bound as configured. The new binding is added before the old one is
+// deleted: while a virtual IP is not local, its packets are sent to the network, and the kernel
+// ends masqueraded connections that leave through another interface (nf_nat_core.c,
+// nf_nat_oif_changed()). One short gap remains: when the last IPv4 address of a device is deleted,
+// the kernel removes all routes to the device (fib_frontend.c, fib_inetaddr_event()), so the routes
+// are added again directly afterwards.
 std::size_t Device::rebind(std::vector<Bound> bound) {
   std::erase_if(bound, [&](const Bound& each) { return as_wanted(each); });
   std::vector<Bound> moved;
   for (std::size_t done = 0; done < bound.size();) {
     batch_.clear();
     const std::size_t first = done;
-    std::vector<std::size_t> added;  // which message adds it
+    std::vector<std::size_t> added;  // the index of the message that adds each
     for (; done < bound.size() && batch_.byte_size() < kBatchBytes; ++done) {
-      // Two routes of one metric to an IPv6 address cannot be told apart when one is to go.
+      // Of two IPv6 routes to one address with the same metric, one alone cannot be deleted.
       if (replaces_in_place(bound[done])) encode_bound(false, bound[done]);
       added.push_back(batch_.size());
       encode_beside(bound[done].address);
@@ -127,8 +128,8 @@ std::size_t Device::rebind(std::vector<Bound> bound) {
     const auto outcomes = socket_.transact(batch_);
     for (std::size_t i = first; i < done; ++i) {
       const int error = outcomes[added[i - first]];
-      // A source address that the node has not (any more), say: better bound as before than not at
-      // all.
+      // On an error, for instance because the node does not have the source address (any more), the
+      // VIP stays bound as before.
       if (error == 0 || error == EEXIST) {
         moved.push_back(bound[i]);
       } else if (replaces_in_place(bound[i])) {
@@ -236,7 +237,7 @@ Result<void> Device::read_routes(unsigned index, Family family, std::vector<Boun
       });
   if (!result) {
     const int error = result.error().error_number;
-    // No such device, no table yet, no such family: no routes.
+    // There are no routes if the device, the table or the address family does not exist.
     if (error == ENODEV || error == ENOENT || error == EAFNOSUPPORT || error == EOPNOTSUPP)
       return {};
     return error_of(error, "reading the routes to " + kName, socket_.extended());
@@ -259,7 +260,7 @@ Result<std::vector<Address>> Device::read() {
   const auto link = find();
   if (!link) return link.error();
   if (!*link) {
-    // Somebody removed it; it is made again by prepare(), and has another index then.
+    // Someone else deleted the device. prepare() creates it again, with another index.
     index_ = 0;
     return addresses;
   }

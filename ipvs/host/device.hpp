@@ -2,20 +2,20 @@
 //
 // kube-ipvs0, the dummy device that makes virtual IPs local.
 //
-// VipBinding::kAddress: a /32 or /128 each on the device, which stays down, as kube-proxy leaves it
-// (an address is
-//   local, and is answered for by ARP, whether its device is up or not).
-// VipBinding::kRoute: a route `local VIP dev kube-ipvs0 table local proto 112 [src NODE_IP]` each.
-// The device goes up,
-//   which IPv6 routes need, and has no address of its own.
+//   VipBinding::kAddress
+//     Each VIP is an address of the device, /32 or /128. The device stays down, as with kube-proxy:
+//     an address is local, and the host answers ARP requests for it, even if its device is down.
+//   VipBinding::kRoute
+//     Each VIP is a route, `local VIP dev kube-ipvs0 table local proto 112 [src NODE_IP]`. The
+//     device is up, because IPv6 routes need that, and has no address.
 //
-// Ours is every address on the device but link-local IPv6 ones, and every route to it with our
-// protocol number (ipvs/host/route_codec.hpp); nothing else is looked at.
+// Ours are all addresses of the device except link-local IPv6 ones, and all routes to it with our
+// protocol number (ipvs/host/route_codec.hpp). Everything else is ignored.
 //
 // Threading: not thread-safe; calls block.
 //
-// Errors: change() gives one errno per op: EEXIST for one that is there, EADDRNOTAVAIL (address) or
-// ESRCH (route) for deleting what is not.
+// Errors: change() has one errno per op: EEXIST when adding a VIP that is bound already,
+// EADDRNOTAVAIL (address) or ESRCH (route) when deleting one that is not.
 #pragma once
 
 #include <optional>
@@ -34,24 +34,24 @@ class Device {
  public:
   static Result<Device> open();
 
-  // Creates the device if it is missing. VIPs that are bound in another way than `settings` says
-  // (the agent ran with another --vip-binding, or another node address) are bound anew: none
-  // appears or goes by this, and one that cannot be moved stays as it was. The result is how many
-  // were moved.
+  // Creates the device if it is missing. VIPs that are not bound as in `settings` (the agent ran
+  // before with another --vip-binding, or the node had another address) are moved to that binding.
+  // This neither adds nor removes a VIP; one that cannot be moved stays bound as it was. The result
+  // is how many were moved.
   Result<std::size_t> prepare(const HostSettings& settings);
 
   std::vector<int> change(std::span<const AddressOp> ops);
-  // What is bound in the way that prepare() was told, routes whatever their source address (IPv6
-  // takes it off them when the node loses it; prepare() puts things right); empty without the
-  // device.
+  // The VIPs bound in the way that the last prepare() set. Routes count whatever their source
+  // address (IPv6 removes it from them when the node loses that address; the next prepare() repairs
+  // them). Empty if the device does not exist.
   Result<std::vector<Address>> read();
-  // What is bound in any way, for cleaning up.
+  // The VIPs bound in either way, for cleanup.
   Result<std::vector<Address>> read_all();
-  // With the device go its addresses and routes. No device: nothing to do.
+  // Deletes the device, and with it its addresses and routes. Success, too, if it does not exist.
   Result<void> remove();
 
  private:
-  // A VIP and how it is bound: `source` counts for routes only.
+  // A VIP and how it is bound. Only routes have a `source`.
   struct Bound {
     Address address;
     VipBinding binding = VipBinding::kAddress;
@@ -76,7 +76,7 @@ class Device {
 
   NetlinkSocket socket_;
   HostSettings settings_;
-  unsigned index_ = 0;  // 0: not prepared
+  unsigned index_ = 0;  // of the device; 0: not prepared
   MessageBatch batch_;  // kept for its memory
 };
 

@@ -13,7 +13,7 @@ namespace {
 // CTA_FILTER_F_CTA_*, net/netfilter/nf_internals.h: part of the interface, but in no uapi header.
 constexpr std::uint32_t kFilterProtocol = 1U << 3;
 
-// How one end of a direction is named, and the flag of each name.
+// The attributes that hold one end of a direction, and the flag of each in the filter.
 struct FilterEnd {
   std::uint16_t address_v4;
   std::uint16_t port;
@@ -84,9 +84,10 @@ Tuple decode_tuple(Bytes nest) {
   return tuple;
 }
 
-// One direction of what a dump shall match: UDP, and where given one end of it. An IPv6 address is
-// left to us: the kernel takes the comparison the wrong way round (ctnetlink_filter_match_tuple(),
-// seen in 6.1) and would send all others. Returns the flags that name it.
+// Writes one direction that a dump must match: UDP and, if given, one end. An IPv6 address is left
+// out and compared by the caller: the kernel negates that comparison by mistake
+// (ctnetlink_filter_match_tuple(), seen in 6.1) and would send all other entries. Returns the flags
+// of what was written.
 std::uint32_t put_direction(MessageBatch& batch, std::uint16_t direction,
                             const std::optional<Endpoint>& end, const FilterEnd& names) {
   std::uint32_t flags = kFilterProtocol;

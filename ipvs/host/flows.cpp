@@ -12,7 +12,7 @@
 namespace ipvs {
 namespace {
 
-// Dumps that one batch may cost, and that one destination may.
+// The most dumps for a batch (one per destination), and for a destination (one per endpoint).
 constexpr std::size_t kFewDestinations = 8;
 constexpr std::size_t kFewEndpoints = 4;
 
@@ -61,14 +61,14 @@ Result<std::size_t> FlowCleaner::remove(std::span<const Kernel::StaleFlow> flows
   return {boost::system::in_place_value, removed};
 }
 
-// Asked for one destination after the other the kernel looks through its table each time, but sends
-// little; sending is what costs.
+// With a filter for each destination, the kernel searches its table once per destination but sends
+// little, and sending is what takes the time.
 Result<std::vector<Flow>> FlowCleaner::find(Family family, const Wanted& wanted) {
   std::vector<Flow> found;
   int error = filters_ && wanted.size() <= kFewDestinations ? dump_each(family, wanted, found)
                                                             : dump_all(family, wanted, found);
   if (filters_ && (error == EINVAL || error == EOPNOTSUPP)) {
-    filters_ = false;  // a kernel before 5.8
+    filters_ = false;  // the kernel is older than 5.8
     found.clear();
     error = dump_all(family, wanted, found);
   }
@@ -91,9 +91,10 @@ int FlowCleaner::dump_each(Family family, const Wanted& wanted, std::vector<Flow
   return 0;
 }
 
-// A name server has flows by the thousands, and the endpoint that is gone a few of them: the kernel
-// is asked for these alone. One that does not understand this sends none; until it is known that
-// it does, none means to ask for all of the destination's.
+// A name server has thousands of flows, and few of them lead to the removed endpoint, so the kernel
+// is asked for those alone. A kernel that does not support this filter sends no entries. So until
+// the filter has found an entry once (kProven), an empty result means: ask for all entries of the
+// destination. If that finds some, the filter does not work (kBroken).
 int FlowCleaner::dump_destination(Family family, const Endpoint& destination,
                                   const std::vector<std::optional<Endpoint>>& endpoints,
                                   std::vector<Flow>& found) {
@@ -122,7 +123,7 @@ int FlowCleaner::dump_destination(Family family, const Endpoint& destination,
   return error;
 }
 
-// Appends what is wanted. An errno.
+// Appends the wanted entries to `found`. The result is an errno or 0.
 int FlowCleaner::dump(Family family, const std::optional<FlowFilter>& only,
                       const std::function<bool(const Flow&)>& is_wanted, std::vector<Flow>& found) {
   const std::size_t before = found.size();
@@ -147,8 +148,8 @@ Result<std::size_t> FlowCleaner::remove(std::span<const Flow> flows) {
     }
     for (const int error : socket_.transact(batch)) {
       if (error == 0) ++removed;
-      // ENOENT: it expired meanwhile, or was made anew, and then leads to an endpoint that is
-      // there.
+      // ENOENT: the entry expired meanwhile, or was created again and so leads to an endpoint that
+      // exists.
       if (error == 0 || error == ENOENT) continue;
       return KernelError{error, "deleting from connection tracking (CT_DELETE)"};
     }

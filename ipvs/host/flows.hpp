@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Deletes UDP entries of connection tracking that lead to an endpoint which is no longer there: a
-// UDP client that keeps sending from one port would be sent there for as long as it does.
+// Deletes UDP entries of connection tracking that lead to a removed endpoint. Without that, a UDP
+// client that keeps sending from the same port would be sent to that endpoint for as long as it
+// does.
 //
 // Threading: not thread-safe; calls block.
 //
-// Cost: for few destinations (one Service's change) the kernel walks its table for each of them and
-// sends what is to go, from Linux 5.8 on; else one dump of the family's UDP entries for a batch,
-// however many flows it names. Measured in the test kernel: 100 flows of one endpoint among 10,000
-// of its Service in 20 ms, 105 ms when all of them are sent.
+// Errors: KernelError with the errno of the first dump or deletion that failed.
+//
+// Cost: from Linux 5.8 on, if a batch names few destinations (a change of one Service), the kernel
+// searches its table once for each of them and sends only the entries to be deleted. Otherwise a
+// batch costs one dump of the family's UDP entries, however many flows it names. Measured in the
+// test kernel: finding and deleting 100 flows of one endpoint among the 10,000 of its Service takes
+// 20 ms, and 105 ms if the kernel sends all 10,000.
 #pragma once
 
 #include <cstdint>
@@ -28,13 +32,13 @@ class FlowCleaner {
  public:
   static Result<FlowCleaner> open();
 
-  // See Kernel::delete_flows. Flows of other protocols than UDP, and of firewall marks, name
-  // nothing.
+  // See Kernel::delete_flows. Flows of protocols other than UDP, and those of firewall marks, are
+  // ignored.
   Result<std::size_t> remove(std::span<const Kernel::StaleFlow> flows);
 
  private:
   explicit FlowCleaner(NetlinkSocket socket) : socket_(std::move(socket)) {}
-  // Endpoints whose flows are to go, by original destination; none: whatever the endpoint.
+  // The endpoints to delete flows of, by original destination; nullopt: any endpoint.
   using Wanted = std::unordered_map<Endpoint, std::vector<std::optional<Endpoint>>>;
   Result<std::vector<Flow>> find(Family family, const Wanted& wanted);
   int dump_all(Family family, const Wanted& wanted, std::vector<Flow>& found);
@@ -47,7 +51,8 @@ class FlowCleaner {
   Result<std::size_t> remove(std::span<const Flow> flows);
 
   NetlinkSocket socket_;
-  bool filters_ = true;  // the kernel has not refused CTA_FILTER so far
+  bool filters_ = true;  // false: the kernel has refused CTA_FILTER
+  // Whether the kernel applies the filter by reply source: see dump_destination().
   enum class Trust : std::uint8_t { kUntried, kProven, kBroken };
   Trust reply_filter_ = Trust::kUntried;
 };

@@ -22,7 +22,7 @@ bool serves_node_ports(const Address& address) {
          !address.is_link_local();
 }
 
-// The name of an interface; empty if it has gone.
+// The name of an interface; empty if it was deleted.
 std::string name_of_interface(unsigned index) {
   std::array<char, IF_NAMESIZE> name{};
   return ::if_indextoname(index, name.data()) != nullptr ? std::string(name.data()) : std::string();
@@ -83,7 +83,7 @@ Result<std::vector<Address>> read_gateways() {
           }
         });
     const int error = result ? 0 : result.error().error_number;
-    // A kernel without the family, or without its table, has no gateway in it.
+    // There is no gateway if the kernel does not have the address family or its table.
     if (error != 0 && error != EAFNOSUPPORT && error != EOPNOTSUPP && error != ENOENT) {
       return KernelError{error, "reading the node's default routes (RTM_GETROUTE)"};
     }
@@ -101,8 +101,8 @@ Result<AddressMonitor> AddressMonitor::open() {
 }
 
 KernelEvents AddressMonitor::drain() {
-  // Asked each time: the device can be made anew. Events for the old one then count as a change,
-  // which is harmless.
+  // Read each time, because the device may have been created again. Events of the old one then
+  // count as a change, which is harmless.
   const unsigned device = ::if_nametoindex(kDeviceName);
   bool changed = false;
   const bool complete = socket_.read_events([&](const NetlinkMessage& message) {

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The node's own addresses, which node ports are served on: reading them, and noticing changes.
+// The node's own addresses, on which node ports are served: reading them, and watching for changes.
+// Also the gateways of its default routes.
+//
+// Threading: the functions may run on any thread and block; a monitor is not thread-safe.
+//
+// Errors: KernelError of the first dump that failed. A monitor that lost events reports a change.
 #pragma once
 
 #include <vector>
@@ -12,12 +17,12 @@
 
 namespace ipvs {
 
-// Every address of every interface but kube-ipvs0, ordered by address; without loopback
+// The addresses of all interfaces except kube-ipvs0, ordered by address. Left out are loopback
 // (127.0.0.0/8, ::1), link-local (169.254.0.0/16, fe80::/10) and multicast addresses, and those
 // that failed duplicate address detection.
 Result<std::vector<LocalAddress>> read_local_addresses();
 
-// Where this node's default routes lead, both families, in order, each once.
+// The gateways of this node's default routes in the main table, both families, in order, each once.
 Result<std::vector<Address>> read_gateways();
 
 class AddressMonitor : public KernelMonitor {

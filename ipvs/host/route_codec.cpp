@@ -24,7 +24,7 @@ std::optional<Header> header_of(Bytes payload) {
   return Attribute{.type = 0, .payload = payload}.read<Header>();
 }
 
-// The address, if it is of the family that the message's header says.
+// The address, if it has the family that is in the message's header.
 std::optional<Address> address_of(const Attribute& attribute, unsigned char af) {
   auto address = attribute.address();
   if (address && af_of(family_of(*address)) != af) address.reset();
@@ -98,9 +98,10 @@ void encode_address(MessageBatch& batch, bool add, const Address& address, unsig
   ifaddrmsg header{};
   header.ifa_family = af_of(family_of(address));
   header.ifa_prefixlen = full_length(address);
-  // Nobody is to choose a virtual IP for a source: `masquerade` would (inet_select_addr looks at
-  // all devices), and its connections would end with the virtual IP (nf_nat_masquerade.c). In IPv4
-  // the scope keeps it from that, in IPv6 the preferred lifetime below, by RFC 6724 rule 3.
+  // The kernel must not choose a virtual IP as a source address. `masquerade` would
+  // (inet_select_addr() searches all devices), and its connections would end when the virtual IP is
+  // deleted (nf_nat_masquerade.c). In IPv4 the scope prevents that; in IPv6 the preferred lifetime
+  // of 0 below does, by rule 3 of RFC 6724.
   header.ifa_scope = address.is_v4() ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE;
   header.ifa_index = index;
   batch.put_header(header);
@@ -108,8 +109,8 @@ void encode_address(MessageBatch& batch, bool add, const Address& address, unsig
   if (address.is_v4()) {
     batch.put_address(IFA_ADDRESS, address);
   } else if (add) {
-    // No route to the /128 beside the one in table local, and no duplicate address detection:
-    // nobody else is on this link.
+    // No second route to the /128 besides the one in table local, and no duplicate address
+    // detection, because there are no other hosts on this link.
     batch.put_u32(IFA_FLAGS, IFA_F_NOPREFIXROUTE | IFA_F_NODAD);
     batch.put_struct(
         IFA_CACHEINFO,
@@ -136,7 +137,7 @@ std::optional<AddressReading> decode_address(Bytes payload) {
     if (attribute->type == IFA_ADDRESS) address = address_of(*attribute, header->ifa_family);
     if (attribute->type == IFA_FLAGS) flags = attribute->u32().value_or(flags);
   }
-  // On a point-to-point link IFA_ADDRESS is the other end's; IPv6 has IFA_LOCAL only there.
+  // On a point-to-point link IFA_ADDRESS is the peer's address; IPv6 has IFA_LOCAL only there.
   if (!local) local = address;
   if (!local) return std::nullopt;
   return AddressReading{.address = *local,
@@ -177,8 +178,8 @@ void encode_route(MessageBatch& batch, bool add, const Address& address, unsigne
 
 void encode_route_beside(MessageBatch& batch, const Address& address, unsigned index,
                          const std::optional<Address>& source) {
-  // IPv6 keeps routes of different metrics beside each other without being asked to (the address's own
-  // has metric 0), and would take NLM_F_APPEND for another path of the same route.
+  // IPv6 always allows several routes with different metrics (that of the address itself has metric
+  // 0), and would treat NLM_F_APPEND as a request for another path of the same route.
   const int beside = address.is_v4() ? NLM_F_APPEND : NLM_F_EXCL;
   put_route(batch, RTM_NEWROUTE, static_cast<std::uint16_t>(NLM_F_CREATE | beside), address, index,
             source);
