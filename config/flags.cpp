@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include "config/ignored_options.hpp"
 #include "config/values.hpp"

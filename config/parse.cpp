@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/parse.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "config/file.hpp"

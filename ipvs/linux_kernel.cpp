@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "ipvs/host/local_addresses.hpp"
 #include "ipvs/nftables/monitor.hpp"

@@ -34,6 +34,7 @@ bool has_weights(const ServiceEndpoints& endpoints) {
 
 std::vector<ipvs::Network> to_networks(const std::vector<k8s::Cidr>& cidrs) {
   std::vector<ipvs::Network> networks;
+  networks.reserve(cidrs.size());
   for (const k8s::Cidr& cidr : cidrs) networks.push_back({cidr.address, cidr.prefix_length});
   return networks;
 }
@@ -61,6 +62,7 @@ k8s::ObjectKey service_key(const ipvs::Owner& owner) {
 
 std::vector<k8s::Cidr> to_cidrs(const std::vector<config::Network>& networks) {
   std::vector<k8s::Cidr> cidrs;
+  cidrs.reserve(networks.size());
   for (const auto& network : networks) cidrs.push_back({network.address, network.prefix_length});
   return cidrs;
 }

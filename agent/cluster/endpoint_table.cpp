@@ -243,7 +243,7 @@ k8s::ObjectKey EndpointTable::forget_slice(const k8s::ObjectKey& key) {
     const auto entry = std::find_if(first, last, [&](const auto& e) { return e.second == key; });
     if (entry != last) slices_by_address_.erase(entry);
   }
-  const k8s::ObjectKey service{key.ns, slice.service_name};
+  k8s::ObjectKey service{key.ns, slice.service_name};
   const auto list = slices_of_.find(service);
   list->second.erase(key);
   if (list->second.empty()) slices_of_.erase(list);

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <map>
+#include <utility>
 
 #include "agent/cluster/mark_and_sweep.hpp"
 #include "k8s/sink.hpp"

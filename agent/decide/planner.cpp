@@ -327,7 +327,8 @@ bool is_served(const k8s::Service& service, const std::string& proxy_name) {
 std::uint32_t weight_of(const ServiceEndpoint& endpoint, const PlanOptions& options) {
   const std::uint64_t slow_start = options.service.slow_start_seconds;
   if (slow_start == 0) return endpoint.weight;
-  const std::uint64_t full = std::min<std::uint64_t>(endpoint.weight * kRampScale, 65535);
+  const std::uint64_t full =
+      std::min(std::uint64_t{endpoint.weight} * kRampScale, std::uint64_t{65535});
   if (!is_ramping(endpoint, options)) return static_cast<std::uint32_t>(full);
   const auto age =
       static_cast<std::uint64_t>(std::max<std::int64_t>(options.now - endpoint.ready_since, 0));

@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 #include <string_view>
+#include <utility>
 
 #include "config/values.hpp"
 #include "ipvs/state/model.hpp"

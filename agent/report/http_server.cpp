@@ -9,7 +9,11 @@
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/version.hpp>
+#include <chrono>
+#include <cstdint>
 #include <optional>
+#include <stdexcept>
+#include <tuple>
 
 #include "k8s/async/task_group.hpp"
 

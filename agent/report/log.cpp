@@ -9,6 +9,7 @@
 #include <boost/json/string_view.hpp>
 #include <memory>
 #include <string>
+#include <utility>
 
 namespace agent {
 namespace {

@@ -48,7 +48,7 @@ SyncLoop::SyncLoop(asio::any_io_executor executor, ipvs::Kernel& kernel, KernelT
       thread_(thread),
       plans_(plans),
       observer_(observer),
-      options_(std::move(options)),
+      options_(options),
       audit_(kernel, thread, reconciler_, observer, options_.audit_slice),
       wake_(executor),
       retry_delay_(options_.retry_first) {}

@@ -20,6 +20,7 @@
 
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "ipvs/host/route_codec.hpp"

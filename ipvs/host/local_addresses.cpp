@@ -10,6 +10,8 @@
 #include <array>
 #include <cerrno>
 #include <map>
+#include <tuple>
+#include <utility>
 
 #include "ipvs/host/device.hpp"
 #include "ipvs/host/route_codec.hpp"

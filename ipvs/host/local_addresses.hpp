@@ -8,6 +8,7 @@
 // Errors: KernelError of the first dump that failed. A monitor that lost events reports a change.
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "ipvs/netlink/socket.hpp"

@@ -32,7 +32,7 @@ using Bytes = std::span<const std::byte>;
 
 // Size at which a batch of many operations is sent, about what one send takes: so any number of
 // operations needs no more memory than this.
-inline constexpr std::size_t kBatchBytes = 60 * 1024;
+inline constexpr std::size_t kBatchBytes = std::size_t{60} * 1024;
 
 // Many messages in one block of memory, in the order in which they were begun. A message or an
 // attribute needs no allocation of its own, and a socket can send any run of messages directly from

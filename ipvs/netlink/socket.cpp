@@ -14,12 +14,13 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <utility>
 
 namespace ipvs {
 namespace {
 
 constexpr int kBufferBytes = 8 * 1024 * 1024;
-constexpr std::size_t kSendBytes = 64 * 1024;
+constexpr std::size_t kSendBytes = std::size_t{64} * 1024;
 // What one waiting reply takes of SO_RCVBUF (skb->truesize), rounded up: an error without more, and
 // a message for which the kernel allocates NLMSG_GOODSIZE.
 constexpr std::size_t kErrorCost = 2048;

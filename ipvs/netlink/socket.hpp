@@ -34,7 +34,7 @@ class NetlinkSocket {
   // Bytes of the receive buffer. The kernel makes each datagram of a dump as large as the largest
   // buffer that it was given so far, up to 32 KiB, and clears that memory every time, however
   // little it has to send (netlink_dump(), af_netlink.c).
-  static constexpr std::size_t kReceiveMuch = 64 * 1024;
+  static constexpr std::size_t kReceiveMuch = std::size_t{64} * 1024;
   // The smallest safe size: NLMSG_GOODSIZE with pages of 8 KiB or more. For sockets with many small
   // dumps.
   static constexpr std::size_t kReceiveLittle = 7872;

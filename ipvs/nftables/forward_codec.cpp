@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstring>
 #include <string_view>
+#include <utility>
 
 #include "ipvs/nftables/expressions.hpp"
 #include "ipvs/nftables/message.hpp"

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <set>
 #include <span>
+#include <utility>
 
 namespace ipvs {
 namespace {

@@ -2,6 +2,7 @@
 #include "ipvs/state/ledger.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace ipvs {
 namespace {

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include "ipvs/virtual_servers/proc_table.hpp"
 
@@ -32,7 +33,7 @@ std::optional<std::unordered_map<ServerKey, std::vector<Destination>>> read_proc
   const int file = ::open(kProcTable, O_RDONLY | O_CLOEXEC);
   if (file < 0) return std::nullopt;
   ProcTableParser parser;
-  std::array<char, 16 * 1024> piece;
+  std::array<char, std::size_t{16} * 1024> piece;
   ssize_t size = 0;
   while ((size = ::read(file, piece.data(), piece.size())) > 0) {
     parser.feed({piece.data(), static_cast<std::size_t>(size)});

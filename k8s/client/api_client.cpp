@@ -36,7 +36,7 @@ using std::chrono::milliseconds;
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 using Token = ClosesWhenCancelled<TcpStream, std::remove_const_t<decltype(kAwait)>>;
 using ResponseParser = http::response_parser<http::buffer_body>;
-constexpr std::size_t kReadBuffer = 64 * 1024;
+constexpr std::size_t kReadBuffer = std::size_t{64} * 1024;
 constexpr std::size_t kLeastRead = 512;
 constexpr std::uint32_t kMaxHead = 64 * 1024;
 constexpr std::chrono::seconds kMaxRetryAfter{300};

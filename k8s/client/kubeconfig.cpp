@@ -22,8 +22,8 @@ struct Refused {
 // One mapping of the file, with its path and line for faults.
 class Section {
  public:
-  Section(YAML::Node node, std::string path, const std::string& file, int first_line)
-      : node_(std::move(node)), path_(std::move(path)), file_(file), first_line_(first_line) {
+  Section(const YAML::Node& node, std::string path, const std::string& file, int first_line)
+      : node_(node), path_(std::move(path)), file_(file), first_line_(first_line) {
     if (!node_.IsMap()) refuse_here("must be a mapping");
   }
 

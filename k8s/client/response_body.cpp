@@ -6,7 +6,7 @@
 namespace k8s {
 namespace {
 
-constexpr std::size_t kMaxKeptBody = 64 * 1024;
+constexpr std::size_t kMaxKeptBody = std::size_t{64} * 1024;
 constexpr std::size_t kMaxNamedEncoding = 40;
 
 }  // namespace

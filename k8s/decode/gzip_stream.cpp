@@ -46,14 +46,12 @@ GzipStream::Fed GzipStream::feed(std::string_view piece,
     if (!made.empty() && !take(made)) return Fed::kStopped;
     if (result == Z_STREAM_END) {
       finished_ = true;
-    } else if (result == Z_BUF_ERROR) {
-      return Fed::kGood;  // all input was read, and there was no more output
-    } else if (result != Z_OK) {
+    } else if (result != Z_OK && result != Z_BUF_ERROR) {
       fault_ = "the gzip data is corrupt: ";
       fault_ += stream_->msg != nullptr ? stream_->msg : ::zError(result);
       return Fed::kFault;
-    } else if (stream_->avail_in == 0 && stream_->avail_out > 0) {
-      return Fed::kGood;
+    } else if (result == Z_BUF_ERROR || (stream_->avail_in == 0 && stream_->avail_out > 0)) {
+      return Fed::kGood;  // all input was read, and there is no more output
     }
   }
   if (stream_->avail_in == 0) return Fed::kGood;

@@ -25,7 +25,7 @@ namespace k8s {
 
 class GzipStream {
  public:
-  static constexpr std::size_t kMaxPiece = 64 * 1024;
+  static constexpr std::size_t kMaxPiece = std::size_t{64} * 1024;
 
   enum class Fed : std::uint8_t {
     kGood,

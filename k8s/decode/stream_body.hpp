@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "k8s/decode/decode.hpp"
 #include "k8s/decode/object_reader.hpp"

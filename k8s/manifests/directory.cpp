@@ -16,6 +16,7 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <system_error>
 #include <utility>
 
 #include "k8s/manifests/parse.hpp"
@@ -53,8 +54,8 @@ std::string name_in(const std::string& path) {
 
 }  // namespace
 
-ManifestDirectory::ManifestDirectory(boost::asio::any_io_executor executor, std::string path)
-    : path_(absolute(path)), events_(std::move(executor)) {}
+ManifestDirectory::ManifestDirectory(boost::asio::any_io_executor executor, const std::string& path)
+    : path_(absolute(path)), events_(executor) {}
 
 error_code ManifestDirectory::open() {
   if (!events_.is_open()) {

@@ -29,7 +29,7 @@ namespace k8s {
 
 class ManifestDirectory {
  public:
-  ManifestDirectory(boost::asio::any_io_executor executor, std::string path);
+  ManifestDirectory(boost::asio::any_io_executor executor, const std::string& path);
 
   const std::string& path() const { return path_; }
 

@@ -305,11 +305,11 @@ class Reader {
   }
 
   template <typename T>
-  void refuse(const ObjectKey& key, int line, std::string what) {
+  void refuse(const ObjectKey& key, int line, const std::string& what) {
     parsed_.of<T>().refused.push_back(key);
     parsed_.faults.push_back({.kind = "decode",
                               .line = line,
-                              .what = name_of<T>(key) + ": " + std::move(what),
+                              .what = name_of<T>(key) + ": " + what,
                               .object = name_of<T>(key)});
   }
 

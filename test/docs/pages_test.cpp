@@ -10,6 +10,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <cerrno>
 #include <cstdlib>
+#include <exception>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -18,6 +19,7 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/decide/service_options.hpp"

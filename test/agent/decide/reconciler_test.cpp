@@ -5,6 +5,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <cerrno>
+#include <utility>
 
 #include "test/fake/fake_kernel.hpp"
 

@@ -10,6 +10,7 @@
 #include <boost/json/value.hpp>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
+#include <exception>
 #include <set>
 #include <stdexcept>
 #include <string>

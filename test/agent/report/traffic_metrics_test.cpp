@@ -10,6 +10,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <exception>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "test/agent/objects.hpp"

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdio>
 #include <type_traits>
+#include <utility>
 
 namespace k8s::test {
 namespace {

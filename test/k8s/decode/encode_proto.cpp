@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test/k8s/decode/encode_proto.hpp"
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <chrono>
+#include <cstdint>
 #include <ctime>
 #include <iomanip>
 #include <map>
 #include <protozero/pbf_writer.hpp>
 #include <sstream>
 #include <stdexcept>
+#include <vector>
 
 namespace k8s::test {
 namespace {

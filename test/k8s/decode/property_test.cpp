@@ -3,6 +3,7 @@
 // decode(to_json(x)) = x for any object of the four kinds: alone, in a list and in a watch that are
 // split at random positions, in JSON and in protobuf.
 #include <rapidcheck.h>
+#include <utility>
 
 #include <catch2/catch_test_macros.hpp>
 

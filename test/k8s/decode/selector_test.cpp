@@ -2,6 +2,7 @@
 #include "k8s/decode/selector.hpp"
 
 #include <rapidcheck.h>
+#include <utility>
 
 #include <catch2/catch_test_macros.hpp>
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <catch2/catch_test_macros.hpp>
 #include <optional>
+#include <utility>
 
 #include "k8s/decode/decode.hpp"
 #include "test/k8s/decode/encode.hpp"

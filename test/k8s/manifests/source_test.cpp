@@ -21,6 +21,7 @@
 #include <fstream>
 #include <list>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace {
