@@ -136,7 +136,7 @@ class AttributeReader {
   AttributeReader(Bytes message_payload, std::size_t header_size);
   // Nullopt at the end, and from the first attribute with an invalid length on.
   std::optional<Attribute> next();
-  // Whether an attribute with an invalid length was found.
+  // Whether the message or an attribute in it has an invalid length, as far as it was read.
   bool malformed() const { return malformed_; }
 
  private:
