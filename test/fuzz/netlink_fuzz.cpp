@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Everything that reads what a netlink socket delivered, and /proc/net/ip_vs. The first byte
-// chooses.
+// Fuzz target for everything that parses what a netlink socket received, except nftables
+// (nft_fuzz.cpp), and for the parser of /proc/net/ip_vs. The first byte chooses the parser.
 #include <cstddef>
 #include <cstdint>
 #include <span>

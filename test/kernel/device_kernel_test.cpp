@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// kube-ipvs0 and node addresses for real: each test in a network namespace of its own.
+// kube-ipvs0 and the node's addresses in the real kernel; each test runs in a network namespace of
+// its own.
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -24,8 +25,7 @@ using ipvs::VipBinding;
 
 Address address(const char* text) { return boost::asio::ip::make_address(text); }
 
-// Carries out what the rtnetlink message that `encode` appends says; fails the test if the kernel
-// refuses.
+// Sends the rtnetlink message that `encode` appends; fails the test if the kernel refuses it.
 template <typename Encode>
 void change_link(Encode encode) {
   auto socket = ipvs::NetlinkSocket::open(NETLINK_ROUTE).value();
@@ -35,7 +35,7 @@ void change_link(Encode encode) {
   REQUIRE(socket.transact(batch) == std::vector<int>(batch.size(), 0));
 }
 
-// A dummy device `name` with addresses, as a node has them.
+// Creates a dummy device `name` with addresses, like a node's interface.
 unsigned make_node(const char* name, std::initializer_list<const char*> addresses) {
   change_link([&](auto& batch) { ipvs::encode_create_dummy(batch, name); });
   const unsigned index = ::if_nametoindex(name);
@@ -57,7 +57,7 @@ std::vector<Address> sorted(std::vector<Address> addresses) {
   return addresses;
 }
 
-// Whether the kernel takes packets to `address` itself.
+// Whether `address` is local, so that the kernel itself receives packets to it.
 bool is_local(const char* where) {
   auto socket = ipvs::NetlinkSocket::open(NETLINK_ROUTE).value();
   ipvs::MessageBatch batch;
@@ -87,7 +87,7 @@ std::vector<std::string> texts(const std::vector<ipvs::LocalAddress>& addresses)
 
 }  // namespace
 
-TEST_CASE("The device is made once, and its addresses are local for both families") {
+TEST_CASE("the device is created once, and its addresses are local in both families") {
   enter_own_namespace();
   make_node("node0", {"192.0.2.1"});
   auto device = Device::open().value();
@@ -105,7 +105,7 @@ TEST_CASE("The device is made once, and its addresses are local for both familie
   CHECK_FALSE(is_local("10.96.0.1"));
 }
 
-TEST_CASE("Routes make VIPs local without an address") {
+TEST_CASE("routes make VIPs local without an address") {
   enter_own_namespace();
   make_node("node0", {"192.0.2.1", "2001:db8::1"});
   auto device = Device::open().value();
@@ -126,7 +126,7 @@ TEST_CASE("Routes make VIPs local without an address") {
   CHECK_FALSE(is_local("10.96.0.1"));
 }
 
-TEST_CASE("VIPs stay bound when the way of binding or the node's address changes") {
+TEST_CASE("VIPs stay bound when the binding or the node's address changes") {
   enter_own_namespace();
   make_node("node0", {"192.0.2.1", "192.0.2.2", "2001:db8::1"});
   auto device = Device::open().value();
@@ -149,7 +149,7 @@ TEST_CASE("VIPs stay bound when the way of binding or the node's address changes
   CHECK(is_local("fd00:1::1"));
 }
 
-TEST_CASE("VIP routes outlive the node address they name, and can be given another") {
+TEST_CASE("VIP routes outlive the node address that is their source, and can be given another") {
   enter_own_namespace();
   const unsigned node =
       make_node("node0", {"192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"});
@@ -192,7 +192,8 @@ TEST_CASE("VIPs stay bound as they are when the source address is not one of the
   CHECK(is_local("fd00:1::1"));
 }
 
-TEST_CASE("Removing the device takes its addresses and routes, and twice is no error") {
+TEST_CASE(
+    "removing the device deletes its addresses and routes, and removing it again is no error") {
   enter_own_namespace();
   make_node("node0", {"192.0.2.1"});
   auto device = Device::open().value();
@@ -211,7 +212,7 @@ TEST_CASE("Removing the device takes its addresses and routes, and twice is no e
   CHECK(change(device, true, {"10.96.0.1"}) == std::vector<int>{ENODEV});
 }
 
-TEST_CASE("Node addresses leave out loopback, link-local and VIPs") {
+TEST_CASE("node addresses do not include loopback and link-local addresses and VIPs") {
   enter_own_namespace();
   make_node("node0", {"192.0.2.1", "169.254.7.7", "2001:db8::1"});
   auto device = Device::open().value();
@@ -221,7 +222,7 @@ TEST_CASE("Node addresses leave out loopback, link-local and VIPs") {
         std::vector<std::string>{"192.0.2.1@node0", "2001:db8::1@node0"});
 }
 
-TEST_CASE("The monitor hears of node addresses and not of VIPs") {
+TEST_CASE("the monitor reports changes of node addresses and not of VIPs") {
   enter_own_namespace();
   const unsigned node = make_node("node0", {"192.0.2.1"});
   auto device = Device::open().value();
@@ -237,7 +238,7 @@ TEST_CASE("The monitor hears of node addresses and not of VIPs") {
   CHECK(monitor.drain().node_addresses);
 }
 
-TEST_CASE("The cost of VIPs", "[.cost]") {
+TEST_CASE("the cost of binding VIPs", "[.cost]") {
   enter_own_namespace();
   make_node("node0", {"192.0.2.1"});
   for (const VipBinding binding : {VipBinding::kAddress, VipBinding::kRoute}) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Deleting from connection tracking for real: each test in a network namespace of its own.
+// FlowCleaner against the real kernel; each test runs in a network namespace of its own.
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
@@ -49,7 +49,7 @@ void put_tuple(ipvs::MessageBatch& batch, std::uint16_t type, const Endpoint& so
   batch.end_nest(tuple);
 }
 
-// Enters a flow from `client` to `destination` that IPVS has sent to `endpoint`.
+// Adds a conntrack entry from `client` to `destination` as if IPVS had sent it to `endpoint`.
 void enter_flow(const Endpoint& client, const Endpoint& destination, const Endpoint& endpoint,
                 int protocol = IPPROTO_UDP) {
   auto socket = ipvs::NetlinkSocket::open(NETLINK_NETFILTER).value();
@@ -90,7 +90,7 @@ Endpoint with_port(Endpoint endpoint, std::uint16_t port) {
 
 }  // namespace
 
-TEST_CASE("Only UDP flows to the endpoint that is gone are deleted") {
+TEST_CASE("only UDP flows to the removed endpoint are deleted") {
   enter_own_namespace();
   auto cleaner = FlowCleaner::open().value();
   enter_flow(kClient, kServer, kPod1);
@@ -103,7 +103,7 @@ TEST_CASE("Only UDP flows to the endpoint that is gone are deleted") {
   CHECK(count_flows(ipvs::Family::kIpv4) == 3);
 }
 
-TEST_CASE("Without an endpoint every UDP flow to the server goes") {
+TEST_CASE("without an endpoint all UDP flows to the server are deleted") {
   enter_own_namespace();
   auto cleaner = FlowCleaner::open().value();
   enter_flow(kClient, kServer, kPod1);
@@ -114,7 +114,7 @@ TEST_CASE("Without an endpoint every UDP flow to the server goes") {
   CHECK(count_flows(ipvs::Family::kIpv4) == 1);
 }
 
-TEST_CASE("One batch deletes thousands of flows of many servers in both families") {
+TEST_CASE("one batch deletes thousands of flows of many servers in both families") {
   enter_own_namespace();
   auto cleaner = FlowCleaner::open().value();
   const Endpoint client6{address("2001:db8::9"), 40000};
@@ -135,14 +135,15 @@ TEST_CASE("One batch deletes thousands of flows of many servers in both families
   CHECK(count_flows(ipvs::Family::kIpv6) == 1);
 }
 
-TEST_CASE("Nothing stale, nothing read") {
+TEST_CASE("without stale flows nothing is deleted") {
   enter_own_namespace();
   auto cleaner = FlowCleaner::open().value();
   CHECK(cleaner.remove(std::span<const StaleFlow>()).value() == 0);
 }
 
-// Not part of a run without its tag: for figures.
-TEST_CASE("Figures: a gone endpoint's 100 among 10000 UDP flows", "[.bench]") {
+// A measurement; `[.bench]` keeps it out of ordinary runs.
+TEST_CASE("the cost of deleting 100 flows of a removed endpoint among 10000 UDP flows",
+          "[.bench]") {
   enter_own_namespace();
   auto cleaner = FlowCleaner::open().value();
   const bool one_server = GENERATE(true, false);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// IPVS for real: run by test/kernel/run, each test in a network namespace of its own.
+// IpvsClient against the real kernel, started by test/kernel/run; each test runs in a network
+// namespace of its own.
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
@@ -36,7 +37,8 @@ ServerOp destination(ServerCommand command, const ServerKey& key, const char* ho
           .destination = {{address(host), port}, weight}};
 }
 
-// The virtual servers [first, last) of 10.1.0.0 and up, with so many destinations each.
+// Commands that add the virtual servers number [first, last), from 10.1.0.0 upwards, with
+// `destinations` destinations each.
 std::vector<ServerOp> many(int first, int last, int destinations) {
   std::vector<ServerOp> ops;
   for (int i = first; i < last; ++i) {
@@ -59,7 +61,7 @@ auto failures(const std::vector<int>& outcomes) {
 
 }  // namespace
 
-TEST_CASE("What is programmed reads back the same, for every kind of virtual server") {
+TEST_CASE("every kind of virtual server is read back as it was programmed") {
   enter_own_namespace();
   auto client = IpvsClient::open().value();
   const VirtualServer wanted[] = {
@@ -82,7 +84,7 @@ TEST_CASE("What is programmed reads back the same, for every kind of virtual ser
   CHECK(client.dump_services().value().size() == std::size(wanted));
 }
 
-TEST_CASE("Destinations are added, changed and deleted, and read back in order") {
+TEST_CASE("destinations are added, changed and deleted, and read back in order") {
   enter_own_namespace();
   auto client = IpvsClient::open().value();
   const ServerOp ops[] = {service(ServerCommand::kNewService, kDns),
@@ -103,7 +105,7 @@ TEST_CASE("Destinations are added, changed and deleted, and read back in order")
   CHECK(web->destinations[0].destination == Destination{{address("fd00::7"), 8080}, 65535});
 }
 
-TEST_CASE("Each refused command keeps its own errno and does not stop the others") {
+TEST_CASE("each refused command has its own errno and does not stop the others") {
   enter_own_namespace();
   auto client = IpvsClient::open().value();
   const ServerOp ops[] = {service(ServerCommand::kDelService, kDns),
@@ -120,7 +122,7 @@ TEST_CASE("Each refused command keeps its own errno and does not stop the others
         std::vector<int>{ESRCH, 0, EEXIST, ENOENT, 0, EEXIST, ENOENT, ESRCH, ENOENT, EINVAL});
 }
 
-TEST_CASE("A virtual server that is not there reads as nothing") {
+TEST_CASE("a virtual server that does not exist reads as absent") {
   enter_own_namespace();
   auto client = IpvsClient::open().value();
   CHECK_FALSE(client.read_server(kDns).value().has_value());
@@ -133,7 +135,8 @@ TEST_CASE("A virtual server that is not there reads as nothing") {
   CHECK(read[0].settings.key == kDns);
 }
 
-TEST_CASE("Destinations are read without their virtual server, and none of one that is not there") {
+TEST_CASE(
+    "destinations are read without their virtual server, and a missing virtual server has none") {
   enter_own_namespace();
   auto client = IpvsClient::open().value();
   const ServerOp ops[] = {service(ServerCommand::kNewService, kDns),
@@ -149,7 +152,7 @@ TEST_CASE("Destinations are read without their virtual server, and none of one t
   CHECK(read[1].destinations[0].destination.endpoint.port == 53);
 }
 
-TEST_CASE("Timeouts are set, and the version is known") {
+TEST_CASE("timeouts are set, and the version is read") {
   enter_own_namespace();
   auto client = IpvsClient::open().value();
   CHECK(client.set_timeouts({.tcp = 1200, .tcp_fin = 0, .udp = 60}).has_value());
@@ -158,7 +161,7 @@ TEST_CASE("Timeouts are set, and the version is known") {
   CHECK(info.connection_table_size >= 256);
 }
 
-TEST_CASE("The quick reading of everything agrees with the thorough one") {
+TEST_CASE("the configuration read from /proc equals the one read with netlink") {
   enter_own_namespace();
   auto client = IpvsClient::open().value();
   auto ops = many(0, 300, 5);
@@ -186,9 +189,9 @@ TEST_CASE("The quick reading of everything agrees with the thorough one") {
   CHECK(destinations == 1502);
 }
 
-// A measurement, not a verdict: the time depends on the machine. `[.cost]` keeps it out of ordinary
-// runs.
-TEST_CASE("The cost of a batch", "[.cost]") {
+// A measurement without a limit, because the time depends on the machine. `[.cost]` keeps it out of
+// ordinary runs.
+TEST_CASE("the cost of a batch", "[.cost]") {
   enter_own_namespace();
   auto client = IpvsClient::open().value();
   const ServerOp warm_up =

@@ -52,7 +52,7 @@ const std::vector<Element> kElements = {
 
 }  // namespace
 
-TEST_CASE("Preparing makes the host ready, and a second time changes nothing") {
+TEST_CASE("prepare sets up the host, and a second time changes nothing") {
   enter_own_namespace();
   LinuxKernel kernel;
   ipvs::HostSettings settings;
@@ -72,7 +72,7 @@ TEST_CASE("Preparing makes the host ready, and a second time changes nothing") {
   CHECK(second.warnings.size() == 1);  // IPv6 forwarding, reported and never set
 }
 
-TEST_CASE("A scheduler is probed without a trace") {
+TEST_CASE("probing a scheduler leaves no virtual server behind") {
   enter_own_namespace();
   LinuxKernel kernel;
   for (const char* scheduler : {"rr", "wrr", "lc", "wlc", "sh", "dh", "sed", "nq", "mh"}) {
@@ -86,7 +86,7 @@ TEST_CASE("A scheduler is probed without a trace") {
   CHECK(kernel.observe().value().servers.empty());
 }
 
-TEST_CASE("What is programmed is observed, and cleaning up leaves what is not ours") {
+TEST_CASE("what was programmed is observed, and cleanup leaves everything that is not ours") {
   enter_own_namespace();
   LinuxKernel kernel;
   REQUIRE(kernel.prepare({}).has_value());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A network namespace of its own for a test, so that it never touches the host's.
+// Gives a test a network namespace of its own, so that it does not change the host's.
 #pragma once
 
 #include <linux/netlink.h>
@@ -12,9 +12,11 @@
 #include "ipvs/host/route_codec.hpp"
 #include "ipvs/netlink/socket.hpp"
 
-// The calling thread is in a new namespace from here on, where only lo is, and is up (without it
-// there is no table local, and IPVS takes no destination). Sockets opened before stay where they
-// are. The kernel removes the namespace when the last of its sockets is closed.
+// Moves the calling thread into a new namespace that has only lo. lo is set up, because otherwise
+// there is no table local, and IPVS accepts no destination. Sockets opened before stay in their
+// namespace. The kernel removes the new one when its last socket is closed and the thread ends.
+//
+// Skips the test without CAP_SYS_ADMIN.
 inline void enter_own_namespace() {
   if (::unshare(CLONE_NEWNET) != 0) SKIP("needs CAP_SYS_ADMIN");
   auto socket = ipvs::NetlinkSocket::open(NETLINK_ROUTE).value();

@@ -49,7 +49,7 @@ std::vector<std::byte> entry(std::uint8_t protocol, const char* client, const ch
 
 }  // namespace
 
-TEST_CASE("A UDP entry says where it was sent and who answers") {
+TEST_CASE("a UDP entry is read with its original destination and the source of its replies") {
   const auto flow = ipvs::decode_flow(entry(IPPROTO_UDP, "192.0.2.9", "10.96.0.10", "10.244.0.1"));
   REQUIRE(flow.has_value());
   CHECK(flow->original_destination == endpoint("10.96.0.10", 53));
@@ -59,11 +59,11 @@ TEST_CASE("A UDP entry says where it was sent and who answers") {
   CHECK(v6->original_destination == endpoint("fd00:1::1", 53));
 }
 
-TEST_CASE("Entries of other protocols are none of ours") {
+TEST_CASE("entries of other protocols are ignored") {
   CHECK_FALSE(ipvs::decode_flow(entry(IPPROTO_TCP, "192.0.2.9", "10.96.0.10", "10.244.0.1")));
 }
 
-TEST_CASE("An entry is deleted by the names it was read with") {
+TEST_CASE("an entry is deleted by the tuple, zone and id that it was read with") {
   const auto flow = ipvs::decode_flow(entry(IPPROTO_UDP, "192.0.2.9", "10.96.0.10", "10.244.0.1"));
   MessageBatch batch;
   ipvs::encode_delete_flow(batch, *flow);
@@ -77,7 +77,7 @@ TEST_CASE("An entry is deleted by the names it was read with") {
   CHECK(reader.next()->be32() == 0x12345678);
 }
 
-TEST_CASE("The kernel is not trusted to choose by IPv6 address") {
+TEST_CASE("an IPv6 address is left out of the filter of a dump") {
   MessageBatch batch;
   ipvs::encode_dump_flows(
       batch, ipvs::Family::kIpv6,
@@ -90,8 +90,8 @@ TEST_CASE("The kernel is not trusted to choose by IPv6 address") {
   CHECK(flags == ((1U << 3) | (1U << 5)));  // protocol and destination port
 }
 
-TEST_CASE("A conntrack entry that is cut off anywhere, or has a byte changed, is survived") {
-  REQUIRE(rc::check("cut and bent", [] {
+TEST_CASE("a truncated or changed conntrack entry is decoded without a crash") {
+  REQUIRE(rc::check("truncated and changed", [] {
     auto bytes = entry(IPPROTO_UDP, "2001:db8::9", "fd00:1::1", "fd00::7");
     bytes[*rc::gen::inRange<std::size_t>(0, bytes.size())] =
         static_cast<std::byte>(*rc::gen::arbitrary<std::uint8_t>());

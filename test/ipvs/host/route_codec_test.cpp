@@ -19,7 +19,7 @@ Bytes payload_of(MessageBatch& batch) { return batch.message_bytes(0).subspan(si
 
 }  // namespace
 
-TEST_CASE("A VIP address is read as it was written") {
+TEST_CASE("a VIP address is decoded as it was encoded") {
   for (const char* text : {"10.96.0.1", "fd00:1::1"}) {
     MessageBatch batch;
     ipvs::encode_address(batch, true, address(text), 7);
@@ -32,7 +32,7 @@ TEST_CASE("A VIP address is read as it was written") {
   }
 }
 
-TEST_CASE("The near end of a point-to-point link is the node's address") {
+TEST_CASE("the local end of a point-to-point link is the node's address") {
   MessageBatch batch;
   batch.begin_message(RTM_NEWADDR);
   ifaddrmsg header{};
@@ -43,7 +43,7 @@ TEST_CASE("The near end of a point-to-point link is the node's address") {
   CHECK(ipvs::decode_address(payload_of(batch))->address == address("192.0.2.1"));
 }
 
-TEST_CASE("A VIP route is read as it was written") {
+TEST_CASE("a VIP route is decoded as it was encoded") {
   MessageBatch batch;
   ipvs::encode_route(batch, true, address("fd00:1::1"), 7, address("2001:db8::1"));
   const auto route = ipvs::decode_route(payload_of(batch));
@@ -53,7 +53,7 @@ TEST_CASE("A VIP route is read as it was written") {
   CHECK(route->source == address("2001:db8::1"));
 }
 
-TEST_CASE("Routes of others are not ours") {
+TEST_CASE("routes of others are ignored") {
   MessageBatch batch;
   batch.begin_message(RTM_NEWROUTE);
   rtmsg header{};
@@ -67,7 +67,7 @@ TEST_CASE("Routes of others are not ours") {
   CHECK_FALSE(ipvs::decode_route(payload_of(batch)).has_value());
 }
 
-TEST_CASE("An address of another length than its family's is none") {
+TEST_CASE("an address with a length that does not fit its family is ignored") {
   MessageBatch batch;
   batch.begin_message(RTM_NEWADDR);
   ifaddrmsg header{};
@@ -77,7 +77,7 @@ TEST_CASE("An address of another length than its family's is none") {
   CHECK_FALSE(ipvs::decode_address(payload_of(batch)).has_value());
 }
 
-TEST_CASE("Whatever the bytes, links, addresses and routes survive them") {
+TEST_CASE("links, addresses and routes are decoded from any bytes without a crash") {
   REQUIRE(rc::check("any bytes", [](const std::vector<std::uint8_t>& input) {
     const Bytes bytes = std::as_bytes(std::span(input));
     (void)ipvs::decode_link(bytes);

@@ -48,7 +48,7 @@ constexpr const char* kForwarding6 = "net/ipv6/conf/all/forwarding";
 
 }  // namespace
 
-TEST_CASE("What is needed is set, and each change is told") {
+TEST_CASE("required settings are set, and each change is reported") {
   const Tree tree;
   const auto report = ipvs::set_sysctls(Sysctls(tree.root()), {}, {6, 1}).value();
   for (const char* key : {"net/ipv4/vs/conntrack", "net/ipv4/vs/expire_nodest_conn",
@@ -80,7 +80,7 @@ TEST_CASE("IPv6 forwarding is reported and never set") {
   CHECK(report.warnings[0].find(kForwarding6) == 0);
 }
 
-TEST_CASE("Strict ARP is set only when it is asked for") {
+TEST_CASE("strict ARP is set only if it is configured") {
   const Tree tree;
   HostSettings settings;
   REQUIRE(ipvs::set_sysctls(Sysctls(tree.root()), settings, {6, 1}).has_value());
@@ -91,7 +91,7 @@ TEST_CASE("Strict ARP is set only when it is asked for") {
   CHECK(tree.get("net/ipv4/conf/all/arp_announce") == "2");
 }
 
-TEST_CASE("What is right already is not written") {
+TEST_CASE("a setting that already has the right value is not written") {
   const Tree tree;
   tree.set_all_right();
   const auto before = std::filesystem::last_write_time(tree.path("net/ipv4/ip_forward"));
@@ -101,7 +101,7 @@ TEST_CASE("What is right already is not written") {
   CHECK(std::filesystem::last_write_time(tree.path("net/ipv4/ip_forward")) == before);
 }
 
-TEST_CASE("A needed setting that is missing is an error which names it") {
+TEST_CASE("a required setting that does not exist is an error that names it") {
   const Tree tree;
   std::filesystem::remove(tree.path("net/ipv4/vs/conntrack"));
   const auto result = ipvs::set_sysctls(Sysctls(tree.root()), {}, {6, 1});
@@ -110,7 +110,8 @@ TEST_CASE("A needed setting that is missing is an error which names it") {
   CHECK(result.error().what.find("net/ipv4/vs/conntrack") != std::string::npos);
 }
 
-TEST_CASE("A setting that does not take is an error which says what it stayed") {
+TEST_CASE(
+    "a value that the kernel does not keep is an error that says which value it has instead") {
   const Tree tree;
   // Writes to it have no effect.
   std::filesystem::remove(tree.path("net/ipv4/ip_forward"));
@@ -121,7 +122,7 @@ TEST_CASE("A setting that does not take is an error which says what it stayed") 
   CHECK(result.error().what.find("it stayed") != std::string::npos);
 }
 
-TEST_CASE("Kernel versions are read from uname") {
+TEST_CASE("the kernel version is parsed from the release that uname reports") {
   CHECK(ipvs::parse_kernel_version("6.1.0-28-amd64") == KernelVersion{6, 1});
   CHECK(ipvs::parse_kernel_version("5.15.167.4-microsoft-standard-WSL2") == KernelVersion{5, 15});
   CHECK(ipvs::parse_kernel_version("strange") == KernelVersion{0, 0});

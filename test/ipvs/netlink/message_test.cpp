@@ -24,7 +24,7 @@ Bytes attributes_of(Bytes message) { return message.subspan(sizeof(nlmsghdr)); }
 
 }  // namespace
 
-TEST_CASE("A batch keeps its messages apart and aligned") {
+TEST_CASE("the messages of a batch are separate and aligned to 4 bytes") {
   MessageBatch batch;
   batch.begin_message(17, NLM_F_CREATE);
   batch.put_string(1, "rr");
@@ -41,7 +41,7 @@ TEST_CASE("A batch keeps its messages apart and aligned") {
   CHECK(batch.byte_size() == 0);
 }
 
-TEST_CASE("Sealing a message again replaces number and acknowledgement") {
+TEST_CASE("sealing a message again replaces its sequence number and its acknowledgement flag") {
   MessageBatch batch;
   batch.begin_message(17, NLM_F_EXCL);
   batch.seal(0, 7, NLM_F_ACK);
@@ -51,7 +51,7 @@ TEST_CASE("Sealing a message again replaces number and acknowledgement") {
   CHECK(header.nlmsg_flags == (NLM_F_REQUEST | NLM_F_EXCL));
 }
 
-TEST_CASE("What is put into a message is read out of it") {
+TEST_CASE("attributes are read as they were written") {
   REQUIRE(rc::check("every kind of attribute", [](std::uint8_t a, std::uint16_t b, std::uint32_t c,
                                                   std::uint64_t d, const std::string& e) {
     MessageBatch batch;
@@ -81,7 +81,7 @@ TEST_CASE("What is put into a message is read out of it") {
   }));
 }
 
-TEST_CASE("Addresses are told apart by their length") {
+TEST_CASE("the family of an address is known by its length") {
   MessageBatch batch;
   batch.begin_message(17);
   for (const char* text : {"10.96.0.1", "fd00::1"}) {
@@ -94,7 +94,7 @@ TEST_CASE("Addresses are told apart by their length") {
   CHECK_FALSE(reader.next()->address().has_value());
 }
 
-TEST_CASE("A value that is cut short is not there") {
+TEST_CASE("a truncated value reads as absent") {
   MessageBatch batch;
   batch.begin_message(17);
   batch.put_u16(1, 5);
@@ -105,16 +105,16 @@ TEST_CASE("A value that is cut short is not there") {
   CHECK_FALSE(attribute->be64().has_value());
 }
 
-TEST_CASE("A message shorter than its family header has no attributes") {
+TEST_CASE("a message shorter than its family header has no attributes") {
   const std::byte bytes[3] = {};
   AttributeReader reader(Bytes(bytes), 4);
   CHECK(reader.malformed());
   CHECK_FALSE(reader.next().has_value());
 }
 
-TEST_CASE("Whatever the bytes, a reader stays inside them and ends") {
+TEST_CASE("a reader ends within its bytes, whatever they are") {
   REQUIRE(rc::check("any bytes", [](const std::vector<std::uint8_t>& input) {
-    // On the heap, and exactly as long as it is, so that a sanitizer sees every step beyond.
+    // `input` is on the heap and has exactly this size, so a sanitizer finds every read beyond it.
     const Bytes bytes = std::as_bytes(std::span(input));
     std::size_t total = 0;
     AttributeReader reader(bytes);
@@ -127,7 +127,7 @@ TEST_CASE("Whatever the bytes, a reader stays inside them and ends") {
   }));
 }
 
-TEST_CASE("A length below that of its own header ends the reading") {
+TEST_CASE("an attribute length smaller than its header ends the reading") {
   const std::uint16_t words[] = {3, 1, 8, 1, 0, 0};
   AttributeReader reader(std::as_bytes(std::span(words)));
   CHECK_FALSE(reader.next().has_value());

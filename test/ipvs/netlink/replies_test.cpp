@@ -20,7 +20,7 @@ using ipvs::kUnknownOutcome;
 using ipvs::NetlinkMessage;
 using ipvs::OutcomeCollector;
 
-// Datagrams as the kernel makes them.
+// Builds datagrams like those of the kernel.
 class Datagram {
  public:
   Datagram& error(std::uint32_t sequence, int error_number, const std::string& words = {}) {
@@ -28,7 +28,7 @@ class Datagram {
     const std::uint32_t negative = 0U - static_cast<std::uint32_t>(error_number);
     append(payload, &negative, sizeof(negative));
     nlmsghdr request{};
-    request.nlmsg_len = 200;  // with NLM_F_CAPPED only the header comes back
+    request.nlmsg_len = 200;  // with NLM_F_CAPPED only the header is returned
     request.nlmsg_seq = sequence;
     append(payload, &request, sizeof(request));
     int flags = NLM_F_CAPPED;
@@ -82,7 +82,7 @@ std::vector<int> outcomes_of(const OutcomeCollector& collector) {
 
 }  // namespace
 
-TEST_CASE("One acknowledgement stands for every request before it that was not refused") {
+TEST_CASE("one acknowledgement confirms all requests before it that were not refused") {
   OutcomeCollector collector(100, 4, 3);
   collector.feed(Datagram().error(101, EEXIST), {});
   CHECK_FALSE(collector.complete());
@@ -91,14 +91,14 @@ TEST_CASE("One acknowledgement stands for every request before it that was not r
   CHECK(outcomes_of(collector) == std::vector<int>{0, EEXIST, 0, 0});
 }
 
-TEST_CASE("A refused last request ends the waiting as an acknowledgement does") {
+TEST_CASE("an error for the last request completes a send as an acknowledgement does") {
   OutcomeCollector collector(100, 2, 1);
   collector.feed(Datagram().error(101, ENOENT), {});
   CHECK(collector.complete());
   CHECK(outcomes_of(collector) == std::vector<int>{0, ENOENT});
 }
 
-TEST_CASE("Replies to other requests are passed over") {
+TEST_CASE("replies to other requests are ignored") {
   OutcomeCollector collector(100, 2, 1);
   collector.feed(Datagram().error(99, EPERM).error(102, EPERM).error(0, EPERM), {});
   CHECK_FALSE(collector.complete());
@@ -106,7 +106,7 @@ TEST_CASE("Replies to other requests are passed over") {
   CHECK(outcomes_of(collector) == std::vector<int>{0, 0});
 }
 
-TEST_CASE("When a reply is lost only what was answered is known") {
+TEST_CASE("after a lost reply only requests that were answered have a known outcome") {
   OutcomeCollector collector(100, 4, 3);
   collector.feed(Datagram().error(101, EEXIST), {});
   collector.lose();
@@ -115,13 +115,13 @@ TEST_CASE("When a reply is lost only what was answered is known") {
   CHECK(collector.first_error() == EEXIST);
 }
 
-TEST_CASE("The kernel's own words are kept") {
+TEST_CASE("the kernel's error message is kept") {
   OutcomeCollector collector(1, 2, 1);
   collector.feed(Datagram().error(1, EINVAL, "Invalid prefix").error(2, 0), {});
   CHECK(collector.extended() == "Invalid prefix");
 }
 
-TEST_CASE("A transaction ends with an error on its first message, or with its acknowledgement") {
+TEST_CASE("a transaction ends with an error for its first message or with its acknowledgement") {
   OutcomeCollector refused(10, 3, 1, OutcomeCollector::Scope::kWholeSend);
   refused.feed(Datagram().error(10, EPERM), {});
   CHECK(refused.complete());
@@ -133,13 +133,13 @@ TEST_CASE("A transaction ends with an error on its first message, or with its ac
   CHECK(done.first_error() == 0);
 }
 
-TEST_CASE("A transaction whose reply is lost is unknown") {
+TEST_CASE("a transaction with a lost reply has an unknown outcome") {
   OutcomeCollector collector(10, 3, 1, OutcomeCollector::Scope::kWholeSend);
   collector.lose();
   CHECK(collector.first_error() == kUnknownOutcome);
 }
 
-TEST_CASE("Answers reach the request they belong to") {
+TEST_CASE("answers are delivered with the index of their request") {
   OutcomeCollector collector(5, 3, 2);
   std::vector<std::size_t> answered;
   collector.feed(Datagram().data(7, 0).data(5, 0).error(7, 0),
@@ -147,7 +147,7 @@ TEST_CASE("Answers reach the request they belong to") {
   CHECK(answered == std::vector<std::size_t>{2, 0});
 }
 
-TEST_CASE("A dump ends with the error that its end carries") {
+TEST_CASE("a dump ends with the error in its last message") {
   DumpCollector collector(9);
   int messages = 0;
   const auto count = [&](const NetlinkMessage&) { ++messages; };
@@ -158,7 +158,7 @@ TEST_CASE("A dump ends with the error that its end carries") {
   CHECK(collector.verdict().error_number == ENOMEM);
 }
 
-TEST_CASE("A dump that was interrupted says so") {
+TEST_CASE("an interrupted dump is recognised") {
   DumpCollector collector(9);
   collector.feed(Datagram().data(9, NLM_F_MULTI | NLM_F_DUMP_INTR).done(9), [](const auto&) {});
   CHECK(collector.finished());
@@ -169,7 +169,7 @@ TEST_CASE("A dump that was interrupted says so") {
   CHECK(at_the_end.interrupted());
 }
 
-TEST_CASE("Whatever the bytes, collectors stay inside them") {
+TEST_CASE("collectors read any bytes without a crash") {
   REQUIRE(rc::check("any bytes", [](const std::vector<std::uint8_t>& input) {
     const Bytes bytes = std::as_bytes(std::span(input));
     OutcomeCollector outcomes(0, 3, 2);
@@ -179,7 +179,7 @@ TEST_CASE("Whatever the bytes, collectors stay inside them") {
   }));
 }
 
-TEST_CASE("A number that is no errno is an error all the same") {
+TEST_CASE("a number that is not a negative errno is reported as an error") {
   for (const int number : {-5, std::numeric_limits<int>::min()}) {
     OutcomeCollector collector(1, 1, 0);
     collector.feed(Datagram().error(1, number), {});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The socket against the rtnetlink and generic netlink that every kernel has; needs no privilege
+// NetlinkSocket against rtnetlink and generic netlink, which every kernel has. Needs no privilege
 // and changes nothing.
 #include "ipvs/netlink/socket.hpp"
 
@@ -29,7 +29,7 @@ void append_get_link(MessageBatch& batch, int index) {
   batch.put_header(header);
 }
 
-// A receive buffer that holds next to nothing.
+// Sets a receive buffer that has space for very few replies.
 void shrink_receive_buffer(const NetlinkSocket& socket) {
   const int bytes = 1;
   REQUIRE(::setsockopt(socket.fd(), SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)) == 0);
@@ -37,7 +37,7 @@ void shrink_receive_buffer(const NetlinkSocket& socket) {
 
 }  // namespace
 
-TEST_CASE("Outcomes and answers belong to their requests, over several sends") {
+TEST_CASE("outcomes and answers are matched to their requests across several sends") {
   auto socket = NetlinkSocket::open(NETLINK_ROUTE).value();
   MessageBatch batch;
   for (int i = 0; i < 3000; ++i) append_get_link(batch, i % 3 == 0 ? kNoDevice : kLoopback);
@@ -54,7 +54,7 @@ TEST_CASE("Outcomes and answers belong to their requests, over several sends") {
   CHECK(wrong == 0);
 }
 
-TEST_CASE("Refusals that are lost are unknown, and the socket goes on") {
+TEST_CASE("requests with lost replies have an unknown outcome, and the socket still works") {
   auto socket = NetlinkSocket::open(NETLINK_ROUTE).value();
   shrink_receive_buffer(socket);
   MessageBatch batch;
@@ -70,7 +70,7 @@ TEST_CASE("Refusals that are lost are unknown, and the socket goes on") {
   CHECK(socket.transact(one) == std::vector<int>{ENODEV});
 }
 
-TEST_CASE("A batch can be sent again") {
+TEST_CASE("a batch can be sent again") {
   auto socket = NetlinkSocket::open(NETLINK_ROUTE).value();
   MessageBatch batch;
   append_get_link(batch, kNoDevice);
@@ -79,14 +79,14 @@ TEST_CASE("A batch can be sent again") {
   CHECK(socket.transact(batch) == std::vector<int>{ENODEV, 0});
 }
 
-TEST_CASE("An empty batch is no work") {
+TEST_CASE("an empty batch succeeds") {
   auto socket = NetlinkSocket::open(NETLINK_ROUTE).value();
   MessageBatch batch;
   CHECK(socket.transact(batch).empty());
   CHECK(socket.transact_atomically(batch) == 0);
 }
 
-TEST_CASE("A dump delivers every message, and one that is refused is an error") {
+TEST_CASE("a dump delivers every message, and a refused dump is an error") {
   auto socket = NetlinkSocket::open(NETLINK_ROUTE).value();
   MessageBatch request;
   request.begin_message(RTM_GETLINK, NLM_F_DUMP);
@@ -111,7 +111,7 @@ TEST_CASE("A dump delivers every message, and one that is refused is an error") 
   CHECK(error.error().error_number == ENODEV);
 }
 
-TEST_CASE("Families are looked up by name") {
+TEST_CASE("generic netlink families are found by name") {
   auto socket = NetlinkSocket::open(NETLINK_GENERIC).value();
   CHECK(socket.resolve_family("nlctrl").value() == GENL_ID_CTRL);
   const auto missing = socket.resolve_family("no-such-family");
@@ -119,13 +119,13 @@ TEST_CASE("Families are looked up by name") {
   CHECK(missing.error().error_number == ENOENT);
 }
 
-TEST_CASE("Two sockets of one process have ports of their own") {
+TEST_CASE("two sockets of one process have different ports") {
   const auto a = NetlinkSocket::open(NETLINK_ROUTE).value();
   const auto b = NetlinkSocket::open(NETLINK_ROUTE).value();
   CHECK(a.port() != b.port());
 }
 
-TEST_CASE("No events are waiting on a socket that just opened") {
+TEST_CASE("no events are waiting on a newly opened socket") {
   auto socket = NetlinkSocket::open(NETLINK_ROUTE, {RTNLGRP_LINK}).value();
   CHECK(socket.read_events([](const NetlinkMessage&) {}));
 }

@@ -27,7 +27,7 @@ constexpr std::uint16_t kFamily = 33;
 
 Address address(const char* text) { return boost::asio::ip::make_address(text); }
 
-// What follows nlmsghdr in the only message of the batch.
+// The bytes after nlmsghdr in the only message of the batch.
 std::vector<std::byte> payload_of(MessageBatch& batch) {
   REQUIRE(batch.size() == 1);
   const Bytes bytes = batch.message_bytes(0).subspan(sizeof(nlmsghdr));
@@ -90,7 +90,7 @@ void put_counters(MessageBatch& batch, std::uint16_t type, const Counters& count
   batch.end_nest(nest);
 }
 
-// A reading of a destination as the kernel sends it; `af` 0: as before Linux 3.18.
+// A destination as the kernel sends it; `af` 0: without a family, as before Linux 3.18.
 std::vector<std::byte> destination_reading(const Address& where, std::uint16_t af,
                                            const Counters* stats64, const Counters* stats) {
   MessageBatch batch;
@@ -117,7 +117,7 @@ const Counters kCounters{1, 2, 3, 4, 5};
 
 }  // namespace
 
-TEST_CASE("A virtual server is read as it was written") {
+TEST_CASE("a virtual server is decoded as it was encoded") {
   REQUIRE(rc::check("decode(encode(server)) = server", [] {
     const VirtualServer server = any_server();
     const auto op = *rc::gen::element(ServerCommand::kNewService, ServerCommand::kSetService);
@@ -128,7 +128,7 @@ TEST_CASE("A virtual server is read as it was written") {
   }));
 }
 
-TEST_CASE("A destination is read as it was written, whatever the virtual server's family") {
+TEST_CASE("a destination is decoded as it was encoded, whatever the virtual server's family") {
   REQUIRE(rc::check("decode(encode(destination)) = destination", [] {
     ServerOp op{.command = *rc::gen::element(ServerCommand::kNewDest, ServerCommand::kSetDest),
                 .server = any_server(),
@@ -145,7 +145,7 @@ TEST_CASE("A destination is read as it was written, whatever the virtual server'
   }));
 }
 
-TEST_CASE("Deleting names the object and nothing else") {
+TEST_CASE("a deletion contains the key of the object and nothing else") {
   const ServerKey key{address("10.96.0.1"), 80, Protocol::kTcp};
   const auto of_service = ipvs::decode_service(encoded({.command = ServerCommand::kDelService,
                                                         .server = {.key = key, .scheduler = "rr"},
@@ -159,7 +159,7 @@ TEST_CASE("Deleting names the object and nothing else") {
   CHECK(of_destination->destination == Destination{{address("10.244.0.7"), 8080}, 0});
 }
 
-TEST_CASE("The bytes of a new virtual server are those of the kernel's parser") {
+TEST_CASE("a new virtual server has the bytes that the kernel's parser expects") {
   const auto bytes =
       encoded({.command = ServerCommand::kNewService,
                .server = {.key = {address("10.96.0.1"), 80, Protocol::kTcp}, .scheduler = "rr"},
@@ -181,7 +181,7 @@ TEST_CASE("The bytes of a new virtual server are those of the kernel's parser") 
   CHECK(bytes == std::vector<std::byte>(wanted.begin(), wanted.end()));
 }
 
-TEST_CASE("Wide counters are preferred to narrow ones, and narrow ones do") {
+TEST_CASE("64-bit counters are preferred, and 32-bit counters are used without them") {
   const Counters narrow{11, 12, 13, 14, 15};
   const Counters wide{1ULL << 40, 2, 3, 1ULL << 50, 5};
   const auto v4 = address("10.244.0.7");
@@ -193,7 +193,7 @@ TEST_CASE("Wide counters are preferred to narrow ones, and narrow ones do") {
             ->counters == Counters{});
 }
 
-TEST_CASE("A destination without a family has its virtual server's (before Linux 3.18)") {
+TEST_CASE("a destination without a family has its virtual server's (before Linux 3.18)") {
   for (const char* text : {"10.244.0.7", "fd00::7"}) {
     const auto where = address(text);
     const auto reading = ipvs::decode_destination(
@@ -206,7 +206,8 @@ TEST_CASE("A destination without a family has its virtual server's (before Linux
   }
 }
 
-TEST_CASE("The kernel's own flag and the timeout of what is not persistent are not read") {
+TEST_CASE(
+    "the kernel's own flag, and the timeout of a virtual server without affinity, are ignored") {
   auto bytes = encoded({.command = ServerCommand::kNewService,
                         .server = {.key = {address("10.96.0.1"), 80, Protocol::kTcp},
                                    .scheduler = "rr",
@@ -218,7 +219,7 @@ TEST_CASE("The kernel's own flag and the timeout of what is not persistent are n
   CHECK(reading->settings.timeout_seconds == 0);
 }
 
-TEST_CASE("Only timeouts that are not 0 are sent") {
+TEST_CASE("only timeouts that are not 0 are sent") {
   MessageBatch batch;
   ipvs::encode_set_timeouts(batch, kFamily, {.tcp = 900, .tcp_fin = 0, .udp = 30});
   const auto bytes = payload_of(batch);
@@ -232,7 +233,7 @@ TEST_CASE("Only timeouts that are not 0 are sent") {
   CHECK_FALSE(reader.next().has_value());
 }
 
-TEST_CASE("A reading that cannot be is none") {
+TEST_CASE("an invalid reply is ignored") {
   const ServerKey key{address("10.96.0.1"), 80, Protocol::kTcp};
   const ServerOp op{.command = ServerCommand::kDelService,
                     .server = {.key = key, .scheduler = ""},
@@ -247,8 +248,8 @@ TEST_CASE("A reading that cannot be is none") {
   CHECK_FALSE(ipvs::decode_info({}).has_value());
 }
 
-TEST_CASE("A message that is cut off anywhere, or has a byte changed, is survived") {
-  REQUIRE(rc::check("cut and bent", [] {
+TEST_CASE("a truncated or changed reply is decoded without a crash") {
+  REQUIRE(rc::check("truncated and changed", [] {
     const Counters counters = kCounters;
     auto bytes = destination_reading(*any_address(*rc::gen::arbitrary<bool>()), AF_INET6, &counters,
                                      &counters);

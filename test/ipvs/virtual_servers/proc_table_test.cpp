@@ -29,7 +29,7 @@ constexpr const char* kFile =
 
 }  // namespace
 
-TEST_CASE("Destinations are read by virtual server, in order, in pieces of any size") {
+TEST_CASE("destinations are read for each virtual server, in order, from pieces of any size") {
   REQUIRE(rc::check("pieces", [] {
     const std::string text = kFile;
     ProcTableParser parser;
@@ -50,7 +50,7 @@ TEST_CASE("Destinations are read by virtual server, in order, in pieces of any s
   }));
 }
 
-TEST_CASE("A line that is not understood is counted, and so is a file that ends within one") {
+TEST_CASE("lines that are not understood are counted, and so is an incomplete last line") {
   for (const char* text : {"QUIC 0A60000A:0050 rr\n", "TCP  0A60000:0050 rr\n", "TCP\n", "  -> \n",
                            "  -> 0AF40107:1F90 Masq 1 0 0\n", "TCP  0A60000A:0050 rr"}) {
     ProcTableParser parser;
@@ -61,7 +61,7 @@ TEST_CASE("A line that is not understood is counted, and so is a file that ends 
   }
 }
 
-TEST_CASE("Whatever the text, the parser survives it") {
+TEST_CASE("any text is parsed without a crash") {
   REQUIRE(rc::check("any text", [](const std::string& text) {
     ProcTableParser parser;
     parser.feed(text);
