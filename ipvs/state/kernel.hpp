@@ -64,7 +64,7 @@ struct HostSettings {
 // What prepare() reports, to be logged.
 struct HostFacts {
   std::vector<std::string> warnings;  // one line each: what is wrong, and the remedy
-  std::vector<std::string> changes;   // sysctls set, "net.ipv4.vs.conntrack: 0 -> 1"
+  std::vector<std::string> changes;   // one line each, "net/ipv4/vs/conntrack: 0 -> 1"
 };
 
 // Everything of ours found in the kernel.
