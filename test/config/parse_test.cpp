@@ -145,7 +145,7 @@ TEST_CASE("every flag of our own and of kube-proxy sets its value in the Config"
   CHECK(config.warnings.empty());
 }
 
-TEST_CASE("--logging-format is kube-proxy's name for --log-format") {
+TEST_CASE("the flag --logging-format is kube-proxy's name for --log-format") {
   CHECK(good({"--logging-format=json"}).log_format == LogFormat::kJson);
 }
 
@@ -209,7 +209,7 @@ TEST_CASE("timeouts are limited to what the kernel accepts") {
         Lines{"--ipvs-min-sync-period: must be at most 1h"});
 }
 
-TEST_CASE("--cluster-cidr has at most one network per family") {
+TEST_CASE("the flag --cluster-cidr has at most one network per family") {
   CHECK(faults({"--cluster-cidr=10.0.0.0/8,10.1.0.0/16"}) ==
         Lines{"--cluster-cidr: 2 IPv4 networks: at most one per family"});
   CHECK(faults({"--cluster-cidr=fd00::/8,fd01::/16,10.0.0.0/8"}) ==
