@@ -35,6 +35,10 @@ std::string summary(const k8s::Service& service, const std::string& proxy_name) 
   return text + (where.empty() ? "has no port" : where.substr(2));
 }
 
+SyncOptions sync_options_of(const config::Config& config) {
+  return {.min_gap = config.min_sync_period, .audit_interval = config.sync_period};
+}
+
 void log_warning(const std::string& line) { spdlog::warn("{}", line); }
 void log_info(const std::string& line) { spdlog::info("{}", line); }
 void log_fault(Metrics& metrics, const k8s::SourceFault& fault) {
@@ -45,7 +49,8 @@ void log_fault(Metrics& metrics, const k8s::SourceFault& fault) {
 }  // namespace
 
 App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& kernel,
-         std::optional<k8s::ApiAccess> access, SourceFactory source_factory)
+         std::optional<k8s::ApiAccess> access, SourceFactory source_factory,
+         const std::optional<SyncOptions>& sync_options)
     : context_(context),
       config_(config),
       access_(std::move(access)),
@@ -61,7 +66,7 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
                       .inform = log_info}),
       reporter_(cluster_, health_checks_, services_, metrics_, ClusterState::unix_now()),
       sync_(context.get_executor(), kernel, thread_, cluster_, reporter_,
-            {.min_gap = config.min_sync_period, .audit_interval = config.sync_period}),
+            sync_options.value_or(sync_options_of(config))),
       forwarding_(context.get_executor(), kernel, thread_,
                   {.warn =
                        [this](const std::string& line) {

@@ -51,8 +51,10 @@ class App : private ClusterObserver {
       std::function<std::unique_ptr<k8s::Source>(const k8s::Sinks&, const k8s::FaultHandler&)>;
 
   // `kernel` is prepared. `access`: where the API server is; nullopt with --manifests.
+  // `sync_options`: in place of what the flags ask for; tests make all periods short.
   App(boost::asio::io_context& context, const config::Config& config, ipvs::Kernel& kernel,
-      std::optional<k8s::ApiAccess> access, SourceFactory source_factory = {});
+      std::optional<k8s::ApiAccess> access, SourceFactory source_factory = {},
+      const std::optional<SyncOptions>& sync_options = {});
 
   // Runs until SIGTERM or SIGINT (0) or a fault that no retry can repair (1).
   int run();

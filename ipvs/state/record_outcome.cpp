@@ -149,14 +149,20 @@ class Recorder {
     }
   }
 
+  // Whatever is not as it was believed to be is compared again: somebody else changed it, or the
+  // kernel's answer was wrong.
   void readings(const Outcome& outcome) {
     if (outcome.addresses) {
+      const std::set<Address> believed = ledger_.addresses();
       ledger_.clear_addresses();
       for (const Address& address : *outcome.addresses) ledger_.put_address(address);
+      retry_differences(believed, ledger_.addresses(), result_.retry.addresses);
     }
     if (outcome.elements) {
+      const std::set<Element, ElementKeyLess> believed = ledger_.elements();
       ledger_.clear_elements();
       for (const Element& element : *outcome.elements) ledger_.put_element(element);
+      retry_differences(believed, ledger_.elements(), result_.retry.elements);
     }
   }
 
@@ -166,6 +172,17 @@ class Recorder {
   }
 
  private:
+  template <typename Set>
+  static void retry_differences(const Set& believed, const Set& found, Set& retry) {
+    for (const auto& each : believed) {
+      const auto same = found.find(each);
+      if (same == found.end() || *same != each) retry.insert(each);
+    }
+    for (const auto& each : found) {
+      if (!believed.contains(each)) retry.insert(each);
+    }
+  }
+
   void record(const ServerOp& op) {
     const ServerKey& key = op.server.key;
     switch (op.command) {

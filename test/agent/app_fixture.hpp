@@ -56,7 +56,9 @@ class FakeSource : public k8s::Source {
 
 class AppFixture {
  public:
-  AppFixture() {
+  AppFixture() : AppFixture(std::make_unique<fake::FakeKernel>()) {}
+  explicit AppFixture(std::unique_ptr<fake::FakeKernel> kernel_in)
+      : kernel(*kernel_in), owned_kernel_(std::move(kernel_in)) {
     config.node_name = kThisNode;
     config.manifests = "/nonexistent";  // no API server
     config.metrics_bind = config::HostPort{asio::ip::address_v4::loopback(), 0};
@@ -72,13 +74,14 @@ class AppFixture {
 
   // Returns when the source runs, and has delivered nothing.
   void start() {
-    app_ =
-        std::make_unique<App>(context_, config, kernel, std::nullopt,
-                              [this](const k8s::Sinks& sinks, const k8s::FaultHandler& on_fault) {
-                                auto made = std::make_unique<FakeSource>(sinks, on_fault);
-                                source = made.get();
-                                return made;
-                              });
+    app_ = std::make_unique<App>(
+        context_, config, kernel, std::nullopt,
+        [this](const k8s::Sinks& sinks, const k8s::FaultHandler& on_fault) {
+          auto made = std::make_unique<FakeSource>(sinks, on_fault);
+          source = made.get();
+          return made;
+        },
+        sync_options);
     app_->start();
     until("the source runs", [this] { return source && source->is_running; });
   }
@@ -145,12 +148,16 @@ class AppFixture {
 
   config::Config config;
   // A test may read and change it while the agent has nothing to do.
-  fake::FakeKernel kernel;
+  fake::FakeKernel& kernel;
   FakeSource* source = nullptr;
   const CapturedLog log;
+  std::optional<SyncOptions> sync_options;  // unset: those that `config` asks for
+
+ protected:
+  asio::io_context context_{1};
 
  private:
-  asio::io_context context_{1};
+  std::unique_ptr<fake::FakeKernel> owned_kernel_;
   std::unique_ptr<App> app_;
 };
 

@@ -303,6 +303,7 @@ Result<std::vector<std::unique_ptr<KernelMonitor>>> FakeKernel::open_monitors() 
 }
 
 void FakeKernel::notify(const KernelEvents& events) {
+  if (!notifications_) return;
   notifications_->pending = events;
   ::eventfd_write(notifications_->fd, 1);
 }

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A fake kernel of which one call fails until the test mends it, however often it is made:
+//
+//   kernel.break_call({.call = "change_servers", .error = ENOMEM, .victims = {ip("10.96.0.66")}});
+//   kernel.mend();
+//
+// A call that changes something fails for operations on the victims' addresses only; any other call
+// fails as a whole. With kUnknownOutcome the reply is lost: what changes something is carried out.
+//
+// Threading: one lock for all calls, so a test may take a snapshot() at any time.
+#pragma once
+
+#include <algorithm>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "test/fake/fake_kernel.hpp"
+
+namespace fake {
+
+struct BrokenCall {
+  std::string call;  // the name of a function of ipvs::Kernel
+  int error = 0;     // errno, or ipvs::kUnknownOutcome
+  std::set<ipvs::Address> victims{};
+};
+
+class FailingKernel : public FakeKernel {
+ public:
+  struct Snapshot {
+    std::map<ipvs::ServerKey, ipvs::Server> held_servers;
+    std::set<ipvs::Address> held_addresses;
+    std::set<ipvs::Element, ipvs::ElementKeyLess> held_elements;
+    bool operator==(const Snapshot&) const = default;
+  };
+
+  void break_call(BrokenCall broken) {
+    const std::lock_guard lock(mutex_);
+    broken_ = std::move(broken);
+  }
+  void mend() {
+    const std::lock_guard lock(mutex_);
+    broken_.reset();
+  }
+  Snapshot snapshot() const {
+    const std::lock_guard lock(mutex_);
+    return {.held_servers = servers, .held_addresses = addresses, .held_elements = elements};
+  }
+  // The calls made so far, and those of them that failed.
+  std::set<std::string> calls_made() const {
+    const std::lock_guard lock(mutex_);
+    return made_;
+  }
+  bool has_failed() const {
+    const std::lock_guard lock(mutex_);
+    return has_failed_;
+  }
+  // Changes the kernel behind the agent's back.
+  template <typename Change>
+  void behind_its_back(Change change) {
+    const std::lock_guard lock(mutex_);
+    change(*this);
+  }
+
+  ipvs::Result<ipvs::HostFacts> prepare(const ipvs::HostSettings& settings) override {
+    return read<ipvs::HostFacts>("prepare", [&] { return FakeKernel::prepare(settings); });
+  }
+  ipvs::Result<void> probe_scheduler(const std::string& scheduler) override {
+    return read<void>("probe_scheduler", [&] { return FakeKernel::probe_scheduler(scheduler); });
+  }
+  ipvs::Result<ipvs::Observed> observe() override {
+    return read<ipvs::Observed>("observe", [&] { return FakeKernel::observe(); });
+  }
+  std::vector<int> change_servers(std::span<const ipvs::ServerOp> ops) override;
+  std::vector<int> change_addresses(std::span<const ipvs::AddressOp> ops) override;
+  int change_elements(std::span<const ipvs::ElementOp> ops) override;
+  int install_table(const ipvs::TableRules& rules, std::span<const ipvs::Element> wanted) override {
+    return change("install_table", [&] { return FakeKernel::install_table(rules, wanted); });
+  }
+  ipvs::Result<std::optional<ipvs::ServerReading>> read_server(
+      const ipvs::ServerKey& key) override {
+    return read<std::optional<ipvs::ServerReading>>("read_server",
+                                                    [&] { return FakeKernel::read_server(key); });
+  }
+  ipvs::Result<std::vector<ipvs::ServerReading>> read_servers(
+      std::span<const ipvs::ServerKey> keys) override {
+    return read<std::vector<ipvs::ServerReading>>("read_servers",
+                                                  [&] { return FakeKernel::read_servers(keys); });
+  }
+  ipvs::Result<std::vector<ipvs::ServerReading>> read_destinations(
+      std::span<const ipvs::ServerKey> keys) override {
+    return read<std::vector<ipvs::ServerReading>>(
+        "read_destinations", [&] { return FakeKernel::read_destinations(keys); });
+  }
+  ipvs::Result<std::vector<ipvs::Address>> read_addresses() override {
+    return read<std::vector<ipvs::Address>>("read_addresses",
+                                            [&] { return FakeKernel::read_addresses(); });
+  }
+  ipvs::Result<std::vector<ipvs::Element>> read_elements() override {
+    return read<std::vector<ipvs::Element>>("read_elements",
+                                            [&] { return FakeKernel::read_elements(); });
+  }
+  ipvs::Result<std::size_t> delete_flows(std::span<const StaleFlow> flows) override {
+    return read<std::size_t>("delete_flows", [&] { return FakeKernel::delete_flows(flows); });
+  }
+  ipvs::Result<std::vector<ipvs::LocalAddress>> read_local_addresses() override {
+    return read<std::vector<ipvs::LocalAddress>>(
+        "read_local_addresses", [&] { return FakeKernel::read_local_addresses(); });
+  }
+  ipvs::Result<std::vector<ipvs::Address>> read_gateways() override {
+    return read<std::vector<ipvs::Address>>("read_gateways",
+                                            [&] { return FakeKernel::read_gateways(); });
+  }
+  ipvs::Result<std::vector<ipvs::ForwardChain>> read_forward_chains() override {
+    return read<std::vector<ipvs::ForwardChain>>("read_forward_chains",
+                                                 [&] { return FakeKernel::read_forward_chains(); });
+  }
+  int accept_replies(const ipvs::ForwardChain& chain) override {
+    return change("accept_replies", [&] { return FakeKernel::accept_replies(chain); });
+  }
+  int withdraw(const ipvs::ForwardChain& chain) override {
+    return change("withdraw", [&] { return FakeKernel::withdraw(chain); });
+  }
+  ipvs::Result<std::vector<std::unique_ptr<ipvs::KernelMonitor>>> open_monitors() override {
+    return read<std::vector<std::unique_ptr<ipvs::KernelMonitor>>>(
+        "open_monitors", [&] { return FakeKernel::open_monitors(); });
+  }
+
+ private:
+  bool is_victim(const ipvs::Address& address) const {
+    return broken_ && broken_->victims.contains(address);
+  }
+  // The error of this call while it is broken.
+  std::optional<int> fault_of(const std::string& call) {
+    made_.insert(call);
+    if (!broken_ || broken_->call != call) return std::nullopt;
+    has_failed_ = true;
+    return broken_->error;
+  }
+
+  template <typename T, typename Call>
+  ipvs::Result<T> read(const std::string& name, Call call) {
+    const std::lock_guard lock(mutex_);
+    if (const auto error = fault_of(name)) return ipvs::KernelError{*error, name};
+    return call();
+  }
+
+  template <typename Call>
+  int change(const std::string& name, Call call) {
+    const std::lock_guard lock(mutex_);
+    const auto error = fault_of(name);
+    if (!error) return call();
+    if (*error == ipvs::kUnknownOutcome) call();
+    return *error;
+  }
+
+  // `run` carries out one operation.
+  template <typename Op, typename Concerns, typename Run>
+  std::vector<int> change_each(const std::string& name, std::span<const Op> ops, Concerns concerns,
+                               Run run) {
+    const std::lock_guard lock(mutex_);
+    made_.insert(name);
+    std::vector<int> results;
+    for (const Op& op : ops) {
+      const auto error = concerns(op) ? fault_of(name) : std::nullopt;
+      const bool lost = error == ipvs::kUnknownOutcome;
+      const int result = !error || lost ? run(std::span<const Op>(&op, 1)).front() : 0;
+      results.push_back(error ? *error : result);
+    }
+    return results;
+  }
+
+  mutable std::mutex mutex_;
+  std::optional<BrokenCall> broken_;
+  std::set<std::string> made_;
+  bool has_failed_ = false;
+};
+
+inline std::vector<int> FailingKernel::change_servers(std::span<const ipvs::ServerOp> ops) {
+  return change_each(
+      "change_servers", ops,
+      [&](const ipvs::ServerOp& op) { return is_victim(op.server.key.address); },
+      [&](auto one) { return FakeKernel::change_servers(one); });
+}
+
+inline std::vector<int> FailingKernel::change_addresses(std::span<const ipvs::AddressOp> ops) {
+  return change_each(
+      "change_addresses", ops, [&](const ipvs::AddressOp& op) { return is_victim(op.address); },
+      [&](auto one) { return FakeKernel::change_addresses(one); });
+}
+
+inline int FailingKernel::change_elements(std::span<const ipvs::ElementOp> ops) {
+  const std::lock_guard lock(mutex_);
+  made_.insert("change_elements");
+  const bool concerned = std::any_of(ops.begin(), ops.end(), [&](const ipvs::ElementOp& op) {
+    return is_victim(op.element.address);
+  });
+  const auto error = concerned ? fault_of("change_elements") : std::nullopt;
+  if (!error) return FakeKernel::change_elements(ops);
+  if (*error == ipvs::kUnknownOutcome) FakeKernel::change_elements(ops);
+  return *error;
+}
+
+}  // namespace fake
