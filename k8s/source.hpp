@@ -5,6 +5,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/address.hpp>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -45,6 +46,14 @@ class Source {
 
   // One entry per kind of object that is requested from an API server; none for manifests.
   virtual std::vector<KindCounters> counters() const { return {}; }
+
+  // The addresses by which this source reaches the API server or its proxy: as configured, as
+  // resolved lately, as connected. Sorted, each once; empty for manifests. What a Service asks for
+  // must never be one of them.
+  virtual std::vector<boost::asio::ip::address> server_addresses() const { return {}; }
+  // `changed` is called after each change of server_addresses(), on the source's thread, also
+  // before run(). Replaces the last one; it must be callable as long as the source lives.
+  virtual void on_server_addresses(std::function<void()> changed) { (void)changed; }
 };
 
 using FaultHandler = std::function<void(const SourceFault&)>;

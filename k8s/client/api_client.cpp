@@ -112,6 +112,7 @@ struct ApiClient::Impl {
         credentials(executor, access,
                     {.token_file_age = options.token_file_age, .wall_clock = {}}) {
     if (options.user_agent.empty()) options.user_agent = "kube-ipvs/" KUBE_IPVS_VERSION;
+    addresses.configured(access.host);
   }
 
   // All connections share one context, because parsing a bundle of authorities costs time and
@@ -125,8 +126,19 @@ struct ApiClient::Impl {
     return context;
   }
 
+  asio::awaitable<DialResult<Endpoints>> resolve() {
+    auto endpoints = co_await resolve_host(executor, access.host, access.port, options.resolve);
+    if (endpoints) {
+      std::vector<Address> found;
+      for (const auto& endpoint : *endpoints) found.push_back(endpoint.address());
+      addresses.resolved(access.host, found);
+    }
+    co_return endpoints;
+  }
+
   asio::any_io_executor executor;
   const ApiAccess access;
+  ServerAddresses addresses;
   ApiOptions options;
   Credentials credentials;
   TlsMaterial context_material;
@@ -156,12 +168,14 @@ struct ApiConnection::Impl {
     plain.reset();
     context.reset();
     buffer.clear();
+    peer.reset();
   }
 
   ApiClient::Impl& client;
   std::shared_ptr<TlsContext> context;  // used by `tls`, which has a reference to it
   std::shared_ptr<TcpStream> plain;
   std::shared_ptr<TlsStream> tls;  // while connected, either `plain` or `tls` is set
+  ServerAddresses::Peer peer;      // the peer is known as connected
   bool reusable = false;           // the last exchange left the connection ready for another
   beast::flat_buffer buffer;
   std::unique_ptr<char[]> chunk = std::make_unique_for_overwrite<char[]>(kReadBuffer);
@@ -182,8 +196,7 @@ asio::awaitable<std::optional<Response>> ApiConnection::Impl::connect(const Iden
     if (!made) co_return failed(made.error());
     new_context = *made;
   }
-  auto endpoints =
-      co_await resolve_host(client.executor, access.host, access.port, options.resolve);
+  auto endpoints = co_await client.resolve();
   if (!endpoints) co_return failed(endpoints.error());
   bool cancelled = co_await is_cancelled();
   if (cancelled) co_return Response();
@@ -191,6 +204,9 @@ asio::awaitable<std::optional<Response>> ApiConnection::Impl::connect(const Iden
   if (!tcp) co_return failed(tcp.error());
   cancelled = co_await is_cancelled();
   if (cancelled) co_return Response();
+  error_code gone;
+  const auto remote = (*tcp)->socket().remote_endpoint(gone);
+  if (!gone) peer = client.addresses.connected(remote.address());
   if (!access.tls) {
     plain = std::move(*tcp);
     co_return std::nullopt;
@@ -275,6 +291,8 @@ asio::awaitable<Response> ApiConnection::Impl::exchange_once(const Call& call,
   if (reusable) {
     tls = std::move(tls_in_use);
     plain = std::move(plain_in_use);
+  } else {
+    peer.reset();
   }
   co_return response;
 }
@@ -399,6 +417,9 @@ ApiClient::~ApiClient() = default;
 
 const ApiAccess& ApiClient::access() const { return impl_->access; }
 
+ServerAddresses& ApiClient::addresses() { return impl_->addresses; }
+const ServerAddresses& ApiClient::addresses() const { return impl_->addresses; }
+
 std::unique_ptr<ApiConnection> ApiClient::connection() {
   return std::make_unique<ApiConnection>(*impl_);
 }
@@ -410,8 +431,7 @@ asio::awaitable<Response> ApiClient::post(std::string path, std::string json) {
 
 asio::awaitable<std::vector<Address>> ApiClient::resolve() {
   std::vector<Address> addresses;
-  const auto endpoints = co_await resolve_host(impl_->executor, impl_->access.host,
-                                               impl_->access.port, impl_->options.resolve);
+  const auto endpoints = co_await impl_->resolve();
   if (!endpoints) co_return addresses;
   for (const auto& endpoint : *endpoints) addresses.push_back(endpoint.address());
   co_return addresses;

@@ -28,6 +28,7 @@
 #include <vector>
 
 #include "k8s/client/kubeconfig.hpp"
+#include "k8s/client/server_addresses.hpp"
 #include "k8s/decode/media_type.hpp"
 #include "k8s/types.hpp"
 
@@ -107,6 +108,11 @@ class ApiClient {
 
   // The current addresses of the API server; empty if the resolver fails or is too slow.
   boost::asio::awaitable<std::vector<Address>> resolve();
+
+  // Every address by which the API server is or was lately reached: configured, resolved,
+  // connected (k8s/client/server_addresses.hpp). resolve() and each connection add to it.
+  ServerAddresses& addresses();
+  const ServerAddresses& addresses() const;
 
   struct Impl;
 

@@ -62,7 +62,7 @@ ReflectorOptions slice_reflector(const ClusterOptions& options) {
 
 ClusterSource::ClusterSource(asio::any_io_executor executor, ApiClient& client, const Sinks& sinks,
                              const ClusterOptions& options, FaultHandler on_fault)
-    : executor_(std::move(executor)) {
+    : executor_(std::move(executor)), client_(client) {
   const auto add = [&](auto* sink, ReflectorOptions reflector) {
     if (!sink) return;
     reflectors_.push_back(make_reflector(executor_, client, std::move(reflector), *sink, on_fault));
@@ -73,7 +73,8 @@ ClusterSource::ClusterSource(asio::any_io_executor executor, ApiClient& client, 
   add(sinks.slices, slice_reflector(options));
 }
 
-ClusterSource::~ClusterSource() = default;
+// The client may live longer than what the callback refers to.
+ClusterSource::~ClusterSource() { client_.addresses().on_change({}); }
 
 asio::awaitable<void> ClusterSource::run() {
   if (reflectors_.empty()) co_return;
@@ -98,6 +99,14 @@ std::vector<KindCounters> ClusterSource::counters() const {
   std::vector<KindCounters> result;
   for (const auto& reflector : reflectors_) result.push_back(reflector->counters());
   return result;
+}
+
+std::vector<asio::ip::address> ClusterSource::server_addresses() const {
+  return client_.addresses().all();
+}
+
+void ClusterSource::on_server_addresses(std::function<void()> changed) {
+  client_.addresses().on_change(std::move(changed));
 }
 
 }  // namespace k8s

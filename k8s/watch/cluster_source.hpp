@@ -17,6 +17,8 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/address.hpp>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -52,9 +54,12 @@ class ClusterSource final : public Source {
 
   boost::asio::awaitable<void> run() override;
   std::vector<KindCounters> counters() const override;
+  std::vector<boost::asio::ip::address> server_addresses() const override;
+  void on_server_addresses(std::function<void()> changed) override;
 
  private:
   boost::asio::any_io_executor executor_;
+  ApiClient& client_;
   std::vector<std::unique_ptr<ReflectorCore>> reflectors_;
 };
 

@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -541,6 +542,33 @@ TEST_CASE("addresses resolve to themselves, and names by the resolver", "[api_cl
     expected.insert(entry.endpoint().address());
   }
   CHECK(std::set<k8s::Address>(addresses.begin(), addresses.end()) == expected);
+}
+
+TEST_CASE("a client knows its server's addresses: configured, resolved and connected (B1)",
+          "[api_client]") {
+  asio::io_context io;
+  ApiServer server(io.get_executor());
+  server.serve(kServices, "Service");
+  k8s::ApiAccess access = server.access();
+  const auto loopback = asio::ip::make_address("127.0.0.1");
+  SECTION("configured, before anything was asked") {
+    const ApiClient client(io.get_executor(), access);
+    CHECK(client.addresses().all() == std::vector{loopback});
+  }
+  SECTION("resolved and connected") {
+    boost::system::error_code unknown;
+    asio::ip::tcp::resolver(io).resolve("localhost", "1", unknown);
+    if (unknown) SKIP("this machine does not know localhost");
+    access.host = "localhost";
+    ApiClient client(io.get_executor(), access);
+    CHECK(client.addresses().all().empty());
+    int changes = 0;
+    client.addresses().on_change([&] { ++changes; });
+    REQUIRE(fetch(io, client, {.path = kServices}).response.succeeded());
+    const auto& known = client.addresses().all();
+    CHECK(std::find(known.begin(), known.end(), loopback) != known.end());
+    CHECK(changes > 0);
+  }
 }
 
 TEST_CASE("a credential plugin's expiry time is RFC 3339", "[encoding]") {

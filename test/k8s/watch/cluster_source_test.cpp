@@ -123,3 +123,23 @@ TEST_CASE("a 404 never empties Services, or slices in endpointslice mode", "[clu
   bench.run_until([&] { return bench.sink.lists == 1 && slices.lists == 1; });
   bench.stop();
 }
+
+TEST_CASE("a cluster source says by which addresses it reaches the API server (B1)",
+          "[cluster_source]") {
+  Bench bench;
+  int changes = 0;
+  {
+    k8s::ClusterSource source(bench.io.get_executor(), bench.client, {.services = &bench.sink},
+                              {.node_name = {}, .reflector = bench.options()}, {});
+    source.on_server_addresses([&] { ++changes; });
+    const auto loopback = boost::asio::ip::make_address("127.0.0.1");
+    CHECK(source.server_addresses() == std::vector{loopback});
+    const auto other = boost::asio::ip::make_address("192.0.2.1");
+    bench.client.addresses().resolved("api.example", {other});
+    CHECK(changes == 1);
+    CHECK(source.server_addresses() == std::vector{loopback, other});
+  }
+  // The client may outlive the source and what its callback refers to.
+  bench.client.addresses().configured("192.0.2.2");
+  CHECK(changes == 1);
+}
