@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
-#include <optional>
 #include <utility>
 
+#include "agent/decide/entrances.hpp"
 #include "agent/decide/topology.hpp"
 #include "ipvs/state/networks.hpp"
 
@@ -18,16 +18,6 @@ using ipvs::Element;
 using ipvs::ElementKind;
 using ipvs::Family;
 using ipvs::TrafficClass;
-
-// One address and port that accepts traffic for the Service.
-struct Entrance {
-  Address address;
-  std::uint16_t port = 0;
-  TrafficClass traffic_class = TrafficClass::kClusterIp;
-  bool local_only = false;
-  bool is_node_port = false;
-  bool is_limited = false;  // by loadBalancerSourceRanges
-};
 
 // The endpoints of one Service port, in one family.
 struct EndpointSets {
@@ -47,8 +37,6 @@ bool is_ramping(const ServiceEndpoint& endpoint, const PlanOptions& options) {
   return length != 0 && endpoint.ready_since != 0 && options.now - endpoint.ready_since < length;
 }
 
-bool is_local(k8s::TrafficPolicy policy) { return policy == k8s::TrafficPolicy::kLocal; }
-
 ipvs::VirtualServer virtual_server(const k8s::Service& service, const k8s::ServicePort& port,
                                    const Entrance& entrance, const PlanOptions& options) {
   ipvs::VirtualServer server{
@@ -59,35 +47,6 @@ ipvs::VirtualServer virtual_server(const k8s::Service& service, const k8s::Servi
   };
   if (service.client_ip_affinity_seconds) server.flags |= ipvs::kFlagPersistent;
   return server;
-}
-
-// A Service is served only in the families that it has a cluster IP of, as in kube-proxy.
-std::optional<Address> cluster_ip_of(const k8s::Service& service, Family family) {
-  const auto found =
-      std::find_if(service.cluster_ips.begin(), service.cluster_ips.end(),
-                   [&](const Address& own) { return ipvs::family_of(own) == family; });
-  if (found == service.cluster_ips.end()) return std::nullopt;
-  return *found;
-}
-
-std::vector<Address> load_balancer_addresses(const k8s::Service& service) {
-  std::vector<Address> addresses;
-  for (const k8s::LoadBalancerIngress& ingress : service.load_balancer_ingress) {
-    if (!ingress.proxy_mode) addresses.push_back(ingress.ip);
-  }
-  return addresses;
-}
-
-// The source ranges of one family; empty if everybody is allowed, because there is no range for the
-// family or one of all addresses.
-std::vector<k8s::Cidr> source_ranges(const k8s::Service& service, Family family) {
-  std::vector<k8s::Cidr> ranges;
-  for (const k8s::Cidr& range : service.load_balancer_source_ranges) {
-    if (ipvs::family_of(range.address) != family) continue;
-    if (range.prefix_length == 0) return {};
-    ranges.push_back(range);
-  }
-  return ranges;
 }
 
 bool is_within(const k8s::Cidr& inner, const k8s::Cidr& outer) {
@@ -105,40 +64,6 @@ std::vector<k8s::Cidr> without_nested(const std::vector<k8s::Cidr>& ranges) {
     kept.push_back(range);
   }
   return kept;
-}
-
-std::vector<Entrance> entrances_of(const k8s::Service& service, const k8s::ServicePort& port,
-                                   const NodeView& node) {
-  std::vector<Entrance> entrances;
-  const bool external_local = is_local(service.external_traffic_policy);
-  const TrafficClass external =
-      external_local ? TrafficClass::kExternalLocal : TrafficClass::kExternal;
-  for (const Address address : service.cluster_ips) {
-    entrances.push_back({.address = address,
-                         .port = port.port,
-                         .local_only = is_local(service.internal_traffic_policy)});
-  }
-  const std::vector<Address> balanced = load_balancer_addresses(service);
-  for (const Address& address : external_addresses(service)) {
-    const Family family = ipvs::family_of(address);
-    if (!cluster_ip_of(service, family) || node.others_addresses.contains(address)) continue;
-    const bool is_balanced = std::find(balanced.begin(), balanced.end(), address) != balanced.end();
-    entrances.push_back({.address = address,
-                         .port = port.port,
-                         .traffic_class = external,
-                         .local_only = external_local,
-                         .is_limited = is_balanced && !source_ranges(service, family).empty()});
-  }
-  if (port.node_port == 0) return entrances;
-  for (const Address& address : node.node_port_addresses) {
-    if (!cluster_ip_of(service, ipvs::family_of(address))) continue;
-    entrances.push_back({.address = address,
-                         .port = port.node_port,
-                         .traffic_class = external,
-                         .local_only = external_local,
-                         .is_node_port = true});
-  }
-  return entrances;
 }
 
 class Plan {
@@ -303,18 +228,6 @@ class Plan {
 
 }  // namespace
 
-ipvs::Protocol to_ipvs(k8s::Protocol protocol) {
-  switch (protocol) {
-    case k8s::Protocol::kTcp:
-      return ipvs::Protocol::kTcp;
-    case k8s::Protocol::kUdp:
-      return ipvs::Protocol::kUdp;
-    case k8s::Protocol::kSctp:
-      return ipvs::Protocol::kSctp;
-  }
-  return ipvs::Protocol::kTcp;
-}
-
 bool is_served(const k8s::Service& service, const std::string& proxy_name) {
   const k8s::Labels& labels = service.meta.labels;
   const auto named = labels.find("service.kubernetes.io/service-proxy-name");
@@ -360,23 +273,6 @@ LacksLocal lacks_local(const k8s::Service& service, const ServiceEndpoints& endp
   return {.internal = internal && some, .external = external && some};
 }
 
-std::vector<Address> external_addresses(const k8s::Service& service) {
-  std::vector<Address> addresses = load_balancer_addresses(service);
-  addresses.insert(addresses.end(), service.external_ips.begin(), service.external_ips.end());
-  std::sort(addresses.begin(), addresses.end());
-  addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
-  return addresses;
-}
-
-std::vector<RefusedAddress> refused_addresses(const k8s::Service& service, const NodeView& node) {
-  std::vector<RefusedAddress> refused;
-  for (const Address& address : external_addresses(service)) {
-    const auto other = node.others_addresses.find(address);
-    if (other != node.others_addresses.end()) refused.push_back({address, other->second});
-  }
-  return refused;
-}
-
 std::vector<ServiceEndpoint> choose_endpoints(const std::vector<ServiceEndpoint>& candidates,
                                               ipvs::Family family, bool local_only) {
   const auto eligible = [&](const ServiceEndpoint& e) {
@@ -408,18 +304,6 @@ ipvs::ServicePlan plan_service(const k8s::Service& service, const ServiceEndpoin
     plan.add_port(service.ports[i], endpoints[i]);
   }
   return plan.finish();
-}
-
-std::vector<ServerOfPort> servers_of(const k8s::Service& service, const NodeView& node) {
-  std::vector<ServerOfPort> servers;
-  for (std::size_t i = 0; i < service.ports.size(); ++i) {
-    const k8s::ServicePort& port = service.ports[i];
-    for (const Entrance& entrance : entrances_of(service, port, node)) {
-      servers.push_back(
-          {.key = {entrance.address, entrance.port, to_ipvs(port.protocol)}, .port_index = i});
-    }
-  }
-  return servers;
 }
 
 }  // namespace agent

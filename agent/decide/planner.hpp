@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "agent/decide/endpoints.hpp"
+#include "agent/decide/entrances.hpp"
 #include "agent/decide/node_view.hpp"
 #include "agent/decide/service_options.hpp"
 #include "ipvs/state/desired.hpp"
@@ -63,29 +64,8 @@ std::uint32_t weight_of(const ServiceEndpoint& endpoint, const PlanOptions& opti
 // in a second.
 bool is_ramping(const ServiceEndpoints& endpoints, const PlanOptions& options);
 
-// The external IPs and load balancer IPs (not those with ipMode Proxy) of a Service, ordered,
-// without duplicates.
-std::vector<ipvs::Address> external_addresses(const k8s::Service& service);
-
-// Those that are not served because they belong to another Node or a gateway, with the reason.
-struct RefusedAddress {
-  ipvs::Address address{};
-  std::string reason{};
-};
-std::vector<RefusedAddress> refused_addresses(const k8s::Service& service, const NodeView& node);
-
 // Preconditions: is_served(service); `endpoints` has one entry per port.
 ipvs::ServicePlan plan_service(const k8s::Service& service, const ServiceEndpoints& endpoints,
                                const NodeView& node, const PlanOptions& options);
-
-// The virtual servers that plan_service() would make, without destinations, each with the index of
-// its Service port.
-struct ServerOfPort {
-  ipvs::ServerKey key{};
-  std::size_t port_index = 0;
-};
-std::vector<ServerOfPort> servers_of(const k8s::Service& service, const NodeView& node);
-
-ipvs::Protocol to_ipvs(k8s::Protocol protocol);
 
 }  // namespace agent

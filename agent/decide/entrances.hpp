@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where a Service accepts traffic on this node: every address and port with a virtual server, and
+// what holds for it. Pure.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/decide/node_view.hpp"
+#include "ipvs/state/element.hpp"
+#include "k8s/types.hpp"
+
+namespace agent {
+
+// One address and port that accepts traffic for the Service.
+struct Entrance {
+  ipvs::Address address;
+  std::uint16_t port = 0;
+  ipvs::TrafficClass traffic_class = ipvs::TrafficClass::kClusterIp;
+  bool local_only = false;
+  bool is_node_port = false;
+  bool is_limited = false;  // by loadBalancerSourceRanges
+};
+
+std::vector<Entrance> entrances_of(const k8s::Service& service, const k8s::ServicePort& port,
+                                   const NodeView& node);
+
+// The virtual servers that plan_service() would make, without destinations, each with the index of
+// its Service port.
+struct ServerOfPort {
+  ipvs::ServerKey key{};
+  std::size_t port_index = 0;
+};
+std::vector<ServerOfPort> servers_of(const k8s::Service& service, const NodeView& node);
+
+// The external IPs and load balancer IPs (not those with ipMode Proxy) of a Service, ordered,
+// without duplicates.
+std::vector<ipvs::Address> external_addresses(const k8s::Service& service);
+
+// Those that are not served because they belong to another Node or a gateway, with the reason.
+struct RefusedAddress {
+  ipvs::Address address{};
+  std::string reason{};
+};
+std::vector<RefusedAddress> refused_addresses(const k8s::Service& service, const NodeView& node);
+
+// A Service is served only in the families that it has a cluster IP of, as in kube-proxy.
+std::optional<ipvs::Address> cluster_ip_of(const k8s::Service& service, ipvs::Family family);
+
+// The source ranges of one family; empty if everybody is allowed, because there is no range for the
+// family or one of all addresses.
+std::vector<k8s::Cidr> source_ranges(const k8s::Service& service, ipvs::Family family);
+
+bool is_local(k8s::TrafficPolicy policy);
+ipvs::Protocol to_ipvs(k8s::Protocol protocol);
+
+}  // namespace agent
