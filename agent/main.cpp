@@ -13,6 +13,7 @@
 
 #include "agent/app.hpp"
 #include "agent/decide/api_address.hpp"
+#include "agent/instance_lock.hpp"
 #include "agent/report/log.hpp"
 #include "config/parse.hpp"
 #include "ipvs/linux_kernel.hpp"
@@ -50,7 +51,30 @@ void choose_route_sources(const config::Config& config, ipvs::Kernel& kernel,
   settings.route_source_v6 = agent::primary_address(ipvs::Family::kIpv6, config, nullptr, *local);
 }
 
+// False: a signal came while another agent had the lock.
+bool wait_for_lock(agent::InstanceLock& lock) {
+  std::string reported;
+  for (auto state = lock.take(); state == agent::InstanceLock::State::kTaken; state = lock.take()) {
+    if (reported != lock.holder()) {
+      reported = lock.holder();
+      spdlog::warn("kube-ipvs runs here already ({}): waiting until it ends", reported);
+    }
+    if (!lock.wait()) {
+      spdlog::info("stopping: {} had not ended", reported);
+      return false;
+    }
+  }
+  if (!lock.why().empty()) spdlog::warn("{}", lock.why());
+  if (!reported.empty()) spdlog::info("{} has ended: starting", reported);
+  return true;
+}
+
 int clean_up() {
+  agent::InstanceLock lock;
+  if (lock.take() == agent::InstanceLock::State::kTaken) {
+    return refuse("--cleanup: kube-ipvs runs here (" + lock.holder() +
+                  ") and would restore what is deleted: stop it first");
+  }
   ipvs::LinuxKernel kernel;
   const auto cleaned = kernel.cleanup();
   if (!cleaned) return refuse(cleaned.error().text());
@@ -75,6 +99,8 @@ int run_agent(const config::Config& config) {
     access = std::move(*found);
   }
 
+  agent::InstanceLock lock;
+  if (!wait_for_lock(lock)) return 0;
   ipvs::LinuxKernel kernel;
   ipvs::HostSettings settings = host_settings(config);
   choose_route_sources(config, kernel, settings);

@@ -2,6 +2,7 @@
 #
 # What is ours is put back when others change it, and is deleted by --cleanup; what is not ours is never touched.
 import re
+import subprocess
 
 from agent import CLUSTER_IPS
 from checks import wait_until
@@ -121,6 +122,25 @@ def case_a_new_node_address_gets_the_node_ports_and_a_removed_one_loses_them(lab
     answered_by_a_pod(lab.outside, "http://203.0.113.9:30080")
     lab.node.ip("address delete 203.0.113.9/24 dev eth0")
     wait_until("it is not served any more", 30, lambda: not lab.has_server("TCP 203.0.113.9:30080"))
+
+
+def case_a_second_agent_says_which_process_runs_and_takes_over_when_it_ends_C5(lab):
+    first, log = lab.processes["agent"], f"{lab.directory}/second.log"
+    lab.start("second", lab.node, log, lab.agent.program, "--manifests", lab.manifests,
+              "--hostname-override", "node", *FLAGS)
+    said = lambda pattern: re.search(pattern, open(log, encoding="utf-8").read())
+    wait_until("the second waits", 20, lambda: said(rf"runs here already \(process {first}\): waiting"))
+    restored = lab.agent.times_logged("was changed by somebody else")
+    with lab.node.namespace:
+        refused = subprocess.run([lab.agent.program, "--cleanup"], text=True, capture_output=True, timeout=60)
+    assert refused.returncode == 1 and f"process {first}" in refused.stderr, refused
+    assert not said("table complete")
+    assert lab.agent.times_logged("was changed by somebody else") == restored
+    lab.agent.kill()
+    wait_until("the second takes over", 30, lambda: said("table complete"))
+    answered_by_a_pod(lab.outside, "http://203.0.113.1:30080")
+    lab.stop("second")
+    lab.agent.restart(*FLAGS)
 
 
 def case_cleanup_leaves_nothing_of_ours_and_all_that_is_not(lab):
