@@ -75,8 +75,10 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
                    .note = log_info},
                   {.accept = config.forward_accept, .period = config.sync_period}),
       health_(sync_, cluster_, reporter_),
-      scrape_(kernel, thread_, cluster_, sync_, reporter_, forwarding_, *source_, metrics_),
-      http_(context.get_executor(), config, health_, scrape_, metrics_),
+      conditions_(sync_, reporter_, health_),
+      scrape_(kernel, thread_, cluster_, sync_, reporter_, conditions_, forwarding_, *source_,
+              metrics_),
+      http_(context.get_executor(), config, health_, conditions_, scrape_, metrics_),
       tasks_(context.get_executor(),
              [this](std::exception_ptr error) {
                try {

@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "agent/cluster/cluster_state.hpp"
+#include "agent/report/conditions.hpp"
 #include "agent/report/health_check_ports.hpp"
 #include "agent/report/http_endpoints.hpp"
 #include "agent/report/metrics.hpp"
@@ -97,6 +98,7 @@ class App : private ClusterObserver {
   SyncLoop sync_;
   ForwardGuard forwarding_;
   NodeHealth health_;
+  Conditions conditions_;
   Scrape scrape_;
   HttpEndpoints http_;
   TaskGroup tasks_;

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What /healthz and /livez answer. Pure. The forms are kube-proxy's: 200 or 503 and a JSON body;
-// /livez ignores the node's eligibility (KEP-3836).
+// What /livez, /healthz (/readyz is the same) and health check node ports answer. Pure. The forms are
+// kube-proxy's: 200 or 503 and a JSON body; /livez ignores the node's eligibility (KEP-3836).
 //
-// The agent is unhealthy if
-//   - a change has been waiting for the kernel for 60 s or longer (kube-proxy: twice its sync
-//     period), because the kernel refuses something or because the first lists are not complete;
-//   - it cannot listen on a configured address.
+//   /livez             the sync loop ends its passes, and the kernel returns from calls: 503 after
+//                      two minutes without. Nothing that a restart cannot mend makes it fail.
+//   /healthz           what this node can serve is served: 503 if, for a minute, there has been no
+//                      complete list since the start, no table, a kernel that refuses for a reason
+//                      that is no object's (ipvs/state/kernel_error.hpp), or what /livez asks; and
+//                      if the node is not eligible.
+//   health check ports /healthz without the eligibility.
+//
+// What the kernel refuses of one object is that object's condition (agent/report/conditions.hpp)
+// and changes none of these. agent/decide/adr-health.md has the reasons.
 #pragma once
 
 #include <chrono>
-#include <map>
 #include <optional>
 #include <string>
 
@@ -19,12 +24,17 @@ namespace agent {
 struct HealthInputs {
   std::chrono::system_clock::time_point now;
   std::optional<std::chrono::system_clock::time_point> last_sync;
-  // How long the oldest change has been waiting for the kernel; before the first pass, the time
-  // since the start.
-  std::optional<std::chrono::seconds> waiting;
-  std::size_t failing_keys = 0;
+  // Since the start, as long as the first pass has not ended.
+  std::optional<std::chrono::seconds> starting;
+  bool has_lists = false;  // every source has delivered its first list
+  // Since the oldest change came in that no pass has dealt with; without those before the first.
+  std::optional<std::chrono::seconds> unpassed;
+  std::optional<std::chrono::seconds> kernel_silent;  // since a call that has not returned
+  std::optional<std::chrono::seconds> table_missing;
+  // How long the kernel has refused what no object is to blame for, and one such refusal.
+  std::optional<std::chrono::seconds> refused;
+  std::string refusal{};
   bool node_eligible = true;
-  std::map<std::string, std::string> bind_faults;  // by server
 };
 
 struct Health {
@@ -33,6 +43,7 @@ struct Health {
   std::string body;  // JSON
 };
 
-Health judge_health(const HealthInputs& inputs, bool livez);
+enum class HealthQuestion { kAlive, kServing, kHealthy };  // /livez, health check ports, /healthz
+Health judge_health(const HealthInputs& inputs, HealthQuestion question);
 
 }  // namespace agent

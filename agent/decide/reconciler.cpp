@@ -106,25 +106,53 @@ ipvs::Changes Reconciler::next_changes(const ipvs::MayDrain& may_drain) {
   dirty_.merge(desired_.take_dirty());
   retry_needed_elements();
   const ipvs::DirtyKeys keys = std::exchange(dirty_, {});
-  return ipvs::diff(desired_, ledger_, keys, may_drain);
+  failed_.attempt(keys);
+  ipvs::Changes changes = ipvs::diff(desired_, ledger_, keys, may_drain);
+  ipvs::Recorded nothing;
+  if (changes.empty()) failed_.conclude(nothing, {});  // all of them are as wanted
+  return changes;
 }
 
-ipvs::Recorded Reconciler::record(const ipvs::Changes& changes, const ipvs::Outcome& outcome) {
+ipvs::Recorded Reconciler::record(const ipvs::Changes& changes, const ipvs::Outcome& outcome,
+                                  const Retries::Moment& moment, std::vector<ipvs::Failure>* over) {
   ipvs::Recorded recorded = ipvs::record_outcome(ledger_, desired_, changes, outcome);
   for (const ServerKey& key : recorded.foreign) foreign_.insert(key);
-  failed_.merge(recorded.retry);
+  std::vector<ipvs::Failure> accepted = failed_.conclude(recorded, moment);
+  if (over) *over = std::move(accepted);
   return recorded;
 }
 
 void Reconciler::retry_needed_elements() {
-  std::erase_if(failed_.elements, [this](const Element& element) {
-    const bool needed = protects_any(element, dirty_);
-    if (needed) dirty_.elements.insert(element);
-    return needed;
-  });
+  if (dirty_.empty() || failed_.size() == 0) return;
+  for (const Element& element : failed_.elements()) {
+    if (protects_any(element, dirty_)) dirty_.elements.insert(element);
+  }
 }
 
-void Reconciler::retry_failed() { dirty_.merge(std::exchange(failed_, {})); }
+std::optional<Retries::Refusal> Reconciler::fault_of_node() const {
+  if (failed_.size() == 0) return std::nullopt;
+  const std::vector<Retries::Refusal> refusals = failed_.refusals();
+  std::optional<Retries::Refusal> oldest;
+  for (const Retries::Refusal& refusal : refusals) {
+    if (refusal.failure.blame == ipvs::Blame::kObject) continue;
+    if (!oldest || refusal.since < oldest->since) oldest = refusal;
+  }
+  const auto is_all = [](std::size_t refused, std::size_t wanted) {
+    return refused > 0 && refused >= wanted;
+  };
+  const bool nothing_works = is_all(failed_.refused_servers(), desired_.server_count()) ||
+                             is_all(failed_.refused_addresses(), desired_.address_count()) ||
+                             (failed_.refused_elements() > 0 &&
+                              is_all(failed_.refused_elements(), desired_.elements().size()));
+  if (oldest || !nothing_works || refusals.empty()) return oldest;
+  // One Service alone may be refused because of itself.
+  const auto is_another = [&](const Retries::Refusal& refusal) {
+    return refusal.failure.owner != refusals.front().failure.owner;
+  };
+  if (std::none_of(refusals.begin(), refusals.end(), is_another)) return std::nullopt;
+  return *std::max_element(refusals.begin(), refusals.end(),
+                           [](const auto& a, const auto& b) { return a.since < b.since; });
+}
 
 std::vector<Element> Reconciler::table_elements() const {
   std::set<Element, ipvs::ElementKeyLess> all = ledger_.elements();

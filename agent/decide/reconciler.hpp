@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "agent/decide/claims.hpp"
+#include "agent/decide/retries.hpp"
 #include "ipvs/state/desired.hpp"
 #include "ipvs/state/kernel.hpp"
 #include "ipvs/state/ledger.hpp"
@@ -36,6 +37,9 @@ enum class ConflictReason : std::uint8_t {
 
 class Reconciler {
  public:
+  Reconciler() = default;
+  explicit Reconciler(Backoff backoff) : failed_(backoff) {}
+
   void adopt(const ipvs::Observed& observed);
 
   struct Conflict {
@@ -54,10 +58,20 @@ class Reconciler {
   void set_node_addresses(const std::vector<ipvs::Address>& addresses);
 
   ipvs::Changes next_changes(const ipvs::MayDrain& may_drain);
-  ipvs::Recorded record(const ipvs::Changes& changes, const ipvs::Outcome& outcome);
-  // Keys whose last attempt failed; next_changes() leaves them out until retry_failed() is called.
+  // `over`: if set, gets what was refused before and is not any more.
+  ipvs::Recorded record(const ipvs::Changes& changes, const ipvs::Outcome& outcome,
+                        const Retries::Moment& moment = {},
+                        std::vector<ipvs::Failure>* over = nullptr);
+  // Keys whose last attempt failed; next_changes() leaves them out until one of the next two is
+  // called, or what is wanted of them changes.
   std::size_t failed_count() const { return failed_.size(); }
-  void retry_failed();
+  void retry_failed() { dirty_.merge(failed_.all()); }
+  void retry_due(Retries::Time now) { dirty_.merge(failed_.due(now)); }
+  const Retries& failed() const { return failed_; }
+  // Since when the kernel has refused something that is not one object's fault (ipvs::Blame), with
+  // the refusal; where every virtual server or every address that two or more Services want is
+  // refused, that is the node's fault, whatever the errno.
+  std::optional<Retries::Refusal> fault_of_node() const;
 
   // All elements that the table must have now: those wanted, and those still held, so that no
   // virtual server in the kernel loses its protection.
@@ -82,14 +96,14 @@ class Reconciler {
   std::size_t foreign_count() const { return foreign_.size(); }
 
  private:
-  // Failed elements wait for retry_failed(), but not when something they protect is to be created.
+  // Failed elements wait for their time, but not when something they protect is to be created.
   void retry_needed_elements();
 
   ipvs::Desired desired_;
   ipvs::Ledger ledger_;
   Claims claims_;
   ipvs::DirtyKeys dirty_;
-  ipvs::DirtyKeys failed_;
+  Retries failed_;
   std::set<ipvs::ServerKey> foreign_;
   // The Services that are not served because of a foreign virtual server.
   std::map<ipvs::ServerKey, std::set<ipvs::Owner>> waiting_;

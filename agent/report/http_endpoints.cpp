@@ -10,22 +10,36 @@ namespace agent {
 namespace asio = boost::asio;
 
 HttpEndpoints::HttpEndpoints(asio::any_io_executor executor, const config::Config& config,
-                             NodeHealth& health, Scrape& scrape, Metrics& metrics)
-    : executor_(executor), config_(config), health_(health), scrape_(scrape), metrics_(metrics) {}
+                             NodeHealth& health, const Conditions& conditions, Scrape& scrape,
+                             Metrics& metrics)
+    : executor_(executor),
+      config_(config),
+      health_(health),
+      conditions_(conditions),
+      scrape_(scrape),
+      metrics_(metrics) {}
 
 void HttpEndpoints::start(TaskGroup& tasks) {
   const auto proxy_mode = [](std::string_view) -> asio::awaitable<HttpAnswer> {
     co_return HttpAnswer{.body = "ipvs"};
   };
-  const HttpHandler healthz = [this](std::string_view) { return answer_health(false); };
-  const HttpHandler livez = [this](std::string_view) { return answer_health(true); };
+  const HttpHandler healthz = [this](std::string_view) {
+    return answer_health(HealthQuestion::kHealthy);
+  };
+  const HttpHandler livez = [this](std::string_view) {
+    return answer_health(HealthQuestion::kAlive);
+  };
+  const HttpHandler conditions = [this](std::string_view) { return answer_conditions(); };
   const HttpHandler metrics = [this](std::string_view) { return answer_metrics(); };
   add_server("metrics", config_.metrics_bind,
              {{"/metrics", metrics},
+              {"/conditions", conditions},
               {"/healthz", healthz},
+              {"/readyz", healthz},
               {"/livez", livez},
               {"/proxyMode", proxy_mode}});
-  add_server("healthz", config_.healthz_bind, {{"/healthz", healthz}, {"/livez", livez}});
+  add_server("healthz", config_.healthz_bind,
+             {{"/healthz", healthz}, {"/readyz", healthz}, {"/livez", livez}});
   for (const auto& [name, server] : servers_) tasks.spawn(server->serve());
 }
 
@@ -49,13 +63,19 @@ void HttpEndpoints::add_server(const std::string& name, const std::optional<conf
   servers_[name] = std::make_unique<HttpServer>(executor_, std::move(options), std::move(routes));
 }
 
-asio::awaitable<HttpAnswer> HttpEndpoints::answer_health(bool livez) {
-  Health health = health_.judge(livez);
-  metrics_.health_answered(livez, health.status);
+asio::awaitable<HttpAnswer> HttpEndpoints::answer_health(HealthQuestion question) {
+  Health health = health_.judge(question);
+  metrics_.health_answered(question == HealthQuestion::kAlive, health.status);
   co_return HttpAnswer{.status = health.status,
                        .content_type = "application/json",
                        .headers = {{"X-Content-Type-Options", "nosniff"}},
                        .body = std::move(health.body)};
+}
+
+asio::awaitable<HttpAnswer> HttpEndpoints::answer_conditions() {
+  co_return HttpAnswer{.content_type = "application/json",
+                       .headers = {{"X-Content-Type-Options", "nosniff"}},
+                       .body = conditions_.json()};
 }
 
 asio::awaitable<HttpAnswer> HttpEndpoints::answer_metrics() {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The two HTTP servers of the agent: "metrics" (/metrics, /healthz, /livez, /proxyMode) and
-// "healthz" (/healthz, /livez).
+// The two HTTP servers of the agent: "metrics" (/metrics, /conditions, /healthz, /readyz, /livez,
+// /proxyMode) and "healthz" (/healthz, /readyz, /livez). /readyz answers what /healthz does.
 //
 // Threading: the agent's io_context thread.
-// Errors: a port that is taken is logged once, shown by health, and retried; with
+// Errors: a port that is taken is logged once, shown by /conditions, and retried; with
 // --bind-address-hard-fail it ends the agent.
 // Metrics: kubeproxy_proxy_healthz_total, kubeproxy_proxy_livez_total.
 #pragma once
@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 
+#include "agent/report/conditions.hpp"
 #include "agent/report/http_server.hpp"
 #include "agent/report/metrics.hpp"
 #include "agent/report/node_health.hpp"
@@ -29,7 +30,7 @@ namespace agent {
 class HttpEndpoints {
  public:
   HttpEndpoints(boost::asio::any_io_executor executor, const config::Config& config,
-                NodeHealth& health, Scrape& scrape, Metrics& metrics);
+                NodeHealth& health, const Conditions& conditions, Scrape& scrape, Metrics& metrics);
 
   // Starts the servers; `tasks` owns what they run.
   void start(TaskGroup& tasks);
@@ -40,11 +41,13 @@ class HttpEndpoints {
   void add_server(const std::string& name, const std::optional<config::HostPort>& bind,
                   std::map<std::string, HttpHandler> routes);
   boost::asio::awaitable<HttpAnswer> answer_metrics();
-  boost::asio::awaitable<HttpAnswer> answer_health(bool livez);
+  boost::asio::awaitable<HttpAnswer> answer_conditions();
+  boost::asio::awaitable<HttpAnswer> answer_health(HealthQuestion question);
 
   boost::asio::any_io_executor executor_;
   const config::Config& config_;
   NodeHealth& health_;
+  const Conditions& conditions_;
   Scrape& scrape_;
   Metrics& metrics_;
   std::map<std::string, std::unique_ptr<HttpServer>> servers_;  // by name

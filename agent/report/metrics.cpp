@@ -8,6 +8,7 @@
 #include <prometheus/text_serializer.h>
 
 #include <cstring>
+#include <set>
 
 #include "agent/report/process_stats.hpp"
 
@@ -146,6 +147,8 @@ struct Metrics::Impl {
       "Virtual servers that kube-ipvs does not own, when last checked.");
   prometheus::Gauge& failing = gauge("kube_ipvs_failing_keys",
       "Kernel objects that are not as wanted after the last attempt.");
+  GaugeFamily& conditions = gauges("kube_ipvs_conditions",
+      "What Services ask for and this node does not do, by reason; /conditions lists it.");
   prometheus::Gauge& forward_dropping = gauge("kube_ipvs_forward_dropping_chains",
       "FORWARD chains of others with policy drop and without a rule of kube-ipvs that accepts replies.");
   prometheus::Gauge& services = gauge("kube_ipvs_services", "Services known.");
@@ -153,6 +156,7 @@ struct Metrics::Impl {
   prometheus::Gauge& slices = gauge("kube_ipvs_endpointslices", "EndpointSlices known.");
 
   std::size_t no_local_internal = 0, no_local_external = 0;
+  std::set<std::string> condition_reasons;  // that were exported
 
   prometheus::Counter& cpu = counter("process_cpu_seconds_total", "User and system CPU time in seconds.");
   prometheus::Gauge& resident = gauge("process_resident_memory_bytes", "Resident memory size in bytes.");
@@ -222,6 +226,12 @@ void Metrics::set(const Gauges& gauges) {
   put(impl_->draining, gauges.draining_servers);
   put(impl_->foreign, gauges.foreign_servers);
   put(impl_->failing, gauges.failing_keys);
+  for (const auto& [reason, count] : gauges.conditions) impl_->condition_reasons.insert(reason);
+  for (const std::string& reason : impl_->condition_reasons) {
+    const auto found = gauges.conditions.find(reason);
+    put(impl_->conditions.Add({{"reason", reason}}),
+        found == gauges.conditions.end() ? 0 : found->second);
+  }
   put(impl_->forward_dropping, gauges.forward_dropping);
   impl_->no_local_internal = gauges.lacking_local_internal;
   impl_->no_local_external = gauges.lacking_local_external;

@@ -32,6 +32,7 @@
 //   kube_ipvs_programmed_virtual_servers, _programmed_destinations, _programmed_addresses   gauge
 //   kube_ipvs_draining_virtual_servers, kube_ipvs_foreign_virtual_servers      gauge
 //   kube_ipvs_failing_keys                      gauge
+//   kube_ipvs_conditions                        gauge{reason}: those of agent/report/conditions.hpp
 //   kube_ipvs_forward_dropping_chains           gauge
 //   kube_ipvs_services, kube_ipvs_pods, kube_ipvs_endpointslices   gauge: objects known
 //   kube_ipvs_build_info                        gauge{version} = 1
@@ -40,6 +41,7 @@
 #pragma once
 
 #include <cstddef>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -75,6 +77,7 @@ class Metrics {
     std::size_t desired_servers = 0, desired_destinations = 0, desired_addresses = 0;
     std::size_t programmed_servers = 0, programmed_destinations = 0, programmed_addresses = 0;
     std::size_t draining_servers = 0, foreign_servers = 0, failing_keys = 0;
+    std::map<std::string, std::size_t> conditions{};                     // by reason
     std::size_t forward_dropping = 0;                                    // chains
     std::size_t lacking_local_internal = 0, lacking_local_external = 0;  // Services
     std::size_t services = 0, pods = 0, slices = 0;

@@ -14,24 +14,26 @@ NodeHealth::NodeHealth(const SyncLoop& sync, const ClusterState& cluster,
 HealthInputs NodeHealth::inputs() const {
   HealthInputs inputs{.now = std::chrono::system_clock::now(),
                       .last_sync = std::nullopt,
-                      .waiting = std::nullopt,
-                      .failing_keys = sync_.reconciler().failed_count(),
-                      .node_eligible = cluster_.nodes().eligible(),
-                      .bind_faults = bind_faults_};
-  if (sync_.complete()) inputs.last_sync = reporter_.last_sync();
-  const auto since = sync_.complete() ? sync_.waiting_since() : std::optional(started_);
-  if (since) {
-    inputs.waiting = std::chrono::duration_cast<std::chrono::seconds>(steady_clock::now() - *since);
+                      .has_lists = sync_.state() != SyncState::kAwaitingLists,
+                      .node_eligible = cluster_.nodes().eligible()};
+  const auto now = steady_clock::now();
+  const auto seconds_since = [now](const std::optional<steady_clock::time_point>& since) {
+    using std::chrono::seconds;
+    return since ? std::optional(std::chrono::duration_cast<seconds>(now - *since)) : std::nullopt;
+  };
+  inputs.kernel_silent = seconds_since(sync_.kernel_silent_since());
+  if (!sync_.complete()) {
+    inputs.starting = seconds_since(started_);
+    return inputs;
+  }
+  inputs.last_sync = reporter_.last_sync();
+  inputs.unpassed = seconds_since(sync_.unpassed_since());
+  inputs.table_missing = seconds_since(sync_.table_missing_since());
+  if (const auto fault = sync_.reconciler().fault_of_node()) {
+    inputs.refused = seconds_since(fault->since);
+    inputs.refusal = fault->failure.text();
   }
   return inputs;
-}
-
-Health NodeHealth::judge(bool livez) const { return judge_health(inputs(), livez); }
-
-bool NodeHealth::can_serve() const {
-  HealthInputs without_our_ports = inputs();
-  without_our_ports.bind_faults.clear();
-  return judge_health(without_our_ports, true).healthy;
 }
 
 bool NodeHealth::set_bind_fault(const std::string& name, const std::string& fault) {

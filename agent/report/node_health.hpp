@@ -20,14 +20,15 @@ class NodeHealth {
  public:
   NodeHealth(const SyncLoop& sync, const ClusterState& cluster, const SyncReporter& reporter);
 
-  // What /livez (true) or /healthz (false) answers.
-  Health judge(bool livez) const;
-  // The answer for health check node ports. Ignores that a port of the agent itself is in use,
-  // which does not concern clients of Services.
-  bool can_serve() const;
+  Health judge(HealthQuestion question) const { return judge_health(inputs(), question); }
+  // The answer for health check node ports.
+  bool can_serve() const { return judge(HealthQuestion::kServing).healthy; }
 
-  // Why the server `name` cannot listen; "": it can. True if that changed.
+  // Why the server `name` cannot listen; "": it can. True if that changed. It is a condition of the
+  // node (agent/report/conditions.hpp), not of its health: whoever has taken the port must not take
+  // the clients of all Services away.
   bool set_bind_fault(const std::string& name, const std::string& fault);
+  const std::map<std::string, std::string>& bind_faults() const { return bind_faults_; }
 
  private:
   HealthInputs inputs() const;

@@ -27,13 +27,14 @@ double unix_seconds(std::optional<std::chrono::steady_clock::time_point> moment)
 }  // namespace
 
 Scrape::Scrape(ipvs::Kernel& kernel, KernelThread& thread, const ClusterState& cluster,
-               const SyncLoop& sync, const SyncReporter& reporter, const ForwardGuard& forwarding,
-               const k8s::Source& source, Metrics& metrics)
+               const SyncLoop& sync, const SyncReporter& reporter, const Conditions& conditions,
+               const ForwardGuard& forwarding, const k8s::Source& source, Metrics& metrics)
     : kernel_(kernel),
       thread_(thread),
       cluster_(cluster),
       sync_(sync),
       reporter_(reporter),
+      conditions_(conditions),
       forwarding_(forwarding),
       source_(source),
       metrics_(metrics) {}
@@ -66,6 +67,7 @@ Metrics::Gauges Scrape::gauges() const {
           .draining_servers = reconciler.ledger().draining_servers().size(),
           .foreign_servers = reconciler.foreign_count(),
           .failing_keys = reconciler.failed_count(),
+          .conditions = conditions_.count(),
           .forward_dropping = forwarding_.unattended(),
           .lacking_local_internal = reporter_.lacking_local_internal(),
           .lacking_local_external = reporter_.lacking_local_external(),

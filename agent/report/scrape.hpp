@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "agent/cluster/cluster_state.hpp"
+#include "agent/report/conditions.hpp"
 #include "agent/report/http_server.hpp"
 #include "agent/report/metrics.hpp"
 #include "agent/report/sync_reporter.hpp"
@@ -29,8 +30,8 @@ namespace agent {
 class Scrape {
  public:
   Scrape(ipvs::Kernel& kernel, KernelThread& thread, const ClusterState& cluster,
-         const SyncLoop& sync, const SyncReporter& reporter, const ForwardGuard& forwarding,
-         const k8s::Source& source, Metrics& metrics);
+         const SyncLoop& sync, const SyncReporter& reporter, const Conditions& conditions,
+         const ForwardGuard& forwarding, const k8s::Source& source, Metrics& metrics);
 
   // Writes the whole page.
   boost::asio::awaitable<void> write(BodyWriter write);
@@ -47,6 +48,7 @@ class Scrape {
   const ClusterState& cluster_;
   const SyncLoop& sync_;
   const SyncReporter& reporter_;
+  const Conditions& conditions_;
   const ForwardGuard& forwarding_;
   const k8s::Source& source_;
   Metrics& metrics_;

@@ -5,7 +5,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 namespace agent {
@@ -50,7 +49,21 @@ void SyncReporter::on_planned(const ipvs::Owner& service,
   note_health_check(service);
   note_triggers(service);
   note_local(service, planned ? planned->lacks_local : LacksLocal{});
+  stood_.clear();
+  if (const auto stood = standing_.find(service); stood != standing_.end()) {
+    stood_ = std::move(stood->second);
+    standing_.erase(stood);
+  }
   if (planned) report_notices(service, planned->notices);
+}
+
+void SyncReporter::stand(const ipvs::Owner& service, const std::string& reason,
+                         const std::string& note) {
+  const auto known = std::find_if(stood_.begin(), stood_.end(), [&](const StandingNotice& each) {
+    return each.reason == reason && each.note == note;
+  });
+  const auto since = known == stood_.end() ? WallClock::now() : known->since;
+  standing_[service].push_back({.reason = reason, .note = note, .since = since});
 }
 
 // Reports once when a Service has no endpoint to send traffic to, for example because its selector
@@ -90,6 +103,7 @@ void SyncReporter::note_local(const ipvs::Owner& service, LacksLocal lacks) {
 
 void SyncReporter::report_notices(const ipvs::Owner& service, const std::vector<Notice>& notices) {
   for (const Notice& notice : notices) {
+    stand(service, text_of(notice.reason), notice.note);
     const bool first = services_.warn(service, text_of(notice.reason), "Program", notice.note);
     if (first && notice.reason == NoticeReason::kAddressRefused) metrics_.address_refused();
   }
@@ -123,14 +137,27 @@ void SyncReporter::report_first(const PassReport& report) {
                report.foreign_servers);
 }
 
+// Logged when it happens first; if the object itself is to blame, an Event follows when it was tried
+// again in vain. Health and /conditions show what goes on.
 void SyncReporter::on_failure(const ipvs::Failure& failure, Remedy remedy) {
   metrics_.kernel_error(failure.command, failure.error_number);
   if (remedy == Remedy::kDefaultScheduler) return;  // a notice of the Service reports it
-  const std::string why = failure.cause == ipvs::FailureCause::kNoAnswer
-                              ? "no answer"
-                              : ::strerror(failure.error_number);
-  spdlog::warn("{}{}: {}; trying again",
-               failure.owner.empty() ? "" : "Service " + failure.owner + ": ", failure.what, why);
+  const std::string of = failure.owner.empty() ? "" : "Service " + failure.owner + ": ";
+  if (failure.tries == 1) {
+    spdlog::warn("{}{}; trying again", of, failure.text());
+  } else if (failure.tries == 2 && failure.blame == ipvs::Blame::kObject && !of.empty()) {
+    services_.warn(failure.owner, "KernelRefused", "Program",
+                   failure.text() + ": not served there; tried again ever more rarely");
+  } else {
+    spdlog::debug("{}{}, {} times", of, failure.text(), failure.tries);
+  }
+}
+
+void SyncReporter::on_failure_over(const ipvs::Failure& failure) {
+  if (failure.tries == 1) return;
+  spdlog::info("{}{}: not refused any more, after {} tries",
+               failure.owner.empty() ? "" : "Service " + failure.owner + ": ", failure.what,
+               failure.tries);
 }
 
 // Each planning of the Service reports the same conflict again.
@@ -138,9 +165,9 @@ void SyncReporter::on_conflict(const Reconciler::Conflict& conflict) {
   const std::string holder = conflict.reason == ConflictReason::kForeignServer
                                  ? "a virtual server that is not ours"
                                  : "Service " + conflict.holder;
-  const bool first =
-      services_.warn(conflict.owner, "AddressTaken", "Claim",
-                     conflict.key.text() + " is taken by " + holder + ": not served there");
+  const std::string note = conflict.key.text() + " is taken by " + holder + ": not served there";
+  stand(conflict.owner, "AddressTaken", note);
+  const bool first = services_.warn(conflict.owner, "AddressTaken", "Claim", note);
   if (first) metrics_.conflict();
 }
 

@@ -11,6 +11,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -23,6 +24,13 @@
 #include "agent/sync/sync_loop.hpp"
 
 namespace agent {
+
+// What a Service asks for and does not get, as its last planning says.
+struct StandingNotice {
+  std::string reason;  // of the Event
+  std::string note;
+  std::chrono::system_clock::time_point since;
+};
 
 class SyncReporter : public SyncObserver {
  public:
@@ -37,6 +45,7 @@ class SyncReporter : public SyncObserver {
                   const std::optional<PlannedService>& planned) override;
   void on_pass(const PassReport& report) override;
   void on_failure(const ipvs::Failure& failure, Remedy remedy) override;
+  void on_failure_over(const ipvs::Failure& failure) override;
   void on_conflict(const Reconciler::Conflict& conflict) override;
   void on_drift(const std::string& kind, const std::string& what) override;
   void on_waiting(const std::string& what) override;
@@ -45,7 +54,9 @@ class SyncReporter : public SyncObserver {
   void service_changed();
   void endpoint_changed();
 
-  // --- for gauges and health ---
+  // --- for gauges, health and /conditions ---
+  // By Service; of those that get all they ask for, nothing.
+  const std::map<ipvs::Owner, std::vector<StandingNotice>>& standing() const { return standing_; }
   std::size_t pending_service_changes() const { return pending_service_changes_; }
   std::size_t pending_endpoint_changes() const { return pending_endpoint_changes_; }
   // Services with a policy of Local and endpoints on other nodes only.
@@ -61,6 +72,7 @@ class SyncReporter : public SyncObserver {
   void note_local(const ipvs::Owner& service, LacksLocal lacks);
   void report_notices(const ipvs::Owner& service, const std::vector<Notice>& notices);
   void report_first(const PassReport& report);
+  void stand(const ipvs::Owner& service, const std::string& reason, const std::string& note);
 
   ClusterState& cluster_;
   HealthCheckPorts& health_checks_;
@@ -73,6 +85,10 @@ class SyncReporter : public SyncObserver {
   std::vector<k8s::UnixSeconds> planned_triggers_;
   std::size_t pending_service_changes_ = 0;
   std::size_t pending_endpoint_changes_ = 0;
+
+  std::map<ipvs::Owner, std::vector<StandingNotice>> standing_;
+  // What stood for the Service that was planned last: its conflicts are reported after its plan.
+  std::vector<StandingNotice> stood_;
 
   std::set<ipvs::Owner> without_endpoints_;
   std::set<ipvs::Owner> without_local_internal_, without_local_external_;

@@ -19,10 +19,13 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <chrono>
 #include <exception>
 #include <optional>
 #include <type_traits>
 #include <utility>
+
+#include "k8s/async/coarse_clock.hpp"
 
 namespace agent {
 
@@ -33,9 +36,15 @@ class KernelThread {
 
   template <typename F>
   boost::asio::awaitable<std::invoke_result_t<F>> run(F function) {
-    const UnderWay job(under_way_);
+    const UnderWay job(*this);
     auto result = co_await call(co_await boost::asio::this_coro::executor, std::move(function));
     co_return std::move(*result);
+  }
+
+  // Since when the kernel thread has been at its present job; nullopt: it has none. A job that never
+  // ends is a call that the kernel does not return from.
+  std::optional<std::chrono::steady_clock::time_point> busy_since() const {
+    return under_way_ == 0 ? std::nullopt : std::optional(job_since_);
   }
 
   // `is_short`: the job blocks for at most about 1 ms, so it may delay the event loop.
@@ -46,12 +55,18 @@ class KernelThread {
   }
 
  private:
+  // Jobs run in order: each begins when it is queued, or when the one before it ends.
   struct UnderWay {
-    explicit UnderWay(int& jobs_in) : jobs(jobs_in) { ++jobs; }
-    ~UnderWay() { --jobs; }
+    explicit UnderWay(KernelThread& thread_in) : thread(thread_in) {
+      if (thread.under_way_++ == 0) thread.job_since_ = k8s::coarse_now();
+    }
+    ~UnderWay() {
+      --thread.under_way_;
+      thread.job_since_ = k8s::coarse_now();
+    }
     UnderWay(const UnderWay&) = delete;
     UnderWay& operator=(const UnderWay&) = delete;
-    int& jobs;
+    KernelThread& thread;
   };
 
   template <typename F>
@@ -84,6 +99,7 @@ class KernelThread {
 
   boost::asio::thread_pool pool_;
   int under_way_ = 0;  // jobs whose result is not there yet
+  std::chrono::steady_clock::time_point job_since_{};
 };
 
 }  // namespace agent

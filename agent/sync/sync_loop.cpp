@@ -49,9 +49,25 @@ SyncLoop::SyncLoop(asio::any_io_executor executor, ipvs::Kernel& kernel, KernelT
       plans_(plans),
       observer_(observer),
       options_(options),
+      reconciler_(backoff()),
       audit_(kernel, thread, reconciler_, observer, options_.audit_slice),
-      wake_(executor),
-      retry_delay_(options_.retry_first) {}
+      wake_(executor) {}
+
+Backoff SyncLoop::backoff() const {
+  return {.first = options_.retry_first,
+          .limit = options_.retry_limit,
+          .object_limit = options_.object_retry_limit};
+}
+
+std::optional<SyncLoop::Clock::time_point> SyncLoop::waiting_since() const {
+  std::optional<Clock::time_point> oldest = unpassed_since();
+  const auto take = [&oldest](const std::optional<Clock::time_point>& other) {
+    if (other && (!oldest || *other < *oldest)) oldest = other;
+  };
+  take(table_missing_since_);
+  if (const auto fault = reconciler_.fault_of_node()) take(fault->since);
+  return oldest;
+}
 
 void SyncLoop::wake() { wake_.cancel(); }
 
@@ -111,7 +127,7 @@ asio::awaitable<bool> SyncLoop::read_and_install() {
     observer_.on_waiting(observed.error().text());
     co_return false;
   }
-  reconciler_ = Reconciler{};
+  reconciler_ = Reconciler(backoff());
   reconciler_.adopt(*observed);
   agenda_.cancel(Work::kReadNodePortAddresses);
   read_node_port_addresses();
@@ -165,7 +181,7 @@ asio::awaitable<void> SyncLoop::pass() {
   static_assert(std::size(kKernelWork) + std::size(kPlanningWork) == Agenda::kKinds,
                 "work that no pass does would be due for ever");
 
-  const auto begin = time();
+  const auto begin = pass_begun_ = time();
   in_hand_since_ = std::exchange(waiting_since_, std::nullopt);
   PassReport report;
   report.first = state_ == SyncState::kFirstPass;
@@ -193,10 +209,6 @@ asio::awaitable<void> SyncLoop::pass() {
 void SyncLoop::end_pass(PassReport& report, Clock::time_point begin, Clock::time_point now) {
   report.total_seconds = seconds(now - begin);
   schedule_retry();
-  if (reconciler_.failed_count() > 0 || agenda_.is_scheduled(Work::kInstallTable)) {
-    // What failed has waited since its own event, however new the latest event is.
-    waiting_since_ = in_hand_since_.value_or(begin);
-  }
   in_hand_since_.reset();
   if (!reconciler_.ledger().draining_servers().empty()) {
     agenda_.schedule(Work::kCheckDraining, now + options_.drain_interval);
@@ -212,18 +224,12 @@ void SyncLoop::end_pass(PassReport& report, Clock::time_point begin, Clock::time
   }
 }
 
-// The delay grows while something fails, whatever it is.
 void SyncLoop::schedule_retry() {
-  if (reconciler_.failed_count() == 0) {
-    retry_delay_ = options_.retry_first;
-    agenda_.cancel(Work::kRetry);
-  } else if (!agenda_.is_scheduled(Work::kRetry)) {
-    agenda_.schedule(Work::kRetry, time() + retry_delay_);
-    retry_delay_ = std::min(retry_delay_ * 2, options_.retry_limit);
-  }
+  agenda_.cancel(Work::kRetry);
+  if (const auto next = reconciler_.failed().next()) agenda_.schedule(Work::kRetry, *next);
 }
 
-void SyncLoop::retry() { reconciler_.retry_failed(); }
+void SyncLoop::retry() { reconciler_.retry_due(pass_begun_); }
 
 void SyncLoop::read_node_port_addresses() {
   reconciler_.set_node_addresses(plans_.node_port_addresses());
@@ -289,10 +295,13 @@ asio::awaitable<SyncLoop::Clock::time_point> SyncLoop::carry_out(ipvs::Changes c
       co_await thread_.run_short(is_short(changes), [&] { return ipvs::apply(kernel_, changes); });
   const auto now = time();
   report.kernel_seconds += seconds(now - begin);
-  const ipvs::Recorded recorded = reconciler_.record(changes, outcome);
+  std::vector<ipvs::Failure> over;
+  const ipvs::Recorded recorded = reconciler_.record(
+      changes, outcome, {.now = now, .since = in_hand_since_.value_or(now)}, &over);
   report.operations += recorded.done;
   report.failed += recorded.failures.size();
   for (const ipvs::Failure& failure : recorded.failures) report_failure(failure);
+  for (const ipvs::Failure& failure : over) observer_.on_failure_over(failure);
   for (const ipvs::ServerKey& key : recorded.foreign) {
     if (const ipvs::Owner* owner = reconciler_.desired().owner_of(key)) mark_dirty(*owner);
   }
@@ -323,12 +332,14 @@ asio::awaitable<void> SyncLoop::reinstall_table() {
   const ipvs::TableRules rules = plans_.table_rules();
   const int error = co_await thread_.run([&] { return kernel_.install_table(rules, elements); });
   if (error == 0) {
+    table_missing_since_.reset();
     observer_.on_drift("table",
                        "the nftables table kube-ipvs was changed by somebody else: restored");
     reconciler_.table_installed(elements);
     co_return;
   }
   agenda_.now(Work::kInstallTable);
+  if (!table_missing_since_) table_missing_since_ = in_hand_since_.value_or(time());
   report_failure({.command = "NEWTABLE",
                   .error_number = error,
                   .what = "restoring the nftables table kube-ipvs",

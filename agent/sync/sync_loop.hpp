@@ -23,7 +23,7 @@
 // during a pass leads to the next one.
 //
 // A pass does the work of the agenda that is due (agent/sync/agenda.hpp): what events ask for;
-// failed operations, after 1 s doubling to 30 s; draining destinations, all of them five seconds
+// failed operations, each after pauses of its own (agent/decide/retries.hpp); draining destinations, all of them five seconds
 // after the first began to drain; plans that change with time, once a second; and an audit of 16
 // virtual servers every --ipvs-sync-period, so that its cost does not grow with their number.
 //
@@ -61,6 +61,7 @@ struct SyncOptions {
   std::size_t audit_slice = 16;                     // virtual servers compared in each audit
   std::chrono::milliseconds retry_first{1000};
   std::chrono::milliseconds retry_limit{30000};
+  std::chrono::milliseconds object_retry_limit{600000};  // of what an object itself is to blame for
   // Tests set the time and count how often it is read: on some machines that is a system call.
   std::chrono::steady_clock::time_point (*now)() = [] { return std::chrono::steady_clock::now(); };
 };
@@ -89,9 +90,20 @@ class SyncLoop {
   std::size_t pending() const { return dirty_.size(); }
   // When an event last marked a Service dirty; nullopt: never.
   std::optional<std::chrono::steady_clock::time_point> last_queued() const { return last_queued_; }
-  // When the oldest event came in that is not in the kernel yet; nullopt: there is none.
-  std::optional<std::chrono::steady_clock::time_point> waiting_since() const {
+  // When the oldest event came in that no pass has dealt with yet; nullopt: there is none.
+  std::optional<std::chrono::steady_clock::time_point> unpassed_since() const {
     return in_hand_since_ ? in_hand_since_ : waiting_since_;
+  }
+  // The same, or since when the node refuses something: what one object is to blame for does not
+  // count (Reconciler::fault_of_node()).
+  std::optional<std::chrono::steady_clock::time_point> waiting_since() const;
+  // Since when our nftables table is missing and cannot be restored.
+  std::optional<std::chrono::steady_clock::time_point> table_missing_since() const {
+    return table_missing_since_;
+  }
+  // Since when the kernel has not answered a call; nullopt: none is under way.
+  std::optional<std::chrono::steady_clock::time_point> kernel_silent_since() const {
+    return thread_.busy_since();
   }
 
  private:
@@ -127,6 +139,7 @@ class SyncLoop {
   void plan_one(const ipvs::Owner& service);
   bool is_drained(const ipvs::ServicePlan& plan) const;
   ipvs::MayDrain may_drain() const;
+  Backoff backoff() const;
   void report_failure(const ipvs::Failure& failure);
   void schedule_retry();
 
@@ -142,7 +155,6 @@ class SyncLoop {
   Audit audit_;
   Agenda agenda_;
   boost::asio::steady_timer wake_;
-  std::chrono::milliseconds retry_delay_;  // of the next Work::kRetry
 
   std::set<ipvs::Owner> dirty_;
   std::set<ipvs::Owner>::const_iterator last_marked_ = dirty_.end();
@@ -152,6 +164,8 @@ class SyncLoop {
   std::optional<Clock::time_point> last_queued_;
   std::optional<Clock::time_point> waiting_since_;
   std::optional<Clock::time_point> in_hand_since_;  // waiting_since_ of the pass under way
+  Clock::time_point pass_begun_{};
+  std::optional<Clock::time_point> table_missing_since_;
 };
 
 }  // namespace agent

@@ -44,6 +44,8 @@ class SyncObserver {
   // A pass has ended. Not called for one that planned nothing and changed nothing.
   virtual void on_pass(const PassReport& report) = 0;
   virtual void on_failure(const ipvs::Failure& failure, Remedy remedy) = 0;
+  // What had failed is not refused any more: it was accepted, or is not wanted.
+  virtual void on_failure_over(const ipvs::Failure&) {}
   virtual void on_conflict(const Reconciler::Conflict& conflict) = 0;
   // Somebody else changed something of ours in the kernel, and it is repaired: `kind` is "server",
   // "address" or "table"; `what` is one line.

@@ -2,10 +2,42 @@
 #include "ipvs/state/kernel_error.hpp"
 
 #include <boost/throw_exception.hpp>
+#include <cerrno>
 #include <stdexcept>
 #include <system_error>
 
 namespace ipvs {
+
+Blame blame_of(int error_number) {
+  switch (error_number) {
+    case kUnknownOutcome:
+    case EAGAIN:
+    case EINTR:
+    case ENOMEM:
+    case ENOBUFS:
+    case EBUSY:
+    case ETIMEDOUT:
+      return Blame::kPassing;
+    case EPERM:
+    case EACCES:
+    case EROFS:
+    case EIO:
+    case EBADF:
+    case EMFILE:
+    case ENFILE:  // a set of nftables is full, too
+    case ENOSPC:
+    case ENODEV:
+    case ENXIO:
+    case ENETDOWN:
+    case ENOSYS:
+    case EOPNOTSUPP:
+    case EPROTONOSUPPORT:
+    case ECONNREFUSED:
+      return Blame::kNode;
+    default:
+      return Blame::kObject;
+  }
+}
 
 std::string KernelError::text() const {
   if (error_number == 0) return what;

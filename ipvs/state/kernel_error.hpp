@@ -5,6 +5,7 @@
 
 #include <boost/assert/source_location.hpp>
 #include <boost/system/result.hpp>
+#include <cstdint>
 #include <string>
 
 namespace ipvs {
@@ -12,6 +13,16 @@ namespace ipvs {
 // In place of an errno: the reply was lost (ENOBUFS on the socket, time-out). The request may or
 // may not have been carried out.
 inline constexpr int kUnknownOutcome = -1;
+
+// Whose fault it is that the kernel refuses something.
+enum class Blame : std::uint8_t {
+  kObject,   // it refuses this, as long as the object and the host stay as they are: EINVAL
+  kPassing,  // it may accept the same soon: memory, locks, lost replies
+  kNode,     // it would refuse every object: rights, a missing device, a full table
+};
+// Of a number that is not known to be the node's or passing, the object is to blame: a tenant can
+// choose an object, and must not be able to make a node unhealthy.
+Blame blame_of(int error_number);
 
 // A request that failed as a whole: what was being done, and errno.
 struct KernelError {

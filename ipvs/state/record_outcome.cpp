@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <set>
+#include <system_error>
 #include <utility>
 
 namespace ipvs {
@@ -60,6 +61,9 @@ FailureCause cause_of(const ServerOp& op, int error) {
   if (names_scheduler && error == ENOENT) return FailureCause::kSchedulerMissing;
   return cause_of(error);
 }
+
+// No element is to blame that there is no table or no set of ours.
+Blame blame_of_element(int error) { return error == ENOENT ? Blame::kNode : blame_of(error); }
 
 class Recorder {
  public:
@@ -123,7 +127,9 @@ class Recorder {
                                   .command = command,
                                   .error_number = errors[i],
                                   .what = std::string(command) + " " + address.to_string(),
-                                  .owner = Owner(desired_.some_owner_of(address))});
+                                  .owner = Owner(desired_.some_owner_of(address)),
+                                  .blame = blame_of(errors[i]),
+                                  .key = address});
     }
   }
 
@@ -145,7 +151,9 @@ class Recorder {
                                   .command = command,
                                   .error_number = errors[i],
                                   .what = std::string(command) + " " + ops[i].element.text(),
-                                  .owner = Owner(desired_.some_owner_of(ops[i].element))});
+                                  .owner = Owner(desired_.some_owner_of(ops[i].element)),
+                                  .blame = blame_of_element(errors[i]),
+                                  .key = ops[i].element});
     }
   }
 
@@ -213,7 +221,9 @@ class Recorder {
                                 .error_number = error,
                                 .what = describe(op),
                                 .owner = owner ? *owner : Owner{},
-                                .scheduler = op.server.scheduler});
+                                .scheduler = op.server.scheduler,
+                                .blame = blame_of(error),
+                                .key = key});
   }
 
   Ledger& ledger_;
@@ -223,6 +233,11 @@ class Recorder {
 };
 
 }  // namespace
+
+std::string Failure::text() const {
+  const bool answered = cause != FailureCause::kNoAnswer;
+  return what + ": " + (answered ? std::generic_category().message(error_number) : "no answer");
+}
 
 Recorded record_outcome(Ledger& ledger, const Desired& desired, const Changes& changes,
                         const Outcome& outcome) {

@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "ipvs/state/apply.hpp"
@@ -35,6 +36,9 @@ enum class FailureCause : std::uint8_t {
   kNoAnswer,          // the reply was lost
 };
 
+// What a failed operation was to change; none: something that belongs to no key.
+using FailedKey = std::variant<std::monostate, ServerKey, Address, Element>;
+
 // One operation that failed.
 struct Failure {
   FailureCause cause = FailureCause::kRefused;
@@ -43,6 +47,11 @@ struct Failure {
   std::string what;  // "NEW_DEST TCP 10.96.0.1:80 -> 10.244.0.7:8080"
   Owner owner;
   std::string scheduler = {};  // that a virtual server was to have
+  Blame blame = Blame::kPassing;
+  FailedKey key = {};
+  unsigned tries = 1;  // how often it has failed in a row; counted by agent::Retries
+
+  std::string text() const;  // "NEW_DEST TCP 10.96.0.1:80 -> 10.244.0.7:8080: Invalid argument"
 };
 
 struct Recorded {

@@ -154,7 +154,7 @@ std::string metrics_text() {
   metrics.event("posted");
   metrics.health_answered(false, 200);
   metrics.health_answered(true, 200);
-  metrics.set({});
+  metrics.set({.conditions = {{"KernelRefused", 1}}});
   metrics.set_source({{.kind = "Pod"}});
   return metrics.text();
 }

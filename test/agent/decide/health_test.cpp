@@ -2,10 +2,13 @@
 #include "agent/decide/health.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <chrono>
+#include <string>
 
 namespace {
 
 using agent::HealthInputs;
+using agent::HealthQuestion;
 using agent::judge_health;
 using namespace std::chrono_literals;
 
@@ -20,7 +23,7 @@ HealthInputs well() {
 }  // namespace
 
 TEST_CASE("a healthy node answers 200 and was updated just now, as in kube-proxy") {
-  const auto health = judge_health(well(), false);
+  const auto health = judge_health(well(), HealthQuestion::kHealthy);
   CHECK(health.healthy);
   CHECK(health.status == 200);
   CHECK(health.body ==
@@ -32,46 +35,88 @@ TEST_CASE("a healthy node answers 200 and was updated just now, as in kube-proxy
 TEST_CASE("livez does not show the node's eligibility and does not fail for it") {
   HealthInputs inputs = well();
   inputs.node_eligible = false;
-  const auto live = judge_health(inputs, true);
+  const auto live = judge_health(inputs, HealthQuestion::kAlive);
   CHECK(live.status == 200);
   CHECK(live.body.find("nodeEligible") == std::string::npos);
-  const auto ready = judge_health(inputs, false);
+  const auto ready = judge_health(inputs, HealthQuestion::kHealthy);
   CHECK(ready.status == 503);
   CHECK(ready.body.find(R"("nodeEligible": false,"healthy": false)") != std::string::npos);
 }
 
-TEST_CASE("a change may wait for the kernel for less than a minute") {
+TEST_CASE("the kernel may refuse what no object is to blame for, for less than a minute (A1)") {
   HealthInputs inputs = well();
-  inputs.failing_keys = 3;
-  inputs.waiting = 59s;
-  CHECK(judge_health(inputs, false).healthy);
-  inputs.waiting = 60s;
-  for (const bool livez : {false, true}) {
-    const auto health = judge_health(inputs, livez);
+  inputs.refusal = "NEW_SERVICE TCP 10.96.0.1:80 scheduler rr: Operation not permitted";
+  inputs.refused = 59s;
+  CHECK(judge_health(inputs, HealthQuestion::kHealthy).healthy);
+  inputs.refused = 60s;
+  for (const auto question : {HealthQuestion::kServing, HealthQuestion::kHealthy}) {
+    const auto health = judge_health(inputs, question);
     CHECK(health.status == 503);
     CHECK(health.body.find(R"("lastUpdated": "2026-11-20T10:10:12Z")") != std::string::npos);
-    CHECK(health.body.find("\"reasons\": [\"a change has been waiting for the kernel for 60 s "
-                           "(3 objects failing)\"]") != std::string::npos);
+    CHECK(health.body.find("\"reasons\": [\"the kernel has refused for 60 s: NEW_SERVICE TCP "
+                           "10.96.0.1:80 scheduler rr: Operation not permitted\"]") !=
+          std::string::npos);
   }
+  CHECK(judge_health(inputs, HealthQuestion::kAlive).status == 200);
+}
+
+TEST_CASE("a missing table is the node's fault after a minute, and no reason to restart (A1)") {
+  HealthInputs inputs = well();
+  inputs.table_missing = 61s;
+  const auto health = judge_health(inputs, HealthQuestion::kServing);
+  CHECK(health.status == 503);
+  CHECK(health.body.find("the nftables table kube-ipvs has been missing for 61 s") !=
+        std::string::npos);
+  CHECK(judge_health(inputs, HealthQuestion::kAlive).status == 200);
+}
+
+TEST_CASE("a kernel that does not return, or a loop that does not turn, ends liveness (A1)") {
+  HealthInputs inputs = well();
+  std::string reason;
+  SECTION("the kernel") {
+    inputs.kernel_silent = 119s;
+    reason = "the kernel has not returned from a call for 120 s";
+  }
+  SECTION("the loop") {
+    inputs.unpassed = 119s;
+    reason = "a change has been waiting for the sync loop for 120 s";
+  }
+  CHECK(judge_health(inputs, HealthQuestion::kAlive).status == 200);
+  CHECK(judge_health(inputs, HealthQuestion::kHealthy).status == 503);
+  for (auto* time : {&inputs.kernel_silent, &inputs.unpassed}) {
+    if (*time) *time = 120s;
+  }
+  const auto health = judge_health(inputs, HealthQuestion::kAlive);
+  CHECK(health.status == 503);
+  CHECK(health.body.find(reason) != std::string::npos);
 }
 
 TEST_CASE("before the first sync the reason is that the source has no complete list") {
   HealthInputs inputs = well();
   inputs.last_sync.reset();
-  inputs.waiting = 10s;
-  CHECK(judge_health(inputs, false).healthy);
-  inputs.waiting = 75s;
-  const auto health = judge_health(inputs, false);
+  inputs.starting = 10s;
+  CHECK(judge_health(inputs, HealthQuestion::kHealthy).healthy);
+  inputs.starting = 75s;
+  const auto health = judge_health(inputs, HealthQuestion::kHealthy);
   CHECK(health.status == 503);
   CHECK(health.body.find("no complete list from the source in 75 s") != std::string::npos);
   CHECK(health.body.find(R"("lastUpdated": "1970-01-01T00:00:00Z")") != std::string::npos);
+  CHECK(judge_health(inputs, HealthQuestion::kAlive).status == 200);
+  inputs.has_lists = true;
+  CHECK(judge_health(inputs, HealthQuestion::kHealthy)
+            .body.find("no complete table in the kernel in 75 s") != std::string::npos);
 }
 
-TEST_CASE("a port that cannot be opened is a reason, and its text is quoted as JSON") {
+TEST_CASE("the text of a refusal is quoted as JSON") {
   HealthInputs inputs = well();
-  inputs.bind_faults = {{"healthz", "cannot listen: \"in use\"\n"}, {"metrics", "back\\slash"}};
-  const auto health = judge_health(inputs, true);
-  CHECK(health.status == 503);
-  CHECK(health.body.find(R"("reasons": ["healthz: cannot listen: \"in use\"\n",)"
-                         R"("metrics: back\\slash"]})") != std::string::npos);
+  inputs.refused = 60s;
+  inputs.refusal = "\"in use\"\n back\\slash";
+  CHECK(judge_health(inputs, HealthQuestion::kHealthy)
+            .body.find(R"(60 s: \"in use\"\n back\\slash"]})") != std::string::npos);
+}
+
+TEST_CASE("health check ports do not ask whether the node is eligible") {
+  HealthInputs inputs = well();
+  inputs.node_eligible = false;
+  CHECK(judge_health(inputs, HealthQuestion::kServing).status == 200);
 }

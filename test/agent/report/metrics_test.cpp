@@ -32,7 +32,7 @@ bool has_line(const std::string& text, const std::string& line) {
 // One of each event.
 void exercise(Metrics& metrics) {
   metrics.pass(0.004, 0.0001, 0.003, 12, 1795169472);
-  metrics.set({.last_queued = 1795169471});
+  metrics.set({.last_queued = 1795169471, .conditions = {{"KernelRefused", 1}}});
   metrics.service_changed();
   metrics.endpoint_changed();
   metrics.programming_latency(1.5);
@@ -53,6 +53,7 @@ TEST_CASE("the names and types that dashboards depend on stay as they are") {
   CHECK(families(metrics.text()) ==
         std::set<std::string>{
             "kube_ipvs_build_info gauge",
+            "kube_ipvs_conditions gauge",
             "kube_ipvs_conflicts_total counter",
             "kube_ipvs_desired_addresses gauge",
             "kube_ipvs_desired_destinations gauge",
@@ -120,6 +121,15 @@ TEST_CASE("each event is counted under its labels") {
     INFO(line);
     CHECK(has_line(text, line));
   }
+}
+
+TEST_CASE("a reason of conditions that is over is exported as 0 (A1)") {
+  Metrics metrics;
+  metrics.set({.conditions = {{"KernelRefused", 2}, {"AddressTaken", 1}}});
+  CHECK(has_line(metrics.text(), "kube_ipvs_conditions{reason=\"KernelRefused\"} 2"));
+  metrics.set({.conditions = {{"AddressTaken", 1}}});
+  CHECK(has_line(metrics.text(), "kube_ipvs_conditions{reason=\"KernelRefused\"} 0"));
+  CHECK(has_line(metrics.text(), "kube_ipvs_conditions{reason=\"AddressTaken\"} 1"));
 }
 
 TEST_CASE("gauges show what they were set to last") {

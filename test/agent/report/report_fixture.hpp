@@ -7,6 +7,7 @@
 #include <string>
 
 #include "agent/cluster/cluster_state.hpp"
+#include "agent/report/conditions.hpp"
 #include "agent/report/node_health.hpp"
 #include "agent/report/service_reporter.hpp"
 #include "agent/report/sync_reporter.hpp"
@@ -53,6 +54,7 @@ class ReportFixture : private ClusterObserver {
   SyncReporter reporter{cluster, health_checks, services, metrics, 0};
   SyncLoop sync{context.get_executor(), kernel, thread, cluster, reporter, {}};
   NodeHealth health{sync, cluster, reporter};
+  Conditions conditions{sync, reporter, health};
 
  private:
   void on_dirty(const ipvs::Owner&) override {}

@@ -60,7 +60,7 @@ class ScrapeFixture : public ReportFixture {
                           {.warn = [](const std::string&) {}, .note = [](const std::string&) {}},
                           {}};
   CountingSource source;
-  Scrape scrape{readable, thread, cluster, sync, reporter, forwarding, source, metrics};
+  Scrape scrape{readable, thread, cluster, sync, reporter, conditions, forwarding, source, metrics};
 
  private:
   static asio::awaitable<void> add(std::string& text, std::string_view piece) {

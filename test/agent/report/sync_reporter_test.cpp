@@ -3,6 +3,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <cerrno>
+#include <map>
+#include <string>
 
 #include "test/agent/report/report_fixture.hpp"
 
@@ -143,19 +145,83 @@ TEST_CASE_METHOD(ReportFixture, "what was repaired in the kernel is counted by k
   CHECK(metric("kube_ipvs_drift_corrected_total{kind=\"server\"}") == "1");
 }
 
-TEST_CASE_METHOD(ReportFixture, "health is judged by the sync loop, the node and our own ports") {
-  CHECK(health.judge(false).healthy);
+TEST_CASE_METHOD(
+    ReportFixture,
+    "a failure that lasts is logged once, and an Event if the object is to blame (A1)") {
+  ipvs::Failure failure{.command = "NEW_DEST",
+                        .error_number = EINVAL,
+                        .what = "NEW_DEST TCP 10.96.0.1:80 -> 203.0.113.255:8080",
+                        .owner = "default/web",
+                        .blame = ipvs::Blame::kObject};
+  for (failure.tries = 1; failure.tries < 6; ++failure.tries) {
+    reporter.on_failure(failure, Remedy::kRetry);
+  }
+  CHECK(log.count("Service default/web: NEW_DEST TCP 10.96.0.1:80 -> 203.0.113.255:8080: "
+                  "Invalid argument; trying again") == 1);
+  CHECK(log.count("203.0.113.255:8080: Invalid argument: not served there; tried again ever more "
+                  "rarely") == 1);
+  CHECK(log.count("203.0.113.255") == 2);
+  CHECK(metric(kErrors + "{command=\"NEW_DEST\",errno=\"EINVAL\"}") == "5");
+  reporter.on_failure_over(failure);
+  CHECK(log.count("203.0.113.255:8080: not refused any more, after 6 tries") == 1);
+}
+
+TEST_CASE_METHOD(ReportFixture,
+                 "a failure of the node that lasts is logged once for each object (A1)") {
+  ipvs::Failure failure{.command = "RTM_NEWADDR",
+                        .error_number = EPERM,
+                        .what = "RTM_NEWADDR 10.96.0.1",
+                        .owner = "default/web",
+                        .blame = ipvs::Blame::kNode};
+  for (failure.tries = 1; failure.tries < 6; ++failure.tries) {
+    reporter.on_failure(failure, Remedy::kRetry);
+  }
+  CHECK(log.count("RTM_NEWADDR 10.96.0.1: Operation not permitted") == 1);
+}
+
+TEST_CASE_METHOD(ReportFixture, "conditions list what Services do not get, and since when (A1)") {
+  CHECK(conditions.json() == "{\"node\":[],\"objects\":[]}\n");
+  PlannedService refused = planned(1);
+  refused.notices = {{.reason = NoticeReason::kAddressRefused, .note = "192.0.2.1 is \"taken\""}};
+  reporter.on_planned("default/web", refused);
+  const ipvs::ServerKey key{ip("10.96.0.1"), 80};
+  reporter.on_conflict({.owner = "default/web", .key = key, .holder = "default/older"});
+  const std::string before = conditions.json();
+  CHECK(before.find(R"({"object":"Service default/web","reason":"AddressRefused",)"
+                    R"("message":"192.0.2.1 is \"taken\"","since":"20)") != std::string::npos);
+  CHECK(before.find(R"("reason":"AddressTaken","message":"TCP 10.96.0.1:80 is taken by Service )"
+                    R"(default/older: not served there","since":"20)") != std::string::npos);
+  using Counts = std::map<std::string, std::size_t>;
+  CHECK(conditions.count() == Counts{{"AddressRefused", 1}, {"AddressTaken", 1}});
+  SECTION("planned again, they stand, and as long as before") {
+    reporter.on_planned("default/web", refused);
+    reporter.on_conflict({.owner = "default/web", .key = key, .holder = "default/older"});
+    CHECK(conditions.json() == before);
+  }
+  SECTION("they are over when the Service does not ask for it any more") {
+    reporter.on_planned("default/web", planned(1));
+    CHECK(conditions.count().empty());
+  }
+  SECTION("they are over when the Service is deleted") {
+    reporter.on_planned("default/web", std::nullopt);
+    CHECK(conditions.count().empty());
+  }
+}
+
+TEST_CASE_METHOD(ReportFixture,
+                 "a port of the agent that is taken is a condition, not the node's health (A1)") {
+  const auto questions = {HealthQuestion::kAlive, HealthQuestion::kServing,
+                          HealthQuestion::kHealthy};
   CHECK(health.set_bind_fault("metrics", "127.0.0.1:10249: Address already in use"));
   CHECK_FALSE(health.set_bind_fault("metrics", "127.0.0.1:10249: Address already in use"));
-  CHECK_FALSE(health.judge(false).healthy);
-  SECTION("a taken port of ours does not turn a Service's clients away") {
-    CHECK(health.can_serve());
-  }
-  SECTION("and it is over when the port is free again") {
-    CHECK(health.set_bind_fault("metrics", ""));
-    CHECK_FALSE(health.set_bind_fault("metrics", ""));
-    CHECK(health.judge(false).healthy);
-  }
+  for (const HealthQuestion question : questions) CHECK(health.judge(question).healthy);
+  CHECK(conditions.json() ==
+        R"({"node":[{"field":"metrics","message":"127.0.0.1:10249: Address already in use"}],)"
+        R"("objects":[]})"
+        "\n");
+  CHECK(health.set_bind_fault("metrics", ""));
+  CHECK_FALSE(health.set_bind_fault("metrics", ""));
+  CHECK(conditions.json().starts_with("{\"node\":[],"));
 }
 
 }  // namespace agent

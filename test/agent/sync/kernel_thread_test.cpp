@@ -6,6 +6,7 @@
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch_test_macros.hpp>
 #include <chrono>
+#include <future>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -73,6 +74,31 @@ TEST_CASE("after a job that throws, short jobs run at once again") {
   jobs.io.run();
   CHECK(caught);
   CHECK(after == std::this_thread::get_id());
+}
+
+TEST_CASE("it is known since when the kernel has not returned from a call (A1)") {
+  Jobs jobs;
+  CHECK_FALSE(jobs.thread.busy_since());
+  std::promise<void> answer;
+  std::vector<std::chrono::steady_clock::time_point> ends;
+  for (int i = 0; i < 2; ++i) {
+    jobs.spawn([&, i]() -> asio::awaitable<void> {
+      co_await jobs.thread.run([&] {
+        if (i == 0) answer.get_future().wait();
+        return 0;
+      });
+      if (i == 0) ends.push_back(*jobs.thread.busy_since());
+    });
+  }
+  jobs.io.poll();
+  const auto since = jobs.thread.busy_since();
+  REQUIRE(since);
+  CHECK(jobs.thread.busy_since() == since);
+  answer.set_value();
+  jobs.io.run();
+  REQUIRE(ends.size() == 1);
+  CHECK(ends[0] >= *since);  // the second began when the first had ended
+  CHECK_FALSE(jobs.thread.busy_since());
 }
 
 }  // namespace

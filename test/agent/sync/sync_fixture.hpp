@@ -52,6 +52,7 @@ inline ServicePlan plan_of(const std::string& vip, const std::vector<std::string
 // Writes down what it is asked for, in order.
 struct RecordingKernel : fake::FakeKernel {
   std::vector<std::string> calls;
+  std::map<ipvs::Address, int> refused_endpoints;  // with the errno for each NEW_DEST
   // How often virtual servers or their destinations were read.
   std::size_t reads() const {
     return std::count_if(calls.begin(), calls.end(), [](const std::string& call) {
@@ -65,7 +66,15 @@ struct RecordingKernel : fake::FakeKernel {
   }
   std::vector<int> change_servers(std::span<const ipvs::ServerOp> ops) override {
     if (!ops.empty()) calls.push_back("change_servers");
-    return FakeKernel::change_servers(ops);
+    std::vector<int> results;
+    for (const ipvs::ServerOp& op : ops) {
+      const auto refused = refused_endpoints.find(op.destination.endpoint.address);
+      const bool is_new = op.command == ipvs::ServerCommand::kNewDest;
+      results.push_back(is_new && refused != refused_endpoints.end()
+                            ? refused->second
+                            : FakeKernel::change_servers({&op, 1}).front());
+    }
+    return results;
   }
   std::vector<int> change_addresses(std::span<const ipvs::AddressOp> ops) override {
     if (!ops.empty()) calls.push_back("change_addresses");
@@ -114,6 +123,7 @@ struct RecordingObserver : SyncObserver {
   std::vector<PassReport> passes;
   std::vector<ipvs::Failure> failures;
   std::vector<Remedy> remedies;  // of each
+  std::vector<ipvs::Failure> over;
   std::vector<Reconciler::Conflict> conflicts;
   std::vector<std::string> drifts, waits;
   std::function<void()> when_passed, when_failed;
@@ -128,6 +138,7 @@ struct RecordingObserver : SyncObserver {
     remedies.push_back(remedy);
     if (when_failed) std::exchange(when_failed, nullptr)();
   }
+  void on_failure_over(const ipvs::Failure& failure) override { over.push_back(failure); }
   void on_conflict(const Reconciler::Conflict& c) override { conflicts.push_back(c); }
   void on_drift(const std::string& kind, const std::string&) override { drifts.push_back(kind); }
   void on_waiting(const std::string& what) override { waits.push_back(what); }
@@ -139,7 +150,8 @@ inline SyncOptions quick() {
           .again_interval = 1ms,
           .audit_interval = 1h,
           .retry_first = 1ms,
-          .retry_limit = 4ms};
+          .retry_limit = 4ms,
+          .object_retry_limit = 4ms};
 }
 
 // Plans as a test sets them.

@@ -168,6 +168,71 @@ TEST_CASE("other Services are programmed while one fails") {
   CHECK_FALSE(kernel.servers.contains(kWeb));
 }
 
+TEST_CASE("what one object is to blame for does not count as waiting (A1)") {
+  Fixture f;
+  f.settle();
+  f.on_kernel([](auto& kernel) { kernel.refused_endpoints[ip("203.0.113.255")] = EINVAL; });
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1", "203.0.113.255"}));
+  f.until([&] { return f.observer.failures.size() >= 5; });
+  CHECK_FALSE(f.sync.waiting_since());
+  CHECK(f.sync.reconciler().failed_count() == 1);
+  CHECK(f.observer.failures[4].tries == 5);
+  CHECK(f.observer.failures[4].what == "NEW_DEST TCP 10.96.0.1:80 -> 203.0.113.255:8080");
+  CHECK(server_text(f.look().servers.at(kWeb)) ==
+        "TCP 10.96.0.1:80 rr\n  -> 10.244.0.1:8080 weight 1\n");
+  CHECK(f.look().addresses.contains(ip("10.96.0.1")));
+  SECTION("until the object changes") { f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"})); }
+  SECTION("until the kernel accepts it") {
+    f.on_kernel([](auto& kernel) { kernel.refused_endpoints.clear(); });
+  }
+  f.until([&] { return f.sync.reconciler().failed_count() == 0; });
+  REQUIRE(f.observer.over.size() == 1);
+  CHECK(f.observer.over[0].what == f.observer.failures[0].what);
+}
+
+TEST_CASE("a change of an object that is refused is tried at once (A1)") {
+  SyncOptions options = quick();
+  options.retry_first = options.retry_limit = options.object_retry_limit = 1h;
+  Fixture f(options);
+  f.settle();
+  f.on_kernel([](auto& kernel) { kernel.refused_endpoints[ip("203.0.113.255")] = EINVAL; });
+  f.want("a/web", plan_of("10.96.0.1", {"203.0.113.255"}));
+  f.until([&] { return f.observer.failures.size() == 1; });
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1", "203.0.113.255"}));
+  f.until([&] { return f.observer.failures.size() == 2; });
+  f.until_idle();
+  CHECK(f.look().servers.at(kWeb).destinations.size() == 1);
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.2"}));
+  f.until([&] { return f.sync.reconciler().failed_count() == 0; });
+}
+
+TEST_CASE("what the kernel refuses of every Service is the node's fault, whatever the errno (A1)") {
+  Fixture f;
+  f.settle();
+  f.on_kernel([](auto& kernel) { kernel.refused_endpoints[ip("10.244.0.1")] = EINVAL; });
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
+  f.until([&] { return f.observer.failures.size() >= 2; });
+  CHECK_FALSE(f.sync.reconciler().fault_of_node());  // one alone may be refused because of itself
+  f.want("a/api", plan_of("10.96.0.2", {"10.244.0.1"}));
+  f.until([&] { return f.sync.reconciler().failed_count() == 2; });
+  CHECK(f.sync.reconciler().fault_of_node());
+  CHECK(f.sync.waiting_since());
+  f.want("a/good", plan_of("10.96.0.3", {"10.244.0.3"}));
+  f.until([&] { return f.look().servers.size() == 3; });
+  CHECK_FALSE(f.sync.reconciler().fault_of_node());
+}
+
+TEST_CASE("missing rights are the node's fault, with one object as with many (A1)") {
+  Fixture f;
+  f.settle();
+  f.on_kernel([](auto& kernel) { kernel.refused_endpoints[ip("10.244.0.1")] = EPERM; });
+  f.want("a/good", plan_of("10.96.0.3", {"10.244.0.3"}));
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
+  f.until([&] { return f.observer.failures.size() >= 2; });
+  REQUIRE(f.sync.reconciler().fault_of_node());
+  CHECK(f.sync.reconciler().fault_of_node()->failure.error_number == EPERM);
+}
+
 TEST_CASE("a draining endpoint is checked until its connections have ended, and then deleted") {
   Fixture f;
   f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1", "10.244.0.2"}));

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/report/conditions.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <cstring>
+#include <utility>
+
+namespace agent {
+namespace {
+
+namespace json = boost::json;
+using std::chrono::steady_clock;
+using std::chrono::system_clock;
+
+constexpr const char* kKernelRefused = "KernelRefused";
+
+std::string rfc3339(system_clock::time_point time) {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(system_clock::to_time_t(time)));
+}
+
+// The wall clock's time of a moment of the steady clock.
+std::string rfc3339(steady_clock::time_point moment, steady_clock::time_point now) {
+  return rfc3339(system_clock::now() -
+                 std::chrono::duration_cast<system_clock::duration>(now - moment));
+}
+
+std::string name_of_errno(const ipvs::Failure& failure) {
+  const char* name = failure.error_number > 0 ? ::strerrorname_np(failure.error_number) : nullptr;
+  return name ? name : "UNKNOWN";
+}
+
+// "NEW_DEST TCP 10.96.0.1:80 -> ..." without the command.
+std::string field_of(const ipvs::Failure& failure) {
+  const std::string prefix = failure.command + " ";
+  return failure.what.starts_with(prefix) ? failure.what.substr(prefix.size()) : failure.what;
+}
+
+json::object of_refusal(const Retries::Refusal& refusal, steady_clock::time_point now) {
+  const ipvs::Failure& failure = refusal.failure;
+  const auto left = std::chrono::duration_cast<std::chrono::seconds>(refusal.next_try - now);
+  json::object condition;
+  if (!failure.owner.empty()) condition["object"] = "Service " + failure.owner;
+  condition["reason"] = kKernelRefused;
+  condition["field"] = field_of(failure);
+  condition["command"] = failure.command;
+  condition["errno"] = name_of_errno(failure);
+  condition["message"] = failure.text();
+  condition["since"] = rfc3339(refusal.since, now);
+  condition["tries"] = failure.tries;
+  condition["nextTrySeconds"] = std::max<std::int64_t>(left.count(), 0);
+  return condition;
+}
+
+}  // namespace
+
+std::string Conditions::json() const {
+  const auto now = steady_clock::now();
+  json::array node, objects;
+  for (const auto& [server, fault] : health_.bind_faults()) {
+    json::object condition;
+    condition["field"] = server;
+    condition["message"] = fault;
+    node.push_back(std::move(condition));
+  }
+  for (const Retries::Refusal& refusal : sync_.reconciler().failed().refusals()) {
+    (refusal.failure.owner.empty() ? node : objects).push_back(of_refusal(refusal, now));
+  }
+  for (const auto& [service, notices] : reporter_.standing()) {
+    for (const StandingNotice& notice : notices) {
+      json::object condition;
+      condition["object"] = "Service " + service;
+      condition["reason"] = notice.reason;
+      condition["message"] = notice.note;
+      condition["since"] = rfc3339(notice.since);
+      objects.push_back(std::move(condition));
+    }
+  }
+  json::object all;
+  all["node"] = std::move(node);
+  all["objects"] = std::move(objects);
+  return json::serialize(all) + "\n";
+}
+
+std::map<std::string, std::size_t> Conditions::count() const {
+  std::map<std::string, std::size_t> counts;
+  const std::size_t refused = sync_.reconciler().failed().refusals().size();
+  if (refused > 0) counts[kKernelRefused] = refused;
+  for (const auto& [service, notices] : reporter_.standing()) {
+    for (const StandingNotice& notice : notices) ++counts[notice.reason];
+  }
+  return counts;
+}
+
+}  // namespace agent

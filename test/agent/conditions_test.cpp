@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The whole agent: an object that the kernel refuses for good is that object's condition.
+#include "agent/report/conditions.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <cerrno>
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "test/agent/app_fixture.hpp"
+#include "test/fake/failing_kernel.hpp"
+
+namespace {
+
+using namespace agent::test;
+using namespace std::chrono_literals;
+
+class RefusingFixture : public AppFixture {
+ public:
+  RefusingFixture() : AppFixture(std::make_unique<fake::FailingKernel>()) {
+    sync_options = agent::SyncOptions{
+        .audit_interval = 1h, .retry_first = 1ms, .retry_limit = 4ms, .object_retry_limit = 10ms};
+  }
+  fake::FailingKernel& failing() { return static_cast<fake::FailingKernel&>(kernel); }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(
+    RefusingFixture,
+    "what the kernel refuses of one Service is listed and retried, and no matter of health (A1)") {
+  failing().break_call({.call = "change_servers", .error = EINVAL, .victims = {ip("10.96.0.66")}});
+  start_with({make_service("bad", {"10.96.0.66"}), make_service("web", {"10.96.0.1"})},
+             {make_pod("web-1", {"10.244.0.1"})});
+  const std::string what = "NEW_SERVICE TCP 10.96.0.66:80 scheduler rr: Invalid argument";
+  until("it is reported", [&] {
+    return log.count("Service default/bad: " + what + ": not served there; tried again") == 1;
+  });
+  const std::string listed = get("/conditions", "metrics");
+  CHECK(listed.find(
+            R"("node":[],"objects":[{"object":"Service default/bad","reason":"KernelRefused",)"
+            R"("field":"TCP 10.96.0.66:80 scheduler rr","command":"NEW_SERVICE",)"
+            R"("errno":"EINVAL","message":")" +
+            what + R"(","since":"20)") != std::string::npos);
+  CHECK(metric("kube_ipvs_conditions{reason=\"KernelRefused\"}") == "1");
+  CHECK(get("/healthz", "healthz").starts_with("HTTP/1.1 200"));
+  CHECK(get("/readyz", "healthz").starts_with("HTTP/1.1 200"));
+  CHECK(get("/conditions", "healthz").starts_with("HTTP/1.1 404"));  // that port is open to all
+  failing().mend();
+  until("it is accepted", [&] { return log.count("not refused any more, after") == 1; });
+  CHECK(log.count("Invalid argument") == 2);
+  CHECK(metric("kube_ipvs_conditions{reason=\"KernelRefused\"}") == "0");
+  CHECK(get("/conditions", "metrics").ends_with("{\"node\":[],\"objects\":[]}\n"));
+}
