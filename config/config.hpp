@@ -61,7 +61,7 @@ struct Config {
   Compat compat = Compat::kNone;
 
   bool masquerade_all = false;              // --masquerade-all
-  std::uint32_t masquerade_mark = 0x4000;   // --iptables-masquerade-bit 0-31, of the conntrack mark
+  std::uint32_t masquerade_mark = 0x4000;   // --iptables-masquerade-bit 0-31: without effect
   std::vector<Network> cluster_cidrs;       // --cluster-cidr A[,B]: at most one per family
   std::vector<Network> nodeport_addresses;  // --nodeport-addresses CIDR,...; empty: all addresses
   bool nodeport_addresses_primary = false;  // --nodeport-addresses primary

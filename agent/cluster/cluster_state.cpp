@@ -234,8 +234,7 @@ ipvs::TableRules ClusterState::table_rules() const {
   return {.masquerade_all = config_.masquerade_all,
           .cluster_cidrs = to_networks(to_cidrs(config_.cluster_cidrs)),
           .pod_sources = to_networks(pod_sources()),
-          .own_pods = to_networks(own_pods()),
-          .masquerade_bit = config_.masquerade_mark};
+          .own_pods = to_networks(own_pods())};
 }
 
 PlanOptions ClusterState::options_for(const k8s::Service& service, k8s::UnixSeconds now,

@@ -45,12 +45,14 @@ const char* name_of(const expression::LoadConntrack&) { return "ct"; }
 void put(MessageBatch& batch, const expression::LoadConntrack& load) {
   batch.put_be32(NFTA_CT_KEY, load.key);
   batch.put_be32(NFTA_CT_DREG, load.to);
+  if (load.direction) batch.put_u8(NFTA_CT_DIRECTION, *load.direction);
 }
 
-const char* name_of(const expression::StoreConntrack&) { return "ct"; }
-void put(MessageBatch& batch, const expression::StoreConntrack& store) {
-  batch.put_be32(NFTA_CT_KEY, store.key);
-  batch.put_be32(NFTA_CT_SREG, store.from);
+const char* name_of(const expression::LoadSourceType&) { return "fib"; }
+void put(MessageBatch& batch, const expression::LoadSourceType& load) {
+  batch.put_be32(NFTA_FIB_FLAGS, NFTA_FIB_F_SADDR);
+  batch.put_be32(NFTA_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
+  batch.put_be32(NFTA_FIB_DREG, load.to);
 }
 
 const char* name_of(const expression::Bitwise&) { return "bitwise"; }

@@ -61,12 +61,13 @@ struct LoadPayload {
 struct LoadConntrack {
   std::uint32_t key;  // NFT_CT_*
   std::uint32_t to;
+  std::optional<std::uint8_t> direction = {};  // IP_CT_DIR_*, of keys that have two values
   bool operator==(const LoadConntrack&) const = default;
 };
-struct StoreConntrack {
-  std::uint32_t key;
-  std::uint32_t from;
-  bool operator==(const StoreConntrack&) const = default;
+// The RTN_* type of the packet's source address, by the routing table.
+struct LoadSourceType {
+  std::uint32_t to;
+  bool operator==(const LoadSourceType&) const = default;
 };
 // register = (register & mask) ^ flip
 struct Bitwise {
@@ -125,7 +126,7 @@ struct ExtensionMatch {
 
 using Expression =
     std::variant<expression::LoadMeta, expression::LoadPayload, expression::LoadConntrack,
-                 expression::StoreConntrack, expression::Bitwise, expression::Compare,
+                 expression::LoadSourceType, expression::Bitwise, expression::Compare,
                  expression::Lookup, expression::Verdict, expression::DestinationNat,
                  expression::Masquerade, expression::Reject, expression::ExtensionMatch>;
 using Expressions = std::vector<Expression>;

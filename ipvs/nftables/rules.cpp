@@ -4,8 +4,10 @@
 #include <linux/in.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/rtnetlink.h>
 
 #include <algorithm>
 #include <array>
@@ -23,6 +25,7 @@ using enum TrafficClass;
 // ICMP_PORT_UNREACH of linux/icmp.h and ICMPV6_PORT_UNREACH of linux/icmpv6.h.
 constexpr std::uint8_t kIcmpPortUnreachable = 3;
 constexpr std::uint8_t kIcmp6PortUnreachable = 4;
+constexpr std::array<std::uint8_t, 3> kProtocols{IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP};
 // NF_CT_STATE_BIT(IP_CT_NEW), which no exported header has.
 constexpr std::uint32_t kStateNew = 1U << (IP_CT_NEW + 1);
 
@@ -31,8 +34,8 @@ constexpr std::array kChains{
     Chain{"external", {}},
     Chain{"external-local", {}},
     Chain{"node-port", {}},
-    Chain{"services", {}},
-    Chain{"short-cut-marks", {}},
+    Chain{"services-4", {}},
+    Chain{"services-6", {}},
     Chain{"short-cuts", {}},
     Chain{"limits", {}},
     Chain{"refuse", {}},
@@ -60,6 +63,8 @@ struct FamilyFacts {
   std::uint32_t source, destination, length;
   std::uint32_t second, third;  // registers of the next components of a concatenation
   std::uint32_t fourth;         // register after address . protocol . port
+  std::uint32_t client_wrote;   // NFT_CT_*: the destination address of a flow's first packet
+  std::string_view services;    // chain
   std::uint8_t icmp;
   std::uint8_t port_unreachable;
 
@@ -79,6 +84,8 @@ constexpr std::array kFamilies{
                 .second = NFT_REG32_01,
                 .third = NFT_REG32_02,
                 .fourth = NFT_REG32_03,
+                .client_wrote = NFT_CT_DST_IP,
+                .services = "services-4",
                 .icmp = IPPROTO_ICMP,
                 .port_unreachable = kIcmpPortUnreachable},
     FamilyFacts{.family = Family::kIpv6,
@@ -89,6 +96,8 @@ constexpr std::array kFamilies{
                 .second = NFT_REG_2,
                 .third = NFT_REG32_05,
                 .fourth = NFT_REG32_06,
+                .client_wrote = NFT_CT_DST_IP6,
+                .services = "services-6",
                 .icmp = IPPROTO_ICMPV6,
                 .port_unreachable = kIcmp6PortUnreachable},
 };
@@ -157,19 +166,6 @@ Expressions verdict(std::int32_t code, std::string_view chain = {}) {
   return {expression::Verdict{code, chain}};
 }
 
-// ct mark set ct mark | bit
-Expressions set_mark(std::uint32_t bit) {
-  return {expression::LoadConntrack{NFT_CT_MARK, NFT_REG_1},
-          expression::Bitwise{NFT_REG_1, RegisterValue::of_u32(~bit), RegisterValue::of_u32(bit)},
-          expression::StoreConntrack{NFT_CT_MARK, NFT_REG_1}};
-}
-
-Expressions has_mark(std::uint32_t bit) {
-  return {expression::LoadConntrack{NFT_CT_MARK, NFT_REG_1},
-          expression::Bitwise{NFT_REG_1, RegisterValue::of_u32(bit), RegisterValue::zeros(4)},
-          expression::Compare{NFT_CMP_EQ, NFT_REG_1, RegisterValue::of_u32(bit)}};
-}
-
 Expressions is_new() {
   return {expression::LoadConntrack{NFT_CT_STATE, NFT_REG_1},
           expression::Bitwise{NFT_REG_1, RegisterValue::of_u32(kStateNew), RegisterValue::zeros(4)},
@@ -183,13 +179,51 @@ Expressions compare_protocol(std::uint32_t operation, std::uint8_t protocol) {
 
 Expressions masquerade() { return {expression::Masquerade{NF_NAT_RANGE_PROTO_RANDOM_FULLY}}; }
 
+// What the client wrote as destination. Connection tracking keeps it for as long as the flow lives,
+// whatever is translated and whoever sets marks.
+expression::LoadConntrack load_original(std::uint32_t key, std::uint32_t to) {
+  return {.key = key, .to = to, .direction = IP_CT_DIR_ORIGINAL};
+}
+
+// meta l4proto . ct original proto-dst @set. `nft` gives that port a type, and so reads the rule,
+// only if the rule compares the protocol as well: hence a rule for each.
+Expressions original_port_in(std::uint32_t protocol, std::uint32_t port, std::uint32_t key,
+                             std::string_view set) {
+  return {expression::LoadMeta{NFT_META_L4PROTO, protocol}, load_original(NFT_CT_PROTO_DST, port),
+          expression::Lookup{key, set}};
+}
+
+// The source is an address of this host.
+Expressions is_from_this_host() {
+  return {expression::LoadSourceType{NFT_REG_1},
+          expression::Compare{NFT_CMP_EQ, NFT_REG_1, RegisterValue::of_u32(RTN_LOCAL)}};
+}
+
 // The rules of each chain; one per family where they match addresses.
-void add_cluster_ip(const TableRules& rules, std::vector<Rule>& out) {
-  const Expressions mark = set_mark(rules.masquerade_bit);
-  if (rules.masquerade_all) {
-    out.push_back({"cluster-ip", mark});
-    return;
+
+// A pod that reaches itself, or the host: here the source and the endpoint that IPVS chose are the
+// same.
+void add_hairpins(std::string_view chain, std::vector<Rule>& out) {
+  for (const FamilyFacts& f : kFamilies) {
+    out.push_back({chain, is_family(f) +
+                              Expressions{network_header(f.source, f.length, NFT_REG_1),
+                                          network_header(f.destination, f.length, f.second),
+                                          expression::Lookup{NFT_REG_1, f.set(kHairpin)}} +
+                              masquerade()});
   }
+}
+
+// A source of 127.0.0.0/8 or ::1 is left alone, as in kube-proxy.
+Expressions is_no_loopback(const FamilyFacts& f) {
+  using boost::asio::ip::address_v4;
+  using boost::asio::ip::address_v6;
+  const Network loopback = f.family == Family::kIpv4
+                               ? Network{.address = address_v4(0x7f000000), .prefix_length = 8}
+                               : Network{.address = address_v6::loopback(), .prefix_length = 128};
+  return is_family(f) + compare_network(f, f.source, NFT_CMP_NEQ, loopback);
+}
+
+void add_cluster_ip(const TableRules& rules, std::vector<Rule>& out) {
   for (const FamilyFacts& f : kFamilies) {
     Expressions outside;
     bool everything_is_inside = false;
@@ -198,51 +232,81 @@ void add_cluster_ip(const TableRules& rules, std::vector<Rule>& out) {
       everything_is_inside |= network.prefix_length == 0;
       outside = outside + compare_network(f, f.source, NFT_CMP_NEQ, network);
     }
-    if (outside.empty() || everything_is_inside) {
-      out.push_back({"cluster-ip", address_in(f, f.source, f.set(kVirtualIp)) + mark});
+    if (rules.masquerade_all) {
+      out.push_back({"cluster-ip", is_no_loopback(f) + masquerade()});
+    } else if (outside.empty() || everything_is_inside) {
+      out.push_back({"cluster-ip", address_in(f, f.source, f.set(kVirtualIp)) + masquerade()});
     } else {
-      out.push_back({"cluster-ip", is_family(f) + outside + mark});
+      out.push_back({"cluster-ip", is_no_loopback(f) + outside + masquerade()});
     }
   }
+  if (!rules.masquerade_all) add_hairpins("cluster-ip", out);
 }
 
-void add_external(const TableRules& rules, std::vector<Rule>& out) {
-  const Expressions mark = set_mark(rules.masquerade_bit);
-  out.push_back({"external", mark});
+void add_external(std::vector<Rule>& out) {
   for (const FamilyFacts& f : kFamilies) {
-    out.push_back({"external-local", address_in(f, f.source, f.set(kVirtualIp)) + mark});
+    out.push_back({"external", is_no_loopback(f) + masquerade()});
   }
-  const Expressions protocol_port = load_protocol_port(NFT_REG_1, NFT_REG32_01);
-  const auto in = [](std::string_view set) {
-    return Expressions{expression::Lookup{NFT_REG_1, set}};
+}
+
+// Matches a client of the cluster on none of this node's Pod networks. Empty if these are not
+// known, or if they are all that the cluster has.
+Expressions is_elsewhere(const TableRules& rules, const FamilyFacts& f) {
+  Expressions result;
+  if (rules.own_pods == rules.pod_sources) return result;
+  for (const Network& own : rules.own_pods) {
+    if (family_of(own.address) == f.family)
+      result = result + compare_network(f, f.source, NFT_CMP_NEQ, own);
+  }
+  return result;
+}
+
+// A flow that takes a short cut may lead to an endpoint on another node. If its client is not a Pod
+// of this node, the reply would not pass through this node, or would be sent to an address that the
+// other node has no route to. So the flow is masqueraded: the endpoint answers to this node.
+void add_external_local(const TableRules& rules, std::vector<Rule>& out) {
+  out.push_back({"external-local", is_from_this_host() + masquerade()});
+  for (const Network& network : rules.pod_sources) {
+    const FamilyFacts& f = kFamilies[family_of(network.address) == Family::kIpv4 ? 0 : 1];
+    const Expressions elsewhere = is_elsewhere(rules, f);
+    if (elsewhere.empty()) continue;
+    out.push_back({"external-local", is_family(f) +
+                                         compare_network(f, f.source, NFT_CMP_EQ, network) +
+                                         elsewhere + masquerade()});
+  }
+  add_hairpins("external-local", out);
+}
+
+void add_node_port(std::vector<Rule>& out) {
+  const auto dispatch = [&](std::string_view set, std::string_view chain) {
+    for (const std::uint8_t protocol : kProtocols) {
+      out.push_back({"node-port", compare_protocol(NFT_CMP_EQ, protocol) +
+                                      original_port_in(NFT_REG_1, NFT_REG32_01, NFT_REG_1, set) +
+                                      verdict(NFT_GOTO, chain)});
+    }
   };
-  out.push_back({"node-port", protocol_port + in("node-ports") + verdict(NFT_GOTO, "external")});
-  out.push_back(
-      {"node-port", protocol_port + in("node-ports-local") + verdict(NFT_GOTO, "external-local")});
+  dispatch("node-ports", "external");
+  dispatch("node-ports-local", "external-local");
 }
 
-void add_services(std::vector<Rule>& out) {
-  using boost::asio::ip::address_v4;
-  using boost::asio::ip::address_v6;
-  const std::array<Network, 2> loopback{
-      Network{.address = address_v4(0x7f000000), .prefix_length = 8},
-      Network{.address = address_v6::loopback(), .prefix_length = 128}};
-  for (std::size_t i = 0; i < kFamilies.size(); ++i) {
-    const FamilyFacts& f = kFamilies[i];
-    out.push_back({"services", is_family(f) +
-                                   compare_network(f, f.source, NFT_CMP_EQ, loopback[i]) +
-                                   verdict(NFT_RETURN)});
-  }
-  for (const FamilyFacts& f : kFamilies) {
-    const auto dispatch = [&](std::string_view set, std::string_view chain) {
-      out.push_back({"services", destination_service_in(f, set) + verdict(NFT_GOTO, chain)});
-    };
-    dispatch(f.set(kServiceIp, kClusterIp), "cluster-ip");
-    dispatch(f.set(kServiceIp, kExternal), "external");
-    dispatch(f.set(kServiceIp, kExternalLocal), "external-local");
-    out.push_back({"services", address_in(f, f.destination, f.set(kNodeAddress)) +
-                                   verdict(NFT_GOTO, "node-port")});
-  }
+// Which class of Service traffic a new flow is, by what its client wrote; flows to no Service leave
+// these chains untouched.
+void add_services(const FamilyFacts& f, std::vector<Rule>& out) {
+  const auto dispatch = [&](TrafficClass traffic_class, std::string_view chain) {
+    for (const std::uint8_t protocol : kProtocols) {
+      out.push_back({f.services, compare_protocol(NFT_CMP_EQ, protocol) +
+                                     Expressions{load_original(f.client_wrote, NFT_REG_1)} +
+                                     original_port_in(f.second, f.third, NFT_REG_1,
+                                                      f.set(kServiceIp, traffic_class)) +
+                                     verdict(NFT_GOTO, chain)});
+    }
+  };
+  dispatch(kClusterIp, "cluster-ip");
+  dispatch(kExternal, "external");
+  dispatch(kExternalLocal, "external-local");
+  out.push_back({f.services, Expressions{load_original(f.client_wrote, NFT_REG_1),
+                                         expression::Lookup{NFT_REG_1, f.set(kNodeAddress)}} +
+                                 verdict(NFT_GOTO, "node-port")});
 }
 
 // Redirects clients of the cluster from an external address, which has only this node's endpoints,
@@ -272,44 +336,13 @@ void add_fixed_destination(std::string_view chain, std::vector<Rule>& out) {
   }
 }
 
-// A flow that takes a short cut may lead to an endpoint on another node. If its client is not a Pod
-// of this node, the reply would not pass through this node, or would be sent to an address that the
-// other node has no route to. So the flow is masqueraded: the endpoint answers to this node.
-void add_short_cut_marks(std::vector<Rule>& out) {
-  const Expressions mark = verdict(NFT_JUMP, "external");
-  for (const FamilyFacts& f : kFamilies) {
-    out.push_back(
-        {"short-cut-marks", destination_service_in(f, f.set(kServiceIp, kExternalLocal)) + mark});
-    out.push_back({"short-cut-marks", node_port_in(f, "node-ports-local") + mark});
-  }
-}
-
-// Matches a client of the cluster on none of this node's Pod networks. Empty if these are not
-// known, or if they are all that the cluster has.
-Expressions is_elsewhere(const TableRules& rules, const FamilyFacts& f) {
-  Expressions result;
-  if (rules.own_pods == rules.pod_sources) return result;
-  for (const Network& own : rules.own_pods) {
-    if (family_of(own.address) == f.family)
-      result = result + compare_network(f, f.source, NFT_CMP_NEQ, own);
-  }
-  return result;
-}
-
 void add_destination_hooks(const TableRules& rules, std::vector<Rule>& out) {
-  out.push_back({"prerouting", verdict(NFT_JUMP, "services")});
   for (const Network& network : rules.pod_sources) {
     const FamilyFacts& f = kFamilies[family_of(network.address) == Family::kIpv4 ? 0 : 1];
-    const Expressions is_pod = is_family(f) + compare_network(f, f.source, NFT_CMP_EQ, network);
-    const Expressions elsewhere = is_elsewhere(rules, f);
-    if (!elsewhere.empty())
-      out.push_back({"prerouting", is_pod + elsewhere + verdict(NFT_JUMP, "short-cut-marks")});
-    out.push_back({"prerouting", is_pod + verdict(NFT_JUMP, "short-cuts")});
+    out.push_back({"prerouting", is_family(f) + compare_network(f, f.source, NFT_CMP_EQ, network) +
+                                     verdict(NFT_JUMP, "short-cuts")});
   }
   add_fixed_destination("prerouting", out);
-
-  out.push_back({"output", verdict(NFT_JUMP, "short-cut-marks")});
-  out.push_back({"output", verdict(NFT_JUMP, "services")});
   out.push_back({"output", verdict(NFT_JUMP, "short-cuts")});
   add_fixed_destination("output", out);
 }
@@ -366,14 +399,9 @@ void add_input(std::vector<Rule>& out) {
   }
 }
 
-void add_postrouting(const TableRules& rules, std::vector<Rule>& out) {
-  out.push_back({"postrouting", has_mark(rules.masquerade_bit) + masquerade()});
+void add_postrouting(std::vector<Rule>& out) {
   for (const FamilyFacts& f : kFamilies) {
-    out.push_back({"postrouting", is_family(f) +
-                                      Expressions{network_header(f.source, f.length, NFT_REG_1),
-                                                  network_header(f.destination, f.length, f.second),
-                                                  expression::Lookup{NFT_REG_1, f.set(kHairpin)}} +
-                                      masquerade()});
+    out.push_back({"postrouting", is_family(f) + verdict(NFT_GOTO, f.services)});
   }
 }
 
@@ -384,15 +412,16 @@ std::span<const Chain> table_chains() { return kChains; }
 std::vector<Rule> table_rules(const TableRules& rules) {
   std::vector<Rule> out;
   add_cluster_ip(rules, out);
-  add_external(rules, out);
-  add_services(out);
-  add_short_cut_marks(out);
+  add_external(out);
+  add_external_local(rules, out);
+  add_node_port(out);
+  for (const FamilyFacts& f : kFamilies) add_services(f, out);
   add_short_cuts(out);
   add_destination_hooks(rules, out);
   add_limits(out);
   add_guards(out);
   add_input(out);
-  add_postrouting(rules, out);
+  add_postrouting(out);
   return out;
 }
 

@@ -8,8 +8,9 @@
 // A host that talks to a virtual IP has that very address as its source, because the address is
 // local: "ip saddr @virtual-ips-4" in a rule means "from this host".
 //
-// The masquerade decision travels in one bit of the *conntrack* mark: the packet mark, which policy
-// routing and other software use, is never touched.
+// What is masqueraded is decided where it happens, for the first packet of a flow, by what the
+// client wrote as destination, which connection tracking keeps (ipvs/nftables/adr-masquerade.md). No
+// mark of a packet or connection is read or written: other software uses them.
 //
 // Why the table looks like this (more in ipvs/nftables/adr-nftables.md):
 //   * A set per traffic class, not one verdict map: with every jump added to a map the kernel walks

@@ -46,7 +46,6 @@ struct TableRules {
   // Pod networks of this node. Pods of other nodes that take a short cut are masqueraded, so that
   // replies return through this node. Empty for a family: no masquerading there.
   std::vector<Network> own_pods;
-  std::uint32_t masquerade_bit = 0x4000;  // of the conntrack mark: one bit
   bool operator==(const TableRules&) const = default;
 };
 

@@ -89,21 +89,29 @@ TEST_CASE("nft reads what it prints of our table", "[kernel][nft]") {
 TEST_CASE("the masquerade rules for cluster IPs follow the settings", "[kernel][nft]") {
   enter_new_network();
   NftClient client = open_client();
+  const std::string hairpins =
+      "\t\tip saddr . ip daddr @hairpin-4 masquerade fully-random\n"
+      "\t\tip6 saddr . ip6 daddr @hairpin-6 masquerade fully-random\n";
   REQUIRE(client.install_table({.masquerade_all = true, .cluster_cidrs = {}}, {}) == 0);
-  CHECK(chain_body("cluster-ip") == "\t\tct mark set ct mark | 0x00004000\n");
-
-  REQUIRE(client.install_table({.cluster_cidrs = {}, .masquerade_bit = 0x80000000}, {}) == 0);
   CHECK(chain_body("cluster-ip") ==
-        "\t\tip saddr @virtual-ips-4 ct mark set ct mark | 0x80000000\n"
-        "\t\tip6 saddr @virtual-ips-6 ct mark set ct mark | 0x80000000\n");
+        "\t\tip saddr != 127.0.0.0/8 masquerade fully-random\n"
+        "\t\tip6 saddr != ::1 masquerade fully-random\n");
+
+  REQUIRE(client.install_table({}, {}) == 0);
+  CHECK(chain_body("cluster-ip") ==
+        "\t\tip saddr @virtual-ips-4 masquerade fully-random\n"
+        "\t\tip6 saddr @virtual-ips-6 masquerade fully-random\n" +
+            hairpins);
 
   REQUIRE(client.install_table(
               {.cluster_cidrs = {{.address = address("10.1.2.3"), .prefix_length = 32},
                                  {.address = address("10.244.0.0"), .prefix_length = 15}}},
               {}) == 0);
   CHECK(chain_body("cluster-ip") ==
-        "\t\tip saddr != 10.1.2.3 ip saddr != 10.244.0.0/15 ct mark set ct mark | 0x00004000\n"
-        "\t\tip6 saddr @virtual-ips-6 ct mark set ct mark | 0x00004000\n");
+        "\t\tip saddr != 127.0.0.0/8 ip saddr != 10.1.2.3 ip saddr != 10.244.0.0/15 masquerade "
+        "fully-random\n"
+        "\t\tip6 saddr @virtual-ips-6 masquerade fully-random\n" +
+            hairpins);
 }
 
 TEST_CASE("the rules for short cuts name the Pod networks of the cluster and of this node",
@@ -116,12 +124,15 @@ TEST_CASE("the rules for short cuts name the Pod networks of the cluster and of 
   REQUIRE(client.install_table(rules, {}) == 0);
   CHECK(chain_body("prerouting") ==
         "\t\ttype nat hook prerouting priority dstnat - 10; policy accept;\n"
-        "\t\tjump services\n"
-        "\t\tip saddr 10.244.0.0/16 ip saddr != 10.244.1.0/24 jump short-cut-marks\n"
         "\t\tip saddr 10.244.0.0/16 jump short-cuts\n"
         "\t\tip6 saddr fd00:244::/56 jump short-cuts\n"
         "\t\tip daddr @virtual-ips-4 dnat ip to ip daddr\n"
         "\t\tip6 daddr @virtual-ips-6 dnat ip6 to ip6 daddr\n");
+  CHECK(chain_body("external-local") ==
+        "\t\tfib saddr type local masquerade fully-random\n"
+        "\t\tip saddr 10.244.0.0/16 ip saddr != 10.244.1.0/24 masquerade fully-random\n"
+        "\t\tip saddr . ip daddr @hairpin-4 masquerade fully-random\n"
+        "\t\tip6 saddr . ip6 daddr @hairpin-6 masquerade fully-random\n");
 }
 
 TEST_CASE("elements of every kind are read back as they were written", "[kernel][nft]") {
@@ -276,7 +287,7 @@ TEST_CASE("the monitor reports changes of our table by others and not our own", 
 
   must("nft add element inet kube-ipvs virtual-ips-4 '{ 10.96.0.77 }'");
   CHECK(monitor->drain().our_table);
-  must("nft add rule inet kube-ipvs services accept");
+  must("nft add rule inet kube-ipvs services-4 accept");
   CHECK(monitor->drain().our_table);
   must("nft flush ruleset");
   CHECK(monitor->drain().our_table);

@@ -128,42 +128,56 @@ inline constexpr const char* kDrawnTable = R"(table inet kube-ipvs {
 	}
 
 	chain cluster-ip {
-		ip saddr != 10.244.0.0/16 ct mark set ct mark | 0x00004000
-		ip6 saddr != fd00:244::/57 ct mark set ct mark | 0x00004000
+		ip saddr != 127.0.0.0/8 ip saddr != 10.244.0.0/16 masquerade fully-random
+		ip6 saddr != ::1 ip6 saddr != fd00:244::/57 masquerade fully-random
+		ip saddr . ip daddr @hairpin-4 masquerade fully-random
+		ip6 saddr . ip6 daddr @hairpin-6 masquerade fully-random
 	}
 
 	chain external {
-		ct mark set ct mark | 0x00004000
+		ip saddr != 127.0.0.0/8 masquerade fully-random
+		ip6 saddr != ::1 masquerade fully-random
 	}
 
 	chain external-local {
-		ip saddr @virtual-ips-4 ct mark set ct mark | 0x00004000
-		ip6 saddr @virtual-ips-6 ct mark set ct mark | 0x00004000
+		fib saddr type local masquerade fully-random
+		ip saddr . ip daddr @hairpin-4 masquerade fully-random
+		ip6 saddr . ip6 daddr @hairpin-6 masquerade fully-random
 	}
 
 	chain node-port {
-		meta l4proto . th dport @node-ports goto external
-		meta l4proto . th dport @node-ports-local goto external-local
+		meta l4proto tcp meta l4proto . ct original proto-dst @node-ports goto external
+		meta l4proto udp meta l4proto . ct original proto-dst @node-ports goto external
+		meta l4proto sctp meta l4proto . ct original proto-dst @node-ports goto external
+		meta l4proto tcp meta l4proto . ct original proto-dst @node-ports-local goto external-local
+		meta l4proto udp meta l4proto . ct original proto-dst @node-ports-local goto external-local
+		meta l4proto sctp meta l4proto . ct original proto-dst @node-ports-local goto external-local
 	}
 
-	chain services {
-		ip saddr 127.0.0.0/8 return
-		ip6 saddr ::1 return
-		ip daddr . meta l4proto . th dport @cluster-ips-4 goto cluster-ip
-		ip daddr . meta l4proto . th dport @external-ips-4 goto external
-		ip daddr . meta l4proto . th dport @external-local-ips-4 goto external-local
-		ip daddr @node-addresses-4 goto node-port
-		ip6 daddr . meta l4proto . th dport @cluster-ips-6 goto cluster-ip
-		ip6 daddr . meta l4proto . th dport @external-ips-6 goto external
-		ip6 daddr . meta l4proto . th dport @external-local-ips-6 goto external-local
-		ip6 daddr @node-addresses-6 goto node-port
+	chain services-4 {
+		meta l4proto tcp ct original ip daddr . meta l4proto . ct original proto-dst @cluster-ips-4 goto cluster-ip
+		meta l4proto udp ct original ip daddr . meta l4proto . ct original proto-dst @cluster-ips-4 goto cluster-ip
+		meta l4proto sctp ct original ip daddr . meta l4proto . ct original proto-dst @cluster-ips-4 goto cluster-ip
+		meta l4proto tcp ct original ip daddr . meta l4proto . ct original proto-dst @external-ips-4 goto external
+		meta l4proto udp ct original ip daddr . meta l4proto . ct original proto-dst @external-ips-4 goto external
+		meta l4proto sctp ct original ip daddr . meta l4proto . ct original proto-dst @external-ips-4 goto external
+		meta l4proto tcp ct original ip daddr . meta l4proto . ct original proto-dst @external-local-ips-4 goto external-local
+		meta l4proto udp ct original ip daddr . meta l4proto . ct original proto-dst @external-local-ips-4 goto external-local
+		meta l4proto sctp ct original ip daddr . meta l4proto . ct original proto-dst @external-local-ips-4 goto external-local
+		ct original ip daddr @node-addresses-4 goto node-port
 	}
 
-	chain short-cut-marks {
-		ip daddr . meta l4proto . th dport @external-local-ips-4 jump external
-		ip daddr @node-addresses-4 meta l4proto . th dport @node-ports-local jump external
-		ip6 daddr . meta l4proto . th dport @external-local-ips-6 jump external
-		ip6 daddr @node-addresses-6 meta l4proto . th dport @node-ports-local jump external
+	chain services-6 {
+		meta l4proto tcp ct original ip6 daddr . meta l4proto . ct original proto-dst @cluster-ips-6 goto cluster-ip
+		meta l4proto udp ct original ip6 daddr . meta l4proto . ct original proto-dst @cluster-ips-6 goto cluster-ip
+		meta l4proto sctp ct original ip6 daddr . meta l4proto . ct original proto-dst @cluster-ips-6 goto cluster-ip
+		meta l4proto tcp ct original ip6 daddr . meta l4proto . ct original proto-dst @external-ips-6 goto external
+		meta l4proto udp ct original ip6 daddr . meta l4proto . ct original proto-dst @external-ips-6 goto external
+		meta l4proto sctp ct original ip6 daddr . meta l4proto . ct original proto-dst @external-ips-6 goto external
+		meta l4proto tcp ct original ip6 daddr . meta l4proto . ct original proto-dst @external-local-ips-6 goto external-local
+		meta l4proto udp ct original ip6 daddr . meta l4proto . ct original proto-dst @external-local-ips-6 goto external-local
+		meta l4proto sctp ct original ip6 daddr . meta l4proto . ct original proto-dst @external-local-ips-6 goto external-local
+		ct original ip6 daddr @node-addresses-6 goto node-port
 	}
 
 	chain short-cuts {
@@ -192,15 +206,12 @@ inline constexpr const char* kDrawnTable = R"(table inet kube-ipvs {
 
 	chain prerouting {
 		type nat hook prerouting priority dstnat - 10; policy accept;
-		jump services
 		ip daddr @virtual-ips-4 dnat ip to ip daddr
 		ip6 daddr @virtual-ips-6 dnat ip6 to ip6 daddr
 	}
 
 	chain output {
 		type nat hook output priority -110; policy accept;
-		jump short-cut-marks
-		jump services
 		jump short-cuts
 		ip daddr @virtual-ips-4 dnat ip to ip daddr
 		ip6 daddr @virtual-ips-6 dnat ip6 to ip6 daddr
@@ -236,9 +247,8 @@ inline constexpr const char* kDrawnTable = R"(table inet kube-ipvs {
 
 	chain postrouting {
 		type nat hook postrouting priority srcnat; policy accept;
-		ct mark & 0x00004000 == 0x00004000 masquerade fully-random
-		ip saddr . ip daddr @hairpin-4 masquerade fully-random
-		ip6 saddr . ip6 daddr @hairpin-6 masquerade fully-random
+		meta nfproto ipv4 goto services-4
+		meta nfproto ipv6 goto services-6
 	}
 }
 )";

@@ -141,19 +141,14 @@ void make_host(std::initializer_list<const char*> addresses) {
   for (const char* one : addresses) add_address(one);
 }
 
-// Counts, in a table of its own, new flows that leave with the masquerade bit, and those that
-// arrive with another source than they were sent with.
+// Counts, in a table of its own, new flows that arrive with another source than they were sent
+// with.
 class Watch {
  public:
   Watch() {
     feed_nft(R"(
       table inet watch {
-        counter marked {}
         counter masqueraded {}
-        chain leave {
-          type filter hook postrouting priority 90
-          meta l4proto udp ct mark & 0x4000 == 0x4000 counter name marked
-        }
         chain arrive {
           type filter hook input priority 0
           meta l4proto udp ct status snat counter name masqueraded
@@ -161,21 +156,27 @@ class Watch {
       }
     )");
   }
-  // Sends a datagram and says what happened to it: "", "marked", "masqueraded", "marked masqueraded".
+  // Sends a datagram and says what happened to it: "" or "masqueraded".
   std::string fate(const char* from, const char* to, std::uint16_t port) const {
     // Nothing listens at these addresses: when the refusal is here, the datagram is counted.
     REQUIRE(is_refused(from, to, port));
     const std::string counters = must("nft reset counters table inet watch");
-    const auto counted = [&](const std::string& name) {
-      return counters.find("counter " + name + " {\n\t\tpackets 1 ") != std::string::npos;
-    };
-    std::string result = counted("marked") ? "marked" : "";
-    if (counted("masqueraded")) result += result.empty() ? "masqueraded" : " masqueraded";
-    return result;
+    return counters.find("packets 1 ") != std::string::npos ? "masqueraded" : "";
   }
 };
 
-const std::string kMasqueraded = "marked masqueraded";
+const std::string kMasqueraded = "masqueraded";
+
+// What other software does with marks: saves packet marks that are 0 in the connection mark, and
+// overwrites either (E5).
+const char* const kMarksOfOthers = R"(
+  table inet marks {
+    chain pre { type filter hook prerouting priority -150; meta mark set ct mark; ct mark set 0; }
+    chain out { type route hook output priority -150; meta mark set ct mark; ct mark set 0; }
+    chain late { type filter hook output priority 50; ct mark set meta mark and 0xffff0000; }
+    chain post { type filter hook postrouting priority -150; ct mark set meta mark; }
+  }
+)";
 
 std::vector<Element> both_families(const std::vector<Element>& elements) {
   std::vector<Element> both = elements;
@@ -302,17 +303,76 @@ TEST_CASE("each class of traffic is masqueraded as it should be", "[kernel][nft]
   CHECK(watch.fate("fd00:cb00:7107::", "fd00:a60:1::", 53) == kMasqueraded);
 }
 
-TEST_CASE("a pod that reaches itself is masqueraded", "[kernel][nft]") {
-  make_host({"198.51.100.1", "2001:db8::1", "10.244.1.5", "10.244.1.6", "fd00:244::5"});
+// Instead of IPVS, a rule of another table leads to the pod, as IPVS does before postrouting.
+const char* const kLeadsToThePod = R"(
+  table inet leads {
+    chain out {
+      type nat hook output priority -90
+      ip daddr 10.96.0.1 dnat ip to 10.244.1.5
+      ip daddr 192.0.2.2 dnat ip to 10.244.1.5
+      ip6 daddr fd00:a60:1:: dnat ip6 to fd00:af4:105::
+    }
+  }
+)";
+
+TEST_CASE("a pod that reaches itself through a Service is masqueraded, and nothing else is (E1)",
+          "[kernel][nft]") {
+  make_host({"198.51.100.1", "2001:db8::1", "10.244.1.5", "10.244.1.6",
+             "fd00:af4:105::", "10.96.0.1", "192.0.2.2", "fd00:a60:1::"});
   NftClient client = open_client();
-  REQUIRE(client.install_table(kPlainRules,
-                               std::vector{plain(ElementKind::kHairpin, "10.244.1.5"),
-                                           plain(ElementKind::kHairpin, "fd00:244::5")}) == 0);
+  REQUIRE(client.install_table(
+              {.cluster_cidrs = {{.address = address("10.244.0.0"), .prefix_length = 16},
+                                 {.address = address("fd00:af4::"), .prefix_length = 32}}},
+              both_families({service("10.96.0.1", 53, kClusterIp, Protocol::kUdp),
+                             service("192.0.2.2", 53, kExternalLocal, Protocol::kUdp),
+                             plain(ElementKind::kHairpin, "10.244.1.5")})) == 0);
+  feed_nft(kLeadsToThePod);
   const Watch watch;
-  CHECK(watch.fate("10.244.1.5", "10.244.1.5", 53) == "masqueraded");
-  CHECK(watch.fate("fd00:244::5", "fd00:244::5", 53) == "masqueraded");
-  CHECK(watch.fate("10.244.1.5", "10.244.1.6", 53) == "");
-  CHECK(watch.fate("10.244.1.6", "10.244.1.6", 53) == "");
+  CHECK(watch.fate("10.244.1.5", "10.96.0.1", 53) == kMasqueraded);
+  CHECK(watch.fate("fd00:af4:105::", "fd00:a60:1::", 53) == kMasqueraded);
+  CHECK(watch.fate("10.244.1.5", "192.0.2.2", 53) == kMasqueraded);
+  // An endpoint that another pod reaches, and another port than the Service's.
+  CHECK(watch.fate("10.244.1.6", "10.96.0.1", 53) == "");
+  CHECK(watch.fate("10.244.1.5", "10.96.0.1", 54) == "");
+  // With itself, on the Service's port and on any other: as a host with a hostNetwork endpoint.
+  CHECK(watch.fate("10.244.1.5", "10.244.1.5", 53) == "");
+  CHECK(watch.fate("10.244.1.5", "10.244.1.5", 9) == "");
+  CHECK(watch.fate("fd00:af4:105::", "fd00:af4:105::", 53) == "");
+}
+
+TEST_CASE("marks that other software writes do not change what is masqueraded (E5)",
+          "[kernel][nft]") {
+  make_host({"198.51.100.1", "203.0.113.7", "10.244.1.5", "10.96.0.1", "192.0.2.1", "192.0.2.2"});
+  NftClient client = open_client();
+  const std::vector<Element> elements{service("10.96.0.1", 53, kClusterIp, Protocol::kUdp),
+                                      service("192.0.2.1", 53, kExternal, Protocol::kUdp),
+                                      service("192.0.2.2", 53, kExternalLocal, Protocol::kUdp),
+                                      node_port(30001, kExternal, Protocol::kUdp),
+                                      node_port(30002, kExternalLocal, Protocol::kUdp),
+                                      plain(ElementKind::kNodeAddress, "203.0.113.7"),
+                                      plain(ElementKind::kVirtualIp, "10.96.0.1")};
+  REQUIRE(client.install_table(
+              {.cluster_cidrs = {{.address = address("10.244.0.0"), .prefix_length = 16}}},
+              elements) == 0);
+  feed_nft(kMarksOfOthers);
+  const Watch watch;
+  for (int round = 0; round < 2; ++round) {
+    CHECK(watch.fate("203.0.113.7", "10.96.0.1", 53) == kMasqueraded);
+    CHECK(watch.fate("10.96.0.1", "10.96.0.1", 53) == kMasqueraded);
+    CHECK(watch.fate("10.244.1.5", "192.0.2.1", 53) == kMasqueraded);
+    CHECK(watch.fate("203.0.113.7", "192.0.2.2", 53) == kMasqueraded);
+    CHECK(watch.fate("10.244.1.5", "203.0.113.7", 30001) == kMasqueraded);
+    CHECK(watch.fate("203.0.113.7", "203.0.113.7", 30002) == kMasqueraded);
+    CHECK(watch.fate("10.244.1.5", "10.96.0.1", 53) == "");
+    CHECK(watch.fate("10.244.1.5", "203.0.113.7", 30003) == "");
+    // Then with every bit set on every packet and connection.
+    if (round == 0) {
+      feed_nft(
+          "flush table inet marks\n"
+          "add rule inet marks pre meta mark set 0xffffffff ct mark set 0xffffffff\n"
+          "add rule inet marks late ct mark set 0xffffffff\n");
+    }
+  }
 }
 
 TEST_CASE("a host port of others does not take the traffic of a virtual IP", "[kernel][nft]") {

@@ -222,27 +222,23 @@ TEST_CASE("a concatenation has the type and byte order by which nft prints it") 
         "0000");
 }
 
-// Without NFTA_BITWISE_OP, which nft sends since Linux 5.6 has it, and whose default is what we
-// mean.
-TEST_CASE("setting the mark bit is encoded as nft 1.0.6 sends it") {
+// What nft sends for `ct original ip daddr` and for `fib saddr type`, attribute for attribute.
+TEST_CASE("what the client wrote, and whose the source is, are read as nft 1.0.6 has it") {
   MessageBatch batch;
   batch.begin_message(0);
-  const auto rules = table_rules({.masquerade_all = true, .cluster_cidrs = {}});
-  put_expressions(batch, rules.front().expressions);
+  put_expressions(
+      batch, std::vector<Expression>{
+                 expression::LoadConntrack{.key = NFT_CT_DST_IP, .to = NFT_REG_1, .direction = 0},
+                 expression::LoadSourceType{NFT_REG_1}});
   CHECK(hex(payload_of(batch, 0)) ==
-        "88000480"
-        "200001800700010063740000"  // "ct"
-        "14000280"
-        "0800020000000003"                  // NFT_CT_MARK
+        "54000480"
+        "280001800700010063740000"  // "ct"
+        "1c000280"
+        "0800020000000014"                  // NFT_CT_DST_IP
         "0800010000000001"                  // to NFT_REG_1
-        "440001800c0001006269747769736500"  // "bitwise"
-        "34000280"
-        "08000100000000010800020000000001"  // in place
-        "0800030000000004"                  // 4 bytes
-        "0c00048008000100ffbfffff"          // & ~0x4000
-        "0c0005800800010000400000"          // ^ 0x4000
-        "200001800700010063740000"          // "ct"
-        "14000280"
-        "0800020000000003"
-        "0800040000000001");  // from NFT_REG_1
+        "0500030000000000"                  // IP_CT_DIR_ORIGINAL
+        "2800018008000100666962001c000280"  // "fib"
+        "0800030000000001"                  // NFTA_FIB_F_SADDR
+        "0800020000000003"                  // NFT_FIB_RESULT_ADDRTYPE
+        "0800010000000001");
 }

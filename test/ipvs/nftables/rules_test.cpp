@@ -71,18 +71,19 @@ TEST_CASE("every set is used by some rule") {
   for (const TableSet& set : table_sets()) CHECK(used.contains(set.name));
 }
 
-TEST_CASE("masquerade-all compares no address") {
+TEST_CASE("masquerade-all compares no address but loopback") {
   const auto rules =
       rules_in(table_rules({.masquerade_all = true, .cluster_cidrs = {}}), "cluster-ip");
-  REQUIRE(rules.size() == 1);
-  CHECK(all_of<expression::LoadPayload>(rules[0]).empty());
+  REQUIRE(rules.size() == 2);  // one for each family
+  for (const Rule& rule : rules) CHECK(all_of<expression::LoadPayload>(rule).size() == 1);
+  CHECK(all_of<expression::Compare>(rules[1]).back().value == RegisterValue::of(address("::1")));
 }
 
 TEST_CASE("a family without a pod network masquerades flows from a virtual IP") {
   const TableRules settings{
       .cluster_cidrs = {{.address = address("10.244.0.0"), .prefix_length = 16}}};
   const auto rules = rules_in(table_rules(settings), "cluster-ip");
-  REQUIRE(rules.size() == 2);
+  REQUIRE(rules.size() == 4);  // with the two of pods that reach themselves
   CHECK(all_of<expression::Lookup>(rules[0]).empty());
   const auto lookups = all_of<expression::Lookup>(rules[1]);
   REQUIRE(lookups.size() == 1);
@@ -108,13 +109,13 @@ TEST_CASE("several pod networks of a family are one rule: outside of all of them
       .cluster_cidrs = {{.address = address("10.244.0.0"), .prefix_length = 16},
                         {.address = address("10.1.2.3"), .prefix_length = 32}}};
   const auto rules = rules_in(table_rules(settings), "cluster-ip");
-  REQUIRE(rules.size() == 2);
+  REQUIRE(rules.size() == 4);
   const auto comparisons = all_of<expression::Compare>(rules[0]);
-  REQUIRE(comparisons.size() == 3);  // the family, then the two
-  CHECK(comparisons[1].operation == NFT_CMP_NEQ);
-  CHECK(comparisons[1].value == RegisterValue::of(address("10.244.0.0")));
+  REQUIRE(comparisons.size() == 4);  // the family, loopback, then the two
   CHECK(comparisons[2].operation == NFT_CMP_NEQ);
-  CHECK(comparisons[2].value == RegisterValue::of(address("10.1.2.3")));
+  CHECK(comparisons[2].value == RegisterValue::of(address("10.244.0.0")));
+  CHECK(comparisons[3].operation == NFT_CMP_NEQ);
+  CHECK(comparisons[3].value == RegisterValue::of(address("10.1.2.3")));
 }
 
 TEST_CASE("clients of the cluster on other nodes are masqueraded when they take a short cut") {
@@ -123,21 +124,41 @@ TEST_CASE("clients of the cluster on other nodes are masqueraded when they take 
                                    {.address = address("fd00:244::"), .prefix_length = 56}},
                    .own_pods = {{.address = address("10.244.1.0"), .prefix_length = 24},
                                 {.address = address("10.244.9.0"), .prefix_length = 24}}}),
-      "prerouting");
-  std::vector<const Rule*> marking;
-  for (const Rule& rule : rules) {
-    for (const auto& verdict : all_of<expression::Verdict>(rule)) {
-      if (verdict.chain == "short-cut-marks") marking.push_back(&rule);
-    }
-  }
-  REQUIRE(marking.size() == 1);  // nobody says which IPv6 Pods are here
-  const auto comparisons = all_of<expression::Compare>(*marking.front());
+      "external-local");
+  REQUIRE(rules.size() == 4);  // this host's, those, and pods that reach themselves
+  REQUIRE(all_of<expression::Masquerade>(rules[1]).size() ==
+          1);  // none says which IPv6 Pods are here
+  const auto comparisons = all_of<expression::Compare>(rules[1]);
   REQUIRE(comparisons.size() == 4);  // the family, the cluster's network, and the two of this node
   CHECK(comparisons[1].operation == NFT_CMP_EQ);
   CHECK(comparisons[2].operation == NFT_CMP_NEQ);
   CHECK(comparisons[2].value == RegisterValue::of(address("10.244.1.0")));
   CHECK(comparisons[3].operation == NFT_CMP_NEQ);
   CHECK(comparisons[3].value == RegisterValue::of(address("10.244.9.0")));
+}
+
+TEST_CASE("no rule reads or writes a mark: other software does (E5)") {
+  for (const TableRules& variant : variants()) {
+    for (const Rule& rule : table_rules(variant)) {
+      for (const auto& load : all_of<expression::LoadConntrack>(rule))
+        CHECK(load.key != NFT_CT_MARK);
+      for (const auto& load : all_of<expression::LoadMeta>(rule)) CHECK(load.key != NFT_META_MARK);
+    }
+  }
+}
+
+TEST_CASE("a flow is masqueraded only by rules that a Service's address leads to (E1)") {
+  for (const TableRules& variant : variants()) {
+    for (const Rule& rule : rules_in(table_rules(variant), "postrouting")) {
+      CHECK(all_of<expression::Masquerade>(rule).empty());
+    }
+    for (const char* services : {"services-4", "services-6", "node-port"}) {
+      for (const Rule& rule : rules_in(table_rules(variant), services)) {
+        CHECK(all_of<expression::Masquerade>(rule).empty());
+        CHECK(all_of<expression::Lookup>(rule).size() == 1);
+      }
+    }
+  }
 }
 
 TEST_CASE("if only this node's Pods are clients of the cluster, none is on another node") {
