@@ -8,6 +8,8 @@
 //   list_started()  upsert(object)*  list_finished()   a complete list. An object that was known
 //                                                      before and is not in it was deleted.
 //   upsert(object) | remove(key)                       a change, after the first list_finished()
+//   remove(key)                                        also during a list: the object was deleted
+//                                                      meanwhile
 //   keep(key)                                          the object exists but is invalid: its last
 //                                                      valid state stays. In a list or after it.
 //

@@ -22,16 +22,20 @@ struct SourceFault {
 
 // Counts for one kind of object since the source started, for metrics.
 struct KindCounters {
-  std::string kind;             // "EndpointSlice"
-  std::uint64_t lists = 0;      // requested, the first included; a list's pages count once
-  std::uint64_t relists = 0;    // requested after a complete list had been delivered
-  std::uint64_t watches = 0;    // requested; each but an open one has ended
-  std::uint64_t events = 0;     // objects of lists and events of watches, without bookmarks
-  std::uint64_t bookmarks = 0;  // of watches
-  std::uint64_t bytes = 0;      // of response bodies as decoded: after TLS and inflated
-  // Since the API server last answered about this kind, or since the start. 0 while a watch is
-  // open (TCP keep-alive ends that of an unreachable server within 45 s), and for a kind that the
-  // server does not have.
+  std::string kind;         // "EndpointSlice"
+  std::uint64_t lists = 0;  // requested, the first included; a list's pages count once. A WatchList
+                            // is a list and a watch
+  std::uint64_t relists = 0;        // requested after a complete list had been delivered
+  std::uint64_t watches = 0;        // requested; each but an open one has ended
+  std::uint64_t events = 0;         // objects of lists and events of watches, without bookmarks
+  std::uint64_t bookmarks = 0;      // of watches
+  std::uint64_t page_retries = 0;   // pages of lists requested again
+  std::uint64_t probes = 0;         // requests whether the server has our resource version
+  std::uint64_t confirmations = 0;  // lists not believed before a second one
+  std::uint64_t bytes = 0;          // of response bodies as decoded: after TLS and inflated
+  // Since the API server last answered about this kind (a list, an event, a bookmark, a probe, a
+  // refusal), or since the start. 0 while a watch is open (TCP keep-alive ends that of an
+  // unreachable server within 45 s), and for a kind that the server does not have.
   double seconds_since_contact = 0;
 };
 

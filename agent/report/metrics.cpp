@@ -125,6 +125,12 @@ struct Metrics::Impl {
       "Objects of lists and events of watches, by kind of object.");
   Counters& bookmarks = counters("kube_ipvs_source_bookmarks_total",
       "Bookmarks of watches, by kind of object.");
+  Counters& page_retries = counters("kube_ipvs_source_page_retries_total",
+      "Pages of lists requested again after a fault, by kind of object.");
+  Counters& probes = counters("kube_ipvs_source_probes_total",
+      "Requests whether the API server still has the last resource version, by kind of object.");
+  Counters& confirmations = counters("kube_ipvs_source_confirmations_total",
+      "Lists that lost so many objects that a second one had to confirm them, by kind of object.");
   Counters& received = counters("kube_ipvs_source_received_bytes_total",
       "Bytes of the API server's answers, after TLS and inflated, by kind of object.");
   GaugeFamily& last_contact = gauges("kube_ipvs_source_last_contact_seconds",
@@ -250,6 +256,9 @@ void Metrics::set_source(const std::vector<k8s::KindCounters>& kinds) {
     raise(impl_->watches, of.kind, of.watches);
     raise(impl_->source_events, of.kind, of.events);
     raise(impl_->bookmarks, of.kind, of.bookmarks);
+    raise(impl_->page_retries, of.kind, of.page_retries);
+    raise(impl_->probes, of.kind, of.probes);
+    raise(impl_->confirmations, of.kind, of.confirmations);
     raise(impl_->received, of.kind, of.bytes);
     impl_->last_contact.Add({{"kind", of.kind}}).Set(of.seconds_since_contact);
   }

@@ -25,7 +25,8 @@
 //   kube_ipvs_refused_addresses_total           counter
 //   kube_ipvs_source_faults_total               counter{kind}
 //   kube_ipvs_source_lists_total, _source_relists_total, _source_watches_total, _source_events_total,
-//   _source_bookmarks_total, _source_received_bytes_total     counter{kind}: kind of object
+//   _source_bookmarks_total, _source_page_retries_total, _source_probes_total,
+//   _source_confirmations_total, _source_received_bytes_total   counter{kind}: kind of object
 //   kube_ipvs_source_last_contact_seconds       gauge{kind}: since the API server last answered
 //   kube_ipvs_events_total                      counter{result}: posted, dropped, failed
 //   kube_ipvs_desired_virtual_servers, _desired_destinations, _desired_addresses            gauge

@@ -54,8 +54,8 @@ Decoded<T> decode_object(std::string_view json);
 
 // True for the annotation keys that decoders keep: "kube-ipvs.io/*",
 // "kube-router.io/service.scheduler", "endpoints.kubernetes.io/last-change-trigger-time",
-// "service.kubernetes.io/topology-mode" and its predecessor
-// "service.kubernetes.io/topology-aware-hints".
+// "k8s.io/initial-events-end" (of bookmarks), "service.kubernetes.io/topology-mode" and its
+// predecessor "service.kubernetes.io/topology-aware-hints".
 bool is_known_annotation(std::string_view key);
 
 // The fields we use of a metav1.Status.
@@ -103,7 +103,7 @@ template <typename T>
 class WatchDecoder {
  public:
   struct Events {
-    // For kBookmark only meta.resource_version is set.
+    // For kBookmark only meta.resource_version and meta.annotations are set.
     std::function<void(WatchVerb, T&&)> on_event;
     // An event of type ERROR, which carries a Status (410 Expired).
     std::function<void(const ApiStatus&)> on_error;

@@ -37,7 +37,7 @@ std::string DecodeFault::text() const {
 bool is_known_annotation(std::string_view key) {
   return key.starts_with("kube-ipvs.io/") || key == "kube-router.io/service.scheduler" ||
          key == "endpoints.kubernetes.io/last-change-trigger-time" ||
-         key == "service.kubernetes.io/topology-mode" ||
+         key == "k8s.io/initial-events-end" || key == "service.kubernetes.io/topology-mode" ||
          key == "service.kubernetes.io/topology-aware-hints";
 }
 

@@ -128,6 +128,7 @@ struct WatchDecoder<T>::Impl {
   void emit_bookmark() {
     T marked;
     marked.meta.resource_version = std::move(reader->object.meta.resource_version);
+    marked.meta.annotations = std::move(reader->object.meta.annotations);
     events.on_event(WatchVerb::kBookmark, std::move(marked));
   }
 

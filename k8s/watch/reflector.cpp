@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// The requests of a reflector, and what follows each. k8s/watch/reflector_judge.cpp says how a
+// request ended.
 #include "k8s/watch/reflector.hpp"
 
 #include <algorithm>
@@ -10,6 +13,8 @@
 
 #include "k8s/async/cancellation.hpp"
 #include "k8s/client/url.hpp"
+#include "k8s/watch/discovery.hpp"
+#include "k8s/watch/queries.hpp"
 
 namespace k8s {
 namespace {
@@ -28,33 +33,6 @@ std::function<double()> uniform_random() {
 std::string seconds_text(milliseconds time) {
   const auto tenths = (time.count() + 50) / 100;
   return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " s";
-}
-
-// The status in the body of a refusal: a metav1.Status, or else the first line of the body.
-ApiStatus read_status(const Response& response) {
-  ApiStatus status;
-  ListDecoder<Node> decoder(
-      {.on_item = [](Node) {}, .on_fault = [](const Meta&, const DecodeFault&) {}}, response.type);
-  if (decoder.feed(response.body) && decoder.finish() && decoder.status())
-    status = *decoder.status();
-  // The HTTP status line takes precedence: the body may be a proxy's and contain anything.
-  status.code = static_cast<int>(response.status);
-  if (status.message.empty()) {
-    const std::string_view body(response.body);
-    for (const char c : body.substr(0, std::min<std::size_t>(body.find('\n'), 200))) {
-      status.message += c >= ' ' && c <= '~' ? c : '?';
-    }
-  }
-  if (response.retry_after)
-    status.retry_after_seconds = static_cast<int>(response.retry_after->count());
-  return status;
-}
-
-std::string status_text(const ApiStatus& status, const std::string& reason) {
-  std::string text =
-      std::to_string(status.code) + " " + (status.reason.empty() ? reason : status.reason);
-  if (!status.message.empty()) text += ": " + status.message;
-  return text;
 }
 
 }  // namespace
@@ -86,12 +64,7 @@ asio::awaitable<void> ReflectorCore::run() {
   const bool threw_before = co_await asio::this_coro::throw_if_cancelled();
   co_await asio::this_coro::throw_if_cancelled(false);
   for (;;) {
-    Ended ended;
-    if (next_ == Step::Next::kWatch) {
-      ended = co_await watch();
-    } else {
-      ended = co_await list(next_ == Step::Next::kFullList);
-    }
+    const Ended ended = co_await next_request();
     close_decoders();
     bool cancelled = co_await is_cancelled();
     if (cancelled) break;
@@ -103,18 +76,28 @@ asio::awaitable<void> ReflectorCore::run() {
   co_await asio::this_coro::throw_if_cancelled(threw_before);
 }
 
+asio::awaitable<ReflectorCore::Ended> ReflectorCore::next_request() {
+  if (!connection_) connection_ = client_.connection();
+  if (plan_.next == Step::Next::kWatch) return plan_.probe ? probe() : watch(false);
+  if (plan_.next == Step::Next::kDiscovery) return discover();
+  return may_watch_list() ? watch(true) : list();
+}
+
 // Carries out the policy's decision: reports the fault, waits, and selects the next request.
 asio::awaitable<void> ReflectorCore::follow(Step step, const Ended& ended) {
-  next_ = step.next;
+  plan_ = step;
   if (step.settled) options_.backoff.reset();
+  if (step.no_watch_list) watch_list_refused_ = options_.now();
   if (step.next == Step::Next::kOtherVersion) {
     ++versions_tried_;
     version_ = (version_ + 1) % options_.paths.size();
     co_return;
   }
   if (step.next == Step::Next::kUnserved) {
+    const milliseconds length = options_.reprobe.next(options_.random());
     deliver_unserved();
-    co_await pause(options_.reprobe);
+    connection_.reset();
+    co_await pause(length);
     co_return;
   }
   // All versions were refused: start again with the preferred one.
@@ -122,32 +105,44 @@ asio::awaitable<void> ReflectorCore::follow(Step step, const Ended& ended) {
     versions_tried_ = 0;
     version_ = 0;
   }
-  const milliseconds length = pause_for(step, ended.attempt.status);
-  if (step.fault) {
-    const bool watching = ended.attempt.asked == Asked::kWatch;
-    std::string what = options_.kind + (watching ? " watch: " : " list: ") + ended.what;
-    what += step.next == Step::Next::kWatch ? "; watching again" : "; listing again";
-    what += length.count() == 0 ? " at once" : " in " + seconds_text(length);
-    report(watching ? "watch" : "list", std::move(what));
-  }
-  if (step.pause != Step::Pause::kNone) {
-    connection_.reset();
-    co_await pause(length);
-  }
+  if (step.next == Step::Next::kList) short_lived_ = 0;
+  const milliseconds length = pause_for(step, ended.attempt.status, options_.backoff);
+  if (step.fault) report_fault(step, ended, length);
+  if (length.count() == 0) co_return;
+  // Another connection may find another server, which does not help if this one asks us to wait.
+  if (ended.attempt.status.code != 429) connection_.reset();
+  co_await pause(length);
 }
 
-milliseconds ReflectorCore::pause_for(const Step& step, const ApiStatus& status) {
+void ReflectorCore::report_fault(const Step& step, const Ended& ended, milliseconds length) {
+  const Asked asked = ended.attempt.asked;
+  const bool watching =
+      asked == Asked::kWatch || asked == Asked::kWatchList || asked == Asked::kProbe;
+  std::string what = options_.kind + (watching ? " watch: " : " list: ") + ended.what;
+  if (step.next == Step::Next::kNextPage) {
+    what += "; the page is requested again";
+  } else {
+    what += step.next == Step::Next::kWatch ? "; watching again" : "; listing again";
+  }
+  what += length.count() == 0 ? " at once" : " in " + seconds_text(length);
+  report(watching ? "watch" : "list", std::move(what));
+}
+
+milliseconds ReflectorCore::pause_for(const Step& step, const ApiStatus& status, Backoff& backoff) {
   switch (step.pause) {
     case Step::Pause::kNone:
       return milliseconds(0);
     case Step::Pause::kBackoff:
-      return options_.backoff.next(options_.random());
+      return backoff.next(options_.random());
+    case Step::Pause::kSpread:
+      return duration_cast<milliseconds>(step.spread * options_.random());
     case Step::Pause::kRetryAfter: {
       // Every node gets the same Retry-After: spread the requests over another 10 %.
-      ++options_.backoff.failures;
       const milliseconds asked =
           std::chrono::seconds(std::clamp(status.retry_after_seconds, 0, 300));
-      return asked + duration_cast<milliseconds>(asked * (0.1 * options_.random()));
+      const double random = options_.random();
+      return std::max(asked + duration_cast<milliseconds>(asked * (0.1 * random)),
+                      backoff.next(random));
     }
   }
   return milliseconds(0);
@@ -161,56 +156,91 @@ asio::awaitable<void> ReflectorCore::pause(milliseconds length) {
 
 // No API version is served: gives the sink an empty list, once.
 void ReflectorCore::deliver_unserved() {
-  next_ = Step::Next::kList;
+  plan_ = {.plain = true};
   versions_tried_ = 0;
   version_ = 0;
   if (unserved_) return;
   unserved_ = true;
   report("unserved", options_.kind + ": this API server does not serve " + options_.paths.front() +
-                         "; treated as empty, and checked again every " +
-                         seconds_text(options_.reprobe));
+                         "; treated as empty, and checked again from time to time");
   list_started();
   list_finished();
 }
 
-// The pages and the first watch after them share a connection. Every later watch opens a new one,
-// so that a load balancer can choose another server.
-asio::awaitable<ReflectorCore::Ended> ReflectorCore::list(bool whole) {
+bool ReflectorCore::may_watch_list() const {
+  if (!options_.watch_list || plan_.plain || doubted_) return false;
+  return !watch_list_refused_ || options_.now() - *watch_list_refused_ >= options_.watch_list_retry;
+}
+
+void ReflectorCore::begin_list() {
   ++counters_.lists;
   if (listed_before_) ++counters_.relists;
   list_begun_ = options_.now();
   list_open_ = false;
-  std::string token;
-  Ended ended;
-  do {
-    ended = co_await list_page(token, whole);
-    if (ended.attempt.outcome != Outcome::kDone) co_return ended;
-    PageEnd end = page_end();
-    token = std::move(end.continue_token);
-    if (token.empty()) finish_list(end.resource_version);
-  } while (!token.empty());
-  co_return ended;
+  went_back_ = false;
+  list_version_.clear();
+  listed_ = 0;
 }
 
-asio::awaitable<ReflectorCore::Ended> ReflectorCore::list_page(std::string token, bool whole) {
-  if (!connection_) connection_ = client_.connection();
-  std::string path = options_.paths[version_] + "?";
-  path += "limit=" + (whole ? "0" : std::to_string(options_.page_limit));
-  path += selectors();
-  if (!token.empty()) path += "&continue=" + percent_encode(token);
-  GetRequest request{.path = std::move(path),
+// The pages and the first watch after them share a connection. Every later watch opens a new one,
+// so that a load balancer can choose another server.
+asio::awaitable<ReflectorCore::Ended> ReflectorCore::list() {
+  begin_list();
+  std::string token;
+  for (;;) {
+    Ended ended = co_await list_page(token);
+    const bool cancelled = co_await is_cancelled();
+    if (cancelled) co_return ended;
+    if (ended.attempt.outcome == Outcome::kDone) {
+      options_.page_backoff.reset();
+      PageEnd end = page_end();
+      listed_ += page_items_;
+      if (list_version_.empty()) list_version_ = end.resource_version;
+      if (token.empty() && !end.continue_token.empty()) server_pages_ = true;
+      token = std::move(end.continue_token);
+      if (!token.empty()) continue;
+      if (is_doubtful()) {
+        ended.attempt.outcome = Outcome::kDoubtful;
+        ended.what = doubt_text();
+      } else {
+        finish_list(list_version_);
+      }
+      co_return ended;
+    }
+    const Step step = next_step(ended.attempt);
+    if (step.next != Step::Next::kNextPage) co_return ended;
+    ++counters_.page_retries;
+    const milliseconds length = pause_for(step, ended.attempt.status, options_.page_backoff);
+    report_fault(step, ended, length);
+    if (ended.attempt.status.code != 429) connection_ = client_.connection();
+    co_await pause(length);
+    const bool stopped = co_await is_cancelled();
+    if (stopped) co_return ended;
+  }
+}
+
+GetRequest ReflectorCore::list_request(std::string query) const {
+  GetRequest request{.path = options_.paths[version_] + query + selectors(),
                      .gzip = true,
                      .protobuf = takes_protobuf(),
-                     .idle = options_.list_idle,
-                     .on_head = [this](MediaType type) { open_page(type); }};
+                     .idle = options_.list_idle};
+  return request;
+}
+
+asio::awaitable<ReflectorCore::Ended> ReflectorCore::list_page(std::string token) {
+  page_items_ = 0;
+  page_judged_ = false;
+  GetRequest request = list_request(list_query({.held = resource_version_,
+                                                .token = token,
+                                                .limit = options_.page_limit,
+                                                .consistent = plan_.consistent,
+                                                .whole = plan_.whole,
+                                                .server_pages = server_pages_}));
+  request.on_head = [this](MediaType type) { open_page(type); };
   OnChunk on_chunk = [this](std::string_view bytes) { return take_list(bytes); };
   const Response response = co_await connection_->get(std::move(request), std::move(on_chunk));
-  Ended ended = judge_page(response);
-  ended.attempt.asked = token.empty() ? Asked::kList : Asked::kNextPage;
-  ended.attempt.other_version_left = versions_tried_ + 1 < options_.paths.size();
-  ended.attempt.optional_resource = options_.optional_resource;
-  ended.attempt.listed_before = listed_before_;
-  if (response.status != 0 && response.status != 404) versions_tried_ = 0;
+  Ended ended = judge_page(response, token.empty() ? Asked::kList : Asked::kNextPage);
+  note_absence(ended.attempt);
   co_return ended;
 }
 
@@ -221,14 +251,19 @@ bool ReflectorCore::take_list(std::string_view bytes) {
     list_open_ = true;
     list_started();
   }
-  return feed_page(bytes);
+  return feed_page(bytes) && !went_back_;
 }
 
 void ReflectorCore::finish_list(const std::string& resource_version) {
   resource_version_ = resource_version;
+  held_ = listed_;
   listed_before_ = true;
   unserved_ = false;
   stuck_ = 0;
+  broken_ = 0;
+  doubted_.reset();
+  doubts_ = 0;
+  options_.reprobe.reset();
   if (version_ != 0 && !fallback_reported_) {
     fallback_reported_ = true;
     report("unserved", options_.kind + ": this API server does not serve " +
@@ -237,119 +272,88 @@ void ReflectorCore::finish_list(const std::string& resource_version) {
   list_finished();
 }
 
-asio::awaitable<ReflectorCore::Ended> ReflectorCore::watch() {
+// `initial`: a WatchList, which begins with all objects and goes on as a watch.
+asio::awaitable<ReflectorCore::Ended> ReflectorCore::watch(bool initial) {
   ++counters_.watches;
+  initial_ = initial;
+  if (initial) begin_list();
   watch_error_.reset();
-  has_bookmarks_ = false;
+  has_bookmarks_ = proven_ = went_back_ = false;
   const auto spread = options_.watch_longest - options_.watch_shortest;
   const auto timeout =
       options_.watch_shortest + duration_cast<std::chrono::seconds>(spread * options_.random());
   const milliseconds total = timeout + options_.watch_grace;
-  std::string path =
-      options_.paths[version_] +
-      "?watch=true&allowWatchBookmarks=true&resourceVersion=" + percent_encode(resource_version_) +
-      "&timeoutSeconds=" + std::to_string(timeout.count()) + selectors();
-  if (!connection_) connection_ = client_.connection();
   const auto begun = options_.now();
-  GetRequest request{.path = std::move(path), .protobuf = takes_protobuf(), .total = total};
+  const std::string query =
+      initial ? watch_list_query(plan_.consistent ? std::string() : resource_version_, timeout)
+              : watch_query(resource_version_, timeout);
+  GetRequest request{.path = options_.paths[version_] + query + selectors(),
+                     .protobuf = takes_protobuf(),
+                     .total = total};
   request.on_head = [this](MediaType type) {
     watching_ = true;
     open_watch(options_.max_event_bytes, type);
   };
-  request.idle_now = [this] { return has_bookmarks_ ? options_.watch_idle : milliseconds(0); };
+  request.idle_now = [this] {
+    if (initial_) return options_.list_idle;
+    return has_bookmarks_ ? options_.watch_idle : milliseconds(0);
+  };
   OnChunk on_chunk = [this](std::string_view bytes) { return take_watch(bytes); };
   const Response response = co_await connection_->get(std::move(request), std::move(on_chunk));
-  connection_.reset();
+  // A connection that carried a watch cannot carry another request.
+  const bool refused = response.status >= 400;
+  if (!refused || (response.status != 429 && !initial)) connection_.reset();
   watching_ = false;
   const auto lived = duration_cast<milliseconds>(options_.now() - begun);
   constexpr milliseconds kTick{10};  // how far the coarse clock may lag behind the connection's
-  co_return judge_watch(response, lived, lived + kTick >= total);
+  const WatchEnd end{.lived = lived, .timeout = timeout, .outlived = lived + kTick >= total};
+  co_return judge_watch(response, end);
 }
 
 bool ReflectorCore::take_watch(std::string_view bytes) {
   saw_contact();
   counters_.bytes += bytes.size();
-  return feed_watch(bytes) && !watch_error_;
-}
-
-void ReflectorCore::saw_event(WatchVerb verb, const std::string& resource_version) {
-  const bool bookmark = verb == WatchVerb::kBookmark;
-  ++(bookmark ? counters_.bookmarks : counters_.events);
-  if (bookmark) has_bookmarks_ = true;
-  if (!resource_version.empty()) resource_version_ = resource_version;
-  stuck_ = 0;
-}
-
-void ReflectorCore::saw_bad_object(const DecodeFault& fault, const std::string& resource_version) {
-  if (!resource_version.empty()) resource_version_ = resource_version;
-  report("decode", fault.text() + "; skipped, its last good state stays");
-}
-
-// The outcomes that lists and watches have in common: no response, or a refusal.
-ReflectorCore::Ended ReflectorCore::judge_common(Asked asked, const Response& response) const {
-  Ended ended;
-  ended.attempt.asked = asked;
-  if (response.status != 0 && (response.status < 200 || response.status > 299)) {
-    ended.attempt.outcome = Outcome::kRefused;
-    ended.attempt.status = read_status(response);
-    ended.what = status_text(ended.attempt.status, response.reason);
-  } else {
-    ended.attempt.outcome = Outcome::kUnreachable;
-    ended.what = response.text();
+  if (initial_ && !list_open_) {
+    list_open_ = true;
+    list_started();
   }
-  return ended;
+  return feed_watch(bytes) && !watch_error_ && !went_back_ && !(initial_ && doubted_);
 }
 
-ReflectorCore::Ended ReflectorCore::judge_page(const Response& response) {
+asio::awaitable<ReflectorCore::Ended> ReflectorCore::probe() {
+  ++counters_.probes;
+  GetRequest request = list_request(probe_query(resource_version_));
+  request.on_head = [this](MediaType type) { open_probe(type); };
+  OnChunk on_chunk = [this](std::string_view bytes) { return feed_page(bytes); };
+  const Response response = co_await connection_->get(std::move(request), std::move(on_chunk));
+  page_judged_ = true;
+  went_back_ = false;
+  Ended ended = judge_page(response, Asked::kProbe);
+  if (is_too_large(ended.attempt.status)) ++stuck_;
+  ended.attempt.stuck = stuck_;
+  co_return ended;
+}
+
+// Whether the server has any version of the resource, by its own list of API groups.
+asio::awaitable<ReflectorCore::Ended> ReflectorCore::discover() {
+  std::string body;
+  GetRequest request{.path = "/apis", .gzip = true, .idle = options_.list_idle};
+  OnChunk on_chunk = [&body](std::string_view bytes) {
+    body += bytes;
+    return body.size() < kMaxDiscovery;
+  };
+  const Response response = co_await connection_->get(std::move(request), std::move(on_chunk));
   if (response.status != 0) saw_contact();
-  Ended ended = judge_common(Asked::kList, response);
-  if (ended.attempt.outcome == Outcome::kRefused) return ended;
-  const bool complete = response.succeeded() && finish_page();
-  if (response.end == Response::End::kStopped || (response.succeeded() && !complete)) {
-    ended.attempt.outcome = Outcome::kGarbage;
-    ended.what = "the response is not a list: " + stream_fault().text();
-  } else if (complete) {
-    const PageEnd end = page_end();
-    if (end.status) {
-      ended.attempt.outcome = Outcome::kRefused;
-      ended.attempt.status = *end.status;
-      ended.what = status_text(*end.status, {});
-    } else if (end.resource_version.empty()) {
-      ended.attempt.outcome = Outcome::kGarbage;
-      ended.what = "the response has no metadata.resourceVersion";
-    } else {
-      ended.attempt.outcome = Outcome::kDone;
-    }
+  Ended ended = judge_common(Asked::kDiscovery, response);
+  ended.attempt.absences = absences_;
+  const auto found = response.succeeded() ? discovery_has(body, options_.paths) : std::nullopt;
+  if (found) {
+    ended.attempt.outcome = Outcome::kDone;
+    ended.attempt.found = *found;
   }
-  return ended;
-}
-
-ReflectorCore::Ended ReflectorCore::judge_watch(const Response& response, milliseconds lived,
-                                                bool outlived) {
-  using End = Response::End;
-  if (response.status != 0) saw_contact();
-  Ended ended = judge_common(Asked::kWatch, response);
-  Attempt& attempt = ended.attempt;
-  if (attempt.outcome == Outcome::kRefused) {
-    // judge_common() has set everything.
-  } else if (watch_error_) {
-    attempt.outcome = Outcome::kRefused;
-    attempt.status = *watch_error_;
-    ended.what = "ERROR event: " + status_text(*watch_error_, {});
-  } else if (response.end == End::kStopped) {
-    attempt.outcome = watch_too_long() ? Outcome::kTooLong : Outcome::kGarbage;
-    ended.what = "the stream is invalid: " + stream_fault().text();
-    ++stuck_;
-  } else if (response.end == End::kComplete || response.end == End::kClosed || outlived) {
-    attempt.outcome = Outcome::kDone;
-  } else if (response.end == End::kTimedOut && response.status != 0) {
-    attempt.outcome = Outcome::kIdle;
-  }
-  if (is_too_large(attempt.status)) ++stuck_;
-  attempt.lived = lived;
-  attempt.since_list = duration_cast<milliseconds>(options_.now() - list_begun_);
-  attempt.stuck = stuck_;
-  return ended;
+  ended.what = "404, and the server's discovery " +
+               std::string(found ? "has it" : "does not answer: " + response.text());
+  co_return ended;
 }
 
 // v1beta1 has other field numbers: in an EndpointSlice's endpoint, 7 is the hints there, and the

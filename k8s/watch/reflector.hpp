@@ -6,12 +6,18 @@
 //
 // k8s/watch/watch_policy.hpp decides what follows the end of a request. In short: a watch that ends
 // is resumed from the last resource version; 410 lists again; any other error waits with jittered
-// back-off. A list that fails is started again from its first page, and removes nothing.
+// back-off. A page that fails is requested again, and an incomplete list removes nothing.
+//
+// Lists come from the server's watch cache (k8s/watch/queries.hpp has the parameters), by WatchList
+// if the server has it. The newest state of the store is requested only where the cache cannot be
+// trusted: a resource version went back, or a list lost so much that a second one must confirm it.
 //
 // Threading: one io_context thread, also for all calls to the sink.
 // Invariants: the sink's list_finished() is called only after every page was decoded. The resource
 // version advances only when the decoder has accepted an event, or identified an invalid one, so a
-// truncated or corrupt stream loses no event.
+// truncated or corrupt stream loses no event. An event that is not newer than what the sink has is
+// never passed on: the same version is a duplicate, and an older one makes a new list, because it
+// shows events out of order or another store. So the sink needs no versions of its own.
 // Errors: to the FaultHandler, kinds "list", "watch", "decode" and "unserved". run() returns only
 // after terminal cancellation, with its connection closed. Metrics: counters().
 #pragma once
@@ -43,12 +49,13 @@ struct ReflectorOptions {
   std::vector<std::string> paths;
   std::string label_selector;  // without percent-encoding, as is field_selector
   std::string field_selector;
-  // A 404 before the first complete list means that there are no such objects, instead of a fault.
-  // Not for resources that traffic depends on: a misconfigured proxy answers 404, too.
+  // A 404 before the first complete list, repeated and confirmed by the server's discovery, means
+  // that there are no such objects, instead of a fault.
   bool optional_resource = false;
 
   // Request protobuf, except from v1beta1. A JSON response is always accepted.
   bool protobuf = true;
+  bool watch_list = true;  // by WatchList, if the server has it
   unsigned page_limit = 500;
   std::size_t max_event_bytes = 16u << 20;
   std::chrono::seconds watch_shortest{300};  // timeoutSeconds is random in [shortest, longest]
@@ -59,8 +66,13 @@ struct ReflectorOptions {
   // silence is normal, and only timeoutSeconds ends the watch.
   std::chrono::milliseconds watch_idle{150'000};
   std::chrono::milliseconds list_idle{30'000};
-  std::chrono::milliseconds reprobe{600'000};  // between requests for a resource not served
+  // How long a server that refused WatchList is not asked for it again: it may be upgraded.
+  std::chrono::milliseconds watch_list_retry{3'600'000};
   Backoff backoff;
+  Backoff page_backoff;
+  // Between requests for a resource that is not served: 10-20 s, ... 5-10 min.
+  Backoff reprobe{.first = std::chrono::milliseconds(10'000),
+                  .limit = std::chrono::milliseconds(600'000)};
 
   // Injected by tests. `pause` gets the length of every wait and returns the length to use.
   std::function<double()> random;  // in [0, 1); default: a generator seeded by the system
@@ -87,16 +99,19 @@ class ReflectorCore {
     std::optional<ApiStatus> status;  // the body was a metav1.Status, not a list
   };
 
-  // Called for what the decoders have read.
-  void saw_item() { ++counters_.events; }
-  void saw_event(WatchVerb verb, const std::string& resource_version);
+  // Called for what the decoders have read. `version`: the list's, if it is known by now. False:
+  // it is not to be passed on.
+  bool saw_item(const std::string& version);
+  bool saw_event(WatchVerb verb, const Meta& meta);
   void saw_error(const ApiStatus& status) { watch_error_ = status; }
-  void saw_bad_object(const DecodeFault& fault, const std::string& resource_version);
+  bool saw_bad_item(const DecodeFault& fault, const std::string& version);
+  bool saw_bad_event(WatchVerb verb, const Meta& meta, const DecodeFault& fault);
 
  private:
   virtual void list_started() = 0;
   virtual void list_finished() = 0;
   virtual void open_page(MediaType type) = 0;
+  virtual void open_probe(MediaType type) = 0;  // a page whose objects are ignored
   virtual bool feed_page(std::string_view bytes) = 0;
   virtual bool finish_page() = 0;
   virtual PageEnd page_end() const = 0;
@@ -111,21 +126,42 @@ class ReflectorCore {
     Attempt attempt;
     std::string what;
   };
-  boost::asio::awaitable<Ended> list(bool whole);
-  boost::asio::awaitable<Ended> list_page(std::string token, bool whole);
-  boost::asio::awaitable<Ended> watch();
+  // How a watch ended.
+  struct WatchEnd {
+    std::chrono::milliseconds lived;
+    std::chrono::milliseconds timeout;  // that was asked for
+    bool outlived = false;              // we ended it, after that
+  };
+  boost::asio::awaitable<Ended> next_request();
+  boost::asio::awaitable<Ended> list();
+  boost::asio::awaitable<Ended> list_page(std::string token);
+  boost::asio::awaitable<Ended> watch(bool initial);
+  boost::asio::awaitable<Ended> probe();
+  boost::asio::awaitable<Ended> discover();
   boost::asio::awaitable<void> follow(Step step, const Ended& ended);
   boost::asio::awaitable<void> pause(std::chrono::milliseconds length);
+  GetRequest list_request(std::string query) const;
+  bool may_watch_list() const;
+  void begin_list();
   bool take_list(std::string_view bytes);
   bool take_watch(std::string_view bytes);
-  Ended judge_page(const Response& response);
-  Ended judge_watch(const Response& response, std::chrono::milliseconds lived, bool outlived);
+  bool take_initial(WatchVerb verb, const Meta& meta);
+  bool is_new(const std::string& version, bool bookmark);
+  bool is_doubtful();
+  void end_initial(const std::string& version);
+  Ended judge_page(const Response& response, Asked asked);
+  Ended judge_watch(const Response& response, const WatchEnd& end);
+  void judge_open_watch(Attempt& attempt, const Response& response, const WatchEnd& end);
+  void count_ends(Attempt& attempt, const WatchEnd& end);
   Ended judge_common(Asked asked, const Response& response) const;
-  std::chrono::milliseconds pause_for(const Step& step, const ApiStatus& status);
+  std::string doubt_text() const;
+  void note_absence(Attempt& attempt);
+  std::chrono::milliseconds pause_for(const Step& step, const ApiStatus& status, Backoff& backoff);
   void finish_list(const std::string& resource_version);
   void deliver_unserved();
   bool takes_protobuf() const;
   std::string selectors() const;
+  void report_fault(const Step& step, const Ended& ended, std::chrono::milliseconds length);
   void report(const char* fault_kind, std::string what);
   void saw_contact() { last_contact_ = options_.now(); }
 
@@ -136,18 +172,39 @@ class ReflectorCore {
   std::unique_ptr<ApiConnection> connection_;
   KindCounters counters_;
 
-  Step::Next next_ = Step::Next::kList;
+  Step plan_;  // what to request next, and how
   bool fallback_reported_ = false;
   std::size_t version_ = 0;         // index into options_.paths
   std::size_t versions_tried_ = 0;  // since a list last had a status other than 404
+  unsigned absences_ = 0;           // consecutive 404s for all of them
   std::string resource_version_;    // up to which the sink is up to date
-  bool list_open_ = false;          // list_started() was called since the list began
+  std::size_t held_ = 0;            // objects of the last complete list, and watched since
   bool listed_before_ = false;
   bool unserved_ = false;
-  unsigned stuck_ = 0;
-  bool watching_ = false;       // a watch's response header has arrived, and it has not ended
-  bool has_bookmarks_ = false;  // the open watch has had one
+  bool server_pages_ = false;  // this server sent pages where the watch cache sends none
+  std::optional<std::chrono::steady_clock::time_point> watch_list_refused_;
+
+  // Of the list under way.
+  bool list_open_ = false;    // list_started() was called since the list began
+  bool page_judged_ = false;  // whether the page's version is older than ours is known: went_back_
+  bool initial_ = false;      // it is a WatchList
+  std::string list_version_;  // of its first page
+  std::size_t listed_ = 0;    // objects in complete pages
+  std::size_t page_items_ = 0;
+  unsigned broken_ = 0;                 // consecutive responses that broke off
+  std::optional<std::size_t> doubted_;  // objects in the list before, which was not believed
+  unsigned doubts_ = 0;
+
+  // Of the watch.
+  bool watching_ = false;  // a watch's response header has arrived, and it has not ended
+  bool has_bookmarks_ = false;
+  bool proven_ = false;     // it had an event or a bookmark
+  bool went_back_ = false;  // it, or a page, had a version older than ours
   std::optional<ApiStatus> watch_error_;
+  unsigned stuck_ = 0;
+  unsigned short_lived_ = 0;
+  unsigned early_ = 0;
+
   std::chrono::steady_clock::time_point list_begun_;
   std::chrono::steady_clock::time_point last_contact_;
 };
@@ -168,15 +225,21 @@ class Reflector final : public ReflectorCore {
     list_.emplace(
         typename ListDecoder<T>::Events{.on_item =
                                             [this](T&& object) {
-                                              saw_item();
-                                              sink_.upsert(std::move(object));
+                                              if (saw_item(list_->resource_version()))
+                                                sink_.upsert(std::move(object));
                                             },
                                         .on_fault =
                                             [this](const Meta& meta, const DecodeFault& fault) {
-                                              saw_bad_object(fault, {});
-                                              if (!meta.key.name.empty()) sink_.keep(meta.key);
+                                              if (saw_bad_item(fault, list_->resource_version()) &&
+                                                  !meta.key.name.empty())
+                                                sink_.keep(meta.key);
                                             }},
         type);
+  }
+  void open_probe(MediaType type) override {
+    list_.emplace(typename ListDecoder<T>::Events{
+                      .on_item = [](T&&) {}, .on_fault = [](const Meta&, const DecodeFault&) {}},
+                  type);
   }
   bool feed_page(std::string_view bytes) override { return list_->feed(bytes); }
   bool finish_page() override { return list_->finish(); }
@@ -206,7 +269,7 @@ class Reflector final : public ReflectorCore {
   }
 
   void take(WatchVerb verb, T&& object) {
-    saw_event(verb, object.meta.resource_version);
+    if (!saw_event(verb, object.meta)) return;
     if (verb == WatchVerb::kDeleted) {
       sink_.remove(object.meta.key);
     } else if (verb != WatchVerb::kBookmark) {
@@ -216,7 +279,7 @@ class Reflector final : public ReflectorCore {
 
   // A deletion is applied even if the object in the event is invalid.
   void take_bad(WatchVerb verb, const Meta& meta, const DecodeFault& fault) {
-    saw_bad_object(fault, meta.resource_version);
+    if (!saw_bad_event(verb, meta, fault)) return;
     if (meta.key.name.empty() || verb == WatchVerb::kBookmark) return;
     if (verb == WatchVerb::kDeleted) {
       sink_.remove(meta.key);

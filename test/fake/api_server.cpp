@@ -148,6 +148,7 @@ struct ApiServer::State : std::enable_shared_from_this<State> {
   std::uint16_t port = 0;
   ApiStore store;
   std::list<Misbehaviour> misbehaviours;
+  std::string discovery;
   std::optional<std::size_t> cut_after;
   std::vector<SeenRequest> requests;
   std::list<std::weak_ptr<Session>> sessions;
@@ -272,6 +273,11 @@ asio::awaitable<bool> ApiServer::State::answer(SessionPtr session, const SeenReq
                           : wrong.body};
   } else if (request.method == "POST") {
     result = {.status = 201, .body = request.body};
+  } else if (watching && query.contains("resourceVersionMatch") && !options.watch_list) {
+    result = {.status = 422,
+              .body = status_body(422, "Invalid", "resourceVersionMatch is forbidden for watch")};
+  } else if (path == "/apis" && !discovery.empty()) {
+    result = {.status = 200, .body = discovery};
   } else if (store.serves(path) && watching) {
     session->path = path;
     session->bookmarks = query.contains("allowWatchBookmarks");
@@ -280,7 +286,7 @@ asio::awaitable<bool> ApiServer::State::answer(SessionPtr session, const SeenReq
     session->ending = false;
     co_return co_await watch(session, query);
   } else if (store.serves(path)) {
-    result = store.list(path, query);
+    result = store.list(path, query, options.watch_cache);
     if (options.protobuf && accepts_protobuf(request)) {
       result.body = k8s::test::to_proto(result.body);
       type = k8s::kProtobufType;
@@ -296,7 +302,12 @@ asio::awaitable<bool> ApiServer::State::answer(SessionPtr session, const SeenReq
 
 asio::awaitable<bool> ApiServer::State::watch(SessionPtr session, const Query& query) {
   asio::co_spawn(executor, notice_end(session), asio::detached);
-  std::uint64_t version = std::stoull(query.at("resourceVersion"));
+  std::uint64_t version = 0;
+  if (query.contains("sendInitialEvents")) {
+    session->raw += store.initial_events(session->path, query, version);
+  } else {
+    version = std::stoull(query.at("resourceVersion"));
+  }
   bool going = co_await send(
       *session, "HTTP/1.1 200 OK\r\nContent-Type: " +
                     std::string(session->protobuf ? k8s::kProtobufType : k8s::kJsonType) +
@@ -322,7 +333,7 @@ asio::awaitable<bool> ApiServer::State::watch(SessionPtr session, const Query& q
       going = co_await send(*session, "0\r\n\r\n");
       break;
     }
-    if (!session->raw.empty() || version != store.version()) continue;
+    if (!session->raw.empty() || version < store.version()) continue;
     session->wake.expires_at(asio::steady_timer::time_point::max());
     co_await session->wake.async_wait(kAwait);
   }
@@ -442,6 +453,8 @@ void ApiServer::end_watches(const std::string& path, bool gracefully) {
   });
   state_->wake_watches();
 }
+
+void ApiServer::set_discovery(std::string body) { state_->discovery = std::move(body); }
 
 void ApiServer::set_token(std::string token) { state_->options.token = std::move(token); }
 

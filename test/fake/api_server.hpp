@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // An API server in the test's process: HTTP/1.1, plain or TLS, on a loopback port chosen by the
-// kernel. Supports lists (limit, continue, label and field selectors), watches (history,
-// bookmarks), and deliberate faults.
+// kernel. Supports lists (limit, continue, NotOlderThan, label and field selectors), watches
+// (history, bookmarks, initial events), and deliberate faults.
 //
 // Threading: the test's io_context, shared with the client under test. There are no timers: a watch
 // delivers a change when the io_context next runs. Destroying the server closes its connections.
@@ -53,6 +53,8 @@ class ApiServer {
     std::size_t piece = 0;                        // bytes per write; 0: no limit
     bool gzip = false;                            // compress lists for clients that accept it
     bool protobuf = false;                        // use it for clients that accept it
+    bool watch_cache = false;                     // no pages for lists from resourceVersion=0
+    bool watch_list = false;                      // allow sendInitialEvents
   };
   explicit ApiServer(boost::asio::any_io_executor executor) : ApiServer(executor, Options{}) {}
   ApiServer(boost::asio::any_io_executor executor, Options options);
@@ -81,6 +83,8 @@ class ApiServer {
   // Ends the open watches of the path: as at timeoutSeconds, or by closing the connection.
   void end_watches(const std::string& path, bool gracefully);
   void set_token(std::string token);
+  // What GET /apis returns; "": 404.
+  void set_discovery(std::string body);
   // Stops listening and closes all connections; start() listens on the same port again.
   void stop();
   void start();

@@ -133,7 +133,29 @@ void ApiStore::compact() {
   compacted_ = ++version_;
 }
 
-Answer ApiStore::list(const std::string& path, const Query& query) {
+void ApiStore::restore(std::uint64_t version) {
+  compact();
+  version_ = version;
+  compacted_ = 0;
+}
+
+std::optional<Answer> ApiStore::refuse_list(const Query& query) const {
+  const std::string version = value_of(query, "resourceVersion");
+  const bool at_least = value_of(query, "resourceVersionMatch") == "NotOlderThan";
+  if (!value_of(query, "continue").empty() && !version.empty()) {
+    return Answer{.status = 400, .body = status_body(400, "BadRequest", "version and continue")};
+  }
+  if (at_least && !version.empty() && std::stoull(version) > version_) {
+    return Answer{.status = 504,
+                  .body = status_body(504, "Timeout",
+                                      "Timeout: Too large resource version: " + version +
+                                          ", current: " + std::to_string(version_))};
+  }
+  return std::nullopt;
+}
+
+Answer ApiStore::list(const std::string& path, const Query& query, bool cached) {
+  if (auto refusal = refuse_list(query)) return std::move(*refusal);
   const Collection& held = collection(path);
   const std::string token = value_of(query, "continue");
   std::string name = token.substr(0, token.find('@'));
@@ -154,7 +176,8 @@ Answer ApiStore::list(const std::string& path, const Query& query) {
             .body = status_body(410, "Expired", "The provided continue parameter is too old")};
   }
   const Snapshot& snapshot = found->second;
-  const std::string limit = value_of(query, "limit");
+  const bool from_cache = cached && value_of(query, "resourceVersion") == "0";
+  const std::string limit = from_cache ? "0" : value_of(query, "limit");
   const std::size_t size =
       limit.empty() || limit == "0" ? snapshot.items.size() : std::stoul(limit);
   const std::size_t end = std::min(start + size, snapshot.items.size());
@@ -180,8 +203,23 @@ std::optional<std::string> ApiStore::events_after(const std::string& path, const
     if (after) lines += event_line(before ? "MODIFIED" : "ADDED", event.after);
     if (before && !after) lines += event_line("DELETED", event.last);
   }
-  version = version_;
+  version = std::max(version, version_);
   return lines;
+}
+
+std::string ApiStore::initial_events(const std::string& path, const Query& query,
+                                     std::uint64_t& version) const {
+  version = version_;
+  std::string lines;
+  for (const auto& [key, object] : collections_.at(path).objects) {
+    if (matches(query, object)) lines += event_line("ADDED", object);
+  }
+  return lines + event_line("BOOKMARK", "{\"kind\":\"" + collections_.at(path).kind +
+                                            "\",\"apiVersion\":\"v1\",\"metadata\":{"
+                                            "\"resourceVersion\":\"" +
+                                            std::to_string(version_) +
+                                            "\",\"creationTimestamp\":null,\"annotations\":{"
+                                            "\"k8s.io/initial-events-end\":\"true\"}}}");
 }
 
 std::map<std::string, std::string> ApiStore::versions(const std::string& path) const {

@@ -38,11 +38,19 @@ class ApiStore {
   bool remove(const std::string& path, const std::string& key);
   // Deletes history and snapshots, so older watches and continue tokens expire.
   void compact();
+  // As after a restore of an older backup: continues from this version, without history. The
+  // objects stay as they are.
+  void restore(std::uint64_t version);
 
-  Answer list(const std::string& path, const Query& query);
+  // `cached`: as a server with a watch cache, which sends no pages from resourceVersion=0.
+  Answer list(const std::string& path, const Query& query, bool cached = false);
+
+  // The objects as the initial events of a WatchList, and the bookmark that ends them.
+  std::string initial_events(const std::string& path, const Query& query,
+                             std::uint64_t& version) const;
 
   // The watch events after `version` that match the query's selectors, each followed by a newline.
-  // Sets `version` to the current one. nullopt: compacted, or no such version yet.
+  // Sets `version` to the current one, unless it is a version of the future. nullopt: compacted.
   std::optional<std::string> events_after(const std::string& path, const Query& query,
                                           std::uint64_t& version) const;
   std::string bookmark(const std::string& path) const;
@@ -68,6 +76,7 @@ class ApiStore {
   };
 
   Collection& collection(const std::string& path);
+  std::optional<Answer> refuse_list(const Query& query) const;
 
   std::map<std::string, Collection> collections_;
   std::map<std::string, Snapshot> snapshots_;  // by the first part of a continue token

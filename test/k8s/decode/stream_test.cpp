@@ -254,7 +254,7 @@ TEST_CASE("an event larger than allowed ends the watch, however it is split") {
 TEST_CASE("the annotations that the agent reads are kept, others are not") {
   for (const char* key : {"kube-ipvs.io/scheduler", "kube-router.io/service.scheduler",
                           "endpoints.kubernetes.io/last-change-trigger-time",
-                          "service.kubernetes.io/topology-mode"}) {
+                          "k8s.io/initial-events-end", "service.kubernetes.io/topology-mode"}) {
     CHECK(is_known_annotation(key));
   }
   CHECK_FALSE(is_known_annotation("kubectl.kubernetes.io/last-applied-configuration"));

@@ -50,9 +50,11 @@ TEST_CASE("a cluster source runs a reflector for every sink it is given", "[clus
   bench.run_until([&] { return bench.server.open_watches() == 4; });
   CHECK(bench.sink.versions.size() == 2);
   CHECK(slices.versions.size() == (selector ? 1 : 0));
-  CHECK(
-      bench.server.count("/pods?limit=3&fieldSelector=status.phase%21%3DFailed%2Cstatus.phase%21%3D"
-                         "Succeeded") == 1);
+  CHECK(bench.server.count("/pods?limit=3&resourceVersion=0&fieldSelector=status.phase%21%3DFailed"
+                           "%2Cstatus.phase%21%3DSucceeded") == 1);
+  CHECK(bench.server.count("/nodes?limit=3&resourceVersion=0&fieldSelector=metadata.name%3Dn1") ==
+        1);
+  // Without any object, the newest state must say the same.
   CHECK(bench.server.count("/nodes?limit=3&fieldSelector=metadata.name%3Dn1") == 1);
   CHECK(source.counters().size() == 4);
   bench.now += std::chrono::seconds(5);
@@ -92,12 +94,17 @@ TEST_CASE(
   k8s::ClusterSource source(bench.io.get_executor(), bench.client, {.slices = &slices},
                             {.node_name = {}, .reflector = bench.options()},
                             [&](const k8s::SourceFault& fault) { bench.faults.push_back(fault); });
+  bench.server.set_discovery(R"({"kind":"APIGroupList","groups":[]})");
   bench.spawn(source.run());
-  bench.run_until([&] { return bench.pauses.size() == 3; });
+  bench.run_until([&] { return bench.pauses.size() == 6; });
   CHECK(slices.lists == 1);
   CHECK(bench.faults.size() == 1);
   CHECK(bench.faults.at(0).kind == "unserved");
-  CHECK(bench.pauses.at(0) == milliseconds(600'000));
+  CHECK(bench.server.count("/apis") - bench.server.count("/apis/") == 1);
+  const std::vector<milliseconds> waits{milliseconds(800),    milliseconds(1600),
+                                        milliseconds(10'000), milliseconds(20'000),
+                                        milliseconds(40'000), milliseconds(80'000)};
+  CHECK(bench.pauses == waits);
   CHECK(longest_silence(source) == 0);
   bench.server.serve(kSlices, "EndpointSlice");
   bench.run_until([&] { return slices.lists == 2; });
@@ -142,4 +149,30 @@ TEST_CASE("a cluster source says by which addresses it reaches the API server (B
   // The client may outlive the source and what its callback refers to.
   bench.client.addresses().configured("192.0.2.2");
   CHECK(changes == 1);
+}
+
+TEST_CASE("a 404 for slices during the first seconds is not their absence (H4)",
+          "[cluster_source]") {
+  // A proxy that knows the route late: its discovery has the group, or it answers 404 as well.
+  const std::string group =
+      R"({"kind":"APIGroupList","groups":[{"versions":[{"groupVersion":"discovery.k8s.io/v1"}]}]})";
+  const std::string discovery = GENERATE_COPY(group, std::string());
+  Bench bench;
+  bench.server.set_discovery(discovery);
+  RecordingSink<k8s::EndpointSlice> slices;
+  k8s::ClusterSource source(bench.io.get_executor(), bench.client, {.slices = &slices},
+                            {.node_name = {}, .reflector = bench.options()},
+                            [&](const k8s::SourceFault& fault) { bench.faults.push_back(fault); });
+  bench.on_pause = [&] {
+    if (bench.now >= std::chrono::seconds(4) && !bench.server.store().serves(kSlices)) {
+      bench.server.put(kSlices,
+                       R"({"kind":"EndpointSlice","metadata":{"namespace":"default",)"
+                       R"("name":"kubernetes"},"addressType":"IPv4","endpoints":[],"ports":[]})");
+    }
+  };
+  bench.spawn(source.run());
+  bench.run_until([&] { return slices.lists == 1; });
+  CHECK(slices.versions.size() == 1);
+  CHECK(bench.now < std::chrono::seconds(10));
+  bench.stop();
 }
