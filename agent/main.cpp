@@ -16,6 +16,7 @@
 #include "agent/instance_lock.hpp"
 #include "agent/report/log.hpp"
 #include "config/parse.hpp"
+#include "config/printable.hpp"
 #include "ipvs/linux_kernel.hpp"
 
 namespace {
@@ -27,7 +28,8 @@ std::string host_name() {
 }
 
 int refuse(const std::string& why) {
-  std::fprintf(stderr, "kube-ipvs: %s\n", why.c_str());
+  constexpr std::size_t kMaxReason = 16 * 1024;
+  std::fprintf(stderr, "kube-ipvs: %s\n", config::printable(why, kMaxReason).c_str());
   return 1;
 }
 
@@ -97,6 +99,7 @@ int run_agent(const config::Config& config) {
         k8s::find_api_access(config.kubeconfig, config.master, k8s::InCluster::from_environment());
     if (!found) return refuse(found.error().text());
     access = std::move(*found);
+    if (const auto fault = k8s::find_identity_fault(*access)) return refuse(*fault);
   }
 
   agent::InstanceLock lock;

@@ -8,6 +8,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <random>
 
+#include "config/printable.hpp"
 #include "k8s/async/cancellation.hpp"
 #include "k8s/client/url.hpp"
 
@@ -128,7 +129,7 @@ asio::awaitable<void> ReflectorCore::follow(Step step, const Ended& ended) {
     std::string what = options_.kind + (watching ? " watch: " : " list: ") + ended.what;
     what += step.next == Step::Next::kWatch ? "; watching again" : "; listing again";
     what += length.count() == 0 ? " at once" : " in " + seconds_text(length);
-    report(watching ? "watch" : "list", std::move(what));
+    report(watching ? "watch" : "list", what);
   }
   if (step.pause != Step::Pause::kNone) {
     connection_.reset();
@@ -369,8 +370,9 @@ std::string ReflectorCore::selectors() const {
   return text;
 }
 
-void ReflectorCore::report(const char* fault_kind, std::string what) {
-  if (on_fault_) on_fault_({.kind = fault_kind, .what = std::move(what)});
+void ReflectorCore::report(const char* fault_kind, const std::string& what) {
+  constexpr std::size_t kMaxFault = 2000;  // the message of a server's Status may be of any size
+  if (on_fault_) on_fault_({.kind = fault_kind, .what = config::printable(what, kMaxFault)});
 }
 
 }  // namespace k8s

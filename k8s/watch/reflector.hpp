@@ -126,7 +126,7 @@ class ReflectorCore {
   void deliver_unserved();
   bool takes_protobuf() const;
   std::string selectors() const;
-  void report(const char* fault_kind, std::string what);
+  void report(const char* fault_kind, const std::string& what);
   void saw_contact() { last_contact_ = options_.now(); }
 
   boost::asio::any_io_executor executor_;
