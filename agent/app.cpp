@@ -88,7 +88,7 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
                }
              }),
       node_watch_(context.get_executor(), kernel, thread_, cluster_, sync_, forwarding_, tasks_),
-      signals_(context, SIGTERM, SIGINT),
+      signals_(context.get_executor()),
       stop_(context, asio::steady_timer::time_point::max()) {}
 
 std::unique_ptr<k8s::Source> App::make_source() {
@@ -115,21 +115,30 @@ std::unique_ptr<k8s::Source> App::make_source() {
 int App::run() {
   start();
   context_.run();
+  context_.restart();
+  context_.poll();
   if (error_) std::rethrow_exception(error_);
   return exit_code_;
 }
 
 void App::start() {
-  signals_.async_wait([this](const boost::system::error_code& error, int number) {
-    if (error) return;
-    spdlog::info("signal {}: stopping; what is programmed stays", number);
-    stop_.cancel();
-  });
+  signals_.listen([this](int number) { on_signal(number); });
   asio::co_spawn(context_, supervise(), [this](std::exception_ptr error) {
-    signals_.cancel();
+    signals_.close();
     error_ = error;
     has_ended_ = true;
+    // A lookup that is running counts as work of the io_context, and may take minutes.
+    context_.stop();
   });
+}
+
+void App::on_signal(int number) {
+  if (number == SIGHUP) {
+    spdlog::info("signal {}: ignored; flags and files are read at the start", number);
+    return;
+  }
+  spdlog::info("signal {}: stopping; what is programmed stays", number);
+  stop_.cancel();
 }
 
 std::optional<int> App::exit_code() const {

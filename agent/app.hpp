@@ -13,7 +13,6 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <exception>
@@ -32,6 +31,7 @@
 #include "agent/report/scrape.hpp"
 #include "agent/report/service_reporter.hpp"
 #include "agent/report/sync_reporter.hpp"
+#include "agent/stop_signals.hpp"
 #include "agent/sync/forward_guard.hpp"
 #include "agent/sync/kernel_thread.hpp"
 #include "agent/sync/node_watch.hpp"
@@ -57,7 +57,8 @@ class App : private ClusterObserver {
       std::optional<k8s::ApiAccess> access, SourceFactory source_factory = {},
       const std::optional<SyncOptions>& sync_options = {});
 
-  // Runs until SIGTERM or SIGINT (0) or a fault that no retry can repair (1).
+  // Runs until SIGTERM or SIGINT (0) or a fault that no retry can repair (1). Does not wait for a
+  // lookup of a name that is running; destroying the io_context does.
   int run();
 
   // The two halves of run(), for tests that run the io_context themselves.
@@ -80,6 +81,7 @@ class App : private ClusterObserver {
   boost::asio::awaitable<void> run_source();
   std::unique_ptr<k8s::Source> make_source();
   void fail(const std::string& why);
+  void on_signal(int number);
 
   boost::asio::io_context& context_;
   const config::Config& config_;
@@ -105,7 +107,7 @@ class App : private ClusterObserver {
   NodeWatch node_watch_;
 
   std::vector<k8s::Address> api_addresses_;  // the API server's, when they are known
-  boost::asio::signal_set signals_;
+  StopSignals signals_;
   boost::asio::steady_timer stop_;
   bool has_ended_ = false;
   int exit_code_ = 0;

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 
@@ -15,10 +16,14 @@
 #include "agent/decide/api_address.hpp"
 #include "agent/instance_lock.hpp"
 #include "agent/report/log.hpp"
+#include "agent/stop_signals.hpp"
 #include "config/parse.hpp"
+#include "config/printable.hpp"
 #include "ipvs/linux_kernel.hpp"
 
 namespace {
+
+constexpr std::chrono::milliseconds kTimeToEnd{300};
 
 std::string host_name() {
   std::array<char, 256> name{};
@@ -27,7 +32,8 @@ std::string host_name() {
 }
 
 int refuse(const std::string& why) {
-  std::fprintf(stderr, "kube-ipvs: %s\n", why.c_str());
+  constexpr std::size_t kMaxReason = 16 * 1024;
+  std::fprintf(stderr, "kube-ipvs: %s\n", config::printable(why, kMaxReason).c_str());
   return 1;
 }
 
@@ -70,6 +76,7 @@ bool wait_for_lock(agent::InstanceLock& lock) {
 }
 
 int clean_up() {
+  agent::catch_stop_signals(1);  // half of it done is a failure
   agent::InstanceLock lock;
   if (lock.take() == agent::InstanceLock::State::kTaken) {
     return refuse("--cleanup: kube-ipvs runs here (" + lock.holder() +
@@ -97,6 +104,7 @@ int run_agent(const config::Config& config) {
         k8s::find_api_access(config.kubeconfig, config.master, k8s::InCluster::from_environment());
     if (!found) return refuse(found.error().text());
     access = std::move(*found);
+    if (const auto fault = k8s::find_identity_fault(*access)) return refuse(*fault);
   }
 
   agent::InstanceLock lock;
@@ -125,12 +133,15 @@ int run_agent(const config::Config& config) {
   raise_descriptor_limit();
   boost::asio::io_context context(1);
   agent::App app(context, config, kernel, std::move(access));
-  return app.run();
+  const int code = app.run();
+  agent::end_within(kTimeToEnd, code);
+  return code;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  agent::catch_stop_signals();
   // One heap for both threads: memory that the kernel thread frees is soon needed by the other.
   ::mallopt(M_ARENA_MAX, 1);
   // Large blocks, as a list or a scrape needs them, return to the system when freed. Setting the

@@ -14,6 +14,7 @@
 #include <random>
 #include <string_view>
 
+#include "config/printable.hpp"
 #include "k8s/async/cancellation.hpp"
 
 namespace agent {
@@ -36,8 +37,9 @@ std::function<std::uint64_t()> seeded_random() {
   return [engine = std::mt19937_64(std::random_device{}())]() mutable { return engine(); };
 }
 
-// Cut between two characters of UTF-8.
+// One line of printable text, cut between two characters of UTF-8.
 std::string cut(std::string text, std::size_t size) {
+  text = config::printable(text, text.size() * 4);
   if (text.size() <= size) return text;
   while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80) --size;
   text.resize(size);

@@ -11,16 +11,38 @@
 #include <string>
 #include <utility>
 
+#include "config/printable.hpp"
+
 namespace agent {
 namespace {
 
-// The message as a JSON string; spdlog's own %v does not escape.
+constexpr std::size_t kMaxMessage = 16 * 1024;
+
+// The message on one line, whatever text of others it contains; spdlog's own %v does not escape.
+std::string on_one_line(const spdlog::details::log_msg& message) {
+  return config::printable({message.payload.data(), message.payload.size()}, kMaxMessage);
+}
+
+class TextMessage : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&,
+              spdlog::memory_buf_t& out) override {
+    const std::string line = on_one_line(message);
+    out.append(line.data(), line.data() + line.size());
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override {
+    return std::make_unique<TextMessage>();
+  }
+};
+
+// The same as a JSON string.
 class JsonMessage : public spdlog::custom_flag_formatter {
  public:
   void format(const spdlog::details::log_msg& message, const std::tm&,
               spdlog::memory_buf_t& out) override {
-    const std::string quoted = boost::json::serialize(
-        boost::json::string_view(message.payload.data(), message.payload.size()));
+    const std::string line = on_one_line(message);
+    const std::string quoted =
+        boost::json::serialize(boost::json::string_view(line.data(), line.size()));
     out.append(quoted.data(), quoted.data() + quoted.size());
   }
   std::unique_ptr<custom_flag_formatter> clone() const override {
@@ -59,14 +81,18 @@ spdlog::level::level_enum level_of(int verbosity) {
 
 }  // namespace
 
-void set_up_log(config::LogFormat format, int verbosity) {
+std::unique_ptr<spdlog::formatter> log_formatter(config::LogFormat format) {
   auto formatter = std::make_unique<spdlog::pattern_formatter>();
-  formatter->add_flag<JsonMessage>('Q').add_flag<KlogLevel>('K');
+  formatter->add_flag<JsonMessage>('Q').add_flag<KlogLevel>('K').add_flag<TextMessage>('T');
   formatter->set_pattern(format == config::LogFormat::kJson
                              ? R"({"ts":%E.%f,"level":"%l","msg":%Q})"
-                             : "%K%m%d %H:%M:%S.%f %v");
+                             : "%K%m%d %H:%M:%S.%f %T");
+  return formatter;
+}
+
+void set_up_log(config::LogFormat format, int verbosity) {
   auto sink = std::make_shared<spdlog::sinks::stderr_sink_st>();
-  sink->set_formatter(std::move(formatter));
+  sink->set_formatter(log_formatter(format));
   auto logger = std::make_shared<spdlog::logger>("kube-ipvs", std::move(sink));
   logger->set_level(level_of(verbosity));
   logger->flush_on(spdlog::level::trace);

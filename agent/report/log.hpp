@@ -11,9 +11,17 @@
 // debug (--v 2) = every pass; trace (--v 4) = every event.
 #pragma once
 
+#include <spdlog/formatter.h>
+
+#include <memory>
+
 #include "config/config.hpp"
 
 namespace agent {
+
+// A record is always one line of printable text, and at most 16 KiB: text of others in it is
+// escaped (config/printable.hpp).
+std::unique_ptr<spdlog::formatter> log_formatter(config::LogFormat format);
 
 void set_up_log(config::LogFormat format, int verbosity);
 

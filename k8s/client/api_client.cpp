@@ -16,6 +16,7 @@
 #include <boost/beast/http/write.hpp>
 #include <charconv>
 
+#include "config/printable.hpp"
 #include "k8s/async/cancellation.hpp"
 #include "k8s/async/coarse_clock.hpp"
 #include "k8s/client/credentials.hpp"
@@ -39,6 +40,8 @@ using ResponseParser = http::response_parser<http::buffer_body>;
 constexpr std::size_t kReadBuffer = std::size_t{64} * 1024;
 constexpr std::size_t kLeastRead = 512;
 constexpr std::uint32_t kMaxHead = 64 * 1024;
+constexpr std::size_t kMaxReason = 100;
+constexpr std::size_t kMaxWhat = 2000;
 constexpr std::chrono::seconds kMaxRetryAfter{300};
 
 struct Call {
@@ -260,6 +263,7 @@ asio::awaitable<Response> ApiConnection::Impl::call(const Call& call) {
     cancelled = co_await is_cancelled();
     if (stale && !cancelled) response = co_await exchange_once(call, *identity);
   }
+  response.what = config::printable(response.what, kMaxWhat);
   if (response.status == 401) client.credentials.forget();
   cancelled = co_await is_cancelled();
   if (cancelled) {
@@ -330,7 +334,8 @@ asio::awaitable<Response> ApiConnection::Impl::exchange(Stream& stream,
     co_return response;
   }
   response.status = parser.get().result_int();
-  response.reason = std::string(parser.get().reason());
+  const auto reason = parser.get().reason();
+  response.reason = config::printable({reason.data(), reason.size()}, kMaxReason);
   response.type = media_type(parser.get()[http::field::content_type]);
   response.retry_after = retry_after(parser.get()[http::field::retry_after]);
   response.end = Response::End::kComplete;
@@ -409,6 +414,24 @@ asio::awaitable<void> ApiConnection::Impl::read_body(Stream& stream, std::shared
 std::string Response::text() const {
   if (!what.empty()) return what;
   return std::to_string(status) + (reason.empty() ? "" : " " + reason);
+}
+
+std::optional<std::string> find_identity_fault(const ApiAccess& access) {
+  if (!access.tls) return std::nullopt;
+  TlsMaterial material;
+  const auto read = [&](const Secret& secret, std::string& text) -> std::optional<std::string> {
+    auto found = read_secret(secret);
+    if (!found) return found.error().text;
+    text = std::move(*found);
+    return std::nullopt;
+  };
+  auto fault = read(access.certificate_authority, material.certificate_authority);
+  if (!fault) fault = read(access.client_certificate, material.client_certificate);
+  if (!fault) fault = read(access.client_key, material.client_key);
+  if (fault) return fault;
+  const auto context = make_tls_context(material);
+  if (context) return std::nullopt;
+  return config::printable(access.origin + ": " + context.error().what, kMaxWhat);
 }
 
 ApiClient::ApiClient(asio::any_io_executor executor, ApiAccess access, ApiOptions options)

@@ -88,6 +88,11 @@ struct ApiOptions {
   std::chrono::milliseconds token_file_age{60'000};
 };
 
+// Reads the certificates and the key that `access` names, as a connection would. The fault is one
+// line: a file that cannot be read, no PEM text, a key with a passphrase, a key of another
+// certificate. Tokens and a credential plugin are left to the connections, which try them again.
+std::optional<std::string> find_identity_fault(const ApiAccess& access);
+
 class ApiConnection;
 
 class ApiClient {

@@ -22,11 +22,6 @@ result<std::string, Problem> read_file(const std::string& path) {
   return std::move(read.text);
 }
 
-result<std::string, Problem> read_secret(const Secret& secret) {
-  if (secret.file.empty()) return secret.text;
-  return read_file(secret.file);
-}
-
 // A token becomes part of a header line, where a line break would inject further headers.
 result<std::string, Problem> clean_token(std::string text, const std::string& origin) {
   const auto is_space = [](char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; };
@@ -46,6 +41,11 @@ UnixSeconds system_seconds() {
 }
 
 }  // namespace
+
+result<std::string, Problem> read_secret(const Secret& secret) {
+  if (secret.file.empty()) return secret.text;
+  return read_file(secret.file);
+}
 
 Credentials::Credentials(asio::any_io_executor executor, const ApiAccess& access, Options options)
     : executor_(std::move(executor)), access_(access), options_(std::move(options)) {

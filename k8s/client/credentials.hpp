@@ -28,6 +28,9 @@ struct Identity {
   std::string client_key;
 };
 
+// The text of a secret, from its file if it has one; "" if it is empty.
+boost::system::result<std::string, Problem> read_secret(const Secret& secret);
+
 class Credentials {
  public:
   struct Options {

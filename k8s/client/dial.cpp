@@ -2,6 +2,9 @@
 #include "k8s/client/dial.hpp"
 
 #include <netinet/tcp.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 #include <sys/socket.h>
@@ -13,7 +16,9 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/error.hpp>
+#include <memory>
 #include <sstream>
+#include <string_view>
 
 #include "k8s/async/cancellation.hpp"
 
@@ -52,8 +57,46 @@ DialError dial_error(const error_code& code, std::string what) {
   return {.code = code, .what = std::move(what)};
 }
 
-DialError bad_material(const char* what, const error_code& error) {
+// In place of OpenSSL's default, which asks on the terminal: there is never a passphrase.
+extern "C" int no_passphrase(char*, int, int, void*) { return -1; }
+
+// PKCS #8 (RFC 7468), or the older form with a header (RFC 1421).
+bool is_encrypted(std::string_view pem) {
+  return pem.find("-----BEGIN ENCRYPTED ") != std::string_view::npos ||
+         pem.find("\nProc-Type: 4,ENCRYPTED") != std::string_view::npos;
+}
+
+DialError bad_material(const char* what, std::string_view pem, const error_code& error) {
+  if (is_encrypted(pem)) {
+    return dial_error(error, std::string(what) +
+                                 ": is encrypted with a passphrase, which nobody can enter here: "
+                                 "store it without one (openssl pkey -in FILE -out FILE)");
+  }
   return dial_error(error, std::string(what) + ": " + error.message());
+}
+
+// Asio's own function would read an encrypted block with OpenSSL's default: a prompt.
+error_code add_authorities(SSL_CTX* context, const std::string& pem) {
+  const std::unique_ptr<BIO, decltype(&::BIO_free)> bio(
+      ::BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), ::BIO_free);
+  X509_STORE* store = ::SSL_CTX_get_cert_store(context);
+  const auto last_error = [] {
+    return error_code(static_cast<int>(::ERR_get_error()), asio::error::get_ssl_category());
+  };
+  ::ERR_clear_error();
+  for (bool found = false;; found = true) {
+    const std::unique_ptr<X509, decltype(&::X509_free)> certificate(
+        ::PEM_read_bio_X509(bio.get(), nullptr, no_passphrase, nullptr), ::X509_free);
+    if (!certificate) {
+      const unsigned long error = ::ERR_peek_last_error();
+      const bool at_end =
+          ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
+      if (!found || !at_end) return last_error();
+      ::ERR_clear_error();
+      return {};
+    }
+    if (::X509_STORE_add_cert(store, certificate.get()) != 1) return last_error();
+  }
 }
 
 struct Lookup {
@@ -113,6 +156,7 @@ DialResult<std::shared_ptr<TlsContext>> make_tls_context(const TlsMaterial& mate
   error_code error;
   auto context = std::make_shared<TlsContext>(TlsContext::tls_client);
   SSL_CTX* native = context->native_handle();
+  ::SSL_CTX_set_default_passwd_cb(native, no_passphrase);
   ::SSL_CTX_set_min_proto_version(native, TLS1_2_VERSION);
   ::SSL_CTX_set_options(native, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
   // Watches are mostly idle: free their record buffers (32 KiB each) meanwhile.
@@ -121,16 +165,16 @@ DialResult<std::shared_ptr<TlsContext>> make_tls_context(const TlsMaterial& mate
   ::X509_VERIFY_PARAM_set_flags(::SSL_CTX_get0_param(native), X509_V_FLAG_PARTIAL_CHAIN);
   if (material.certificate_authority.empty()) {
     context->set_default_verify_paths(error);
-    if (error) return bad_material("the system's certificate authorities", error);
+    if (error) return bad_material("the system's certificate authorities", {}, error);
   } else {
-    context->add_certificate_authority(asio::buffer(material.certificate_authority), error);
-    if (error) return bad_material("certificate-authority", error);
+    error = add_authorities(native, material.certificate_authority);
+    if (error) return bad_material("certificate-authority", material.certificate_authority, error);
   }
   if (!material.client_certificate.empty()) {
     context->use_certificate_chain(asio::buffer(material.client_certificate), error);
-    if (error) return bad_material("client-certificate", error);
+    if (error) return bad_material("client-certificate", material.client_certificate, error);
     context->use_private_key(asio::buffer(material.client_key), TlsContext::pem, error);
-    if (error) return bad_material("client-key", error);
+    if (error) return bad_material("client-key", material.client_key, error);
   }
   return context;
 }

@@ -5,6 +5,7 @@
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
+#include "config/printable.hpp"
 #include "k8s/client/base64.hpp"
 #include "k8s/decode/values.hpp"
 
@@ -18,9 +19,16 @@ std::string text_of(const boost::json::object& object, std::string_view key) {
   return text ? std::string(text->data(), text->size()) : std::string();
 }
 
-Problem problem(std::string text) { return Problem::because(std::move(text)); }
+Problem problem(const std::string& text) { return Problem::because(text); }
 
 }  // namespace
+
+Problem Problem::because(const std::string& why) {
+  constexpr std::size_t kMaxProblem = 2000;
+  Problem problem;
+  problem.text = config::printable(why, kMaxProblem);
+  return problem;
+}
 
 std::string exec_info(const ExecPlugin& plugin, const ApiAccess& access,
                       std::string_view certificate_authority) {

@@ -15,15 +15,12 @@
 
 namespace k8s {
 
-// An error message for the operator. Not convertible from a string, so that constructing a
-// result<std::string, Problem> is never ambiguous.
+// An error message for the operator: one line of printable text, whatever a plugin or a file had in
+// it. Not convertible from a string, so that constructing a result<std::string, Problem> is never
+// ambiguous.
 class Problem {
  public:
-  static Problem because(std::string why) {
-    Problem problem;
-    problem.text = std::move(why);
-    return problem;
-  }
+  static Problem because(const std::string& why);
   Problem() = default;
   std::string text;
 };

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "config/printable.hpp"
 #include "config/yaml.hpp"
 #include "k8s/client/base64.hpp"
 #include "k8s/client/url.hpp"
@@ -340,7 +341,8 @@ std::string ApiAccess::url() const {
 }
 
 std::string AccessFault::text() const {
-  return where + ": " + (field.empty() ? "" : field + " ") + reason;
+  constexpr std::size_t kMaxFault = 2000;
+  return config::printable(where + ": " + (field.empty() ? "" : field + " ") + reason, kMaxFault);
 }
 
 InCluster InCluster::from_environment() {

@@ -4,9 +4,11 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
@@ -18,6 +20,7 @@
 #include <memory>
 #include <optional>
 
+#include "config/printable.hpp"
 #include "k8s/async/cancellation.hpp"
 
 extern char** environ;
@@ -28,8 +31,46 @@ namespace {
 namespace asio = boost::asio;
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kMaxOutput = 1u << 20;
+constexpr std::size_t kMaxMessages = std::size_t{16} * 1024;
+constexpr std::size_t kShownMessages = 300;
 
-// Kills and reaps the child, unless ended() has returned its status.
+class Descriptor {
+ public:
+  explicit Descriptor(int number) : number_(number) {}
+  ~Descriptor() {
+    if (number_ >= 0) ::close(number_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int number() const { return number_; }
+
+ private:
+  int number_;
+};
+
+// A file in memory for the program's standard error. Its size is sealed: beyond it, writing fails.
+// -1 if there is none to be had.
+int messages_file() {
+  const int file = ::memfd_create("messages", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (file < 0) return file;
+  if (::ftruncate(file, kMaxMessages) == 0 && ::fcntl(file, F_ADD_SEALS, F_SEAL_GROW) == 0) {
+    return file;
+  }
+  ::close(file);
+  return -1;
+}
+
+// ": " and the beginning of what was written to `file`; "" if that was nothing.
+std::string messages_in(int file) {
+  std::string text(kMaxMessages, '\0');
+  const auto end = std::min<off_t>(::lseek(file, 0, SEEK_CUR), kMaxMessages);
+  const ssize_t size = end > 0 ? ::pread(file, text.data(), static_cast<std::size_t>(end), 0) : 0;
+  text.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+  return text.empty() ? "" : ": " + config::printable(text, kShownMessages);
+}
+
+// Kills and reaps the child, unless ended() has returned its status, and kills what it started.
 class Child {
  public:
   explicit Child(pid_t pid) : pid_(pid) {}
@@ -37,7 +78,7 @@ class Child {
   Child& operator=(const Child&) = delete;
   ~Child() {
     if (pid_ <= 0) return;
-    ::kill(pid_, SIGKILL);
+    ::kill(-pid_, SIGKILL);
     while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) continue;
   }
   // The wait status, if the child has ended.
@@ -73,8 +114,9 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   return result;
 }
 
-// Starts the program with standard output to `output`. Returns an errno, or 0 and its `pid`.
-int spawn(const Command& command, int output, pid_t& pid) {
+// Starts the program with standard output to `output` and standard error to `messages`, as leader
+// of a process group of its own. Returns an errno, or 0 and its `pid`.
+int spawn(const Command& command, int output, int messages, pid_t& pid) {
   std::vector<std::string> args{command.program};
   args.insert(args.end(), command.args.begin(), command.args.end());
   std::vector<std::string> environment = merged_environment(command);
@@ -90,11 +132,18 @@ int spawn(const Command& command, int output, pid_t& pid) {
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   ::posix_spawn_file_actions_adddup2(&actions, output, 1);
+  if (messages >= 0) {
+    ::posix_spawn_file_actions_adddup2(&actions, messages, 2);
+  } else {
+    ::posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+  }
   ::posix_spawn_file_actions_addclosefrom_np(&actions, 3);
   ::posix_spawnattr_init(&attributes);
   ::posix_spawnattr_setsigmask(&attributes, &none);
   ::posix_spawnattr_setsigdefault(&attributes, &all);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  ::posix_spawnattr_setpgroup(&attributes, 0);
+  ::posix_spawnattr_setflags(
+      &attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
   const int error = ::posix_spawnp(&pid, command.program.c_str(), &actions, &attributes,
                                    argv.data(), envp.data());
   ::posix_spawnattr_destroy(&attributes);
@@ -107,7 +156,7 @@ std::string describe(int status) {
   return "was killed by signal " + std::to_string(WTERMSIG(status));
 }
 
-Problem problem(std::string text) { return Problem::because(std::move(text)); }
+Problem problem(const std::string& text) { return Problem::because(text); }
 
 // The pipe's reading end and the deadline. The timer's handler may run after the coroutine has
 // ended, so it shares this object, by a weak pointer because the object owns the timer.
@@ -142,7 +191,8 @@ asio::awaitable<boost::system::result<std::string, Problem>> run_command(
   }
   const auto output = std::make_shared<Output>(executor, ends[0]);
   pid_t pid = 0;
-  const int spawn_error = spawn(command, ends[1], pid);
+  const Descriptor messages(messages_file());
+  const int spawn_error = spawn(command, ends[1], messages.number(), pid);
   ::close(ends[1]);
   if (spawn_error != 0) {
     co_return problem(std::string("could not be started: ") + std::strerror(spawn_error));
@@ -157,7 +207,7 @@ asio::awaitable<boost::system::result<std::string, Problem>> run_command(
     if (error == asio::error::eof) break;
     const bool cancelled = co_await is_cancelled();
     if (cancelled) co_return problem("was cancelled");
-    if (output->late) co_return problem("did not end in time");
+    if (output->late) co_return problem("did not end in time" + messages_in(messages.number()));
     if (error) co_return problem("its output could not be read: " + error.message());
     if (text.size() > kMaxOutput) co_return problem("printed more than 1 MiB");
   }
@@ -173,8 +223,8 @@ asio::awaitable<boost::system::result<std::string, Problem>> run_command(
     if (cancelled) co_return problem("was cancelled");
     status = child.ended();
   }
-  if (!status) co_return problem("did not end in time");
-  if (*status != 0) co_return problem(describe(*status));
+  if (!status) co_return problem("did not end in time" + messages_in(messages.number()));
+  if (*status != 0) co_return problem(describe(*status) + messages_in(messages.number()));
   co_return text;
 }
 

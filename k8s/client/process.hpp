@@ -3,9 +3,11 @@
 // Runs a program and returns its standard output. Only for credential plugins.
 //
 // Invariants: the child is reaped before run_command() returns; at the deadline, at cancellation
-// and at every error it is killed first. It inherits only descriptors 0 (/dev/null), 1 (the pipe)
-// and 2 (our standard error), with default signal handling.
-// Errors: Problem, worded to follow the program's name: "exited with status 1".
+// and at every error it and its process group are killed first. It inherits only descriptors 0
+// (/dev/null), 1 (a pipe) and 2 (a file in memory, at most 16 KiB), with default signal handling.
+// Errors: Problem, worded to follow the program's name, with the beginning of its standard error:
+// "exited with status 1: the refresh token has expired". What a program that succeeds writes there
+// is dropped.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "config/printable.hpp"
 #include "config/utf8.hpp"
 
 namespace k8s {
@@ -131,15 +132,17 @@ std::string quoted(std::string_view text) {
   std::string out = "\"";
   std::size_t at = 0;
   for (std::size_t size = 0; at < text.size(); at += size) {
-    const std::size_t character = config::utf8_length(text.substr(at));
-    size = std::max<std::size_t>(character, 1);
+    const std::string_view rest = text.substr(at);
+    size = std::max<std::size_t>(config::utf8_length(rest), 1);
     if (at + size > kShown) break;
-    const auto byte = static_cast<unsigned char>(text[at]);
-    if (character == 0 || byte < 0x20 || byte == 0x7f) {
-      ((out += "\\x") += kHex[byte >> 4]) += kHex[byte & 15];
+    if (config::printable_length(rest) == 0) {
+      for (const char c : rest.substr(0, size)) {
+        const auto byte = static_cast<unsigned char>(c);
+        ((out += "\\x") += kHex[byte >> 4]) += kHex[byte & 15];
+      }
     } else {
-      if (byte == '"' || byte == '\\') out += '\\';
-      out += text.substr(at, size);
+      if (rest.front() == '"' || rest.front() == '\\') out += '\\';
+      out += rest.substr(0, size);
     }
   }
   return out += at < text.size() ? "...\"" : "\"";

@@ -11,6 +11,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <random>
 
+#include "config/printable.hpp"
 #include "k8s/async/cancellation.hpp"
 #include "k8s/client/url.hpp"
 #include "k8s/watch/discovery.hpp"
@@ -125,7 +126,7 @@ void ReflectorCore::report_fault(const Step& step, const Ended& ended, milliseco
     what += step.next == Step::Next::kWatch ? "; watching again" : "; listing again";
   }
   what += length.count() == 0 ? " at once" : " in " + seconds_text(length);
-  report(watching ? "watch" : "list", std::move(what));
+  report(watching ? "watch" : "list", what);
 }
 
 milliseconds ReflectorCore::pause_for(const Step& step, const ApiStatus& status, Backoff& backoff) {
@@ -373,8 +374,9 @@ std::string ReflectorCore::selectors() const {
   return text;
 }
 
-void ReflectorCore::report(const char* fault_kind, std::string what) {
-  if (on_fault_) on_fault_({.kind = fault_kind, .what = std::move(what)});
+void ReflectorCore::report(const char* fault_kind, const std::string& what) {
+  constexpr std::size_t kMaxFault = 2000;  // the message of a server's Status may be of any size
+  if (on_fault_) on_fault_({.kind = fault_kind, .what = config::printable(what, kMaxFault)});
 }
 
 }  // namespace k8s

@@ -211,7 +211,12 @@ asio::awaitable<void> ApiServer::State::talk(std::shared_ptr<State> self, Sessio
     self->requests.push_back(request);
     session->wrong = self->take_misbehaviour(request.target);
     session->sent = 0;
-    going = co_await self->answer(session, request);
+    if (session->wrong.raw.empty()) {
+      going = co_await self->answer(session, request);
+    } else {
+      going = co_await self->send(*session, session->wrong.raw);
+    }
+    if (session->wrong.then_close) break;
   }
   session->close();
 }

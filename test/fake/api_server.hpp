@@ -35,6 +35,8 @@ struct Misbehaviour {
   std::optional<std::size_t> drop_after = {};   // close the connection after this many bytes
   std::optional<std::size_t> stall_after = {};  // send nothing more after this many bytes
   bool reset = false;                           // close it with a TCP reset
+  std::string raw = {};                         // these bytes are the whole answer
+  bool then_close = false;                      // close the connection after the answer
   // Compress a list even if the request does not accept it.
   bool gzip = false;
   // Flip one bit of this byte of a compressed body; no effect beyond its end.

@@ -100,4 +100,28 @@ Certificate issue(const Certificate& authority, const CertificateRequest& reques
   return signed_texts(certificate.get(), key.get(), signer.get());
 }
 
+std::string encrypted(const std::string& key, Encryption form) {
+  const Key read(::PEM_read_bio_PrivateKey(reader(key).get(), nullptr, nullptr, nullptr));
+  check(read != nullptr, "not a key");
+  const Bio text(::BIO_new(::BIO_s_mem()));
+  std::string passphrase = "secret";
+  auto* const bytes = reinterpret_cast<unsigned char*>(passphrase.data());
+  const int size = static_cast<int>(passphrase.size());
+  const int written =
+      form == Encryption::kPkcs8
+          ? ::PEM_write_bio_PKCS8PrivateKey(text.get(), read.get(), ::EVP_aes_256_cbc(),
+                                            passphrase.data(), size, nullptr, nullptr)
+          : ::PEM_write_bio_PrivateKey_traditional(text.get(), read.get(), ::EVP_aes_256_cbc(),
+                                                   bytes, size, nullptr, nullptr);
+  check(written == 1, "the key was not written");
+  return text_of(text.get());
+}
+
+std::string marked_encrypted(std::string pem) {
+  const std::size_t line = pem.find('\n') + 1;
+  return pem.insert(line,
+                    "Proc-Type: 4,ENCRYPTED\n"
+                    "DEK-Info: AES-256-CBC,00112233445566778899AABBCCDDEEFF\n\n");
+}
+
 }  // namespace fake

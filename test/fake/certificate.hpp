@@ -23,4 +23,10 @@ struct CertificateRequest {
 };
 Certificate issue(const Certificate& authority, const CertificateRequest& request);
 
+// The same key with a passphrase: in PKCS #8, or in the older form with a header.
+enum class Encryption { kPkcs8, kTraditional };
+std::string encrypted(const std::string& key, Encryption form);
+// The block of any PEM text with the header that says it is encrypted.
+std::string marked_encrypted(std::string pem);
+
 }  // namespace fake

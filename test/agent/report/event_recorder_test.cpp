@@ -320,6 +320,17 @@ TEST_CASE("texts that are too long for an Event are cut, between two characters"
   CHECK(text(event.at("metadata"), "name") == std::string(236, 'a') + ".0000000000000001");
 }
 
+TEST_CASE("text of others in an Event is escaped, and then cut (H11)", "[events]") {
+  Bench bench;
+  bench.start();
+  bench.recorder.warn(web(), "Bad\nReason", "Check", "a\nb\x1b[31m\xe2\x80\xae\xff");
+  bench.recorder.warn(web(), "Long", "Check", std::string(5000, '\n'));
+  bench.until_results(2);
+  CHECK(text(bench.posted(0), "note") == R"(a\nb\x1b[31m\xe2\x80\xae\xff)");
+  CHECK(text(bench.posted(0), "reason") == R"(Bad\nReason)");
+  CHECK(text(bench.posted(1), "note").size() == 1024);
+}
+
 TEST_CASE("without an API server a recorder does nothing", "[events]") {
   Bench bench(false);
   bench.start();

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Changes under load: no request fails, no connection drops.
+import json
+import os
 import re
+import signal
+import socket
+import time
 
 from agent import CLUSTER_IPS
 from checks import matches, wait_until
@@ -154,3 +159,49 @@ def case_a_signal_to_stop_leaves_the_kernel_serving(lab):
     assert lab.agent.logged("stopping")
     assert len(lab["pod-1"].tally(f"http://{VIP}", 6)) == 3
     lab.agent.restart(*CLUSTER_IPS)
+
+
+def write(path, text):
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def ends_within_two_seconds(lab, signals=1):
+    begun = time.monotonic()
+    pid = lab.processes["agent"]
+    for _ in range(signals - 1):
+        os.kill(pid, signal.SIGTERM)
+    lab.agent.stop()
+    took = time.monotonic() - begun
+    assert took < 2, f"it took {took:.1f} s"
+
+
+# The name server of the node's own 127.0.0.53 takes every question and never answers (H5).
+def case_a_signal_ends_the_agent_while_a_name_is_looked_up_h5(lab):
+    lab.agent.stop()
+    write(f"{lab.directory}/resolv.conf", "nameserver 127.0.0.53\noptions timeout:30\n")
+    write(f"{lab.directory}/kubeconfig", json.dumps({
+        "current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "c"}}],
+        "clusters": [{"name": "c", "cluster": {"server": "https://api.example.invalid:6443"}}]}))
+    with lab.node.namespace:
+        silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with silent:
+        silent.bind(("127.0.0.53", 53))
+        silent.settimeout(30)
+        for signals in (1, 2):
+            lab.start("agent", lab.node, lab.agent.log, "unshare", "--mount", "sh", "-c",
+                      f"mount --bind {lab.directory}/resolv.conf /etc/resolv.conf && exec {lab.agent.program} "
+                      f"--kubeconfig {lab.directory}/kubeconfig --hostname-override node")
+            silent.recvfrom(512)  # it waits for the answer
+            ends_within_two_seconds(lab, signals)
+    lab.agent.restart(*CLUSTER_IPS)
+
+
+def case_a_signal_ends_the_agent_at_any_instant_of_its_start_h5(lab):
+    lab.agent.stop()
+    for milliseconds in (0, 1, 2, 5, 10, 20, 40, 80, 160, 320, 640):
+        lab.agent.start(*CLUSTER_IPS)
+        time.sleep(milliseconds / 1000)
+        ends_within_two_seconds(lab)
+    lab.agent.restart(*CLUSTER_IPS)
+    assert len(lab["pod-1"].tally(f"http://{VIP}", 6)) == 3

@@ -20,12 +20,14 @@
 
 #include "k8s/decode/values.hpp"
 #include "test/fake/api_server.hpp"
+#include "test/k8s/client/fetch.hpp"
 
 namespace {
 
 namespace asio = boost::asio;
 using fake::ApiServer;
 using k8s::ApiClient;
+using namespace k8s::test;
 using k8s::Response;
 using std::chrono::milliseconds;
 constexpr const char* kServices = "/api/v1/services";
@@ -33,64 +35,6 @@ constexpr const char* kServices = "/api/v1/services";
 std::string service_json(const std::string& name) {
   return R"({"kind":"Service","apiVersion":"v1","metadata":{"namespace":"default","name":")" +
          name + R"("},"spec":{"ports":[{"port":80}]}})";
-}
-
-// Runs one coroutine to its end, together with the server.
-template <typename T>
-T run(asio::io_context& io, asio::awaitable<T> work) {
-  std::optional<T> result;
-  std::exception_ptr thrown;
-  asio::co_spawn(io, std::move(work), [&](std::exception_ptr error, T value) {
-    thrown = error;
-    result = std::move(value);
-  });
-  io.restart();
-  while (!result) io.run_one();
-  if (thrown) std::rethrow_exception(thrown);
-  return std::move(*result);
-}
-
-struct Fetched {
-  Response response;
-  std::string body;
-  std::size_t pieces = 0;
-};
-
-Fetched fetch(asio::io_context& io, k8s::ApiConnection& connection, k8s::GetRequest request) {
-  Fetched fetched;
-  fetched.response = run(io, connection.get(std::move(request), [&](std::string_view piece) {
-    fetched.body += piece;
-    ++fetched.pieces;
-    return true;
-  }));
-  return fetched;
-}
-
-Fetched fetch(asio::io_context& io, ApiClient& client, k8s::GetRequest request) {
-  return fetch(io, *client.connection(), std::move(request));
-}
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "kube-ipvs-test-XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  std::string write(const std::string& name, const std::string& text) const {
-    std::ofstream(path_ / name) << text;
-    return path(name);
-  }
-  std::string path(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_;
-};
-
-std::string script(const TemporaryFolder& folder, const std::string& body) {
-  const std::string path = folder.write("plugin", "#!/bin/sh\n" + body);
-  std::filesystem::permissions(path, std::filesystem::perms::owner_all);
-  return path;
 }
 
 constexpr const char* kExecV1 = "client.authentication.k8s.io/v1";

@@ -101,6 +101,7 @@ TEST_CASE("quoted text is UTF-8 even if the input is not, and is not cut inside 
   CHECK(quoted("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80") ==
         "\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"");
   CHECK(quoted("a\xff\xc3\xa9\x80z") == "\"a\\xff\xc3\xa9\\x80z\"");
+  CHECK(quoted("\xc2\x85\xe2\x80\xae") == R"("\xc2\x85\xe2\x80\xae")");
   CHECK(quoted("\xe2\x82") == R"("\xe2\x82")");
   const std::string shown(79, 'x');
   CHECK(quoted(shown + "\xc3\xa9") == "\"" + shown + "...\"");
