@@ -107,6 +107,7 @@ std::unique_ptr<k8s::Source> App::make_source() {
   const bool slices = config_.endpoint_source == config::EndpointSource::kEndpointSlice;
   k8s::ClusterOptions options{.endpoint_source = config_.endpoint_source,
                               .node_name = config_.node_name,
+                              .service_proxy_name = config_.service_proxy_name,
                               .only_own_node = slices};
   return std::make_unique<k8s::ClusterSource>(context_.get_executor(), *client_, cluster_.sinks(),
                                               options, on_fault);

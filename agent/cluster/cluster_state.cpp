@@ -69,10 +69,10 @@ std::vector<k8s::Cidr> to_cidrs(const std::vector<config::Network>& networks) {
 
 k8s::UnixSeconds ClusterState::unix_now() { return std::time(nullptr); }
 
-ClusterState::ClusterState(const config::Config& config, ClusterObserver& observer, Clock now)
+ClusterState::ClusterState(const config::Config& config, ClusterObserver& observer, Clocks clocks)
     : config_(config),
       observer_(observer),
-      now_(std::move(now)),
+      clocks_(std::move(clocks)),
       services_({.changed = [this](const k8s::Service& s) { service_changed(s); },
                  .removed = [this](const k8s::Service& last) { service_removed(last); }}),
       endpoints_(
@@ -81,7 +81,7 @@ ClusterState::ClusterState(const config::Config& config, ClusterObserver& observ
             observer_.on_endpoint_change();
             observer_.on_dirty(key.text());
           },
-          [this](const std::string& node) { return nodes_.zone_of(node); }),
+          [this](const std::string& node) { return nodes_.zone_of(node); }, clocks_),
       nodes_(config.node_name, {.own_changed = [this] { refresh_node_view(); },
                                 .zones_changed = [this](bool own) { zones_changed(own); },
                                 .addresses_changed = [this] { refresh_node_view(); }}),
@@ -124,7 +124,7 @@ void ClusterState::service_removed(const k8s::Service& last) {
   const k8s::ObjectKey& key = last.meta.key;
   const std::uint32_t linger = options_for(last, 0).service.linger_seconds;
   if (linger != 0 && is_served(last, config_.service_proxy_name)) {
-    lingering_[key.text()] = {.service = last, .since_now = 0, .seconds = linger};
+    lingering_[key.text()] = {.service = last, .since = {}, .seconds = linger};
   }
   exposed_.erase(key);
   endpoints_.remove_service(key);
@@ -237,7 +237,7 @@ ipvs::TableRules ClusterState::table_rules() const {
           .own_pods = to_networks(own_pods())};
 }
 
-PlanOptions ClusterState::options_for(const k8s::Service& service, k8s::UnixSeconds now,
+PlanOptions ClusterState::options_for(const k8s::Service& service, MonotonicSeconds now,
                                       std::vector<Notice>* notices) const {
   auto reading = read_service_options(service.meta.annotations, schedulers_);
   if (notices) {
@@ -251,7 +251,7 @@ PlanOptions ClusterState::options_for(const k8s::Service& service, k8s::UnixSeco
 }
 
 std::optional<PlannedService> ClusterState::plan(const ipvs::Owner& owner) {
-  const k8s::UnixSeconds now = now_();
+  const MonotonicSeconds now = clocks_.monotonic();
   const k8s::Service* service = this->service(owner);
   if (!service) return plan_lingering(owner, now);
   if (!is_served(*service, config_.service_proxy_name)) return std::nullopt;
@@ -284,12 +284,12 @@ std::optional<PlannedService> ClusterState::plan(const ipvs::Owner& owner) {
 // A deleted Service: all of it stays but its endpoints, which then drain. Any other Service that
 // claims its addresses gets them, because this one counts as the youngest.
 std::optional<PlannedService> ClusterState::plan_lingering(const ipvs::Owner& owner,
-                                                           k8s::UnixSeconds now) {
+                                                           MonotonicSeconds now) {
   const auto found = lingering_.find(owner);
   if (found == lingering_.end()) return std::nullopt;
   Lingering& lingering = found->second;
-  if (lingering.since_now == 0) lingering.since_now = now;
-  if (now >= lingering.since_now + lingering.seconds) {
+  if (!lingering.since) lingering.since = now;
+  if (now >= *lingering.since + lingering.seconds) {
     lingering_.erase(found);
     return std::nullopt;
   }
@@ -319,7 +319,7 @@ std::optional<HealthCheck> ClusterState::health_check(const k8s::ObjectKey& key)
 }
 
 bool ClusterState::may_drain(const ipvs::Owner& owner, const ipvs::Endpoint& endpoint) const {
-  const k8s::UnixSeconds now = now_();
+  const MonotonicSeconds now = clocks_.monotonic();
   if (lingering_.contains(owner)) return true;  // its own time ends it
   const k8s::Service* service = this->service(owner);
   const auto timeout =

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/cluster/clocks.hpp"
 #include "agent/cluster/cluster_observer.hpp"
 #include "agent/cluster/endpoint_table.hpp"
 #include "agent/cluster/first_list.hpp"
@@ -32,9 +33,7 @@ std::vector<k8s::Cidr> to_cidrs(const std::vector<config::Network>& networks);
 
 class ClusterState : public ServicePlans {
  public:
-  // Seconds since the epoch; tests set it.
-  using Clock = std::function<k8s::UnixSeconds()>;
-  ClusterState(const config::Config& config, ClusterObserver& observer, Clock now = unix_now);
+  ClusterState(const config::Config& config, ClusterObserver& observer, Clocks clocks = {});
   static k8s::UnixSeconds unix_now();
 
   // What the source fills. `pods` is null in `endpointslice` mode: they are not requested then.
@@ -93,15 +92,15 @@ class ClusterState : public ServicePlans {
   std::string other_holder(const ipvs::Address& address) const;
   void note_others_addresses(const k8s::Service& service);
   std::map<ipvs::Address, std::string> others_addresses() const;
-  std::optional<PlannedService> plan_lingering(const ipvs::Owner& owner, k8s::UnixSeconds now);
-  PlanOptions options_for(const k8s::Service& service, k8s::UnixSeconds now,
+  std::optional<PlannedService> plan_lingering(const ipvs::Owner& owner, MonotonicSeconds now);
+  PlanOptions options_for(const k8s::Service& service, MonotonicSeconds now,
                           std::vector<Notice>* notices = nullptr) const;
   void refresh_node_view();
   void list_delivered();
 
   const config::Config& config_;
   ClusterObserver& observer_;
-  const Clock now_;
+  const Clocks clocks_;
   ServiceTable services_;
   EndpointTable endpoints_;
   NodeTable nodes_;
@@ -113,7 +112,7 @@ class ClusterState : public ServicePlans {
   // Deleted Services that are served until their connections have ended.
   struct Lingering {
     k8s::Service service;
-    k8s::UnixSeconds since_now = 0;  // set by the first plan
+    std::optional<MonotonicSeconds> since{};  // set by the first plan
     std::uint32_t seconds = 0;
   };
   std::map<ipvs::Owner, Lingering> lingering_;

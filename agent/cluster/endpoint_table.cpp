@@ -18,21 +18,26 @@ struct EndpointTable::PodRecord {
   Pool<std::string>::Handle node{};
   std::vector<ipvs::Address> addresses{};
   Pool<std::vector<k8s::ContainerPort>>::Handle ports{};
-  std::optional<k8s::UnixSeconds> deletion{};
-  k8s::UnixSeconds ready_since = 0;
+  k8s::UnixSeconds readiness_changed = 0;  // as the Pod says; 0: it does not
+  // As this node saw it: when readiness changed (0: unknown), when the deletion came, and when its
+  // grace period ends. Not compared.
+  MonotonicSeconds ready_since = 0;
+  MonotonicSeconds deleted_since = 0;
+  MonotonicSeconds grace_ends = 0;
   std::uint32_t deletion_grace = 0;
   std::uint32_t weight = kDefaultWeight;
   std::uint32_t mark = 0;
   bool ready = false;
+  bool deleted = false;
   bool bad_weight = false;
   bool host_network = false;
   bool finished = false;  // Failed or Succeeded: never an endpoint again
 
-  // Compares everything except labels.
+  // Compares everything that the Pod says, except labels.
   bool same_endpoint_as(const PodRecord& o) const {
-    return node == o.node && addresses == o.addresses && ports == o.ports &&
-           deletion == o.deletion && deletion_grace == o.deletion_grace && weight == o.weight &&
-           bad_weight == o.bad_weight && ready_since == o.ready_since && ready == o.ready &&
+    return node == o.node && addresses == o.addresses && ports == o.ports && deleted == o.deleted &&
+           deletion_grace == o.deletion_grace && weight == o.weight && bad_weight == o.bad_weight &&
+           readiness_changed == o.readiness_changed && ready == o.ready &&
            host_network == o.host_network && finished == o.finished;
   }
 };
@@ -77,11 +82,12 @@ class EndpointTable::RecordSink : public k8s::Sink<T> {
 };
 
 EndpointTable::EndpointTable(EndpointSource source, std::string node_name, Dirty dirty,
-                             ZoneOf zone_of)
+                             ZoneOf zone_of, Clocks clocks)
     : source_(source),
       node_name_(std::move(node_name)),
       dirty_(std::move(dirty)),
       zone_of_(std::move(zone_of)),
+      clocks_(std::move(clocks)),
       pod_sink_(std::make_unique<PodSink>(*this, pods_, &EndpointTable::upsert_pod,
                                           &EndpointTable::remove_pod)),
       slice_sink_(std::make_unique<SliceSink>(*this, slices_, &EndpointTable::upsert_slice,
@@ -120,15 +126,37 @@ EndpointTable::PodRecord EndpointTable::record_of(k8s::Pod& pod) {
   record.node = node_names_.hold(std::move(pod.node_name));
   record.addresses.assign(pod.pod_ips.begin(), pod.pod_ips.end());
   record.ports = port_lists_.hold(std::move(pod.ports));
-  record.deletion = pod.meta.deletion_timestamp;
+  record.deleted = pod.meta.deletion_timestamp.has_value();
   record.deletion_grace = pod.meta.deletion_grace_seconds;
-  record.ready_since = pod.ready_since;
+  record.readiness_changed = pod.ready_since;
   record.weight = read_weight(pod.meta.annotations, &record.bad_weight).value_or(kDefaultWeight);
   record.mark = pod_sink_->mark();
   record.ready = pod.ready;
   record.host_network = pod.host_network;
   record.finished = pod.phase == k8s::PodPhase::kFailed || pod.phase == k8s::PodPhase::kSucceeded;
   return record;
+}
+
+// Says when this node saw what `next` says, given what was known `before`; nullptr: nothing.
+void EndpointTable::date(PodRecord& next, const PodRecord* before) const {
+  if (next.deleted) {
+    // A grace period that is shortened later is a cause of its own.
+    const bool known = before && before->deleted;
+    const bool same = known && before->deletion_grace == next.deletion_grace;
+    next.deleted_since = known ? before->deleted_since : clocks_.monotonic();
+    next.grace_ends = same ? before->grace_ends : clocks_.monotonic() + next.deletion_grace;
+  }
+  if (next.readiness_changed == 0) return;
+  if (before && before->readiness_changed == next.readiness_changed &&
+      before->ready == next.ready) {
+    next.ready_since = before->ready_since;
+    return;
+  }
+  // Of a Pod that is new to us, it may have been long ago: after a restart, slow starts must not
+  // begin again. A change that we saw happened now, whatever its timestamp.
+  const auto age = before ? 0 : std::max<std::int64_t>(0, clocks_.wall() - next.readiness_changed);
+  next.ready_since = clocks_.monotonic() - age;
+  if (next.ready_since == 0) next.ready_since = -1;
 }
 
 void EndpointTable::upsert_pod(k8s::Pod&& pod) {
@@ -151,6 +179,7 @@ void EndpointTable::upsert_pod(k8s::Pod&& pod) {
   if (!keeps_labels) mark_services_of(record);
   if (!keeps_addresses) index_addresses(record, false);
   if (!keeps_labels) index_.remove_pod(record.member);
+  date(next, added ? nullptr : &record);
   next.key = &place->first;
   next.member = std::move(record.member);
   next.member.id = &record;
@@ -293,7 +322,7 @@ void EndpointTable::collect_pods(const k8s::Service& service, ServiceEndpoints& 
     if (pod.finished) return;
     ServiceEndpoint endpoint;
     endpoint.serving = pod.ready;
-    endpoint.terminating = pod.deletion.has_value();
+    endpoint.terminating = pod.deleted;
     endpoint.weight = pod.weight;
     endpoint.bad_weight = pod.bad_weight;
     endpoint.ready_since = pod.ready ? pod.ready_since : 0;
@@ -356,14 +385,11 @@ bool EndpointTable::any_pod_at(const ipvs::Address& address, const k8s::ObjectKe
   });
 }
 
-bool EndpointTable::may_drain(const ipvs::Address& address, k8s::UnixSeconds now,
+bool EndpointTable::may_drain(const ipvs::Address& address, MonotonicSeconds now,
                               std::optional<std::uint32_t> timeout,
                               const k8s::ObjectKey& service) const {
   const auto may = [&](const PodRecord& pod) {
-    if (pod.deletion) {
-      if (!timeout) return *pod.deletion > now;
-      return *pod.deletion - pod.deletion_grace + *timeout > now;
-    }
+    if (pod.deleted) return now < (timeout ? pod.deleted_since + *timeout : pod.grace_ends);
     // The Pod exists but is not wanted, usually because it is unready, since `ready_since`.
     return !timeout || pod.ready || pod.ready_since == 0 || pod.ready_since + *timeout > now;
   };

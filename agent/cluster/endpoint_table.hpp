@@ -31,6 +31,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "agent/cluster/clocks.hpp"
 #include "agent/cluster/label_index.hpp"
 #include "agent/cluster/pool.hpp"
 #include "agent/decide/endpoints.hpp"
@@ -50,7 +51,7 @@ class EndpointTable {
 
   EndpointTable(
       EndpointSource source, std::string node_name, Dirty dirty,
-      ZoneOf zone_of = [](const std::string&) { return std::string_view(); });
+      ZoneOf zone_of = [](const std::string&) { return std::string_view(); }, Clocks clocks = {});
   ~EndpointTable();
 
   k8s::Sink<k8s::Pod>& pods();
@@ -62,12 +63,13 @@ class EndpointTable {
 
   ServiceEndpoints endpoints_of(const k8s::Service& service) const;
 
-  // Whether connections to this address may continue: a Pod with it still exists and its deletion
-  // time has not passed, or a slice still lists it. `timeout` (seconds) replaces the grace period;
-  // it counts from the deletion request, or from when the Pod became unready. EndpointSlices carry
-  // neither time: with them, only a timeout of 0 ends a drain. Pods on the host's network share its
+  // Whether connections to this address may continue: a Pod with it still exists and its grace
+  // period has not passed, or a slice still lists it. `timeout` (seconds) replaces the grace period.
+  // Both count from when this node first saw that the Pod is being deleted, the timeout also from
+  // when it saw the Pod become unready. EndpointSlices carry neither: with them, only a timeout of 0
+  // ends a drain. Pods on the host's network share its
   // address: of those, only the ones that `service`, if known, selects count.
-  bool may_drain(const ipvs::Address& address, k8s::UnixSeconds now,
+  bool may_drain(const ipvs::Address& address, MonotonicSeconds now,
                  std::optional<std::uint32_t> timeout = {},
                  const k8s::ObjectKey& service = {}) const;
   // Name of the Pod with this address, for labels of metrics; "": none is known. If several have
@@ -94,6 +96,7 @@ class EndpointTable {
   using SliceSink = RecordSink<k8s::EndpointSlice, SliceRecord>;
 
   PodRecord record_of(k8s::Pod& pod);  // moves out of `pod`
+  void date(PodRecord& next, const PodRecord* before) const;
   void upsert_pod(k8s::Pod&& pod);
   void remove_pod(const k8s::ObjectKey& key);
   void index_addresses(const PodRecord& record, bool present);
@@ -114,6 +117,7 @@ class EndpointTable {
   const std::string node_name_;
   const Dirty dirty_;
   const ZoneOf zone_of_;
+  const Clocks clocks_;
 
   LabelIndex index_;
   // Declared before the Pods that hold handles of them.

@@ -13,6 +13,9 @@
 
 namespace agent {
 
+// Seconds on this node's monotonic clock: comparable with each other, not with times in objects.
+using MonotonicSeconds = std::int64_t;
+
 // What an endpoint's hint for nodes or zones says to this node (agent/decide/topology.hpp).
 enum class Hint : std::uint8_t { kNone, kElsewhere, kHere };
 
@@ -30,7 +33,7 @@ struct ServiceEndpoint {
   Hint node_hint = Hint::kNone;
   Hint zone_hint = Hint::kNone;
   std::uint32_t weight = 1;
-  k8s::UnixSeconds ready_since = 0;  // 0: unknown, taken as long ago
+  MonotonicSeconds ready_since = 0;  // 0: unknown, taken as long ago
   // Name of the Pod; "": not a Pod. Points into the endpoint table: valid until that changes.
   std::string_view pod{};
   bool operator==(const ServiceEndpoint&) const = default;

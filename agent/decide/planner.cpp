@@ -234,7 +234,7 @@ bool is_served(const k8s::Service& service, const std::string& proxy_name) {
   const bool is_ours = proxy_name.empty() ? named == labels.end()
                                           : named != labels.end() && named->second == proxy_name;
   return is_ours && service.type != k8s::ServiceType::kExternalName && !service.headless &&
-         !service.cluster_ips.empty() && !labels.contains("service.kubernetes.io/headless");
+         !service.cluster_ips.empty();
 }
 
 std::uint32_t weight_of(const ServiceEndpoint& endpoint, const PlanOptions& options) {

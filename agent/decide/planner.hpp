@@ -35,12 +35,12 @@ struct PlanOptions {
   // Service is exposed (type NodePort or LoadBalancer, or with external IPs), and there are no
   // short cuts.
   bool kube_proxy = false;
-  k8s::UnixSeconds now = 0;  // for slow start
+  MonotonicSeconds now = 0;  // for slow start
 };
 
-// Whether the agent serves this Service: it has cluster IPs, is not ExternalName, is not labelled
-// service.kubernetes.io/headless, and its label service.kubernetes.io/service-proxy-name is
-// `proxy_name`, or missing if that is empty.
+// Whether the agent serves this Service: it has cluster IPs, is not ExternalName, and its label
+// service.kubernetes.io/service-proxy-name is `proxy_name`, or missing if that is empty. The label
+// service.kubernetes.io/headless says something of EndpointSlices only, as in kube-proxy since 1.31.
 bool is_served(const k8s::Service& service, const std::string& proxy_name = {});
 
 // The endpoints that receive traffic: the ready ones, or, if none is ready, the terminating ones

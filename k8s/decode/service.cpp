@@ -141,8 +141,7 @@ class ServiceReader final : public ObjectReader<Service> {
   }
 
   bool wants_label(std::string_view key) const override {
-    return key == "service.kubernetes.io/service-proxy-name" ||
-           key == "service.kubernetes.io/headless";
+    return key == "service.kubernetes.io/service-proxy-name";
   }
 
   void open(SchemaNode node) override {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "k8s/watch/cluster_source.hpp"
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/experimental/parallel_group.hpp>
@@ -27,10 +28,27 @@ std::unique_ptr<ReflectorCore> make_reflector(const asio::any_io_executor& execu
   return std::make_unique<Reflector<T>>(executor, client, std::move(options), sink, on_fault);
 }
 
+// k8s.io/apimachinery, IsValidLabelValue().
+bool is_label_value(const std::string& text) {
+  const auto is_letter = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  };
+  return text.size() <= 63 && is_letter(text.front()) && is_letter(text.back()) &&
+         std::all_of(text.begin(), text.end(),
+                     [&](char c) { return is_letter(c) || c == '-' || c == '_' || c == '.'; });
+}
+
 }  // namespace
 
 ReflectorOptions service_reflector(const ClusterOptions& options) {
-  return reflector_for(options, "Service", "/api/v1/services");
+  ReflectorOptions result = reflector_for(options, "Service", "/api/v1/services");
+  const std::string label = "service.kubernetes.io/service-proxy-name";
+  const std::string& name = options.service_proxy_name;
+  // A name that is no label value would be refused. No Service can have it: those with any name are
+  // requested, and none is ours.
+  result.label_selector =
+      name.empty() ? "!" + label : label + (is_label_value(name) ? "=" + name : "");
+  return result;
 }
 
 ReflectorOptions pod_reflector(const ClusterOptions& options) {
@@ -52,6 +70,7 @@ ReflectorOptions slice_reflector(const ClusterOptions& options) {
   if (options.endpoint_source == config::EndpointSource::kSelector) {
     // Most endpoints come from Pods in this mode: a server without EndpointSlices is no fault.
     result.label_selector =
+        "!service.kubernetes.io/headless,"
         "endpointslice.kubernetes.io/managed-by!=endpointslice-controller.k8s.io";
     result.optional_resource = true;
   } else {

@@ -3,12 +3,14 @@
 // The Source that reads from an API server: one concurrent reflector per kind with a sink.
 //
 // Requests per kind:
-//   Services        all: the agent selects by labels, which may change
+//   Services        without the label service.kubernetes.io/service-proxy-name, or those whose label
+//                   names us. The server reports one that gets the label of another as deleted
 //   Pods            status.phase other than Succeeded and Failed; the server reports a Pod that
 //                   reaches one of these as deleted
 //   Nodes           all (in `selector` mode their zones make topology hints), or only our own
-//   EndpointSlices  in `selector` mode those not made by the EndpointSlice controller (of Services
-//                   without selector); in `endpointslice` mode all but those of headless Services.
+//   EndpointSlices  all but those with the label service.kubernetes.io/headless; in `selector` mode
+//                   only those not made by the EndpointSlice controller (of Services without
+//                   selector).
 //                   discovery.k8s.io/v1, or v1beta1 from servers before 1.21
 //
 // Threading: the executor's one thread. Errors: to the FaultHandler; run() ends only by
@@ -34,7 +36,8 @@ namespace k8s {
 struct ClusterOptions {
   config::EndpointSource endpoint_source = config::EndpointSource::kSelector;
   std::string node_name;
-  bool only_own_node = false;  // list and watch the one Node `node_name`
+  std::string service_proxy_name = {};  // "": Services that name no proxy
+  bool only_own_node = false;           // list and watch the one Node `node_name`
   // Limits and injected clock for all kinds. Kind, paths and selectors are set by the source.
   ReflectorOptions reflector;
 };

@@ -161,7 +161,9 @@ class Agent : public agent::ClusterObserver {
     dirty_.clear();
     again_.clear();
     node_dirty_ = true;
-    state_ = std::make_unique<agent::ClusterState>(config_, *this, [this] { return now; });
+    state_ = std::make_unique<agent::ClusterState>(
+        config_, *this,
+        agent::Clocks{.monotonic = [this] { return now; }, .wall = [this] { return now; }});
     deliver();
     reconciler_ = {};
     reconciler_.adopt(*kernel_.observe());

@@ -19,20 +19,24 @@ class Fixture : private agent::ClusterObserver {
  public:
   explicit Fixture(EndpointSource source = EndpointSource::kSelector,
                    const std::string& proxy_name = {})
-      : config_(make_config(source, proxy_name)), state(config_, *this, [this] { return now_; }) {}
+      : config_(make_config(source, proxy_name)),
+        state(config_, *this,
+              {.monotonic = [this] { return now_; }, .wall = [this] { return now_ + ahead; }}) {}
 
   void own(const std::vector<std::string>& addresses) {
     std::vector<ipvs::LocalAddress> local;
     for (const auto& address : addresses) local.push_back({.address = ip(address)});
     state.set_local_addresses(local);
   }
+  void at(agent::MonotonicSeconds time) { now_ = time; }
   // At that time.
-  std::optional<agent::PlannedService> plan_at(const ipvs::Owner& service, k8s::UnixSeconds time) {
+  std::optional<agent::PlannedService> plan_at(const ipvs::Owner& service,
+                                               agent::MonotonicSeconds time) {
     now_ = time;
     return state.plan(service);
   }
   bool may_drain_at(const ipvs::Owner& service, const ipvs::Endpoint& endpoint,
-                    k8s::UnixSeconds time) {
+                    agent::MonotonicSeconds time) {
     now_ = time;
     return state.may_drain(service, endpoint);
   }
@@ -52,9 +56,11 @@ class Fixture : private agent::ClusterObserver {
 
   const config::Config config_;
   std::set<std::string> dirty_;
-  k8s::UnixSeconds now_ = 0;
+  agent::MonotonicSeconds now_ = 0;
 
  public:
+  k8s::UnixSeconds ahead =
+      0;  // of the API server's clock, which agrees with the monotonic one here
   int node_changes = 0;
   int ready = 0;
   ClusterState state;
@@ -338,6 +344,7 @@ TEST_CASE("a slow start plans the Service again each second until the weight is 
       annotated({{"kube-ipvs.io/scheduler", "wlc"}, {"kube-ipvs.io/slow-start", "10"}}));
   auto pod = make_pod("web-1", {"10.244.0.1"});
   pod.ready_since = 1000;
+  f.at(1000);
   f.state.sinks().pods->upsert(pod);
   CHECK(f.plan_at("default/web", 1001)->again_in_a_second);
   CHECK(f.plan_at("default/web", 1001)->plan.servers[0].destinations[0].weight == 19);
@@ -345,9 +352,10 @@ TEST_CASE("a slow start plans the Service again each second until the weight is 
 }
 
 TEST_CASE(
-    "a drain ends with the Pod's deletion time, or the Service's timeout after the deletion "
-    "request") {
+    "a drain ends with the Pod's grace period, or the Service's timeout, after the deletion was "
+    "seen") {
   Fixture f;
+  f.at(1000);
   auto pod = make_pod("web-1", {"10.244.0.1"});
   pod.meta.deletion_timestamp = 1030;
   pod.meta.deletion_grace_seconds = 30;
@@ -362,11 +370,81 @@ TEST_CASE(
   CHECK_FALSE(f.may_drain_at("default/web", kPod, 1000));
 }
 
+TEST_CASE("a drain has its whole time, however wrong this node's clock is (F1)") {
+  for (const k8s::UnixSeconds ahead : {60, -60, 86'400}) {
+    CAPTURE(ahead);
+    Fixture f;
+    f.ahead = ahead;
+    f.at(1000);
+    auto pod = make_pod("web-1", {"10.244.0.1"});
+    f.state.sinks().pods->upsert(pod);
+    f.state.sinks().services->upsert(annotated({}));
+    pod.meta.deletion_timestamp = 1030;
+    pod.meta.deletion_grace_seconds = 30;
+    f.state.sinks().pods->upsert(pod);
+    CHECK(f.may_drain_at("default/web", kPod, 1029));
+    CHECK_FALSE(f.may_drain_at("default/web", kPod, 1030));
+    // What comes later, a list for example, does not begin it again.
+    pod.ready = false;
+    f.at(1020);
+    f.state.sinks().pods->upsert(pod);
+    CHECK_FALSE(f.may_drain_at("default/web", kPod, 1030));
+    // A grace period that is shortened runs from then.
+    f.at(1020);
+    pod.meta.deletion_grace_seconds = 5;
+    f.state.sinks().pods->upsert(pod);
+    CHECK(f.may_drain_at("default/web", kPod, 1024));
+    CHECK_FALSE(f.may_drain_at("default/web", kPod, 1025));
+    f.state.sinks().services->upsert(annotated({{"kube-ipvs.io/drain-timeout", "100"}}));
+    CHECK(f.may_drain_at("default/web", kPod, 1099));
+    CHECK_FALSE(f.may_drain_at("default/web", kPod, 1100));
+  }
+}
+
+TEST_CASE("slow start and the timeout of a Pod that is not ready do not ask the wall clock (F1)") {
+  for (const k8s::UnixSeconds ahead : {60, -60}) {
+    CAPTURE(ahead);
+    Fixture f;
+    f.ahead = ahead;
+    f.state.sinks().services->upsert(annotated({{"kube-ipvs.io/scheduler", "wlc"},
+                                                {"kube-ipvs.io/slow-start", "10"},
+                                                {"kube-ipvs.io/drain-timeout", "20"}}));
+    auto pod = make_pod("web-1", {"10.244.0.1"});
+    pod.ready = false;
+    f.at(990);
+    f.state.sinks().pods->upsert(pod);
+    pod.ready = true;
+    pod.ready_since = 1000;
+    f.at(1000);
+    f.state.sinks().pods->upsert(pod);
+    CHECK(f.plan_at("default/web", 1001)->plan.servers[0].destinations[0].weight == 19);
+    CHECK_FALSE(f.plan_at("default/web", 1010)->again_in_a_second);
+    pod.ready = false;
+    pod.ready_since = 1100;
+    f.at(1100);
+    f.state.sinks().pods->upsert(pod);
+    CHECK(f.may_drain_at("default/web", kPod, 1119));
+    CHECK_FALSE(f.may_drain_at("default/web", kPod, 1120));
+  }
+}
+
+TEST_CASE("a Pod that was ready long before the agent started has its full weight at once (F1)") {
+  Fixture f;
+  f.state.sinks().services->upsert(
+      annotated({{"kube-ipvs.io/scheduler", "wlc"}, {"kube-ipvs.io/slow-start", "10"}}));
+  auto pod = make_pod("web-1", {"10.244.0.1"});
+  pod.ready_since = 1000;
+  f.at(5000);
+  f.state.sinks().pods->upsert(pod);
+  CHECK_FALSE(f.plan_at("default/web", 5000)->again_in_a_second);
+}
+
 TEST_CASE("a Pod that is only not ready drains without end, or for the Service's timeout") {
   Fixture f;
   auto pod = make_pod("web-1", {"10.244.0.1"});
   pod.ready = false;
   pod.ready_since = 1000;
+  f.at(1000);
   f.state.sinks().pods->upsert(pod);
   f.state.sinks().services->upsert(annotated({}));
   CHECK(f.may_drain_at("default/web", kPod, 999999));
@@ -387,6 +465,7 @@ TEST_CASE(
   auto pod = on_host("web-1", {{"app", "web"}});
   pod.ready = false;
   pod.ready_since = 1000;
+  f.at(1000);
   f.state.sinks().pods->upsert(pod);
   for (const char* name : {"agent-1", "agent-2", "zz-1", "zz-2"}) {
     f.state.sinks().pods->upsert(on_host(name, {{"app", "agent"}}));

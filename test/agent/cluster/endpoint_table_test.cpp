@@ -23,12 +23,14 @@ using agent::EndpointTable;
 struct Fixture {
   std::set<std::string> dirty;
   std::map<std::string, std::string> zones;  // by Node
+  agent::MonotonicSeconds now = 0;
   EndpointTable table;
 
   explicit Fixture(EndpointSource source = EndpointSource::kSelector)
       : table(
             source, kThisNode, [this](const k8s::ObjectKey& key) { dirty.insert(key.name); },
-            [this](const std::string& node) { return std::string_view(zones[node]); }) {}
+            [this](const std::string& node) { return std::string_view(zones[node]); },
+            {.monotonic = [this] { return now; }, .wall = [this] { return now; }}) {}
 
   void add(const k8s::Service& service) { table.add_service(service.meta.key, service.selector); }
   void upsert(k8s::Pod pod) { table.pods().upsert(std::move(pod)); }
@@ -356,13 +358,15 @@ TEST_CASE("a slice endpoint without a node name is not local") {
   CHECK(f.endpoints(service) == "10.244.0.1:8080 ready serving\n");
 }
 
-TEST_CASE("connections may continue while a Pod exists, and until its deletion time") {
+TEST_CASE("connections may continue while a Pod exists, and until its grace period has passed") {
   Fixture f;
   k8s::Pod pod = make_pod("web-1", {"10.244.0.1"});
   pod.ready = false;
   f.upsert(pod);
   CHECK(f.table.may_drain(ip("10.244.0.1"), 5000));
-  pod.meta.deletion_timestamp = 1030;
+  pod.meta.deletion_timestamp = 7;  // of another clock
+  pod.meta.deletion_grace_seconds = 30;
+  f.now = 1000;
   f.upsert(pod);
   CHECK(f.table.may_drain(ip("10.244.0.1"), 1029));
   CHECK_FALSE(f.table.may_drain(ip("10.244.0.1"), 1030));

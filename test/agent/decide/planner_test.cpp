@@ -555,12 +555,22 @@ TEST_CASE("headless, ExternalName, unallocated and differently proxied Services 
   auto unallocated = service;
   unallocated.cluster_ips.clear();
   CHECK_FALSE(agent::is_served(unallocated));
-  for (const char* label :
-       {"service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless"}) {
-    auto labelled = service;
-    labelled.meta.labels = {{label, ""}};
-    CHECK_FALSE(agent::is_served(labelled));
-  }
+  auto labelled = service;
+  labelled.meta.labels = {{"service.kubernetes.io/service-proxy-name", ""}};
+  CHECK_FALSE(agent::is_served(labelled));
+}
+
+TEST_CASE("a Service with the label of headless ones and a cluster IP is served (E8)") {
+  auto service = make_service("web", {"10.96.0.1"});
+  service.meta.labels = {{"service.kubernetes.io/headless", ""}};
+  CHECK(agent::is_served(service));
+  service.meta.labels["service.kubernetes.io/headless"] = "true";
+  service.meta.labels["service.kubernetes.io/service-proxy-name"] = "edge";
+  CHECK(agent::is_served(service, "edge"));
+  CHECK_FALSE(agent::is_served(service));
+  service.headless = true;  // clusterIP: None
+  service.cluster_ips.clear();
+  CHECK_FALSE(agent::is_served(service, "edge"));
 }
 
 TEST_CASE("policies of Local without a local endpoint are counted if other nodes have endpoints") {

@@ -87,19 +87,25 @@ def weights_until_100(lab, server, destination):
     return steps[1:]
 
 
-# A pod that will be ready in an hour, by a clock that differs from ours, counts as new: the tenth stays.
+def slow_service(lab, slow_start):
+    lab.write("case.yaml", service("slow", "10.96.9.4", {"app": "slow"},
+                                   annotations={**WRR, "kube-ipvs.io/slow-start": slow_start}))
+
+
+# A pod that will be ready in an hour, by a clock that differs from ours, counts as new: it has become ready when we saw
+# it. Of 600 s the first 60 are a tenth.
 def case_a_new_pod_starts_with_a_tenth_of_its_weight_and_grows_to_the_full(lab):
     url, server = "http://10.96.9.4", "TCP 10.96.9.4:80"
     use_agent(lab)
     slow_pods(lab)
-    lab.write("case.yaml", service("slow", "10.96.9.4", {"app": "slow"},
-                                   annotations={**WRR, "kube-ipvs.io/slow-start": "20"}))
+    slow_service(lab, "600")
     lab.served("10.96.9.4", 80, f"{FIRST}:80")
     assert has_weights(lab, server, first=100)
     slow_pods(lab, HOUR)
     wait_until("it has a tenth", 20, lambda: has_weights(lab, server, first=100, second=10))
     splits(lab, url, 22, first=20, second=2)
     slow_pods(lab, 0)
+    slow_service(lab, "20")
     steps = weights_until_100(lab, server, f"{SECOND}:80")
     show("its weights:", *steps)
     assert len(steps) >= 4 and steps[0] < 60
@@ -187,6 +193,16 @@ def case_a_connection_to_a_pod_that_is_being_deleted_lasts_for_its_grace_period(
     drains(lab, "10.96.9.9", connection)
     wait_until_deleted(lab, "10.96.9.9", 60)
     assert not connection.works(4)
+
+
+# F1: by the API server's clock, the grace period was over a minute ago.
+def case_a_connection_to_a_pod_that_is_being_deleted_is_not_cut_because_the_node_s_clock_is_ahead(lab):
+    use_agent(lab)
+    connection = connect_to_the_first(lab, "10.96.9.9")
+    draining_pods(lab, deleted_in=-60, grace=600)
+    drains(lab, "10.96.9.9", connection)
+    holds_for(8, connection.works)
+    drains(lab, "10.96.9.9", connection)
 
 
 def case_a_connection_to_a_pod_that_is_being_deleted_lasts_for_the_drain_timeout_instead_where_there_is_one(lab):

@@ -90,8 +90,7 @@ ServicePort service_port(int number) {
 
 Service service() {
   Service s;
-  s.meta = meta(true, some_labels({"service.kubernetes.io/service-proxy-name",
-                                   "service.kubernetes.io/headless"}));
+  s.meta = meta(true, some_labels({"service.kubernetes.io/service-proxy-name"}));
   s.meta.uid = word("uid");
   s.type = *element(ServiceType::kClusterIp, ServiceType::kNodePort, ServiceType::kLoadBalancer);
   s.headless = *inRange(0, 4) == 0;
