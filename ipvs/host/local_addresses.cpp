@@ -19,9 +19,11 @@
 namespace ipvs {
 namespace {
 
+// IPv6 link-local addresses mean nothing without their interface; those of IPv4 are like others.
 bool serves_node_ports(const Address& address) {
+  const bool needs_interface = address.is_v6() && address.is_link_local();
   return !address.is_loopback() && !address.is_multicast() && !address.is_unspecified() &&
-         !address.is_link_local();
+         !needs_interface;
 }
 
 // The name of an interface; empty if it was deleted.

@@ -19,8 +19,8 @@
 namespace ipvs {
 
 // The addresses of all interfaces except kube-ipvs0, ordered by address. Left out are loopback
-// (127.0.0.0/8, ::1), link-local (169.254.0.0/16, fe80::/10) and multicast addresses, and those
-// that failed duplicate address detection.
+// (127.0.0.0/8, ::1), IPv6 link-local (fe80::/10) and multicast addresses, and those that failed
+// duplicate address detection.
 Result<std::vector<LocalAddress>> read_local_addresses();
 
 // The gateways of this node's default routes in the main table, both families, in order, each once.

@@ -113,8 +113,8 @@ class Kernel {
 
   // --- the host's own networking ---
   // Every address of every interface but kube-ipvs0, ordered by address; without loopback
-  // (127.0.0.0/8, ::1), link-local (169.254.0.0/16, fe80::/10) and multicast addresses, and those
-  // that failed duplicate address detection.
+  // (127.0.0.0/8, ::1), IPv6 link-local (fe80::/10) and multicast addresses, and those that failed
+  // duplicate address detection.
   virtual Result<std::vector<LocalAddress>> read_local_addresses() = 0;
   // The gateways of this node's default routes, both families, ordered, each once.
   virtual Result<std::vector<Address>> read_gateways() = 0;

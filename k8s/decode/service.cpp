@@ -243,11 +243,13 @@ class ServiceReader final : public ObjectReader<Service> {
   }
 
   // Tunnels such as minikube's report 127.0.0.1, which is meant for the user's machine: not for
-  // this one.
+  // this one. The API accepts any address; those of 169.254.0.0/16 are in use.
   void take_ingress_ip(std::string_view text) {
     if (text.empty()) return;
     Address address;
-    if (accept(parse_address(text), address) && parse_routable_address(text)) ingress_.ip = address;
+    if (!accept(parse_address(text), address)) return;
+    const bool is_v4_link_local = address.is_v4() && (address.to_v4().to_uint() >> 16) == 0xa9fe;
+    if (is_v4_link_local || parse_routable_address(text)) ingress_.ip = address;
   }
 
   void take_protocol(std::string_view text) {

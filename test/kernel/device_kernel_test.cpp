@@ -120,7 +120,7 @@ TEST_CASE("routes make VIPs local without an address") {
   CHECK(is_local("fd00:1::1"));
   CHECK(sorted(device.read().value()) == std::vector{address("10.96.0.1"), address("fd00:1::1")});
   CHECK(texts(ipvs::read_local_addresses().value()) ==
-        std::vector<std::string>{"192.0.2.1@node0", "2001:db8::1@node0"});
+        std::vector<std::string>{"169.254.7.7@node0", "192.0.2.1@node0", "2001:db8::1@node0"});
   CHECK(change(device, false, {"10.96.0.1", "fd00:1::1"}) == std::vector<int>{0, 0});
   CHECK(change(device, false, {"10.96.0.1", "fd00:1::1"}) == std::vector<int>{ESRCH, ESRCH});
   CHECK_FALSE(is_local("10.96.0.1"));
@@ -212,7 +212,7 @@ TEST_CASE(
   CHECK(change(device, true, {"10.96.0.1"}) == std::vector<int>{ENODEV});
 }
 
-TEST_CASE("node addresses do not include loopback and link-local addresses and VIPs") {
+TEST_CASE("node addresses are all but loopback, IPv6 link-local ones and VIPs (A5)") {
   enter_own_namespace();
   make_node("node0", {"192.0.2.1", "169.254.7.7", "2001:db8::1"});
   auto device = Device::open().value();

@@ -123,6 +123,14 @@ TEST_CASE("a targetPort of 0 or an empty string is the same as the port") {
   }
 }
 
+TEST_CASE("a load balancer may give an address in 169.254.0.0/16, and no loopback address (A5)") {
+  const Service service = decoded(
+      R"({"metadata":{"name":"web"},"status":{"loadBalancer":{"ingress":[{"ip":"169.254.20.20"},)"
+      R"({"ip":"127.0.0.1"},{"ip":"fe80::1"},{"ip":"0.0.0.0"}]}}})");
+  CHECK(service.load_balancer_ingress ==
+        std::vector<LoadBalancerIngress>{{ip("169.254.20.20"), false}});
+}
+
 TEST_CASE("one port number may be used by several protocols") {
   const auto service = with_spec(R"("ports":[{"name":"a","port":53,"nodePort":30053},)"
                                  R"({"name":"b","port":53,"protocol":"UDP","nodePort":30053}])");
