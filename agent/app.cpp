@@ -11,6 +11,7 @@
 
 #include "agent/decide/api_address.hpp"
 #include "agent/decide/planner.hpp"
+#include "agent/sync/release_leftovers.hpp"
 #include "k8s/manifests/source.hpp"
 #include "k8s/watch/cluster_source.hpp"
 
@@ -53,6 +54,7 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
          const std::optional<SyncOptions>& sync_options)
     : context_(context),
       config_(config),
+      kernel_(kernel),
       access_(std::move(access)),
       source_factory_(std::move(source_factory)),
       client_(access_ ? std::make_unique<k8s::ApiClient>(context.get_executor(), *access_)
@@ -88,8 +90,12 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
                }
              }),
       node_watch_(context.get_executor(), kernel, thread_, cluster_, sync_, forwarding_, tasks_),
+      nameservers_(context.get_executor(), cluster_, {}),
       signals_(context.get_executor()),
       stop_(context, asio::steady_timer::time_point::max()) {}
+
+// The last connections end with the client, after what is told of them.
+App::~App() { source_->on_server_addresses({}); }
 
 std::unique_ptr<k8s::Source> App::make_source() {
   const auto on_fault = [this](const k8s::SourceFault& fault) { log_fault(metrics_, fault); };
@@ -148,6 +154,7 @@ std::optional<int> App::exit_code() const {
 
 asio::awaitable<void> App::supervise() {
   co_await node_watch_.read();
+  nameservers_.read();
   tasks_.spawn(run_source());
   if (client_) tasks_.spawn(services_.run());
   http_.start(tasks_);
@@ -155,17 +162,31 @@ asio::awaitable<void> App::supervise() {
   tasks_.spawn(health_checks_.run());
   tasks_.spawn(sync_.run());
   tasks_.spawn(node_watch_.run());
+  tasks_.spawn(nameservers_.run());
   tasks_.spawn(forwarding_.run());
   co_await stop_.async_wait(asio::as_tuple(asio::use_awaitable));
   tasks_.stop();
   co_await tasks_.wait();
 }
 
-// The API server's addresses are learned before the first list, so that a Service that asks for one
-// of them is noticed.
+// The API server's addresses are learned before the first list, so that no Service takes one. What
+// was left at them is released first, and before the name is resolved what is in the way of that.
 asio::awaitable<void> App::run_source() {
-  if (client_) api_addresses_ = co_await client_->resolve();
+  source_->on_server_addresses([this] { note_api_addresses(); });
+  note_api_addresses();
+  if (!config_.manifests.empty()) co_return co_await source_->run();
+  co_await release_leftovers(kernel_, thread_, cluster_.node_view().addresses);
+  if (client_) co_await client_->resolve();
+  co_await release_leftovers(kernel_, thread_, cluster_.node_view().addresses);
   co_await source_->run();
+}
+
+void App::note_api_addresses() {
+  std::vector<ipvs::Endpoint> held;
+  for (const k8s::Address& each : source_->server_addresses()) {
+    held.push_back({each, access_ ? access_->port : std::uint16_t{0}});
+  }
+  cluster_.set_holder({HolderKind::kApiServer, "connections"}, std::move(held));
 }
 
 void App::fail(const std::string& why) {
@@ -177,8 +198,15 @@ void App::fail(const std::string& why) {
 void App::on_service(const k8s::Service& service) {
   spdlog::log(access_ ? spdlog::level::debug : spdlog::level::info, "{}",
               summary(service, config_.service_proxy_name));
-  if (!access_) return;
-  if (const auto why = refuse_vip(*access_, service, api_addresses_)) fail(*why);
+  if (access_ && is_kubernetes(service)) warn_of_api_address(service);
+}
+
+void App::warn_of_api_address(const k8s::Service& kubernetes) {
+  if (has_warned_of_api_address_) return;
+  const auto why = warn_of_vip(*access_, kubernetes, source_->server_addresses());
+  if (!why) return;
+  has_warned_of_api_address_ = true;
+  services_.warn_of_node("ApiServerIsService", "Check", *why);
 }
 
 void App::on_node_view() {

@@ -34,6 +34,7 @@
 #include "agent/stop_signals.hpp"
 #include "agent/sync/forward_guard.hpp"
 #include "agent/sync/kernel_thread.hpp"
+#include "agent/sync/nameserver_watch.hpp"
 #include "agent/sync/node_watch.hpp"
 #include "agent/sync/sync_loop.hpp"
 #include "config/config.hpp"
@@ -57,6 +58,10 @@ class App : private ClusterObserver {
       std::optional<k8s::ApiAccess> access, SourceFactory source_factory = {},
       const std::optional<SyncOptions>& sync_options = {});
 
+  ~App();
+  App(const App&) = delete;
+  App& operator=(const App&) = delete;
+
   // Runs until SIGTERM or SIGINT (0) or a fault that no retry can repair (1). Does not wait for a
   // lookup of a name that is running; destroying the io_context does.
   int run();
@@ -79,12 +84,15 @@ class App : private ClusterObserver {
 
   boost::asio::awaitable<void> supervise();
   boost::asio::awaitable<void> run_source();
+  void note_api_addresses();
+  void warn_of_api_address(const k8s::Service& kubernetes);
   std::unique_ptr<k8s::Source> make_source();
   void fail(const std::string& why);
   void on_signal(int number);
 
   boost::asio::io_context& context_;
   const config::Config& config_;
+  ipvs::Kernel& kernel_;
   const std::optional<k8s::ApiAccess> access_;
   const SourceFactory source_factory_;
   std::unique_ptr<k8s::ApiClient> client_;  // none with --manifests
@@ -105,8 +113,9 @@ class App : private ClusterObserver {
   HttpEndpoints http_;
   TaskGroup tasks_;
   NodeWatch node_watch_;
+  NameserverWatch nameservers_;
 
-  std::vector<k8s::Address> api_addresses_;  // the API server's, when they are known
+  bool has_warned_of_api_address_ = false;
   StopSignals signals_;
   boost::asio::steady_timer stop_;
   bool has_ended_ = false;

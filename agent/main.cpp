@@ -120,10 +120,8 @@ int run_agent(const config::Config& config) {
   if (!scheduler) return refuse(scheduler.error().text());
 
   if (access) {
-    const auto bound = kernel.read_addresses();
     const char* service_address = std::getenv("KUBERNETES_PORT_443_TCP_ADDR");
-    const auto why = agent::refuse_vip(*access, service_address ? service_address : "",
-                                       bound ? *bound : std::vector<ipvs::Address>{});
+    const auto why = agent::refuse_vip(*access, service_address ? service_address : "");
     if (why) return refuse(*why);
   }
 

@@ -3,8 +3,6 @@
 
 #include <algorithm>
 #include <ctime>
-#include <iterator>
-#include <limits>
 #include <set>
 #include <utility>
 
@@ -82,9 +80,16 @@ ClusterState::ClusterState(const config::Config& config, ClusterObserver& observ
             observer_.on_dirty(key.text());
           },
           [this](const std::string& node) { return nodes_.zone_of(node); }, clocks_),
-      nodes_(config.node_name, {.own_changed = [this] { refresh_node_view(); },
-                                .zones_changed = [this](bool own) { zones_changed(own); },
-                                .addresses_changed = [this] { refresh_node_view(); }}),
+      nodes_(
+          config.node_name,
+          {.own_changed = [this] { refresh_node_view(); },
+           .zones_changed = [this](bool own) { zones_changed(own); },
+           .internal_ips =
+               [this](const std::string& node, const auto& addresses) {
+                 std::vector<ipvs::Endpoint> held;
+                 for (const auto& each : addresses) held.push_back({each});
+                 mark_users(node_view_.addresses.set({HolderKind::kNode, node}, std::move(held)));
+               }}),
       wants_pods_(config.endpoint_source == config::EndpointSource::kSelector) {
   schedulers_.scheduler = config.ipvs_scheduler;
   const auto delivered = [this] { list_delivered(); };
@@ -110,7 +115,11 @@ void ClusterState::service_changed(const k8s::Service& service) {
   observer_.on_service(service);
   endpoints_.add_service(service.meta.key, service.selector);
   lingering_.erase(service.meta.key.text());
-  note_others_addresses(service);
+  users_.set(service.meta.key, external_addresses(service));
+  if (is_kubernetes(service)) {
+    mark_users(node_view_.addresses.set_kubernetes(
+        {service.cluster_ips.begin(), service.cluster_ips.end()}));
+  }
   if (service.traffic_distribution.empty()) {
     distributed_.erase(service.meta.key);
   } else {
@@ -126,7 +135,8 @@ void ClusterState::service_removed(const k8s::Service& last) {
   if (linger != 0 && is_served(last, config_.service_proxy_name)) {
     lingering_[key.text()] = {.service = last, .since = {}, .seconds = linger};
   }
-  exposed_.erase(key);
+  users_.set(key, {});
+  if (is_kubernetes(last)) mark_users(node_view_.addresses.set_kubernetes({}));
   endpoints_.remove_service(key);
   distributed_.erase(key);
   observer_.on_service_change();
@@ -151,23 +161,55 @@ void ClusterState::set_local_addresses(std::vector<ipvs::LocalAddress> local) {
 
 void ClusterState::refresh_node_view() {
   NodeView next = make_node_view(config_, nodes_.own(), local_);
-  next.others_addresses = others_addresses();
-  if (next == node_view_) return;
-  const bool node_ports_moved = next.node_port_addresses != node_view_.node_port_addresses;
-  std::set<ipvs::Address> moved;
-  std::set_symmetric_difference(next.own_addresses.begin(), next.own_addresses.end(),
-                                node_view_.own_addresses.begin(), node_view_.own_addresses.end(),
-                                std::inserter(moved, moved.end()));
-  for (const auto& [address, whose] : next.others_addresses) {
-    if (!node_view_.others_addresses.contains(address)) moved.insert(address);
-  }
-  for (const auto& [address, whose] : node_view_.others_addresses) {
-    if (!next.others_addresses.contains(address)) moved.insert(address);
-  }
-  node_view_ = std::move(next);
+  const bool node_ports_changed = next.node_port_addresses != node_view_.node_port_addresses;
+  node_view_.node_port_addresses = std::move(next.node_port_addresses);
+  const auto changed = node_view_.addresses.set_own(next.addresses.own());
+  if (!node_ports_changed && changed.empty()) return;
   observer_.on_node_view();
+  mark_dependants(changed, node_ports_changed);
+}
+
+void ClusterState::set_gateways(const std::vector<ipvs::Address>& gateways) {
+  std::vector<ipvs::Endpoint> held;
+  held.reserve(gateways.size());
+  for (const ipvs::Address& gateway : gateways) held.push_back({gateway});
+  set_holder({HolderKind::kGateway}, std::move(held));
+}
+
+void ClusterState::set_holder(const Holder& holder, std::vector<ipvs::Endpoint> held) {
+  const auto changed = node_view_.addresses.set(holder, std::move(held));
+  // Of an address of this node's own, a port is held: it may be a node port.
+  const bool own_changed = std::any_of(changed.begin(), changed.end(), [&](const auto& address) {
+    return node_view_.addresses.is_own(address);
+  });
+  mark_dependants(changed, own_changed);
+}
+
+// The endpoints of default/kubernetes are API servers; by its cluster IP all Pods here reach them.
+void ClusterState::note_api_servers(const k8s::Service* kubernetes) {
+  std::vector<ipvs::Endpoint> servers;
+  if (kubernetes) {
+    for (const auto& of_port : endpoints_.endpoints_of(*kubernetes)) {
+      for (const ServiceEndpoint& each : of_port) servers.push_back(each.endpoint);
+    }
+  }
+  std::sort(servers.begin(), servers.end());
+  set_holder({HolderKind::kApiServer, "endpoints"}, std::move(servers));
+}
+
+// For what other Nodes hold: only external addresses of Services depend on it.
+void ClusterState::mark_users(const AddressPolicy::Addresses& changed) {
+  for (const ipvs::Address& address : changed) {
+    users_.for_each_of(address,
+                       [this](const k8s::ObjectKey& key) { observer_.on_dirty(key.text()); });
+  }
+}
+
+void ClusterState::mark_dependants(const AddressPolicy::Addresses& changed,
+                                   bool node_ports_changed) {
+  if (changed.empty() && !node_ports_changed) return;
   services_.for_each([&](const k8s::Service& service) {
-    if (depends_on(service, node_ports_moved, moved)) {
+    if (depends_on(service, node_ports_changed, changed)) {
       observer_.on_dirty(service.meta.key.text());
     }
   });
@@ -175,50 +217,6 @@ void ClusterState::refresh_node_view() {
 
 const k8s::Service* ClusterState::service(const ipvs::Owner& owner) const {
   return services_.find(service_key(owner));
-}
-
-void ClusterState::set_gateways(std::vector<ipvs::Address> gateways) {
-  if (gateways == gateways_) return;
-  gateways_ = std::move(gateways);
-  refresh_node_view();
-}
-
-// Who else has the address, for people: "a gateway of this node"; "": nobody that we know of.
-std::string ClusterState::other_holder(const ipvs::Address& address) const {
-  if (std::binary_search(gateways_.begin(), gateways_.end(), address)) {
-    return "a gateway of this node";
-  }
-  const std::string_view node = nodes_.other_with(k8s::Address(address));
-  std::string text;
-  if (!node.empty()) text.append("the address of Node ").append(node);
-  return text;
-}
-
-// Only this Service's addresses are looked up: it is planned again in any case.
-void ClusterState::note_others_addresses(const k8s::Service& service) {
-  const std::vector<ipvs::Address> addresses = external_addresses(service);
-  if (addresses.empty()) {
-    exposed_.erase(service.meta.key);
-    return;
-  }
-  exposed_.insert(service.meta.key);
-  for (const ipvs::Address& address : addresses) {
-    std::string owner = other_holder(address);
-    if (!owner.empty()) node_view_.others_addresses.insert_or_assign(address, std::move(owner));
-  }
-}
-
-std::map<ipvs::Address, std::string> ClusterState::others_addresses() const {
-  std::map<ipvs::Address, std::string> others;
-  for (const k8s::ObjectKey& key : exposed_) {
-    const k8s::Service* exposed = services_.find(key);
-    if (!exposed) continue;
-    for (const ipvs::Address& address : external_addresses(*exposed)) {
-      std::string owner = other_holder(address);
-      if (!owner.empty()) others.insert_or_assign(address, std::move(owner));
-    }
-  }
-  return others;
 }
 
 std::vector<k8s::Cidr> ClusterState::pod_sources() const {
@@ -253,18 +251,19 @@ PlanOptions ClusterState::options_for(const k8s::Service& service, MonotonicSeco
 std::optional<PlannedService> ClusterState::plan(const ipvs::Owner& owner) {
   const MonotonicSeconds now = clocks_.monotonic();
   const k8s::Service* service = this->service(owner);
+  if (owner == kKubernetes) note_api_servers(service);
   if (!service) return plan_lingering(owner, now);
   if (!is_served(*service, config_.service_proxy_name)) return std::nullopt;
-  PlannedService plan{.since = service->meta.creation_timestamp, .plan = {}};
+  PlannedService plan{.since = service->meta.creation_timestamp,
+                      .external_ips = only_external_ips(*service),
+                      .plan = {}};
   const PlanOptions options = options_for(*service, now, &plan.notices);
   const ServiceEndpoints endpoints = endpoints_.endpoints_of(*service);
   plan.plan = plan_service(*service, endpoints, node_view_, options);
   plan.again_in_a_second = is_ramping(endpoints, options);
   plan.lacks_local = lacks_local(*service, endpoints);
   for (const RefusedAddress& refused : refused_addresses(*service, node_view_)) {
-    plan.notices.push_back(
-        {.reason = NoticeReason::kAddressRefused,
-         .note = refused.address.to_string() + " is " + refused.reason + ": not served"});
+    plan.notices.push_back({.reason = NoticeReason::kAddressRefused, .note = refused.text()});
   }
   for (const std::string& pod : pods_with_bad_weights(endpoints)) {
     plan.notices.push_back({.reason = NoticeReason::kBadAnnotation,
@@ -282,7 +281,7 @@ std::optional<PlannedService> ClusterState::plan(const ipvs::Owner& owner) {
 }
 
 // A deleted Service: all of it stays but its endpoints, which then drain. Any other Service that
-// claims its addresses gets them, because this one counts as the youngest.
+// claims its addresses gets them, because this one counts least.
 std::optional<PlannedService> ClusterState::plan_lingering(const ipvs::Owner& owner,
                                                            MonotonicSeconds now) {
   const auto found = lingering_.find(owner);
@@ -294,7 +293,7 @@ std::optional<PlannedService> ClusterState::plan_lingering(const ipvs::Owner& ow
     return std::nullopt;
   }
   const k8s::Service& service = lingering.service;
-  return PlannedService{.since = std::numeric_limits<k8s::UnixSeconds>::max(),
+  return PlannedService{.since = kLingering,
                         .plan = plan_service(service, ServiceEndpoints(service.ports.size()),
                                              node_view_, options_for(service, now)),
                         .is_lingering = true};

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/cluster/address_users.hpp"
 #include "agent/cluster/clocks.hpp"
 #include "agent/cluster/cluster_observer.hpp"
 #include "agent/cluster/endpoint_table.hpp"
@@ -60,7 +61,9 @@ class ClusterState : public ServicePlans {
   const NodeView& node_view() const { return node_view_; }
   // What was read of the node's interfaces and default routes.
   void set_local_addresses(std::vector<ipvs::LocalAddress> local);
-  void set_gateways(std::vector<ipvs::Address> gateways);
+  void set_gateways(const std::vector<ipvs::Address>& gateways);
+  // What this node needs for something else than Services: see AddressPolicy::set().
+  void set_holder(const Holder& holder, std::vector<ipvs::Endpoint> held);
   // The networks whose traffic is the cluster's own: --cluster-cidr, or else the Pod networks of
   // this Node.
   std::vector<k8s::Cidr> pod_sources() const;
@@ -89,9 +92,9 @@ class ClusterState : public ServicePlans {
   void service_changed(const k8s::Service& service);
   void service_removed(const k8s::Service& last);
   void zones_changed(bool own);
-  std::string other_holder(const ipvs::Address& address) const;
-  void note_others_addresses(const k8s::Service& service);
-  std::map<ipvs::Address, std::string> others_addresses() const;
+  void note_api_servers(const k8s::Service* kubernetes);
+  void mark_users(const AddressPolicy::Addresses& changed);
+  void mark_dependants(const AddressPolicy::Addresses& changed, bool node_ports_changed);
   std::optional<PlannedService> plan_lingering(const ipvs::Owner& owner, MonotonicSeconds now);
   PlanOptions options_for(const k8s::Service& service, MonotonicSeconds now,
                           std::vector<Notice>* notices = nullptr) const;
@@ -106,9 +109,7 @@ class ClusterState : public ServicePlans {
   NodeTable nodes_;
   std::vector<ipvs::LocalAddress> local_;
   NodeView node_view_;
-  std::vector<ipvs::Address> gateways_;
-  // Services with external or load balancer addresses, which may belong to somebody else.
-  std::set<k8s::ObjectKey> exposed_;
+  AddressUsers users_;
   // Deleted Services that are served until their connections have ended.
   struct Lingering {
     k8s::Service service;

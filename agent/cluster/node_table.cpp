@@ -5,6 +5,17 @@
 #include <utility>
 
 namespace agent {
+namespace {
+
+std::vector<k8s::Address> internal_ips_of(const k8s::Node& node) {
+  std::vector<k8s::Address> addresses;
+  for (const k8s::NodeAddress& each : node.addresses) {
+    if (each.type == k8s::NodeAddressType::kInternalIp) addresses.push_back(each.address);
+  }
+  return addresses;
+}
+
+}  // namespace
 
 void NodeTable::list_started() {
   sweep_.list_started();
@@ -17,16 +28,16 @@ void NodeTable::upsert(k8s::Node&& node) {
   record.mark = sweep_.mark();
   const std::string* zone = shared_zone(node);
   const bool moved = std::exchange(record.zone, zone) != zone;
-  const bool readdressed = !own && index_addresses(node.meta.key, record, &node);
   if (own) {
     node.meta.resource_version.clear();  // changes with every heartbeat
     if (own_ != node) {
       own_ = std::move(node);
       events_.own_changed();
     }
+  } else {
+    events_.internal_ips(node.meta.key.name, internal_ips_of(node));
   }
   if (moved) note_zone_change(own);
-  if (readdressed && !in_list_) tell_changes();
 }
 
 void NodeTable::remove(const k8s::ObjectKey& key) {
@@ -34,14 +45,15 @@ void NodeTable::remove(const k8s::ObjectKey& key) {
   if (found == nodes_.end()) return;
   const bool own = key.name == own_name_;
   const bool had_zone = found->second.zone != nullptr;
-  index_addresses(key, found->second, nullptr);
+  const std::string name = key.name;  // `key` may point into the record
   nodes_.erase(found);
   if (own) {
     own_.reset();
     events_.own_changed();
+  } else {
+    events_.internal_ips(name, {});
   }
   if (had_zone) note_zone_change(own);
-  if (!in_list_) tell_changes();
 }
 
 void NodeTable::list_finished() {
@@ -63,32 +75,8 @@ void NodeTable::note_zone_change(bool own) {
 }
 
 void NodeTable::tell_changes() {
-  if (std::exchange(addresses_changed_, false)) events_.addresses_changed();
   const bool own = std::exchange(own_zone_changed_, false);
   if (std::exchange(zones_changed_, false)) events_.zones_changed(own);
-}
-
-// Stores the addresses of `node` (nullptr: none) in the record and in by_address_. True if they
-// changed.
-bool NodeTable::index_addresses(const k8s::ObjectKey& key, Record& record, const k8s::Node* node) {
-  std::vector<k8s::Address> next;
-  if (node) {
-    for (const k8s::NodeAddress& a : node->addresses) next.push_back(a.address);
-  }
-  if (next == record.addresses) return false;
-  for (const k8s::Address& address : record.addresses) {
-    const auto entry = by_address_.find(address);
-    if (entry != by_address_.end() && entry->second == key.name) by_address_.erase(entry);
-  }
-  for (const k8s::Address& address : next) by_address_.insert_or_assign(address, key.name);
-  record.addresses = std::move(next);
-  addresses_changed_ = true;
-  return true;
-}
-
-std::string_view NodeTable::other_with(const k8s::Address& address) const {
-  const auto found = by_address_.find(address);
-  return found == by_address_.end() ? std::string_view{} : found->second;
 }
 
 std::string_view NodeTable::zone_of(const std::string& name) const {

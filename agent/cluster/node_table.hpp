@@ -2,8 +2,8 @@
 //
 // The Nodes of the cluster, as far as this agent needs them: its own Node in full (addresses, Pod
 // networks, whether load balancers should send traffic to it), and of every Node the zone (label
-// topology.kubernetes.io/zone) and the addresses. An event of another Node that changes neither
-// causes no further work.
+// topology.kubernetes.io/zone). An event of another Node that does not change it causes no further
+// work. The addresses of other Nodes are passed on and not kept here.
 //
 // Threading: the agent's io_context thread.
 #pragma once
@@ -30,8 +30,9 @@ class NodeTable : public k8s::Sink<k8s::Node> {
     // The zone of some Node changed; `own`: that of this Node did. Called at most once per full
     // list, at its end, because a list may add thousands of Nodes.
     std::function<void(bool own)> zones_changed;
-    // The addresses of some other Node changed; called at most once per full list, too.
-    std::function<void()> addresses_changed = [] {};
+    // Another Node was added or changed, with its InternalIPs in their order; none: it was deleted.
+    std::function<void(const std::string& node, std::vector<k8s::Address> internal_ips)>
+        internal_ips = [](const std::string&, const std::vector<k8s::Address>&) {};
   };
   NodeTable(std::string own_name, Events events)
       : own_name_(std::move(own_name)), events_(std::move(events)) {}
@@ -47,8 +48,6 @@ class NodeTable : public k8s::Sink<k8s::Node> {
   const k8s::Node* own() const { return own_ ? &*own_ : nullptr; }
   // "": the Node is not known or has no zone.
   std::string_view zone_of(const std::string& name) const;
-  // The name of the other Node that has the address; "": none has.
-  std::string_view other_with(const k8s::Address& address) const;
   // Whether load balancers should send traffic to this Node (KEP-3836): it exists, is not being
   // deleted and does not have the taint ToBeDeletedByClusterAutoscaler. True if no Node is known at
   // all, as with a manifest directory without Nodes.
@@ -57,13 +56,11 @@ class NodeTable : public k8s::Sink<k8s::Node> {
  private:
   struct Record {
     const std::string* zone = nullptr;  // in zones_; nullptr: none
-    std::vector<k8s::Address> addresses{};
     std::uint32_t mark = 0;
   };
   const std::string* shared_zone(const k8s::Node& node);
   void note_zone_change(bool own);
   void tell_changes();
-  bool index_addresses(const k8s::ObjectKey& key, Record& record, const k8s::Node* node);
 
   const std::string own_name_;
   const Events events_;
@@ -74,8 +71,6 @@ class NodeTable : public k8s::Sink<k8s::Node> {
   bool in_list_ = false;
   bool zones_changed_ = false;
   bool own_zone_changed_ = false;
-  bool addresses_changed_ = false;
-  std::map<k8s::Address, std::string> by_address_;  // of other Nodes
 };
 
 }  // namespace agent

@@ -19,14 +19,24 @@ ServerKey claim_of(const T& node_port) {
   return {ipvs::Address{}, node_port.port, node_port.protocol};
 }
 
-// A virtual server whose address and port have no element of their own is a node port's.
-bool is_node_port(const ipvs::ServicePlan& plan, const ServerKey& key) {
+// The field by which the Service has the address. A virtual server whose address and port have no
+// element of their own is a node port's.
+AddressField field_of(const ipvs::ServicePlan& plan, const ServerKey& key,
+                      const std::vector<ipvs::Address>& external_ips = {}) {
   const Element named{.kind = ElementKind::kServiceIp,
                       .address = key.address,
                       .protocol = key.protocol,
                       .port = key.port};
-  return !std::binary_search(plan.elements.begin(), plan.elements.end(), named,
-                             ipvs::ElementKeyLess{});
+  const auto found =
+      std::lower_bound(plan.elements.begin(), plan.elements.end(), named, ipvs::ElementKeyLess{});
+  if (found == plan.elements.end() || !found->same_key(named)) return AddressField::kNodePort;
+  if (found->traffic_class == ipvs::TrafficClass::kClusterIp) return AddressField::kClusterIp;
+  const bool external = std::binary_search(external_ips.begin(), external_ips.end(), key.address);
+  return external ? AddressField::kExternalIp : AddressField::kLoadBalancer;
+}
+
+bool is_node_port(const ipvs::ServicePlan& plan, const ServerKey& key) {
+  return field_of(plan, key) == AddressField::kNodePort;
 }
 
 std::set<ServerKey> node_ports_of(const ipvs::ServicePlan& plan) {
@@ -73,10 +83,13 @@ ipvs::ServicePlan without_servers(ipvs::ServicePlan plan, const std::set<ServerK
   return plan;
 }
 
-Claims::Granted Claims::replace(const ipvs::Owner& owner, k8s::UnixSeconds since,
+Claims::Granted Claims::replace(const ipvs::Owner& owner, const Standing& standing,
                                 ipvs::ServicePlan plan) {
   Granted granted;
-  const Claimant self{since, owner};
+  Claimant self{.field = AddressField::kNodePort,
+                .is_lingering = standing.since == kLingering,
+                .since = standing.since,
+                .owner = owner};
   std::vector<ServerKey> wanted;
   std::set<ServerKey> refused;
   // A node port belongs to one Service on all addresses: its set element has one class.
@@ -87,7 +100,8 @@ Claims::Granted Claims::replace(const ipvs::Owner& owner, k8s::UnixSeconds since
   }
   for (const Server& server : plan.servers) {
     const ServerKey& key = server.settings.key;
-    if (refused_ports.contains(claim_of(key)) && is_node_port(plan, key)) {
+    self.field = field_of(plan, key, standing.external_ips);
+    if (self.field == AddressField::kNodePort && refused_ports.contains(claim_of(key))) {
       refused.insert(key);
       continue;
     }
@@ -108,14 +122,14 @@ Claims::Granted Claims::replace(const ipvs::Owner& owner, k8s::UnixSeconds since
 // True if the claim is won; else it is added to `granted.lost`. A Service that won or lost the key
 // by this is added to `granted.others`.
 bool Claims::claim(const Claimant& self, const ServerKey& key, Granted& granted) {
-  const ipvs::Owner& owner = self.second;
+  const ipvs::Owner& owner = self.owner;
   auto& claimants = claimants_[key];
   if (claimants.size() == 1 && claimants.front() == self)
     return true;  // nearly always: nothing changed
-  const ipvs::Owner before = claimants.empty() ? owner : claimants.front().second;
-  std::erase_if(claimants, [&](const Claimant& c) { return c.second == owner; });
+  const ipvs::Owner before = claimants.empty() ? owner : claimants.front().owner;
+  std::erase_if(claimants, [&](const Claimant& c) { return c.owner == owner; });
   claimants.insert(std::upper_bound(claimants.begin(), claimants.end(), self), self);
-  const ipvs::Owner& holder = claimants.front().second;
+  const ipvs::Owner& holder = claimants.front().owner;
   if (holder != before) granted.others.insert(before == owner ? holder : before);
   if (holder == owner) return true;
   granted.lost.push_back({key, holder});
@@ -134,12 +148,12 @@ void Claims::withdraw_all_but(const std::vector<ServerKey>& keep, const ipvs::Ow
   for (const ServerKey& key : held->second) {
     if (std::binary_search(keep.begin(), keep.end(), key)) continue;
     const auto entry = claimants_.find(key);
-    const bool was_holder = entry->second.front().second == owner;
-    std::erase_if(entry->second, [&](const Claimant& c) { return c.second == owner; });
+    const bool was_holder = entry->second.front().owner == owner;
+    std::erase_if(entry->second, [&](const Claimant& c) { return c.owner == owner; });
     if (entry->second.empty()) {
       claimants_.erase(entry);
     } else if (was_holder) {
-      others.insert(entry->second.front().second);
+      others.insert(entry->second.front().owner);
     }
   }
 }

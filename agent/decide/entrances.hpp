@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/decide/node_view.hpp"
@@ -22,10 +23,12 @@ struct Entrance {
   std::uint16_t port = 0;
   ipvs::TrafficClass traffic_class = ipvs::TrafficClass::kClusterIp;
   bool local_only = false;
-  bool is_node_port = false;
   bool is_limited = false;  // by loadBalancerSourceRanges
+  AddressField field = AddressField::kClusterIp;
+  bool is_node_port() const { return field == AddressField::kNodePort; }
 };
 
+// Those of the cluster IPs come first.
 std::vector<Entrance> entrances_of(const k8s::Service& service, const k8s::ServicePort& port,
                                    const NodeView& node);
 
@@ -41,12 +44,23 @@ std::vector<ServerOfPort> servers_of(const k8s::Service& service, const NodeView
 // without duplicates.
 std::vector<ipvs::Address> external_addresses(const k8s::Service& service);
 
-// Those that are not served because they belong to another Node or a gateway, with the reason.
+// What is not served because this node needs the address for something else
+// (agent/decide/address_policy.hpp), with the reason; each once.
 struct RefusedAddress {
   ipvs::Address address{};
-  std::string reason{};
+  std::uint16_t port = 0;  // of an address of this node's own, whose other ports are served; else 0
+  std::string reason{};    // "the address of Node worker-2"
+  std::string text() const;
+  bool operator==(const RefusedAddress&) const = default;
 };
 std::vector<RefusedAddress> refused_addresses(const k8s::Service& service, const NodeView& node);
+
+// Those of external_addresses() that no load balancer gave: only spec.externalIPs names them.
+std::vector<ipvs::Address> only_external_ips(const k8s::Service& service);
+
+// The Service by which Pods reach the API server.
+inline constexpr std::string_view kKubernetes = "default/kubernetes";
+bool is_kubernetes(const k8s::Service& service);
 
 // A Service is served only in the families that it has a cluster IP of, as in kube-proxy.
 std::optional<ipvs::Address> cluster_ip_of(const k8s::Service& service, ipvs::Family family);

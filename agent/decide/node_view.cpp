@@ -2,6 +2,7 @@
 #include "agent/decide/node_view.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "ipvs/state/networks.hpp"
 
@@ -48,7 +49,8 @@ std::optional<Address> primary_address(Family family, const config::Config& conf
     if (const auto address = node_ip(family, *node)) return address;
   }
   for (const ipvs::LocalAddress& candidate : local) {
-    if (candidate.scope == 0 && ipvs::family_of(candidate.address) == family) {
+    const bool is_global = candidate.scope == 0 && !candidate.address.is_link_local();
+    if (is_global && ipvs::family_of(candidate.address) == family) {
       return candidate.address;
     }
   }
@@ -58,8 +60,9 @@ std::optional<Address> primary_address(Family family, const config::Config& conf
 NodeView make_node_view(const config::Config& config, const k8s::Node* node,
                         const std::vector<ipvs::LocalAddress>& local) {
   NodeView view;
+  AddressPolicy::Addresses own;
   for (const ipvs::LocalAddress& candidate : local) {
-    view.own_addresses.insert(candidate.address);
+    own.insert(candidate.address);
     if (serves_node_ports(candidate.address, config, node, local)) {
       view.node_port_addresses.push_back(candidate.address);
     }
@@ -68,6 +71,7 @@ NodeView make_node_view(const config::Config& config, const k8s::Node* node,
   view.node_port_addresses.erase(
       std::unique(view.node_port_addresses.begin(), view.node_port_addresses.end()),
       view.node_port_addresses.end());
+  view.addresses.set_own(std::move(own));
   return view;
 }
 

@@ -73,14 +73,17 @@ class Plan {
 
   void add_port(const k8s::ServicePort& port, const std::vector<ServiceEndpoint>& candidates) {
     const std::array sets{sets_of(candidates, Family::kIpv4), sets_of(candidates, Family::kIpv6)};
+    std::array<bool, 2> has_cluster_ip{};  // that is served
     for (const Entrance& entrance : entrances_of(service_, port, node_)) {
       const Family family = ipvs::family_of(entrance.address);
-      const EndpointSets& endpoints = sets[family == Family::kIpv4 ? 0 : 1];
+      const std::size_t index = family == Family::kIpv4 ? 0 : 1;
+      if (entrance.field == AddressField::kClusterIp) has_cluster_ip[index] = true;
+      const EndpointSets& endpoints = sets[index];
       const auto& chosen = chosen_for(entrance, endpoints);
       add_server(port, entrance, chosen);
       add_elements(port, entrance);
       if (chosen.empty()) add_guard(port, entrance, endpoints);
-      if (leads_away(entrance)) add_short_cut(port, entrance);
+      if (leads_away(entrance) && has_cluster_ip[index]) add_short_cut(port, entrance);
       if (entrance.is_limited) add_limits(port, entrance);
     }
     add_hairpins(candidates);
@@ -153,8 +156,8 @@ class Plan {
   Element element_of(const k8s::ServicePort& port, const Entrance& entrance, ElementKind for_ip,
                      ElementKind for_node_port) const {
     const Address any = ipvs::unspecified(ipvs::family_of(entrance.address));
-    return {.kind = entrance.is_node_port ? for_node_port : for_ip,
-            .address = entrance.is_node_port ? any : entrance.address,
+    return {.kind = entrance.is_node_port() ? for_node_port : for_ip,
+            .address = entrance.is_node_port() ? any : entrance.address,
             .protocol = to_ipvs(port.protocol),
             .port = entrance.port};
   }
@@ -162,9 +165,9 @@ class Plan {
   void add_elements(const k8s::ServicePort& port, const Entrance& entrance) {
     Element element = element_of(port, entrance, ElementKind::kServiceIp, ElementKind::kNodePort);
     element.traffic_class = entrance.traffic_class;
-    if (entrance.is_node_port) element.address = Address{};  // of both families
+    if (entrance.is_node_port()) element.address = Address{};  // of both families
     plan_.elements.push_back(element);
-    if (entrance.is_node_port || node_.own_addresses.contains(entrance.address)) return;
+    if (entrance.is_node_port() || node_.addresses.is_own(entrance.address)) return;
     plan_.addresses.push_back(entrance.address);
     plan_.elements.push_back({.kind = ElementKind::kVirtualIp, .address = entrance.address});
   }
@@ -202,7 +205,7 @@ class Plan {
       plan_.elements.push_back(element);
     }
     // This host uses the virtual IP itself as source address when it connects to it.
-    const auto& own = node_.own_addresses;
+    const auto& own = node_.addresses.own();
     if (std::none_of(own.begin(), own.end(), allowed) || allowed(entrance.address)) return;
     const std::uint16_t whole = family == Family::kIpv4 ? 32 : 128;
     element.source_network = {entrance.address, whole};

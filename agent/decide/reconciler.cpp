@@ -65,7 +65,7 @@ void Reconciler::adopt(const ipvs::Observed& observed) {
   dirty_.merge(ledger_.all_keys());
 }
 
-Reconciler::Planned Reconciler::set_plan(const ipvs::Owner& owner, k8s::UnixSeconds since,
+Reconciler::Planned Reconciler::set_plan(const ipvs::Owner& owner, const Standing& standing,
                                          ipvs::ServicePlan plan) {
   Planned planned;
   std::set<ServerKey> taken;
@@ -79,9 +79,10 @@ Reconciler::Planned Reconciler::set_plan(const ipvs::Owner& owner, k8s::UnixSeco
     waiting_[key].insert(owner);
     planned.conflicts.push_back({owner, key, ConflictReason::kForeignServer, {}});
   }
-  Claims::Granted granted = claims_.replace(owner, since, without_servers(std::move(plan), taken));
+  Claims::Granted granted =
+      claims_.replace(owner, standing, without_servers(std::move(plan), taken));
   for (const Claims::Lost& lost : granted.lost) {
-    planned.conflicts.push_back({owner, lost.key, ConflictReason::kOlderService, lost.holder});
+    planned.conflicts.push_back({owner, lost.key, ConflictReason::kOtherService, lost.holder});
   }
   planned.others = std::move(granted.others);
   desired_.set(owner, std::move(granted.plan));

@@ -31,7 +31,7 @@ namespace agent {
 
 // Why a Service does not get a virtual server.
 enum class ConflictReason : std::uint8_t {
-  kOlderService,   // another Service has claimed it (agent/decide/claims.hpp)
+  kOtherService,   // its claim counts more (agent/decide/claims.hpp)
   kForeignServer,  // there is one in the kernel that is not ours
 };
 
@@ -45,14 +45,14 @@ class Reconciler {
   struct Conflict {
     ipvs::Owner owner;
     ipvs::ServerKey key;
-    ConflictReason reason = ConflictReason::kOlderService;
-    ipvs::Owner holder;  // the older Service
+    ConflictReason reason = ConflictReason::kOtherService;
+    ipvs::Owner holder;  // the other Service
   };
   struct Planned {
     std::vector<Conflict> conflicts;
     std::set<ipvs::Owner> others;  // plan these again
   };
-  Planned set_plan(const ipvs::Owner& owner, k8s::UnixSeconds since, ipvs::ServicePlan plan);
+  Planned set_plan(const ipvs::Owner& owner, const Standing& standing, ipvs::ServicePlan plan);
   std::set<ipvs::Owner> remove(const ipvs::Owner& owner);
   // Where node ports are served: set elements that belong to no Service.
   void set_node_addresses(const std::vector<ipvs::Address>& addresses);

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/decide/claims.hpp"
 #include "agent/decide/planner.hpp"
 #include "ipvs/state/desired.hpp"
 #include "ipvs/state/kernel.hpp"
@@ -26,7 +27,8 @@ struct Notice {
 };
 
 struct PlannedService {
-  k8s::UnixSeconds since = 0;  // creation time of the Service
+  k8s::UnixSeconds since = 0;                 // see Standing in agent/decide/claims.hpp
+  std::vector<ipvs::Address> external_ips{};  // the same
   ipvs::ServicePlan plan;
   bool again_in_a_second = false;  // weights are ramping
   bool is_lingering = false;       // the Service is deleted but still has connections

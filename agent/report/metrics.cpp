@@ -110,7 +110,7 @@ struct Metrics::Impl {
   Counters& drift = counters("kube_ipvs_drift_corrected_total",
       "Kernel objects that somebody else changed and that were repaired, by kind.");
   prometheus::Counter& refused_addresses = counter("kube_ipvs_refused_addresses_total",
-      "External addresses of Services that are not served because they belong to another Node or a gateway.");
+      "Addresses of Services that are not served because this node needs them for something else, such as the API server, a gateway or another Node.");
   prometheus::Counter& conflicts = counter("kube_ipvs_conflicts_total",
       "Virtual servers that a Service does not get because another one has the address and port.");
   Counters& source_faults = counters("kube_ipvs_source_faults_total",

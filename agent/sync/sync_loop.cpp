@@ -262,7 +262,8 @@ void SyncLoop::plan_one(const ipvs::Owner& service) {
     again_.insert(service);
     agenda_.schedule(Work::kPlanAgain, time() + options_.again_interval);
   }
-  auto planned = reconciler_.set_plan(service, wanted->since, std::move(wanted->plan));
+  auto planned = reconciler_.set_plan(service, {wanted->since, std::move(wanted->external_ips)},
+                                      std::move(wanted->plan));
   for (const Reconciler::Conflict& conflict : planned.conflicts) observer_.on_conflict(conflict);
   dirty_.merge(planned.others);
 }

@@ -49,8 +49,15 @@ class FakeSource : public k8s::Source {
     sink->list_finished();
   }
 
+  std::vector<k8s::Address> server_addresses() const override { return servers; }
+  void on_server_addresses(std::function<void()> changed) override {
+    on_servers = std::move(changed);
+  }
+
   k8s::Sinks sinks;
   k8s::FaultHandler on_fault;
+  std::vector<k8s::Address> servers;
+  std::function<void()> on_servers;
   bool is_running = false;
 };
 
@@ -78,6 +85,7 @@ class AppFixture {
         context_, config, kernel, std::nullopt,
         [this](const k8s::Sinks& sinks, const k8s::FaultHandler& on_fault) {
           auto made = std::make_unique<FakeSource>(sinks, on_fault);
+          made->servers = api_servers;
           source = made.get();
           return made;
         },
@@ -150,6 +158,7 @@ class AppFixture {
   // A test may read and change it while the agent has nothing to do.
   fake::FakeKernel& kernel;
   FakeSource* source = nullptr;
+  std::vector<k8s::Address> api_servers;  // set before start()
   const CapturedLog log;
   std::optional<SyncOptions> sync_options;  // unset: those that `config` asks for
 

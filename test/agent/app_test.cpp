@@ -19,6 +19,19 @@ std::size_t destinations_of(const fake::FakeKernel& kernel, const ServerKey& key
   return server == kernel.servers.end() ? 0 : server->second.destinations.size();
 }
 
+// What an earlier run left of a Service with an external IP.
+void leave_service(fake::FakeKernel& kernel, const std::string& address, std::uint16_t port) {
+  kernel.addresses.insert(ip(address));
+  kernel.servers[{ip(address), port}] = {
+      .settings = {.key = {ip(address), port}, .scheduler = "rr"}};
+  kernel.elements.insert({.kind = ipvs::ElementKind::kVirtualIp, .address = ip(address)});
+  kernel.elements.insert({.kind = ipvs::ElementKind::kServiceIp,
+                          .address = ip(address),
+                          .traffic_class = ipvs::TrafficClass::kExternal,
+                          .port = port});
+  kernel.table_present = true;
+}
+
 }  // namespace
 
 TEST_CASE_METHOD(AppFixture, "the kernel is not changed before every kind has been listed") {
@@ -69,6 +82,76 @@ TEST_CASE_METHOD(AppFixture,
   source->sinks.pods->upsert(make_pod("web-1", {"10.244.0.1"}));
   until("it has endpoints", [&] { return log.count("default/web: has endpoints again") == 1; });
   CHECK(log.count("no endpoint is ready") == 1);
+}
+
+TEST_CASE_METHOD(AppFixture,
+                 "what was left at the API server's address is gone before the first list (B1)") {
+  config.manifests.clear();
+  api_servers = ips({"198.51.100.77"});
+  leave_service(kernel, "198.51.100.77", 8080);
+  leave_service(kernel, "192.0.2.1", 80);
+  start();
+  CHECK(kernel.addresses == std::set<ipvs::Address>{ip("192.0.2.1")});
+  CHECK_FALSE(kernel.servers.contains({ip("198.51.100.77"), 8080}));
+  CHECK(kernel.servers.contains({ip("192.0.2.1"), 80}));
+  CHECK(log.count("198.51.100.77 is the address of the API server: what was programmed there "
+                  "before this start is deleted") == 1);
+  CHECK(stop() == 0);
+}
+
+TEST_CASE_METHOD(AppFixture,
+                 "a kernel that cannot be read does not keep the agent from starting (B1)") {
+  config.manifests.clear();
+  api_servers = ips({"198.51.100.77"});
+  leave_service(kernel, "198.51.100.77", 8080);
+  kernel.observe_error = ENOBUFS;
+  start();
+  CHECK(source->is_running);
+  kernel.observe_error = 0;
+}
+
+TEST_CASE_METHOD(AppFixture, "a Service gets no address of the API server's, and others' (B1)") {
+  config.manifests.clear();
+  api_servers = ips({"198.51.100.77"});
+  k8s::Service greedy = make_service("greedy", {"10.96.0.1"});
+  greedy.external_ips = ips({"198.51.100.77", "192.0.2.1"});
+  start_with({greedy}, {make_pod("web-1", {"10.244.0.1"})});
+  CHECK_FALSE(kernel.addresses.contains(ip("198.51.100.77")));
+  CHECK(kernel.addresses.contains(ip("192.0.2.1")));
+  CHECK(log.count("Service default/greedy: 198.51.100.77 is the address of the API server: not "
+                  "served") == 1);
+  CHECK(metric("kube_ipvs_refused_addresses_total") == "1");
+  // Its name leads elsewhere now: no other event is needed.
+  source->servers = ips({"192.0.2.1"});
+  source->on_servers();
+  until("the addresses have changed places", [&] {
+    return kernel.addresses.contains(ip("198.51.100.77")) &&
+           !kernel.addresses.contains(ip("192.0.2.1"));
+  });
+  CHECK(destinations_of(kernel, {ip("198.51.100.77"), 80}) == 1);
+}
+
+TEST_CASE_METHOD(AppFixture, "a younger Service's cluster IP is not a tenant's to take (B5)") {
+  k8s::Service tenant = make_service("tenant", {"10.96.0.98"});
+  tenant.external_ips = ips({"10.96.0.99"});
+  tenant.meta.creation_timestamp = 100;
+  start_with({tenant}, {make_pod("web-1", {"10.244.0.1"})});
+  k8s::Service pay = make_service("pay", {"10.96.0.99"}, {make_port(80, 9090)});
+  pay.meta.creation_timestamp = 200;
+  source->sinks.services->upsert(pay);
+  until("it is reported", [&] {
+    return log.count(
+               "Service default/tenant: TCP 10.96.0.99:80 is taken by Service default/pay: "
+               "not served there") == 1;
+  });
+  const auto leads_to = [&](std::uint16_t port) {
+    const auto server = kernel.servers.find({ip("10.96.0.99"), 80});
+    return server != kernel.servers.end() && server->second.destinations.size() == 1 &&
+           server->second.destinations[0].endpoint.port == port;
+  };
+  until("it is served", [&] { return leads_to(9090); });
+  source->sinks.services->remove(pay.meta.key);
+  until("the other succeeds it", [&] { return leads_to(8080); });
 }
 
 TEST_CASE_METHOD(AppFixture, "a claim that is lost is reported and counted once") {

@@ -24,6 +24,7 @@ struct Cluster {
   std::map<k8s::ObjectKey, k8s::Node> nodes;
   std::vector<ipvs::LocalAddress> local;
   std::vector<ipvs::Address> gateways;
+  std::vector<ipvs::Endpoint> api_servers;
 };
 
 inline constexpr int kServices = 4;
@@ -205,10 +206,22 @@ inline std::vector<ipvs::Address> arbitrary_gateways() {
   return one_in(3) ? kernel_ips({"192.0.2.3", "192.168.1.254"}) : kernel_ips({"192.168.1.254"});
 }
 
+// On this node one port of the API server's is protected, elsewhere its address.
+inline std::vector<ipvs::Endpoint> arbitrary_api_servers() {
+  if (coin()) return {};
+  return {{ip(one_of({"192.168.1.1", "192.0.2.1", "192.0.2.3", "10.96.0.2", "10.1.1.1"})),
+           static_cast<std::uint16_t>(coin() ? 80 : 30001)}};
+}
+
+// Two other Nodes may list the same address, and one may list it as something else.
 inline k8s::Node arbitrary_node() {
   const bool own = coin();
-  return make_node(own ? kThisNode : kOtherNode, coin() ? arbitrary_zone() : "",
-                   own ? "192.168.1.1" : one_of({"192.168.1.9", "192.0.2.1", "192.0.2.2"}));
+  const std::string other = coin() ? kOtherNode : "node-3";
+  k8s::Node node =
+      make_node(own ? kThisNode : other, coin() ? arbitrary_zone() : "",
+                own ? "192.168.1.1" : one_of({"192.168.1.9", "192.0.2.1", "192.0.2.2"}));
+  if (one_in(4)) node.addresses[0].type = k8s::NodeAddressType::kExternalIp;
+  return node;
 }
 
 }  // namespace agent::test

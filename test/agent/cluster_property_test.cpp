@@ -76,10 +76,14 @@ class Agent : public agent::ClusterObserver {
   void deliver_lists(const Cluster& cluster) {
     state_->set_local_addresses(cluster.local);
     state_->set_gateways(cluster.gateways);
+    set_api_servers(cluster);
     deliver_list(sinks().services, cluster.services);
     deliver_list(sinks().pods, cluster.pods);
     deliver_list(sinks().slices, cluster.slices);
     deliver_list(sinks().nodes, cluster.nodes);
+  }
+  void set_api_servers(const Cluster& cluster) {
+    state_->set_holder({agent::HolderKind::kApiServer, "resolved"}, cluster.api_servers);
   }
   // As after kill -9: the kernel keeps its state, the sources deliver everything again.
   void restart(const Cluster& cluster) {
@@ -193,7 +197,9 @@ class Agent : public agent::ClusterObserver {
       return;
     }
     if (wanted->again_in_a_second || wanted->is_lingering) again_.insert(owner);
-    dirty_.merge(reconciler_.set_plan(owner, wanted->since, std::move(wanted->plan)).others);
+    dirty_.merge(
+        reconciler_.set_plan(owner, {wanted->since, wanted->external_ips}, std::move(wanted->plan))
+            .others);
   }
   bool is_drained(const ipvs::ServicePlan& plan) const {
     return std::all_of(plan.servers.begin(), plan.servers.end(), [&](const ipvs::Server& server) {
@@ -295,7 +301,11 @@ void change(std::map<k8s::ObjectKey, T>& objects, k8s::Sink<T>* sink, T object) 
 }
 
 void change_node(Cluster& cluster, Agent& agent) {
-  switch (number(0, 2)) {
+  switch (number(0, 3)) {
+    case 3:
+      cluster.api_servers = arbitrary_api_servers();
+      agent.set_api_servers(cluster);
+      break;
     case 0:
       cluster.local = arbitrary_local();
       agent.state().set_local_addresses(cluster.local);

@@ -14,10 +14,17 @@ using namespace agent::test;
 struct Fixture {
   int changes = 0;
   std::string zone_changes;  // "own " or "other " for each
+  std::string addresses;     // "node-2: 192.168.1.7\n" for each event of another Node
   agent::NodeTable table{
       kThisNode,
       {.own_changed = [this] { ++changes; },
-       .zones_changed = [this](bool own) { zone_changes += own ? "own " : "other "; }}};
+       .zones_changed = [this](bool own) { zone_changes += own ? "own " : "other "; },
+       .internal_ips =
+           [this](const std::string& node, const std::vector<k8s::Address>& list) {
+             addresses += node + ":";
+             for (const k8s::Address& each : list) addresses += " " + each.to_string();
+             addresses += "\n";
+           }}};
 
   std::string take_zone_changes() { return std::exchange(zone_changes, {}); }
 };
@@ -57,6 +64,23 @@ TEST_CASE("a change of another Node is reported only if its zone changes") {
   f.table.remove({.ns = "", .name = kOtherNode});
   CHECK(f.changes == 0);
   CHECK(f.zone_changes.empty());
+}
+
+TEST_CASE("the InternalIPs of other Nodes are passed on, and no other addresses (B3)") {
+  Fixture f;
+  k8s::Node node = make_node(kOtherNode, "", "172.20.0.2");
+  node.addresses.push_back(
+      {.type = k8s::NodeAddressType::kExternalIp, .address = ip("192.0.2.10")});
+  node.addresses.push_back({.type = k8s::NodeAddressType::kInternalIp, .address = ip("fd00::2")});
+  f.table.upsert(node);
+  f.table.upsert(make_node(kThisNode));
+  f.table.remove(node.meta.key);
+  f.table.list_started();
+  f.table.upsert(make_node("node-3", "", "172.20.0.3"));
+  f.table.list_finished();
+  f.table.list_started();
+  f.table.list_finished();
+  CHECK(f.addresses == "node-2: 172.20.0.2 fd00::2\nnode-2:\nnode-3: 172.20.0.3\nnode-3:\n");
 }
 
 TEST_CASE("the zone of a Node is known while it has the label, and a change of it is reported") {

@@ -8,7 +8,9 @@
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
 #include <utility>
+#include <vector>
 
 #include "test/agent/decide/plan_text.hpp"
 #include "test/agent/objects.hpp"
@@ -168,10 +170,85 @@ TEST_CASE("a node port is one Service's on all addresses, even on those it does 
   CHECK(claims.release("a/single") == std::set<Owner>{"a/dual"});
 }
 
-TEST_CASE("any order of claims ends with each virtual server at the oldest who wants it") {
-  REQUIRE(rc::check("holder is the oldest claimant", [] {
+TEST_CASE("a claim counts by the field of the Service first, then by age (B5)") {
+  const auto by = [](ipvs::TrafficClass traffic_class) {
+    ServicePlan plan = plan_of({kVip});
+    for (Element& element : plan.elements) {
+      if (element.kind == ElementKind::kServiceIp) element.traffic_class = traffic_class;
+    }
+    return plan;
+  };
+  const ServicePlan external = by(ipvs::TrafficClass::kExternal);
+  const ServicePlan cluster = by(ipvs::TrafficClass::kClusterIp);
+  ServicePlan node_port = plan_of({kVip});
+  node_port.elements = {{.kind = ElementKind::kNodePort,
+                         .traffic_class = ipvs::TrafficClass::kExternal,
+                         .port = kVip.port}};
+  node_port.addresses.clear();
+  const agent::Standing tenant{100, {kVip.address}};
+
+  Claims claims;
+  const auto holder = [&] {
+    const auto granted = claims.replace("z/last", {999, {kVip.address}}, external);
+    return granted.lost.empty() ? "z/last" : granted.lost[0].holder;
+  };
+  claims.replace("a/tenant", tenant, external);
+  CHECK(holder() == "a/tenant");
+  CHECK(claims.replace("b/balanced", 200, external).others == std::set<Owner>{"a/tenant"});
+  CHECK(holder() == "b/balanced");
+  claims.replace("c/node-port", 300, node_port);
+  CHECK(holder() == "c/node-port");
+  claims.replace("d/pay", 400, cluster);
+  CHECK(holder() == "d/pay");
+  claims.replace("e/older", 399, cluster);
+  CHECK(holder() == "e/older");
+  // The cluster IP of a Service that is gone but for its connections counts least.
+  claims.replace("e/older", agent::kLingering, cluster);
+  CHECK(holder() == "d/pay");
+  for (const auto& [gone, next] :
+       std::vector<std::pair<Owner, Owner>>{{"d/pay", "c/node-port"},
+                                            {"c/node-port", "b/balanced"},
+                                            {"b/balanced", "a/tenant"},
+                                            {"a/tenant", "z/last"}}) {
+    CHECK(claims.release(gone) == std::set<Owner>{next});
+    CHECK(holder() == next);
+  }
+}
+
+TEST_CASE("an external IP that a load balancer gives as well rises, and sinks again (B5)") {
+  Claims claims;
+  ServicePlan plan = plan_of({kVip});
+  for (Element& element : plan.elements) element.traffic_class = ipvs::TrafficClass::kExternal;
+  claims.replace("a/old", {100, {kVip.address}}, plan);
+  claims.replace("a/young", {200, {kVip.address}}, plan);
+  CHECK(claims.replace("a/young", 200, plan).others == std::set<Owner>{"a/old"});
+  CHECK(claims.replace("a/old", {100, {kVip.address}}, plan).lost.size() == 1);
+  CHECK(claims.replace("a/young", {200, {kVip.address}}, plan).others == std::set<Owner>{"a/old"});
+  CHECK(claims.replace("a/old", {100, {kVip.address}}, plan).lost.empty());
+}
+
+TEST_CASE("any order of claims ends with each virtual server at the one who counts most (B5)") {
+  REQUIRE(rc::check("holder is the first by field, age and name", [] {
     Claims claims;
-    std::map<Owner, std::pair<k8s::UnixSeconds, std::vector<ServerKey>>> wanted;
+    struct Wanted {
+      k8s::UnixSeconds since = 0;
+      std::vector<ServerKey> keys;
+      int field = 0;  // 0: cluster IP, 1: load balancer, 2: external IP
+      ServicePlan plan() const {
+        ServicePlan plan = plan_of(keys);
+        if (field == 0) return plan;
+        for (Element& element : plan.elements) {
+          if (element.kind == ElementKind::kServiceIp) {
+            element.traffic_class = ipvs::TrafficClass::kExternal;
+          }
+        }
+        return plan;
+      }
+      agent::Standing standing() const {
+        return field == 2 ? agent::Standing{since, {kVip.address}} : agent::Standing{since};
+      }
+    };
+    std::map<Owner, Wanted> wanted;
     std::map<Owner, ServicePlan> granted;
     std::set<Owner> open;
     for (int i = *rc::gen::inRange(1, 20); i > 0; --i) {
@@ -180,30 +257,30 @@ TEST_CASE("any order of claims ends with each virtual server at the oldest who w
       for (const int n : *rc::gen::container<std::vector<int>>(rc::gen::inRange(0, 3))) {
         keys.push_back(key("192.0.2.1", static_cast<std::uint16_t>(80 + n)));
       }
-      wanted[owner] = {*rc::gen::inRange(1, 4), keys};
+      wanted[owner] = {*rc::gen::inRange(1, 4), keys, *rc::gen::inRange(0, 3)};
       open.insert(owner);
       while (!open.empty()) {
         const Owner next = *open.begin();
         open.erase(open.begin());
-        auto now = claims.replace(next, wanted[next].first, plan_of(wanted[next].second));
+        auto now = claims.replace(next, wanted[next].standing(), wanted[next].plan());
         granted[next] = std::move(now.plan);
         open.merge(now.others);
       }
     }
-    std::map<ServerKey, std::pair<k8s::UnixSeconds, Owner>> oldest;
+    std::map<ServerKey, std::tuple<int, k8s::UnixSeconds, Owner>> first;
     for (const auto& [owner, claim] : wanted) {
-      for (const ServerKey& k : claim.second) {
-        const std::pair candidate(claim.first, owner);
-        const auto [place, added] = oldest.emplace(k, candidate);
+      for (const ServerKey& k : claim.keys) {
+        const std::tuple candidate(claim.field, claim.since, owner);
+        const auto [place, added] = first.emplace(k, candidate);
         if (!added) place->second = std::min(place->second, candidate);
       }
     }
     for (const auto& [owner, claim] : wanted) {
-      std::vector<ServerKey> expected;
-      for (const ServerKey& k : claim.second) {
-        if (oldest[k].second == owner) expected.push_back(k);
+      Wanted expected{.field = claim.field};
+      for (const ServerKey& k : claim.keys) {
+        if (std::get<Owner>(first[k]) == owner) expected.keys.push_back(k);
       }
-      RC_ASSERT(plan_text(granted[owner]) == plan_text(plan_of(expected)));
+      RC_ASSERT(plan_text(granted[owner]) == plan_text(expected.plan()));
     }
   }));
 }

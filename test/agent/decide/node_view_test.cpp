@@ -42,7 +42,7 @@ std::vector<ipvs::Address> node_port_addresses(const config::Config& config,
 TEST_CASE("node ports are served on every address of the node, unless configured otherwise") {
   const auto view = make_node_view({}, nullptr, kLocal);
   CHECK(view.node_port_addresses == kernel_ips({"10.0.0.5", "192.168.1.1", "fd00:1::1"}));
-  CHECK(view.own_addresses.size() == 3);
+  CHECK(view.addresses.own().size() == 3);
 }
 
 TEST_CASE("the flag --nodeport-addresses restricts only the families of its ranges") {
@@ -69,7 +69,7 @@ TEST_CASE("addresses just outside a range are not in it") {
 TEST_CASE("an address without node ports is still the node's own") {
   config::Config config;
   config.nodeport_addresses = {network("192.168.0.0", 16)};
-  CHECK(make_node_view(config, nullptr, kLocal).own_addresses.contains(ip("10.0.0.5")));
+  CHECK(make_node_view(config, nullptr, kLocal).addresses.is_own(ip("10.0.0.5")));
 }
 
 TEST_CASE("`primary` serves node ports on the primary address of each family") {
@@ -107,6 +107,14 @@ TEST_CASE(
   CHECK(primary(Family::kIpv6) == ip("fd00:1::1"));
   config.bind_address = ip("::");
   CHECK(primary(Family::kIpv4) == ip("203.0.113.1"));
+}
+
+TEST_CASE("an address in 169.254.0.0/16 serves node ports and is not the primary one (A5)") {
+  const std::vector<LocalAddress> local{on_interface("169.254.10.1"), on_interface("192.168.1.1")};
+  const auto view = make_node_view({}, nullptr, local);
+  CHECK(view.node_port_addresses == kernel_ips({"169.254.10.1", "192.168.1.1"}));
+  CHECK(view.addresses.is_own(ip("169.254.10.1")));
+  CHECK(primary_address(Family::kIpv4, {}, nullptr, local) == ip("192.168.1.1"));
 }
 
 TEST_CASE(

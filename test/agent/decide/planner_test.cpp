@@ -11,6 +11,7 @@
 namespace {
 
 using namespace agent::test;
+using agent::HolderKind;
 using agent::NodeView;
 using agent::PlanOptions;
 using agent::ServiceEndpoint;
@@ -38,7 +39,7 @@ ServiceEndpoint terminating(ServiceEndpoint e) {
 // The node of all fixtures: one address per family.
 NodeView node_view() {
   return {.node_port_addresses = kernel_ips({"192.168.1.1", "fd00:1::1"}),
-          .own_addresses = {ip("192.168.1.1"), ip("fd00:1::1")}};
+          .addresses = agent::AddressPolicy({ip("192.168.1.1"), ip("fd00:1::1")})};
 }
 
 std::string planned(const k8s::Service& service, const std::vector<ServiceEndpoint>& endpoints,
@@ -197,7 +198,7 @@ TEST_CASE("externalTrafficPolicy Local: from outside only to this node, with the
   service.type = k8s::ServiceType::kLoadBalancer;
   service.external_traffic_policy = k8s::TrafficPolicy::kLocal;
   service.load_balancer_ingress = {{.ip = ip("192.0.2.1")}};
-  const NodeView node{.node_port_addresses = kernel_ips({"192.168.1.1"}), .own_addresses = {}};
+  const NodeView node{.node_port_addresses = kernel_ips({"192.168.1.1"})};
   CHECK(planned(service, {endpoint("10.244.1.1"), local(endpoint("10.244.0.1"))}, node) == R"(
 TCP 10.96.0.1:80 rr
   -> 10.244.0.1:8080 weight 1
@@ -225,7 +226,7 @@ TEST_CASE(
   auto service = node_port_service();
   service.external_traffic_policy = k8s::TrafficPolicy::kLocal;
   service.external_ips = ips({"192.0.2.7"});
-  const NodeView node{.node_port_addresses = kernel_ips({"192.168.1.1"}), .own_addresses = {}};
+  const NodeView node{.node_port_addresses = kernel_ips({"192.168.1.1"})};
   CHECK(planned(service, {endpoint("10.244.1.1")}, node) == R"(
 TCP 10.96.0.1:80 rr
   -> 10.244.1.1:8080 weight 1
@@ -248,7 +249,7 @@ short-cut-node-ports-4 tcp . 30080 : 10.96.0.1 . 80
 TEST_CASE("externalTrafficPolicy Local with no endpoint anywhere refuses, as any Service does") {
   auto service = node_port_service();
   service.external_traffic_policy = k8s::TrafficPolicy::kLocal;
-  const NodeView node{.node_port_addresses = kernel_ips({"192.168.1.1"}), .own_addresses = {}};
+  const NodeView node{.node_port_addresses = kernel_ips({"192.168.1.1"})};
   CHECK(planned(service, {}, node) == R"(
 TCP 10.96.0.1:80 rr
 TCP 192.168.1.1:30080 rr
@@ -267,7 +268,7 @@ TEST_CASE(
     "exposed") {
   auto service = node_port_service();
   service.internal_traffic_policy = k8s::TrafficPolicy::kLocal;
-  const NodeView node{.node_port_addresses = kernel_ips({"192.168.1.1"}), .own_addresses = {}};
+  const NodeView node{.node_port_addresses = kernel_ips({"192.168.1.1"})};
   CHECK(planned(service, {endpoint("10.244.1.1")}, node) == R"(
 TCP 10.96.0.1:80 rr
 TCP 192.168.1.1:30080 rr
@@ -284,7 +285,7 @@ TEST_CASE("with both policies Local all clients get this node's endpoints: there
   auto service = node_port_service();
   service.internal_traffic_policy = k8s::TrafficPolicy::kLocal;
   service.external_traffic_policy = k8s::TrafficPolicy::kLocal;
-  const NodeView node{.node_port_addresses = kernel_ips({"192.168.1.1"}), .own_addresses = {}};
+  const NodeView node{.node_port_addresses = kernel_ips({"192.168.1.1"})};
   CHECK(planned(service, {endpoint("10.244.1.1")}, node) == R"(
 TCP 10.96.0.1:80 rr
 TCP 192.168.1.1:30080 rr
@@ -302,7 +303,7 @@ TEST_CASE(
   auto service = node_port_service();
   service.internal_traffic_policy = k8s::TrafficPolicy::kLocal;
   service.external_traffic_policy = k8s::TrafficPolicy::kLocal;
-  const NodeView node{.node_port_addresses = kernel_ips({"192.168.1.1"}), .own_addresses = {}};
+  const NodeView node{.node_port_addresses = kernel_ips({"192.168.1.1"})};
   CHECK(planned(service, {endpoint("10.244.1.1")}, node, {.kube_proxy = true}) == R"(
 TCP 10.96.0.1:80 rr
   -> 10.244.1.1:8080 weight 1
@@ -334,7 +335,8 @@ TEST_CASE(
                                          {ip("203.0.113.128"), 25},
                                          {ip("203.0.112.0"), 23},
                                          {ip("198.51.100.4"), 32}};
-  const NodeView node{.node_port_addresses = {}, .own_addresses = {ip("10.0.0.1")}};
+  const NodeView node{.node_port_addresses = {},
+                      .addresses = agent::AddressPolicy({ip("10.0.0.1")})};
   CHECK(planned(service, {}, node) == R"(
 TCP 10.96.0.1:80 rr
 TCP 192.0.2.1:80 rr
@@ -371,7 +373,8 @@ TEST_CASE("a source range with this node admits the host, and one of all address
   auto service = make_service("web", {"10.96.0.1"});
   service.load_balancer_ingress = {{.ip = ip("192.0.2.1")}};
   service.load_balancer_source_ranges = {{ip("10.0.0.0"), 8}};
-  const NodeView node{.node_port_addresses = {}, .own_addresses = {ip("10.0.0.1")}};
+  const NodeView node{.node_port_addresses = {},
+                      .addresses = agent::AddressPolicy({ip("10.0.0.1")})};
   CHECK(
       planned(service, {}, node).find("allowed-sources-4 192.0.2.1 . tcp . 80 . 192.0.2.1/32\n") !=
       std::string::npos);
@@ -383,13 +386,51 @@ TEST_CASE("an external IP that is another Node's, or a gateway, is not served, a
   auto service = make_service("web", {"10.96.0.1"});
   service.external_ips = ips({"192.168.1.2", "192.0.2.1"});
   service.load_balancer_ingress = {{.ip = ip("192.168.1.254")}};
-  const NodeView node{.others_addresses = {{ip("192.168.1.2"), "the address of Node node-2"},
-                                           {ip("192.168.1.254"), "a gateway of this node"}}};
+  NodeView node;
+  node.addresses.set({HolderKind::kNode, "node-2"}, {{ip("192.168.1.2")}});
+  node.addresses.set({HolderKind::kGateway}, {{ip("192.168.1.254")}});
   CHECK(planned(service, {}, node).find("192.168") == std::string::npos);
   const auto refused = agent::refused_addresses(service, node);
   REQUIRE(refused.size() == 2);
   CHECK(refused[0].address == ip("192.168.1.2"));
   CHECK(refused[1].reason == "a gateway of this node");
+}
+
+TEST_CASE("of an address of this node's own only the API server's port is refused (B1)") {
+  auto service = make_service("web", {"10.96.0.1"}, {make_port(80), make_port(6443)});
+  service.external_ips = ips({"192.168.1.1"});
+  NodeView node = node_view();
+  node.addresses.set({HolderKind::kApiServer}, {{ip("192.168.1.1"), 6443}});
+  const std::string plan = planned(service, {}, node);
+  CHECK(plan.find("TCP 192.168.1.1:80 ") != std::string::npos);
+  CHECK(plan.find("TCP 192.168.1.1:6443") == std::string::npos);
+  const auto refused = agent::refused_addresses(service, node);
+  REQUIRE(refused.size() == 1);
+  CHECK(refused[0].text() == "192.168.1.1:6443 is the address of the API server: not served");
+}
+
+TEST_CASE("a node port that is the API server's port on this node is refused there alone (B1)") {
+  auto service = make_service("web", {"10.96.0.1"});
+  service.type = k8s::ServiceType::kNodePort;
+  service.ports[0].node_port = 30443;
+  NodeView node{.node_port_addresses = kernel_ips({"192.168.1.1", "192.168.1.2"})};
+  node.addresses.set_own({ip("192.168.1.1"), ip("192.168.1.2")});
+  node.addresses.set({HolderKind::kApiServer}, {{ip("192.168.1.1"), 30443}});
+  const std::string plan = planned(service, {}, node);
+  CHECK(plan.find("TCP 192.168.1.1:30443") == std::string::npos);
+  CHECK(plan.find("TCP 192.168.1.2:30443") != std::string::npos);
+}
+
+TEST_CASE("no short cut leads to a cluster IP that is refused (B1)") {
+  auto service = make_service("web", {"10.96.0.1"});
+  service.external_ips = ips({"192.0.2.1"});
+  service.external_traffic_policy = k8s::TrafficPolicy::kLocal;
+  NodeView node;
+  CHECK(planned(service, {}, node).find("short-cuts-4") != std::string::npos);
+  node.addresses.set({HolderKind::kGateway}, {{ip("10.96.0.1")}});
+  const std::string plan = planned(service, {}, node);
+  CHECK(plan.find("10.96.0.1") == std::string::npos);
+  CHECK(plan.find("TCP 192.0.2.1:80") != std::string::npos);
 }
 
 TEST_CASE(
@@ -435,7 +476,7 @@ TEST_CASE("a terminating endpoint that still serves continues its slow start") {
 TEST_CASE("internalTrafficPolicy Local: the cluster IP has this node's endpoints only") {
   auto service = node_port_service();
   service.internal_traffic_policy = k8s::TrafficPolicy::kLocal;
-  const NodeView node{.node_port_addresses = kernel_ips({"192.168.1.1"}), .own_addresses = {}};
+  const NodeView node{.node_port_addresses = kernel_ips({"192.168.1.1"})};
   CHECK(planned(service, {endpoint("10.244.1.1"), local(endpoint("10.244.0.1"))}, node) == R"(
 TCP 10.96.0.1:80 rr
   -> 10.244.0.1:8080 weight 1

@@ -255,7 +255,7 @@ TEST_CASE(
   CHECK(old.others == std::set<Owner>{"a/young"});
   young = node.reconciler.set_plan("a/young", 200, plan("192.0.2.1", 80, {"10.244.0.1"}));
   REQUIRE(young.conflicts.size() == 1);
-  CHECK(young.conflicts[0].reason == ConflictReason::kOlderService);
+  CHECK(young.conflicts[0].reason == ConflictReason::kOtherService);
   CHECK(young.conflicts[0].holder == "b/old");
   node.step();
   const ServerKey key{ip("192.0.2.1"), 80, Protocol::kTcp};
