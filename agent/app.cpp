@@ -76,10 +76,17 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
                        },
                    .note = log_info},
                   {.accept = config.forward_accept, .period = config.sync_period}),
+      kube_proxy_(context.get_executor(), kernel, thread_,
+                  {.warn =
+                       [this](const std::string& line) {
+                         services_.warn_of_node("KubeProxyRulesLeft", "Check", line);
+                       },
+                   .note = log_info},
+                  {.remove = config.remove_kube_proxy_rules}),
       health_(sync_, cluster_, reporter_),
       conditions_(sync_, reporter_, health_),
-      scrape_(kernel, thread_, cluster_, sync_, reporter_, conditions_, forwarding_, *source_,
-              metrics_),
+      scrape_(kernel, thread_, cluster_, sync_, reporter_, conditions_, forwarding_, kube_proxy_,
+              *source_, metrics_),
       http_(context.get_executor(), config, health_, conditions_, scrape_, metrics_),
       tasks_(context.get_executor(),
              [this](std::exception_ptr error) {
@@ -160,6 +167,7 @@ asio::awaitable<void> App::supervise() {
   http_.start(tasks_);
   health_checks_.set_addresses(health_check_addresses(config_, cluster_.node_view()));
   tasks_.spawn(health_checks_.run());
+  tasks_.spawn(kube_proxy_.run());
   tasks_.spawn(sync_.run());
   tasks_.spawn(node_watch_.run());
   tasks_.spawn(nameservers_.run());

@@ -34,6 +34,7 @@
 #include "agent/stop_signals.hpp"
 #include "agent/sync/forward_guard.hpp"
 #include "agent/sync/kernel_thread.hpp"
+#include "agent/sync/kube_proxy_guard.hpp"
 #include "agent/sync/nameserver_watch.hpp"
 #include "agent/sync/node_watch.hpp"
 #include "agent/sync/sync_loop.hpp"
@@ -107,6 +108,7 @@ class App : private ClusterObserver {
   SyncReporter reporter_;
   SyncLoop sync_;
   ForwardGuard forwarding_;
+  KubeProxyGuard kube_proxy_;
   NodeHealth health_;
   Conditions conditions_;
   Scrape scrape_;

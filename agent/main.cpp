@@ -75,14 +75,14 @@ bool wait_for_lock(agent::InstanceLock& lock) {
   return true;
 }
 
-int clean_up() {
+int clean_up(const config::Config& config) {
   agent::catch_stop_signals(1);  // half of it done is a failure
   agent::InstanceLock lock;
   if (lock.take() == agent::InstanceLock::State::kTaken) {
     return refuse("--cleanup: kube-ipvs runs here (" + lock.holder() +
                   ") and would restore what is deleted: stop it first");
   }
-  ipvs::LinuxKernel kernel;
+  ipvs::LinuxKernel kernel(config.run_dir);
   const auto cleaned = kernel.cleanup();
   if (!cleaned) return refuse(cleaned.error().text());
   spdlog::info("removed everything that kube-ipvs had created in the kernel");
@@ -109,7 +109,7 @@ int run_agent(const config::Config& config) {
 
   agent::InstanceLock lock;
   if (!wait_for_lock(lock)) return 0;
-  ipvs::LinuxKernel kernel;
+  ipvs::LinuxKernel kernel(config.run_dir);
   ipvs::HostSettings settings = host_settings(config);
   choose_route_sources(config, kernel, settings);
   const auto facts = kernel.prepare(settings);
@@ -156,7 +156,7 @@ int main(int argc, char** argv) {
   agent::set_up_log(parsed.config->log_format, parsed.config->verbosity);
   for (const std::string& warning : parsed.config->warnings) spdlog::warn("{}", warning);
   try {
-    return parsed.config->cleanup ? clean_up() : run_agent(*parsed.config);
+    return parsed.config->cleanup ? clean_up(*parsed.config) : run_agent(*parsed.config);
   } catch (const std::exception& e) {
     return refuse(e.what());
   }

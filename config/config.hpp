@@ -66,6 +66,7 @@ struct Config {
   std::vector<Network> nodeport_addresses;  // --nodeport-addresses CIDR,...; empty: all addresses
   bool nodeport_addresses_primary = false;  // --nodeport-addresses primary
   bool forward_accept = false;  // --forward-accept: accept rules in others' dropping FORWARD chains
+  bool remove_kube_proxy_rules = false;  // --remove-kube-proxy-rules: what kube-proxy has left
   // --bind-address: the node's primary address; unspecified (0.0.0.0 or ::): the Node object's.
   Address bind_address = boost::asio::ip::address_v4::any();
 
@@ -84,7 +85,9 @@ struct Config {
 
   LogFormat log_format = LogFormat::kText;  // --log-format text|json
   int verbosity = 0;                        // --v 0-10
-  bool cleanup = false;                     // --cleanup: delete our state in the kernel and exit
+  // --run-dir DIR: where the record of our virtual servers is kept; empty: there is none.
+  std::string run_dir = "/run/kube-ipvs";
+  bool cleanup = false;  // --cleanup: delete our state in the kernel and exit
 
   // Settings that have no effect, one line each; logged at start-up.
   std::vector<std::string> warnings;

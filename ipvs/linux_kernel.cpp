@@ -95,7 +95,8 @@ Result<Observed> LinuxKernel::observe() {
   if (!ipvs) return ipvs.error();
   auto servers = (*ipvs)->read_configuration();
   if (!servers) return servers.error();
-  observed.servers = std::move(*servers);
+  observed.servers = std::move(servers->servers);
+  observed.not_masqueraded = std::move(servers->not_masqueraded);
   auto addresses = read_addresses();
   if (!addresses) return addresses.error();
   observed.addresses = std::move(*addresses);
@@ -104,13 +105,30 @@ Result<Observed> LinuxKernel::observe() {
   auto elements = (*table)->read_elements(observed.table_present);
   if (!elements) return elements.error();
   observed.elements = std::move(*elements);
+  observed.recorded = record().read();
+  (void)read_kube_proxy_chains();
+  observed.has_kube_proxy_chains = saw_kube_proxy_chains_;
   return observed;
 }
+
+OwnRecordFile& LinuxKernel::record() {
+  if (!record_) record_.emplace(record_directory_, kernel_and_namespace());
+  return *record_;
+}
+
+Result<void> LinuxKernel::record_own(std::span<const ServerKey> keys) {
+  return record().replace(keys);
+}
+
+Result<void> LinuxKernel::check_record() { return record().check(); }
 
 std::vector<int> LinuxKernel::change_servers(std::span<const ServerOp> ops) {
   const auto ipvs = ready(ipvs_);
   if (!ipvs) return std::vector<int>(ops.size(), ipvs.error().error_number);
-  return (*ipvs)->change_servers(ops);
+  record().before(ops);
+  std::vector<int> outcomes = (*ipvs)->change_servers(ops);
+  record().after(ops, outcomes);
+  return outcomes;
 }
 
 std::vector<int> LinuxKernel::change_addresses(std::span<const AddressOp> ops) {
@@ -201,6 +219,19 @@ int LinuxKernel::withdraw(const ForwardChain& chain) {
   return chains ? (*chains)->withdraw(chain) : chains.error().error_number;
 }
 
+Result<std::vector<KubeProxyChains>> LinuxKernel::read_kube_proxy_chains() {
+  const auto rules = ready(kube_proxy_rules_);
+  if (!rules) return rules.error();
+  auto chains = (*rules)->read();
+  if (chains && !chains->empty()) saw_kube_proxy_chains_ = true;
+  return chains;
+}
+
+int LinuxKernel::remove_kube_proxy_chains(const KubeProxyChains& chains) {
+  const auto rules = ready(kube_proxy_rules_);
+  return rules ? (*rules)->remove(chains) : rules.error().error_number;
+}
+
 Result<void> LinuxKernel::withdraw_everywhere() {
   const auto chains = read_forward_chains();
   if (!chains) return chains.error();
@@ -227,7 +258,9 @@ Result<void> LinuxKernel::cleanup() {
   const int error = table_->delete_table();
   if (error != 0 && error != ENOENT)
     return table_error(error, "deleting our nftables table", *table_);
-  return withdraw_everywhere();
+  const auto withdrawn = withdraw_everywhere();
+  if (!withdrawn) return withdrawn.error();
+  return record().remove();
 }
 
 Result<void> LinuxKernel::remove_servers(std::span<const Element> elements,
@@ -237,7 +270,10 @@ Result<void> LinuxKernel::remove_servers(std::span<const Element> elements,
   if (!ipvs) return ipvs.error();
   const auto servers = (*ipvs)->dump_services();
   if (!servers) return servers.error();
-  const OwnServers own(elements, addresses);
+  const auto recorded = record().read();
+  const OwnServers own(
+      recorded ? std::optional<std::span<const ServerKey>>(*recorded) : std::nullopt, elements,
+      addresses);
   std::vector<ServerOp> ops;
   for (const ServerReading& server : *servers) {
     if (!own.contains(server.settings.key)) continue;

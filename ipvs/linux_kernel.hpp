@@ -20,9 +20,11 @@
 
 #include "ipvs/host/device.hpp"
 #include "ipvs/host/flows.hpp"
+#include "ipvs/host/own_record_file.hpp"
 #include "ipvs/host/sysctl.hpp"
 #include "ipvs/nftables/client.hpp"
 #include "ipvs/nftables/forward_chains.hpp"
+#include "ipvs/nftables/kube_proxy_chains.hpp"
 #include "ipvs/state/kernel.hpp"
 #include "ipvs/virtual_servers/client.hpp"
 
@@ -30,12 +32,16 @@ namespace ipvs {
 
 class LinuxKernel : public Kernel {
  public:
-  explicit LinuxKernel(Sysctls sysctls = Sysctls()) : sysctls_(std::move(sysctls)) {}
+  // `record_directory`: of the record of what is ours (ipvs/host/own_record_file.hpp).
+  explicit LinuxKernel(std::string record_directory = {}, Sysctls sysctls = Sysctls())
+      : record_directory_(std::move(record_directory)), sysctls_(std::move(sysctls)) {}
 
   Result<HostFacts> prepare(const HostSettings& settings) override;
   Result<void> probe_scheduler(const std::string& scheduler) override;
   Result<Observed> observe() override;
 
+  Result<void> record_own(std::span<const ServerKey> keys) override;
+  Result<void> check_record() override;
   std::vector<int> change_servers(std::span<const ServerOp> ops) override;
   std::vector<int> change_addresses(std::span<const AddressOp> ops) override;
   int change_elements(std::span<const ElementOp> ops) override;
@@ -54,19 +60,26 @@ class LinuxKernel : public Kernel {
   Result<std::vector<ForwardChain>> read_forward_chains() override;
   int accept_replies(const ForwardChain& chain) override;
   int withdraw(const ForwardChain& chain) override;
+  Result<std::vector<KubeProxyChains>> read_kube_proxy_chains() override;
+  int remove_kube_proxy_chains(const KubeProxyChains& chains) override;
   Result<std::vector<std::unique_ptr<KernelMonitor>>> open_monitors() override;
 
  private:
+  OwnRecordFile& record();
   Result<void> remove_servers(std::span<const Element> elements,
                               std::span<const Address> addresses);
   Result<void> withdraw_everywhere();
 
+  const std::string record_directory_;
   Sysctls sysctls_;
   std::optional<IpvsClient> ipvs_;
   std::optional<Device> device_;
   std::optional<NftClient> table_;
   std::optional<FlowCleaner> flows_;
   std::optional<ForwardChains> forward_chains_;
+  std::optional<KubeProxyRules> kube_proxy_rules_;
+  bool saw_kube_proxy_chains_ = false;  // also if they are deleted now
+  std::optional<OwnRecordFile> record_;
 };
 
 }  // namespace ipvs

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
+#include <span>
 #include <utility>
 
 #include "ipvs/state/own_servers.hpp"
@@ -47,7 +49,10 @@ bool protects_any(const Element& element, const ipvs::DirtyKeys& keys) {
 }  // namespace
 
 std::set<ServerKey> foreign_servers(const ipvs::Observed& observed) {
-  const ipvs::OwnServers own(observed.elements, observed.addresses);
+  const std::optional<std::span<const ServerKey>> record =
+      observed.recorded ? std::optional<std::span<const ServerKey>>(*observed.recorded)
+                        : std::nullopt;
+  const ipvs::OwnServers own(record, observed.elements, observed.addresses);
   std::set<ServerKey> foreign;
   for (const ipvs::Server& server : observed.servers) {
     if (!own.contains(server.settings.key)) foreign.insert(server.settings.key);
@@ -55,14 +60,51 @@ std::set<ServerKey> foreign_servers(const ipvs::Observed& observed) {
   return foreign;
 }
 
-void Reconciler::adopt(const ipvs::Observed& observed) {
+void Reconciler::adopt(const ipvs::Observed& observed, Takeover takeover) {
   foreign_ = foreign_servers(observed);
   for (const ipvs::Server& server : observed.servers) {
     if (!foreign_.contains(server.settings.key)) ledger_.put_server(server);
   }
+  if (takeover == Takeover::kAuto) note_leftovers(observed);
   for (const Address& address : observed.addresses) ledger_.put_address(address);
   for (const Element& element : observed.elements) ledger_.put_element(element);
   dirty_.merge(ledger_.all_keys());
+}
+
+void Reconciler::note_leftovers(const ipvs::Observed& observed) {
+  if (foreign_.empty()) return;
+  const std::set<Address> bound(observed.addresses.begin(), observed.addresses.end());
+  std::set<Address> bound_by_us;
+  for (const Element& element : observed.elements) {
+    if (element.kind == ElementKind::kVirtualIp) bound_by_us.insert(element.address);
+  }
+  if (observed.recorded) {
+    for (const ServerKey& key : *observed.recorded) bound_by_us.insert(key.address);
+  }
+  for (const ipvs::Server& server : observed.servers) {
+    const ServerKey& key = server.settings.key;
+    if (!foreign_.contains(key) || !looks_like_kube_proxys(server, observed)) continue;
+    leftovers_[key] = {.server = server,
+                       .evidence = {.on_our_device = bound.contains(key.address) &&
+                                                     !bound_by_us.contains(key.address),
+                                    .has_kube_proxy_chains = observed.has_kube_proxy_chains}};
+  }
+}
+
+// True: it is ours from now on.
+bool Reconciler::take_over(const ipvs::Server& wanted, const ipvs::ServicePlan& plan) {
+  const auto found = leftovers_.find(wanted.settings.key);
+  if (found == leftovers_.end()) return false;
+  const auto& [server, evidence] = found->second;
+  if (!is_leftover(server, wanted, plan, evidence)) return false;
+  ipvs::Server entry = server;
+  // As if it had none: so it is set in any case, and enters our record.
+  entry.settings.scheduler.clear();
+  ledger_.put_server(std::move(entry));
+  dirty_.servers.insert(wanted.settings.key);
+  foreign_.erase(wanted.settings.key);
+  leftovers_.erase(found);
+  return true;
 }
 
 Reconciler::Planned Reconciler::set_plan(const ipvs::Owner& owner, const Standing& standing,
@@ -75,6 +117,10 @@ Reconciler::Planned Reconciler::set_plan(const ipvs::Owner& owner, const Standin
     // in the plan.
     if (ledger_.draining_servers().contains(key)) dirty_.servers.insert(key);
     if (!foreign_.contains(key)) continue;
+    if (take_over(server, plan)) {
+      planned.taken_over.push_back(key);
+      continue;
+    }
     taken.insert(key);
     waiting_[key].insert(owner);
     planned.conflicts.push_back({owner, key, ConflictReason::kForeignServer, {}});
@@ -178,7 +224,7 @@ bool Reconciler::compare(const ServerKey& key, const std::optional<ipvs::Server>
   if (found) {
     ledger_.put_server(*found);
   } else {
-    ledger_.remove_server(key);
+    ledger_.lose_server(key);
   }
   dirty_.servers.insert(key);
   return true;
@@ -227,6 +273,7 @@ std::vector<ServerKey> Reconciler::contested() const {
 
 std::set<ipvs::Owner> Reconciler::foreign_gone(const ServerKey& key) {
   foreign_.erase(key);
+  leftovers_.erase(key);
   const auto found = waiting_.find(key);
   if (found == waiting_.end()) return {};
   std::set<ipvs::Owner> owners = std::move(found->second);

@@ -11,7 +11,8 @@
 //
 // Ownership: a virtual server is ours if OwnServers::contains() says so
 // (ipvs/state/own_servers.hpp). All others are foreign: they are never changed, and a Service that
-// wants the same address and port is reported as a conflict and not served there.
+// wants the same address and port is reported as a conflict and not served there. The exception is
+// what kube-proxy has left (agent/decide/takeover.hpp): it becomes ours when a Service wants it.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +23,7 @@
 
 #include "agent/decide/claims.hpp"
 #include "agent/decide/retries.hpp"
+#include "agent/decide/takeover.hpp"
 #include "ipvs/state/desired.hpp"
 #include "ipvs/state/kernel.hpp"
 #include "ipvs/state/ledger.hpp"
@@ -40,7 +42,7 @@ class Reconciler {
   Reconciler() = default;
   explicit Reconciler(Backoff backoff) : failed_(backoff) {}
 
-  void adopt(const ipvs::Observed& observed);
+  void adopt(const ipvs::Observed& observed, Takeover takeover = Takeover::kAuto);
 
   struct Conflict {
     ipvs::Owner owner;
@@ -51,6 +53,7 @@ class Reconciler {
   struct Planned {
     std::vector<Conflict> conflicts;
     std::set<ipvs::Owner> others;  // plan these again
+    std::vector<ipvs::ServerKey> taken_over;
   };
   Planned set_plan(const ipvs::Owner& owner, const Standing& standing, ipvs::ServicePlan plan);
   std::set<ipvs::Owner> remove(const ipvs::Owner& owner);
@@ -96,6 +99,8 @@ class Reconciler {
   std::size_t foreign_count() const { return foreign_.size(); }
 
  private:
+  void note_leftovers(const ipvs::Observed& observed);
+  bool take_over(const ipvs::Server& wanted, const ipvs::ServicePlan& plan);
   // Failed elements wait for their time, but not when something they protect is to be created.
   void retry_needed_elements();
 
@@ -105,6 +110,12 @@ class Reconciler {
   ipvs::DirtyKeys dirty_;
   Retries failed_;
   std::set<ipvs::ServerKey> foreign_;
+  // Those of them that may be kube-proxy's, as they were at the start.
+  struct Leftover {
+    ipvs::Server server;
+    LeftoverEvidence evidence;
+  };
+  std::map<ipvs::ServerKey, Leftover> leftovers_;
   // The Services that are not served because of a foreign virtual server.
   std::map<ipvs::ServerKey, std::set<ipvs::Owner>> waiting_;
 };

@@ -111,6 +111,8 @@ struct Metrics::Impl {
       "Kernel objects that somebody else changed and that were repaired, by kind.");
   prometheus::Counter& refused_addresses = counter("kube_ipvs_refused_addresses_total",
       "Addresses of Services that are not served because this node needs them for something else, such as the API server, a gateway or another Node.");
+  prometheus::Counter& taken_over = counter("kube_ipvs_taken_over_virtual_servers_total",
+      "Virtual servers that kube-proxy had left and that are ours now, because a Service wants them.");
   prometheus::Counter& conflicts = counter("kube_ipvs_conflicts_total",
       "Virtual servers that a Service does not get because another one has the address and port.");
   Counters& source_faults = counters("kube_ipvs_source_faults_total",
@@ -155,6 +157,8 @@ struct Metrics::Impl {
       "Kernel objects that are not as wanted after the last attempt.");
   GaugeFamily& conditions = gauges("kube_ipvs_conditions",
       "What Services ask for and this node does not do, by reason; /conditions lists it.");
+  prometheus::Gauge& kube_proxy_chains = gauge("kube_ipvs_kube_proxy_chains",
+      "Chains that kube-proxy has left in nftables and iptables-legacy.");
   prometheus::Gauge& forward_dropping = gauge("kube_ipvs_forward_dropping_chains",
       "FORWARD chains of others with policy drop and without a rule of kube-ipvs that accepts replies.");
   prometheus::Gauge& services = gauge("kube_ipvs_services", "Services known.");
@@ -201,6 +205,7 @@ void Metrics::kernel_error(const std::string& command, int error_number) {
 
 void Metrics::drift(const std::string& kind) { impl_->drift.Add({{"kind", kind}}).Increment(); }
 void Metrics::conflict() { impl_->conflicts.Increment(); }
+void Metrics::taken_over() { impl_->taken_over.Increment(); }
 void Metrics::address_refused() { impl_->refused_addresses.Increment(); }
 
 void Metrics::source_fault(const std::string& kind) {
@@ -239,6 +244,7 @@ void Metrics::set(const Gauges& gauges) {
         found == gauges.conditions.end() ? 0 : found->second);
   }
   put(impl_->forward_dropping, gauges.forward_dropping);
+  put(impl_->kube_proxy_chains, gauges.kube_proxy_chains);
   impl_->no_local_internal = gauges.lacking_local_internal;
   impl_->no_local_external = gauges.lacking_local_external;
   put(impl_->services, gauges.services);

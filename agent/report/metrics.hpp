@@ -22,6 +22,7 @@
 //   kube_ipvs_kernel_operations_total           counter
 //   kube_ipvs_drift_corrected_total             counter{kind}
 //   kube_ipvs_conflicts_total                   counter
+//   kube_ipvs_taken_over_virtual_servers_total  counter
 //   kube_ipvs_refused_addresses_total           counter
 //   kube_ipvs_source_faults_total               counter{kind}
 //   kube_ipvs_source_lists_total, _source_relists_total, _source_watches_total, _source_events_total,
@@ -35,6 +36,7 @@
 //   kube_ipvs_failing_keys                      gauge
 //   kube_ipvs_conditions                        gauge{reason}: those of agent/report/conditions.hpp
 //   kube_ipvs_forward_dropping_chains           gauge
+//   kube_ipvs_kube_proxy_chains                 gauge: left by kube-proxy
 //   kube_ipvs_services, kube_ipvs_pods, kube_ipvs_endpointslices   gauge: objects known
 //   kube_ipvs_build_info                        gauge{version} = 1
 //   process_cpu_seconds_total, process_resident_memory_bytes, process_open_fds,
@@ -64,6 +66,7 @@ class Metrics {
   void kernel_error(const std::string& command, int error_number);  // negative: "UNKNOWN"
   void drift(const std::string& kind);
   void conflict();
+  void taken_over();
   void address_refused();  // an external IP that is another Node's or a gateway
   void source_fault(const std::string& kind);
   void event(const std::string& result);
@@ -78,8 +81,9 @@ class Metrics {
     std::size_t desired_servers = 0, desired_destinations = 0, desired_addresses = 0;
     std::size_t programmed_servers = 0, programmed_destinations = 0, programmed_addresses = 0;
     std::size_t draining_servers = 0, foreign_servers = 0, failing_keys = 0;
-    std::map<std::string, std::size_t> conditions{};                     // by reason
-    std::size_t forward_dropping = 0;                                    // chains
+    std::map<std::string, std::size_t> conditions{};  // by reason
+    std::size_t forward_dropping = 0;                 // chains
+    std::size_t kube_proxy_chains = 0;
     std::size_t lacking_local_internal = 0, lacking_local_external = 0;  // Services
     std::size_t services = 0, pods = 0, slices = 0;
   };

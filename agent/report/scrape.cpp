@@ -28,7 +28,8 @@ double unix_seconds(std::optional<std::chrono::steady_clock::time_point> moment)
 
 Scrape::Scrape(ipvs::Kernel& kernel, KernelThread& thread, const ClusterState& cluster,
                const SyncLoop& sync, const SyncReporter& reporter, const Conditions& conditions,
-               const ForwardGuard& forwarding, const k8s::Source& source, Metrics& metrics)
+               const ForwardGuard& forwarding, const KubeProxyGuard& kube_proxy,
+               const k8s::Source& source, Metrics& metrics)
     : kernel_(kernel),
       thread_(thread),
       cluster_(cluster),
@@ -36,6 +37,7 @@ Scrape::Scrape(ipvs::Kernel& kernel, KernelThread& thread, const ClusterState& c
       reporter_(reporter),
       conditions_(conditions),
       forwarding_(forwarding),
+      kube_proxy_(kube_proxy),
       source_(source),
       metrics_(metrics) {}
 
@@ -69,6 +71,7 @@ Metrics::Gauges Scrape::gauges() const {
           .failing_keys = reconciler.failed_count(),
           .conditions = conditions_.count(),
           .forward_dropping = forwarding_.unattended(),
+          .kube_proxy_chains = kube_proxy_.left(),
           .lacking_local_internal = reporter_.lacking_local_internal(),
           .lacking_local_external = reporter_.lacking_local_external(),
           .services = cluster_.services().size(),

@@ -21,6 +21,7 @@
 #include "agent/report/traffic_metrics.hpp"
 #include "agent/sync/forward_guard.hpp"
 #include "agent/sync/kernel_thread.hpp"
+#include "agent/sync/kube_proxy_guard.hpp"
 #include "agent/sync/sync_loop.hpp"
 #include "ipvs/state/kernel.hpp"
 #include "k8s/source.hpp"
@@ -31,7 +32,8 @@ class Scrape {
  public:
   Scrape(ipvs::Kernel& kernel, KernelThread& thread, const ClusterState& cluster,
          const SyncLoop& sync, const SyncReporter& reporter, const Conditions& conditions,
-         const ForwardGuard& forwarding, const k8s::Source& source, Metrics& metrics);
+         const ForwardGuard& forwarding, const KubeProxyGuard& kube_proxy,
+         const k8s::Source& source, Metrics& metrics);
 
   // Writes the whole page.
   boost::asio::awaitable<void> write(BodyWriter write);
@@ -50,6 +52,7 @@ class Scrape {
   const SyncReporter& reporter_;
   const Conditions& conditions_;
   const ForwardGuard& forwarding_;
+  const KubeProxyGuard& kube_proxy_;
   const k8s::Source& source_;
   Metrics& metrics_;
   TrafficHistory history_;

@@ -171,6 +171,14 @@ void SyncReporter::on_conflict(const Reconciler::Conflict& conflict) {
   if (first) metrics_.conflict();
 }
 
+void SyncReporter::on_taken_over(const ipvs::Owner& service, const ipvs::ServerKey& server) {
+  metrics_.taken_over();
+  services_.warn(service, "VirtualServerTakenOver", "Claim",
+                 server.text() +
+                     " was left in the kernel by another program, as kube-proxy "
+                     "leaves them: taken over");
+}
+
 void SyncReporter::on_drift(const std::string& kind, const std::string& what) {
   metrics_.drift(kind);
   spdlog::warn("{}", what);

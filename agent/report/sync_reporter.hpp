@@ -6,7 +6,8 @@
 // Threading: the agent's io_context thread.
 // Metrics: kubeproxy_sync_proxy_rules_*, kubeproxy_network_programming_duration_seconds,
 // kube_ipvs_kernel_*, kube_ipvs_drift_corrected_total, kube_ipvs_conflicts_total,
-// kube_ipvs_refused_addresses_total (agent/report/metrics.hpp).
+// kube_ipvs_refused_addresses_total, kube_ipvs_taken_over_virtual_servers_total
+// (agent/report/metrics.hpp).
 #pragma once
 
 #include <chrono>
@@ -47,6 +48,7 @@ class SyncReporter : public SyncObserver {
   void on_failure(const ipvs::Failure& failure, Remedy remedy) override;
   void on_failure_over(const ipvs::Failure& failure) override;
   void on_conflict(const Reconciler::Conflict& conflict) override;
+  void on_taken_over(const ipvs::Owner& service, const ipvs::ServerKey& server) override;
   void on_drift(const std::string& kind, const std::string& what) override;
   void on_waiting(const std::string& what) override;
 

@@ -134,6 +134,8 @@ asio::awaitable<bool> SyncLoop::read_and_install() {
   PassReport report;
   const std::set<ipvs::Owner> all = dirty_;
   plan_dirty(report);
+  const std::vector<ipvs::ServerKey> own = reconciler_.ledger().server_keys();
+  report_record(co_await thread_.run([&] { return kernel_.record_own(own); }));
   const std::vector<ipvs::Element> elements = reconciler_.table_elements();
   const ipvs::TableRules rules = plans_.table_rules();
   const int error = co_await thread_.run([&] { return kernel_.install_table(rules, elements); });
@@ -265,6 +267,7 @@ void SyncLoop::plan_one(const ipvs::Owner& service) {
   auto planned = reconciler_.set_plan(service, {wanted->since, std::move(wanted->external_ips)},
                                       std::move(wanted->plan));
   for (const Reconciler::Conflict& conflict : planned.conflicts) observer_.on_conflict(conflict);
+  for (const ipvs::ServerKey& key : planned.taken_over) observer_.on_taken_over(service, key);
   dirty_.merge(planned.others);
 }
 
@@ -370,6 +373,14 @@ asio::awaitable<void> SyncLoop::audit() {
   const std::set<ipvs::Owner> freed = co_await audit_.foreign_servers();
   for (const ipvs::Owner& owner : freed) mark_dirty(owner);
   co_await audit_.next_servers();
+  report_record(co_await thread_.run([this] { return kernel_.check_record(); }));
+}
+
+// Once while it lasts.
+void SyncLoop::report_record(const ipvs::Result<void>& written) {
+  const std::string fault = written ? std::string() : written.error().text();
+  if (!fault.empty() && fault != record_fault_) observer_.on_waiting(fault);
+  record_fault_ = fault;
 }
 
 }  // namespace agent

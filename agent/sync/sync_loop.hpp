@@ -39,6 +39,7 @@
 #include <cstdint>
 #include <optional>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "agent/decide/reconciler.hpp"
@@ -141,6 +142,7 @@ class SyncLoop {
   ipvs::MayDrain may_drain() const;
   Backoff backoff() const;
   void report_failure(const ipvs::Failure& failure);
+  void report_record(const ipvs::Result<void>& written);
   void schedule_retry();
 
   boost::asio::any_io_executor executor_;
@@ -160,6 +162,7 @@ class SyncLoop {
   std::set<ipvs::Owner>::const_iterator last_marked_ = dirty_.end();
   std::set<ipvs::Owner> again_;       // for Work::kPlanAgain
   std::size_t planned_at_start_ = 0;  // by read_and_install(), not reported yet
+  std::string record_fault_;          // why the record of what is ours cannot be written
 
   std::optional<Clock::time_point> last_queued_;
   std::optional<Clock::time_point> waiting_since_;

@@ -47,10 +47,13 @@ class SyncObserver {
   // What had failed is not refused any more: it was accepted, or is not wanted.
   virtual void on_failure_over(const ipvs::Failure&) {}
   virtual void on_conflict(const Reconciler::Conflict& conflict) = 0;
+  // A virtual server that we had not made is ours now (agent/decide/takeover.hpp).
+  virtual void on_taken_over(const ipvs::Owner& service, const ipvs::ServerKey& server) = 0;
   // Somebody else changed something of ours in the kernel, and it is repaired: `kind` is "server",
   // "address" or "table"; `what` is one line.
   virtual void on_drift(const std::string& kind, const std::string& what) = 0;
-  // The kernel could not be read or the table not be installed at the start; retried. One line.
+  // The kernel could not be read, the table not be installed at the start, or the record of what is
+  // ours not be written; retried. One line.
   virtual void on_waiting(const std::string& what) = 0;
 };
 

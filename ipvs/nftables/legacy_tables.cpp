@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <fstream>
@@ -16,15 +17,12 @@
 namespace ipvs {
 namespace {
 
-constexpr char kTable[] = "filter";
-
 // Of this thread's network namespace.
-bool exists(const char* names_file) {
-  std::ifstream names(std::string("/proc/thread-self/net/") + names_file);
-  for (std::string name; std::getline(names, name);) {
-    if (name == kTable) return true;
-  }
-  return false;
+std::vector<std::string> table_names(const char* names_file) {
+  std::ifstream file(std::string("/proc/thread-self/net/") + names_file);
+  std::vector<std::string> names;
+  for (std::string name; std::getline(file, name);) names.push_back(name);
+  return names;
 }
 
 template <typename T>
@@ -42,10 +40,13 @@ struct FamilyLayout {
   int level;
   const char* names_file;
   std::size_t target_offset;  // where an entry says where its target is
+  std::size_t next_offset;    // and where the next entry is
 };
 constexpr FamilyLayout kFamilies[] = {
-    {NFPROTO_IPV4, AF_INET, IPPROTO_IP, "ip_tables_names", offsetof(ipt_entry, target_offset)},
-    {NFPROTO_IPV6, AF_INET6, IPPROTO_IPV6, "ip6_tables_names", offsetof(ip6t_entry, target_offset)},
+    {NFPROTO_IPV4, AF_INET, IPPROTO_IP, "ip_tables_names", offsetof(ipt_entry, target_offset),
+     offsetof(ipt_entry, next_offset)},
+    {NFPROTO_IPV6, AF_INET6, IPPROTO_IPV6, "ip6_tables_names", offsetof(ip6t_entry, target_offset),
+     offsetof(ip6t_entry, next_offset)},
 };
 
 // The rule at which a chain ends says its policy.
@@ -59,25 +60,62 @@ std::optional<bool> drops(const std::vector<std::byte>& table, std::size_t under
   return target->verdict == -NF_DROP - 1;
 }
 
-std::optional<bool> forward_drops(const FamilyLayout& layout) {
+struct LegacyTable {
+  ipt_getinfo info{};
+  std::vector<std::byte> bytes;  // an ipt_get_entries
+};
+
+std::optional<LegacyTable> read_table(const FamilyLayout& layout, const std::string& name) {
+  LegacyTable table;
+  if (name.size() >= sizeof(table.info.name)) return std::nullopt;
   const int fd = ::socket(layout.domain, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return std::nullopt;
-  std::optional<bool> answer;
-  ipt_getinfo info{};
-  std::memcpy(info.name, kTable, sizeof(kTable));
-  socklen_t size = sizeof(info);
-  if (::getsockopt(fd, layout.level, IPT_SO_GET_INFO, &info, &size) == 0) {
-    std::vector<std::byte> table(offsetof(ipt_get_entries, entrytable) + info.size);
-    std::memcpy(table.data(), kTable, sizeof(kTable));
-    std::memcpy(table.data() + offsetof(ipt_get_entries, size), &info.size, sizeof(info.size));
-    size = static_cast<socklen_t>(table.size());
+  std::memcpy(table.info.name, name.c_str(), name.size() + 1);
+  socklen_t size = sizeof(table.info);
+  bool done = ::getsockopt(fd, layout.level, IPT_SO_GET_INFO, &table.info, &size) == 0;
+  if (done) {
+    table.bytes.resize(offsetof(ipt_get_entries, entrytable) + table.info.size);
+    std::memcpy(table.bytes.data(), name.c_str(), name.size() + 1);
+    std::memcpy(table.bytes.data() + offsetof(ipt_get_entries, size), &table.info.size,
+                sizeof(table.info.size));
+    size = static_cast<socklen_t>(table.bytes.size());
     // EAGAIN: the table was replaced meanwhile; the next read will show it.
-    if (::getsockopt(fd, layout.level, IPT_SO_GET_ENTRIES, table.data(), &size) == 0) {
-      answer = drops(table, info.underflow[NF_INET_FORWARD], layout);
-    }
+    done = ::getsockopt(fd, layout.level, IPT_SO_GET_ENTRIES, table.bytes.data(), &size) == 0;
   }
   ::close(fd);
-  return answer;
+  if (!done) return std::nullopt;
+  return table;
+}
+
+std::optional<bool> forward_drops(const FamilyLayout& layout) {
+  const auto table = read_table(layout, "filter");
+  if (!table) return std::nullopt;
+  return drops(table->bytes, table->info.underflow[NF_INET_FORWARD], layout);
+}
+
+// A chain of a user begins with an entry whose target is ERROR and has the chain's name.
+std::string chain_begun_by(const std::vector<std::byte>& table, std::size_t entry,
+                           const FamilyLayout& layout) {
+  const auto offset = read_at<std::uint16_t>(table, entry + layout.target_offset);
+  if (!offset) return {};
+  const auto target = read_at<xt_error_target>(table, entry + *offset);
+  if (!target || std::strncmp(target->target.u.user.name, XT_ERROR_TARGET,
+                              sizeof(target->target.u.user.name)) != 0) {
+    return {};
+  }
+  return {target->errorname, ::strnlen(target->errorname, sizeof(target->errorname))};
+}
+
+void append_chains(const LegacyTable& table, const std::string& name, const FamilyLayout& layout,
+                   std::vector<ChainName>& chains) {
+  std::size_t entry = offsetof(ipt_get_entries, entrytable);
+  while (entry < table.bytes.size()) {
+    const std::string chain = chain_begun_by(table.bytes, entry, layout);
+    if (!chain.empty()) chains.push_back({layout.family, name, chain});
+    const auto next = read_at<std::uint16_t>(table.bytes, entry + layout.next_offset);
+    if (!next || *next == 0) return;
+    entry += *next;
+  }
 }
 
 }  // namespace
@@ -89,14 +127,25 @@ static_assert(IPT_SO_GET_INFO == IP6T_SO_GET_INFO && IPT_SO_GET_ENTRIES == IP6T_
 std::vector<ForwardChain> legacy_forward_chains() {
   std::vector<ForwardChain> chains;
   for (const FamilyLayout& layout : kFamilies) {
-    if (!exists(layout.names_file)) continue;
+    const std::vector<std::string> tables = table_names(layout.names_file);
+    if (std::find(tables.begin(), tables.end(), "filter") == tables.end()) continue;
     const auto drops = forward_drops(layout);
     if (!drops) continue;
     chains.push_back({.family = layout.family,
-                      .table = kTable,
+                      .table = "filter",
                       .name = "FORWARD",
                       .drops = *drops,
                       .legacy = true});
+  }
+  return chains;
+}
+
+std::vector<ChainName> legacy_chain_names() {
+  std::vector<ChainName> chains;
+  for (const FamilyLayout& layout : kFamilies) {
+    for (const std::string& name : table_names(layout.names_file)) {
+      if (const auto table = read_table(layout, name)) append_chains(*table, name, layout, chains);
+    }
   }
   return chains;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The policy of iptables-legacy's FORWARD chains. Legacy tables are not part of nf_tables. They are
+// The policy of iptables-legacy's FORWARD chains, and the names of the chains that users made. Legacy tables are not part of nf_tables. They are
 // read by getsockopt() (include/uapi/linux/netfilter_ipv4/ip_tables.h), as iptables-legacy does.
 // They can only be replaced as a whole, so we do not change them.
 #pragma once
@@ -8,11 +8,14 @@
 #include <vector>
 
 #include "ipvs/nftables/forward_codec.hpp"
+#include "ipvs/nftables/kube_proxy_codec.hpp"
 
 namespace ipvs {
 
 // Only of tables "filter" that exist: to read another one would load its module. A table that
 // cannot be read is left out.
 std::vector<ForwardChain> legacy_forward_chains();
+// Of every table that exists; again without those that cannot be read.
+std::vector<ChainName> legacy_chain_names();
 
 }  // namespace ipvs

@@ -102,16 +102,17 @@ void diff_destinations(const Server& planned, const std::vector<Destination>& he
   for (; old != held.end(); ++old) drain_or_delete(server, *old, may_drain, changes);
 }
 
-void diff_server(const ServerKey& key, const Server* wanted, const Server* held,
+void diff_server(const ServerKey& key, const Server* wanted, const Ledger& ledger,
                  const MayDrain& may_drain, Changes& changes) {
   if (!wanted) {
-    if (held) {
+    if (ledger.owns(key)) {
       changes.dismantle.push_back(
           {.command = ServerCommand::kDelService, .server = {.key = key}, .destination = {}});
     }
     return;
   }
   const VirtualServer& settings = wanted->settings;
+  const Server* held = ledger.server(key);
   if (!held) {
     changes.create.push_back(
         {.command = ServerCommand::kNewService, .server = settings, .destination = {}});
@@ -135,7 +136,7 @@ Changes diff(const Desired& desired, const Ledger& ledger, const DirtyKeys& keys
   }
   exchange_overlapping(changes);
   for (const ServerKey& key : keys.servers) {
-    diff_server(key, desired.server(key), ledger.server(key), may_drain, changes);
+    diff_server(key, desired.server(key), ledger, may_drain, changes);
   }
   for (const Address& address : keys.addresses) {
     diff_address(address, desired.wants(address), ledger.holds(address), changes);

@@ -12,4 +12,17 @@ std::string ForwardChain::text() const {
   return prefix + " " + table + " " + name;
 }
 
+std::string KubeProxyChains::text() const {
+  constexpr std::size_t kShown = 4;
+  const bool ipv4 = family == NFPROTO_IPV4;
+  std::string text = ipv4 ? "ip" : "ip6";
+  if (legacy) text = ipv4 ? "iptables-legacy" : "ip6tables-legacy";
+  text += " " + table + ":";
+  for (std::size_t i = 0; i < names.size() && i < kShown; ++i) {
+    text += (i == 0 ? " " : ", ") + names[i];
+  }
+  if (names.size() > kShown) text += " and " + std::to_string(names.size() - kShown) + " more";
+  return text;
+}
+
 }  // namespace ipvs

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The host's own networking, as values: its addresses, and the chains of other firewalls that
-// replies of endpoints pass through. We read them; to a chain we may add one rule, and delete it
-// again (ipvs/nftables/forward_chains.hpp).
+// The host's own networking, as values: its addresses, the chains of other firewalls that replies
+// of endpoints pass through, and chains that kube-proxy has left. We read them; to a chain of the
+// former we may add one rule, and delete it again (ipvs/nftables/forward_chains.hpp); the latter we
+// may delete (ipvs/nftables/kube_proxy_chains.hpp).
 #pragma once
 
 #include <cstdint>
@@ -33,6 +34,17 @@ struct ForwardChain {
 
   bool operator==(const ForwardChain&) const = default;
   std::string text() const;  // "ip filter FORWARD", "iptables-legacy filter FORWARD"
+};
+
+// Chains that kube-proxy has left in one table.
+struct KubeProxyChains {
+  std::uint8_t family = 0;  // as above
+  std::string table;
+  std::vector<std::string> names;  // ordered
+  bool legacy = false;             // of iptables-legacy: we can only read them
+
+  bool operator==(const KubeProxyChains&) const = default;
+  std::string text() const;  // "ip filter: KUBE-FORWARD, KUBE-IPVS-FILTER and 3 more"
 };
 
 }  // namespace ipvs

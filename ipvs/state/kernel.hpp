@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -72,6 +73,11 @@ struct Observed {
   std::vector<Address> addresses;  // on kube-ipvs0, or routed to it
   std::vector<Element> elements;   // of our table; empty if there is none
   bool table_present = false;
+  // What our record says is ours; nullopt: it is lost.
+  std::optional<std::vector<ServerKey>> recorded{};
+  // Virtual servers with a destination that is not masqueraded: kube-proxy makes none.
+  std::set<ServerKey> not_masqueraded{};
+  bool has_kube_proxy_chains = false;
 };
 
 class Kernel {
@@ -83,6 +89,12 @@ class Kernel {
   // Whether the scheduler can be used; loads its module.
   virtual Result<void> probe_scheduler(const std::string& scheduler) = 0;
   virtual Result<Observed> observe() = 0;
+
+  // The record of ownership (ipvs/adr-own-record.md): from now on exactly these virtual servers are
+  // ours. change_servers() keeps it.
+  virtual Result<void> record_own(std::span<const ServerKey> keys) = 0;
+  // Writes it again if it was lost, or could not be written.
+  virtual Result<void> check_record() = 0;
 
   // One errno (or kUnknownOutcome) per op, in order. An op is tried even if those before it failed.
   virtual std::vector<int> change_servers(std::span<const ServerOp> ops) = 0;
@@ -125,11 +137,17 @@ class Kernel {
   // Deletes our rules there: errno, 0 for done.
   virtual int withdraw(const ForwardChain& chain) = 0;
 
+  // What kube-proxy has left, table by table, those of iptables-legacy last.
+  virtual Result<std::vector<KubeProxyChains>> read_kube_proxy_chains() = 0;
+  // Deletes them and the rules of others that lead to them: errno, 0 for done. Not for legacy
+  // tables: EOPNOTSUPP.
+  virtual int remove_kube_proxy_chains(const KubeProxyChains& chains) = 0;
+
   // They report what changes after this call.
   virtual Result<std::vector<std::unique_ptr<KernelMonitor>>> open_monitors() = 0;
 
-  // Removes everything: our table, kube-ipvs0, the virtual servers they name, and our rules in
-  // chains of others.
+  // Removes everything: our table, kube-ipvs0, our virtual servers, the record of them, and our
+  // rules in chains of others.
   virtual Result<void> cleanup() = 0;
 };
 

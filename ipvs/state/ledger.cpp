@@ -26,6 +26,7 @@ const Element* Ledger::element(const Element& key) const {
 
 void Ledger::put_server(Server server) {
   const ServerKey key = server.settings.key;
+  lost_.erase(key);
   if (const Server* old = this->server(key)) destination_count_ -= old->destinations.size();
   destination_count_ += server.destinations.size();
   const auto [entry, added] = servers_.insert_or_assign(key, std::move(server));
@@ -36,7 +37,13 @@ void Ledger::set_settings(const VirtualServer& settings) {
   servers_[settings.key].settings = settings;
 }
 
+void Ledger::lose_server(const ServerKey& key) {
+  remove_server(key);
+  lost_.insert(key);
+}
+
 void Ledger::remove_server(const ServerKey& key) {
+  lost_.erase(key);
   const auto entry = servers_.find(key);
   if (entry == servers_.end()) return;
   destination_count_ -= entry->second.destinations.size();

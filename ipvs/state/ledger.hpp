@@ -27,6 +27,10 @@ class Ledger {
   void put_server(Server server);  // with its destinations
   void set_settings(const VirtualServer& settings);
   void remove_server(const ServerKey& key);
+  // It may be there or not: somebody else deleted it, or the reply to its creation was lost.
+  void lose_server(const ServerKey& key);
+  // Whether we made it and have not deleted it: what is found at this key is ours.
+  bool owns(const ServerKey& key) const { return servers_.contains(key) || lost_.contains(key); }
   void put_destination(const ServerKey& key, const Destination& destination);
   void remove_destination(const ServerKey& key, const Endpoint& endpoint);
   void put_address(const Address& address) { addresses_.insert(address); }
@@ -52,6 +56,7 @@ class Ledger {
   std::set<Address> addresses_;
   std::set<Element, ElementKeyLess> elements_;
   std::set<ServerKey> draining_;
+  std::set<ServerKey> lost_;
   std::size_t destination_count_ = 0;
 };
 

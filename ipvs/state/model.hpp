@@ -92,6 +92,7 @@ struct DestinationReading {
   std::uint32_t active_connections = 0;
   std::uint32_t inactive_connections = 0;
   std::uint32_t persistent_connections = 0;
+  bool is_masqueraded = true;  // its forwarding method; ours always are
   Counters counters{};
 };
 

@@ -5,8 +5,13 @@
 
 namespace ipvs {
 
-OwnServers::OwnServers(std::span<const Element> elements, std::span<const Address> addresses)
-    : elements_(elements.begin(), elements.end()), addresses_(addresses.begin(), addresses.end()) {
+OwnServers::OwnServers(std::optional<std::span<const ServerKey>> record,
+                       std::span<const Element> elements, std::span<const Address> addresses)
+    : has_record_(record.has_value()),
+      elements_(elements.begin(), elements.end()),
+      addresses_(addresses.begin(), addresses.end()) {
+  if (record) record_.assign(record->begin(), record->end());
+  std::sort(record_.begin(), record_.end());
   std::sort(elements_.begin(), elements_.end(), ElementKeyLess());
   std::sort(addresses_.begin(), addresses_.end());
 }
@@ -17,13 +22,16 @@ bool OwnServers::names(const Element& element) const {
 
 bool OwnServers::contains(const ServerKey& key) const {
   if (key.fwmark != 0) return false;
-  if (std::binary_search(addresses_.begin(), addresses_.end(), key.address)) return true;
-  if (names({.kind = ElementKind::kVirtualIp, .address = key.address})) return true;
+  if (std::binary_search(record_.begin(), record_.end(), key)) return true;
   if (names({.kind = ElementKind::kServiceIp,
              .address = key.address,
              .protocol = key.protocol,
              .port = key.port})) {
     return true;
+  }
+  if (has_record_) return false;
+  if (elements_.empty()) {
+    return std::binary_search(addresses_.begin(), addresses_.end(), key.address);
   }
   return names({.kind = ElementKind::kNodePort, .protocol = key.protocol, .port = key.port}) &&
          names({.kind = ElementKind::kNodeAddress, .address = key.address});

@@ -1,10 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which virtual servers are ours. IPVS has no mark of ownership. But our nftables sets name every
-// VIP:port and node port from before its virtual server is created until after it is deleted, and
-// so do the addresses on kube-ipvs0. Pure.
+// Which virtual servers are ours: precisely those (address, protocol, port) that we made, and
+// nothing beside them. IPVS has no mark of ownership. So we keep a record (ipvs/adr-own-record.md).
+// If it is lost, the kernel's own objects say it, as well as they can:
+//
+//   record   nftables table   ours
+//   yes      any              what the record names, and what a set names by address and port
+//   lost     yes              what a set names by address and port; and at the node's addresses the
+//                             ports of the set of node ports
+//   lost     lost             what is at an address of kube-ipvs0, which is also the name of
+//                             kube-proxy's device
+//
+// Pure.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -14,13 +24,17 @@ namespace ipvs {
 
 class OwnServers {
  public:
-  // `elements` of our table and `addresses` that are bound, in any order.
-  OwnServers(std::span<const Element> elements, std::span<const Address> addresses);
+  // `record`: nullopt if it is lost. `elements` of our table, and `addresses` that are bound. All in
+  // any order.
+  OwnServers(std::optional<std::span<const ServerKey>> record, std::span<const Element> elements,
+             std::span<const Address> addresses);
   bool contains(const ServerKey& key) const;
 
  private:
   bool names(const Element& element) const;
 
+  bool has_record_ = false;
+  std::vector<ServerKey> record_;   // ordered
   std::vector<Element> elements_;   // ordered by ElementKeyLess
   std::vector<Address> addresses_;  // ordered
 };

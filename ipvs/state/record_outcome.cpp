@@ -37,20 +37,6 @@ std::string describe(const ServerOp& op) {
   return text;
 }
 
-// True when our sets named the virtual server before these changes: then it is ours, whoever
-// created it.
-bool named_by(const Ledger& ledger, const ServerKey& key) {
-  const Element vip{.kind = ElementKind::kServiceIp,
-                    .address = key.address,
-                    .protocol = key.protocol,
-                    .port = key.port};
-  if (ledger.element(vip)) return true;
-  const Element port{
-      .kind = ElementKind::kNodePort, .address = {}, .protocol = key.protocol, .port = key.port};
-  const Element node{.kind = ElementKind::kNodeAddress, .address = key.address};
-  return ledger.element(port) && ledger.element(node);
-}
-
 FailureCause cause_of(int error) {
   return error == kUnknownOutcome ? FailureCause::kNoAnswer : FailureCause::kRefused;
 }
@@ -73,7 +59,7 @@ class Recorder {
     for (std::size_t i = 0; i < changes.create.size(); ++i) {
       const ServerOp& op = changes.create[i];
       if (op.command == ServerCommand::kNewService && outcome.create[i] == EEXIST &&
-          !ledger_.server(op.server.key) && !named_by(ledger_, op.server.key)) {
+          !ledger_.owns(op.server.key)) {
         foreign_.insert(op.server.key);
       }
     }
@@ -84,6 +70,8 @@ class Recorder {
       if (foreign_.contains(key)) continue;
       if (found) {
         ledger_.put_server(*found);
+      } else if (ledger_.owns(key) && desired_.server(key)) {
+        ledger_.lose_server(key);
       } else {
         ledger_.remove_server(key);
       }
@@ -103,6 +91,9 @@ class Recorder {
         continue;
       }
       result_.retry.servers.insert(key);
+      if (ops[i].command == ServerCommand::kNewService && errors[i] == kUnknownOutcome && !read) {
+        ledger_.lose_server(key);
+      }
       if (errors[i] == kSkipped || (read && errors[i] == EEXIST)) continue;
       report(ops[i], errors[i]);
     }

@@ -29,7 +29,8 @@ KernelError error_of(int error, std::string what, const std::string& extended) {
 constexpr const char* kProcTable = "/proc/thread-self/net/ip_vs";
 
 // Nullopt if the file cannot be read, or has a line that the parser does not understand.
-std::optional<std::unordered_map<ServerKey, std::vector<Destination>>> read_proc_table() {
+std::optional<std::unordered_map<ServerKey, std::vector<Destination>>> read_proc_table(
+    std::set<ServerKey>& not_masqueraded) {
   const int file = ::open(kProcTable, O_RDONLY | O_CLOEXEC);
   if (file < 0) return std::nullopt;
   ProcTableParser parser;
@@ -41,6 +42,7 @@ std::optional<std::unordered_map<ServerKey, std::vector<Destination>>> read_proc
   ::close(file);
   auto servers = parser.finish();
   if (size < 0 || parser.strange_lines() > 0) return std::nullopt;
+  not_masqueraded = parser.not_masqueraded();
   return servers;
 }
 
@@ -162,13 +164,14 @@ Result<std::vector<ServerReading>> IpvsClient::with_destinations(
   return readings;
 }
 
-Result<std::vector<Server>> IpvsClient::read_configuration() {
+Result<IpvsClient::Configuration> IpvsClient::read_configuration() {
   auto readings = dump_services();
   if (!readings) return readings.error();
+  Configuration configuration;
   std::optional<std::unordered_map<ServerKey, std::vector<Destination>>> table;
-  if (readings->size() > kFewServers) table = read_proc_table();
+  if (readings->size() > kFewServers) table = read_proc_table(configuration.not_masqueraded);
 
-  std::vector<Server> servers;
+  std::vector<Server>& servers = configuration.servers;
   servers.reserve(readings->size());
   for (ServerReading& reading : *readings) {
     Server server{std::move(reading.settings), {}};
@@ -177,11 +180,14 @@ Result<std::vector<Server>> IpvsClient::read_configuration() {
     } else {
       const auto destinations = dump_destinations(server.settings.key);
       if (!destinations) return destinations.error();
-      for (const auto& found : *destinations) server.destinations.push_back(found.destination);
+      for (const auto& found : *destinations) {
+        server.destinations.push_back(found.destination);
+        if (!found.is_masqueraded) configuration.not_masqueraded.insert(server.settings.key);
+      }
     }
     servers.push_back(std::move(server));
   }
-  return servers;
+  return configuration;
 }
 
 Result<IpvsInfo> IpvsClient::info() {

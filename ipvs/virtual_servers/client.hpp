@@ -10,6 +10,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -38,7 +39,11 @@ class IpvsClient {
   // The destinations only, for each of `keys`, whether it exists or not.
   Result<std::vector<ServerReading>> read_destinations(std::span<const ServerKey> keys);
   // All virtual servers with their destinations but without counters, mostly from /proc/net/ip_vs.
-  Result<std::vector<Server>> read_configuration();
+  struct Configuration {
+    std::vector<Server> servers;
+    std::set<ServerKey> not_masqueraded;  // with a destination of another forwarding method
+  };
+  Result<Configuration> read_configuration();
 
   Result<IpvsInfo> info();
   // In seconds; those that are 0 keep their value.

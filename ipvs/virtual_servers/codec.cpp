@@ -280,6 +280,8 @@ std::optional<DestinationReading> decode_destination(Bytes payload, Family servi
       .active_connections = u32_of(table[IPVS_DEST_ATTR_ACTIVE_CONNS]),
       .inactive_connections = u32_of(table[IPVS_DEST_ATTR_INACT_CONNS]),
       .persistent_connections = u32_of(table[IPVS_DEST_ATTR_PERSIST_CONNS]),
+      .is_masqueraded =
+          (u32_of(table[IPVS_DEST_ATTR_FWD_METHOD]) & IP_VS_CONN_F_FWD_MASK) == IP_VS_CONN_F_MASQ,
       .counters = counters_of(table, IPVS_DEST_ATTR_STATS64, IPVS_DEST_ATTR_STATS)};
 }
 

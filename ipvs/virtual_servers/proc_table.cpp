@@ -51,12 +51,15 @@ std::optional<Protocol> protocol_named(std::string_view name) {
   return std::nullopt;
 }
 
-std::optional<Destination> destination(std::string_view line) {
+std::optional<DestinationReading> destination(std::string_view line) {
   const auto where = endpoint(take_word(line));
   const std::string_view forwarding = take_word(line);
   const auto weight = number<std::int32_t>(take_word(line), 10);
   if (!where || forwarding.empty() || !weight) return std::nullopt;
-  return Destination{*where, static_cast<std::uint32_t>(*weight)};
+  DestinationReading reading;
+  reading.destination = {*where, static_cast<std::uint32_t>(*weight)};
+  reading.is_masqueraded = forwarding == "Masq";
+  return reading;
 }
 
 bool is_heading(std::string_view line) {
@@ -91,7 +94,8 @@ void ProcTableParser::take_line(std::string_view line) {
     if (!found || !in_server_) {
       ++strange_lines_;
     } else if (current_ != nullptr) {
-      current_->push_back(*found);
+      current_->push_back(found->destination);
+      if (!found->is_masqueraded) not_masqueraded_.insert(current_key_);
     }
     return;
   }
@@ -105,7 +109,8 @@ void ProcTableParser::take_line(std::string_view line) {
     ++strange_lines_;
     return;
   }
-  current_ = &servers_[ServerKey{where->address, where->port, *protocol}];
+  current_key_ = {where->address, where->port, *protocol};
+  current_ = &servers_[current_key_];
 }
 
 std::unordered_map<ServerKey, std::vector<Destination>> ProcTableParser::finish() {

@@ -20,6 +20,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -40,6 +41,8 @@ class ProcTableParser {
   // The number of lines that were not understood (headings are). If it is not 0, the result of
   // finish() may be wrong or incomplete.
   std::size_t strange_lines() const { return strange_lines_; }
+  // Those with a destination that is not masqueraded; after finish(), too.
+  const std::set<ServerKey>& not_masqueraded() const { return not_masqueraded_; }
 
  private:
   void take_line(std::string_view line);
@@ -47,6 +50,8 @@ class ProcTableParser {
   std::string rest_;  // the beginning of a line that is not complete yet
   std::unordered_map<ServerKey, std::vector<Destination>> servers_;
   std::vector<Destination>* current_ = nullptr;  // nullptr: its virtual server is left out
+  ServerKey current_key_{};
+  std::set<ServerKey> not_masqueraded_;
   bool in_server_ = false;
   std::size_t strange_lines_ = 0;
 };

@@ -172,6 +172,7 @@ class Agent : public agent::ClusterObserver {
     reconciler_ = {};
     reconciler_.adopt(*kernel_.observe());
     plan_dirty();
+    RC_ASSERT(kernel_.record_own(reconciler_.ledger().server_keys()).has_value());
     const std::vector<Element> elements = reconciler_.table_elements();
     RC_ASSERT(kernel_.install_table({}, elements) == 0);
     reconciler_.table_installed(elements);
@@ -339,8 +340,8 @@ const std::vector<ServerKey>& foreign_places() {
   return places;
 }
 
-// Foreign virtual servers. A restart adopts what is at a VIP of ours, and a virtual server that
-// could not be added counts as ours if it exists later: so none is added there in such runs.
+// Foreign virtual servers. If the reply to a creation is lost, what is then found there counts as
+// ours: so none is added there in such runs.
 void other_event(const Setting& setting, Cluster& cluster, Agent& agent) {
   if (setting.restarts && coin()) return agent.restart(cluster);
   if (setting.faulty) {
@@ -348,7 +349,6 @@ void other_event(const Setting& setting, Cluster& cluster, Agent& agent) {
     if (coin()) return agent.kernel().lose_reply_at(n);
     return agent.kernel().fail_at(n, coin() ? ENOMEM : EBUSY);
   }
-  if (setting.restarts) return;
   const ServerKey key = *rc::gen::elementOf(foreign_places());
   if (coin()) return agent.foreign_comes(key);
   agent.foreign_goes(key);
@@ -403,10 +403,11 @@ Agent::Foreign arbitrary_foreign(const Setting& setting) {
   Agent::Foreign foreign;
   std::vector<ServerKey> keys{{ip("198.51.100.7"), 80, ipvs::Protocol::kTcp},
                               {ip("0.0.0.0"), 0, ipvs::Protocol::kTcp, 7}};
-  if (!setting.restarts && coin()) keys.push_back(*rc::gen::elementOf(foreign_places()));
+  if (!setting.faulty && coin()) keys.push_back(*rc::gen::elementOf(foreign_places()));
   for (const ServerKey& key : keys) {
     foreign[key] = {.settings = {.key = key, .scheduler = "wlc"},
-                    .destinations = {{.endpoint = {ip("198.51.100.8"), 80}}}};
+                    // No weight of kube-proxy's, whose virtual servers are taken over.
+                    .destinations = {{.endpoint = {ip("198.51.100.8"), 80}, .weight = 7}}};
   }
   return foreign;
 }

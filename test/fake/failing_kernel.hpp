@@ -124,6 +124,20 @@ class FailingKernel : public FakeKernel {
   int withdraw(const ipvs::ForwardChain& chain) override {
     return change("withdraw", [&] { return FakeKernel::withdraw(chain); });
   }
+  ipvs::Result<void> record_own(std::span<const ipvs::ServerKey> keys) override {
+    return read<void>("record_own", [&] { return FakeKernel::record_own(keys); });
+  }
+  ipvs::Result<void> check_record() override {
+    return read<void>("check_record", [&] { return FakeKernel::check_record(); });
+  }
+  ipvs::Result<std::vector<ipvs::KubeProxyChains>> read_kube_proxy_chains() override {
+    return read<std::vector<ipvs::KubeProxyChains>>(
+        "read_kube_proxy_chains", [&] { return FakeKernel::read_kube_proxy_chains(); });
+  }
+  int remove_kube_proxy_chains(const ipvs::KubeProxyChains& chains) override {
+    return change("remove_kube_proxy_chains",
+                  [&] { return FakeKernel::remove_kube_proxy_chains(chains); });
+  }
   ipvs::Result<std::vector<std::unique_ptr<ipvs::KernelMonitor>>> open_monitors() override {
     return read<std::vector<std::unique_ptr<ipvs::KernelMonitor>>>(
         "open_monitors", [&] { return FakeKernel::open_monitors(); });

@@ -72,6 +72,9 @@ Result<Observed> FakeKernel::observe() {
   observed.addresses.assign(addresses.begin(), addresses.end());
   observed.elements.assign(elements.begin(), elements.end());
   observed.table_present = table_present;
+  if (record) observed.recorded.emplace(record->begin(), record->end());
+  observed.not_masqueraded = not_masqueraded;
+  observed.has_kube_proxy_chains = !kube_proxy_chains.empty();
   return observed;
 }
 
@@ -82,16 +85,38 @@ bool FakeKernel::protected_by_elements(const ServerKey& key) const {
          elements.contains({.kind = ElementKind::kNodeAddress, .address = key.address});
 }
 
+Result<void> FakeKernel::record_own(std::span<const ServerKey> keys) {
+  if (record_error != 0) return KernelError{record_error, "writing the record"};
+  record.emplace(keys.begin(), keys.end());
+  return {};
+}
+
+Result<void> FakeKernel::check_record() {
+  if (record_error != 0) return KernelError{record_error, "writing the record"};
+  return {};
+}
+
+// What is not ours by its outcome leaves the record again (ipvs/host/own_record_file.cpp).
+void FakeKernel::enter_in_record(const ServerOp& op, bool was_recorded, int error) {
+  if (!record) return;
+  const bool makes = op.command <= ServerCommand::kSetService;
+  if (makes && (error <= 0 || was_recorded)) record->insert(op.server.key);
+  const bool gone = error == 0 || error == ESRCH;
+  if (op.command == ServerCommand::kDelService && gone) record->erase(op.server.key);
+}
+
 std::vector<int> FakeKernel::change_servers(std::span<const ServerOp> ops) {
   std::vector<int> results;
   for (const ServerOp& op : ops) {
     int error = 0;
+    const bool was_recorded = record && record->contains(op.server.key);
     if (const auto planned = planned_failure()) {
       error = *planned;
     } else {
       error = try_server(op);
       if (error == 0 && loses_reply()) error = kUnknownOutcome;
     }
+    enter_in_record(op, was_recorded, error);
     std::string line = std::string(name_of(op.command)) + " " + op.server.key.text();
     if (op.command >= ServerCommand::kNewDest) {
       line += " " + op.destination.endpoint.text();
@@ -308,7 +333,18 @@ void FakeKernel::notify(const KernelEvents& events) {
   ::eventfd_write(notifications_->fd, 1);
 }
 
+Result<std::vector<KubeProxyChains>> FakeKernel::read_kube_proxy_chains() {
+  return kube_proxy_chains;
+}
+
+int FakeKernel::remove_kube_proxy_chains(const KubeProxyChains& chains) {
+  if (chains.legacy) return EOPNOTSUPP;
+  std::erase(kube_proxy_chains, chains);
+  return 0;
+}
+
 Result<void> FakeKernel::cleanup() {
+  record.reset();
   servers.clear();
   addresses.clear();
   elements.clear();

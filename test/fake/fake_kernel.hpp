@@ -31,6 +31,11 @@ class FakeKernel : public ipvs::Kernel {
   std::vector<ipvs::LocalAddress> local_addresses;
   std::vector<ipvs::Address> gateways;
   std::vector<ipvs::ForwardChain> forward_chains;
+  std::vector<ipvs::KubeProxyChains> kube_proxy_chains;
+  std::set<ipvs::ServerKey> not_masqueraded;
+  // Our record, kept as LinuxKernel keeps it; nullopt: lost.
+  std::optional<std::set<ipvs::ServerKey>> record;
+  int record_error = 0;
 
   // The events that the open monitors report next.
   void notify(const ipvs::KernelEvents& events);
@@ -51,6 +56,8 @@ class FakeKernel : public ipvs::Kernel {
   ipvs::Result<ipvs::HostFacts> prepare(const ipvs::HostSettings& settings) override;
   ipvs::Result<void> probe_scheduler(const std::string& scheduler) override;
   ipvs::Result<ipvs::Observed> observe() override;
+  ipvs::Result<void> record_own(std::span<const ipvs::ServerKey> keys) override;
+  ipvs::Result<void> check_record() override;
   std::vector<int> change_servers(std::span<const ipvs::ServerOp> ops) override;
   std::vector<int> change_addresses(std::span<const ipvs::AddressOp> ops) override;
   int change_elements(std::span<const ipvs::ElementOp> ops) override;
@@ -69,6 +76,8 @@ class FakeKernel : public ipvs::Kernel {
   ipvs::Result<std::vector<ipvs::ForwardChain>> read_forward_chains() override;
   int accept_replies(const ipvs::ForwardChain& chain) override;
   int withdraw(const ipvs::ForwardChain& chain) override;
+  ipvs::Result<std::vector<ipvs::KubeProxyChains>> read_kube_proxy_chains() override;
+  int remove_kube_proxy_chains(const ipvs::KubeProxyChains& chains) override;
   ipvs::Result<std::vector<std::unique_ptr<ipvs::KernelMonitor>>> open_monitors() override;
   ipvs::Result<void> cleanup() override;
 
@@ -76,6 +85,7 @@ class FakeKernel : public ipvs::Kernel {
   // The errno planned for this operation, if any.
   std::optional<int> planned_failure();
   bool loses_reply() const { return lose_at_.contains(operations); }
+  void enter_in_record(const ipvs::ServerOp& op, bool was_recorded, int error);
   int try_server(const ipvs::ServerOp& op);
   int try_destination(const ipvs::ServerOp& op);
   bool protected_by_elements(const ipvs::ServerKey& key) const;

@@ -15,6 +15,7 @@
 #include "ipvs/nftables/decode.hpp"
 #include "ipvs/nftables/encode.hpp"
 #include "ipvs/nftables/forward_codec.hpp"
+#include "ipvs/nftables/kube_proxy_codec.hpp"
 #include "ipvs/nftables/table.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -27,6 +28,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   (void)ipvs::concerns_forwarding(type, payload);
   (void)ipvs::decode_forward_chain(payload);
   (void)ipvs::decode_our_rule(payload);
+  (void)ipvs::decode_chain_name(payload);
+  (void)ipvs::decode_jump(payload);
   std::vector<ipvs::Element> elements;
   ipvs::decode_elements(payload, elements);
 

@@ -3,7 +3,10 @@
 // LinuxKernel against the real kernel; each test runs in a network namespace of its own.
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <fstream>
+#include <string>
+#include <vector>
 
 #include "ipvs/linux_kernel.hpp"
 #include "own_namespace.hpp"
@@ -70,6 +73,53 @@ TEST_CASE("prepare sets up the host, and a second time changes nothing") {
   const auto second = kernel.prepare(settings).value();
   CHECK(second.changes.empty());
   CHECK(second.warnings.size() == 1);  // IPv6 forwarding, reported and never set
+}
+
+TEST_CASE("the record is exact where the table alone is not (C3, C4)") {
+  enter_own_namespace();
+  const std::string directory = std::filesystem::temp_directory_path() / "kube-ipvs-kernel-test";
+  // The node's other address, at the port of our node port.
+  const ServerKey beside{address("192.0.2.2"), 30080, Protocol::kTcp};
+  const ServerKey other_port{kVip.address, 8080, Protocol::kTcp};
+  {
+    LinuxKernel kernel(directory);
+    REQUIRE(kernel.prepare({}).has_value());
+    std::vector<Element> elements = kElements;
+    elements.push_back({.kind = ElementKind::kNodeAddress, .address = beside.address});
+    REQUIRE(kernel.install_table({}, elements) == 0);
+    REQUIRE(kernel.record_own({}).has_value());
+    const ServerOp ours[] = {add(kVip), add(kNodePort)};
+    REQUIRE(kernel.change_servers(ours) == std::vector<int>{0, 0});
+    const ipvs::AddressOp bind{.add = true, .address = kVip.address};
+    REQUIRE(kernel.change_addresses({&bind, 1}) == std::vector<int>{0});
+    LinuxKernel others;
+    const ServerOp theirs[] = {add(beside), add(other_port)};
+    REQUIRE(others.change_servers(theirs) == std::vector<int>{0, 0});
+    const ServerOp again = add(beside);
+    REQUIRE(kernel.change_servers({&again, 1}) == std::vector<int>{EEXIST});
+  }
+  LinuxKernel kernel(directory);
+  CHECK(kernel.observe().value().recorded == std::vector<ServerKey>{kVip, kNodePort});
+  REQUIRE(kernel.cleanup().has_value());
+  const auto left = kernel.observe().value();
+  CHECK_FALSE(left.recorded.has_value());
+  std::vector<ServerKey> keys;
+  for (const auto& server : left.servers) keys.push_back(server.settings.key);
+  std::sort(keys.begin(), keys.end());
+  CHECK(keys == std::vector<ServerKey>{other_port, beside});
+  std::filesystem::remove_all(directory);
+}
+
+TEST_CASE("a virtual server that does not masquerade is told from one that does (C1)") {
+  enter_own_namespace();
+  LinuxKernel kernel;
+  REQUIRE(kernel.prepare({}).has_value());
+  const ServerOp ops[] = {add(kVip),
+                          {.command = ServerCommand::kNewDest,
+                           .server = {.key = kVip},
+                           .destination = {.endpoint = {address("127.0.0.2"), 80}}}};
+  REQUIRE(kernel.change_servers(ops) == std::vector<int>{0, 0});
+  CHECK(kernel.observe().value().not_masqueraded.empty());
 }
 
 TEST_CASE("probing a scheduler leaves no virtual server behind") {

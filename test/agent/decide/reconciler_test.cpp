@@ -517,3 +517,233 @@ TEST_CASE("any order of changes, failures and restarts ends in the state planned
     RC_ASSERT(node.next().empty());
   }));
 }
+
+namespace {
+
+const ServerKey kNodePort{ip("203.0.113.1"), 30080};
+
+// A Service with the cluster IP 10.96.0.1 and a node port on 203.0.113.1 and 203.0.113.3.
+ServicePlan plan_with_node_port() {
+  ServicePlan result = plan("10.96.0.1", 80, {"10.244.0.1"});
+  for (const char* address : {"203.0.113.1", "203.0.113.3"}) {
+    result.servers.push_back({.settings = {.key = {ip(address), 30080}, .scheduler = "rr"},
+                              .destinations = {{.endpoint = {ip("10.244.0.1"), 8080}}}});
+  }
+  result.elements.push_back({.kind = ElementKind::kNodePort,
+                             .protocol = Protocol::kTcp,
+                             .traffic_class = TrafficClass::kExternal,
+                             .port = 30080});
+  std::sort(result.elements.begin(), result.elements.end(), ElementKeyLess{});
+  return result;
+}
+
+void want_node_port(Node& node) {
+  node.reconciler.set_node_addresses({ip("203.0.113.1"), ip("203.0.113.3")});
+  node.reconciler.set_plan("a/web", 0, plan_with_node_port());
+}
+
+// As the sync loop does it after the plans are made.
+void record_and_install(Node& node) {
+  REQUIRE(node.kernel.record_own(node.reconciler.ledger().server_keys()).has_value());
+  node.install();
+}
+
+Server server_at(const ServerKey& key, const std::vector<Destination>& destinations) {
+  return {.settings = {.key = key, .scheduler = "rr"}, .destinations = destinations};
+}
+
+Server left_by_kube_proxy(const ServerKey& key) {
+  return server_at(key, {{.endpoint = {ip("10.244.1.99"), 80}, .weight = 1}});
+}
+
+Server of_another_program(const ServerKey& key) {
+  return server_at(key, {{.endpoint = {ip("10.244.1.99"), 80}, .weight = 7}});
+}
+
+}  // namespace
+
+TEST_CASE("what is ours is known after the table was flushed while the agent was stopped (C3)") {
+  Node node;
+  node.start();
+  want_node_port(node);
+  record_and_install(node);
+  node.step();
+  CHECK(node.kernel.record ==
+        std::set<ServerKey>{{ip("10.96.0.1"), 80}, kNodePort, {ip("203.0.113.3"), 30080}});
+  node.kernel.elements.clear();
+  node.kernel.table_present = false;
+  node.start();
+  CHECK(node.reconciler.foreign_count() == 0);
+  record_and_install(node);
+  node.step();
+  CHECK(node.kernel.servers.empty());
+  CHECK(node.kernel.record->empty());
+}
+
+TEST_CASE("a start without a record writes down what the table says is ours (C3)") {
+  Node node;
+  node.start();
+  want_node_port(node);
+  node.install();
+  node.step();
+  CHECK_FALSE(node.kernel.record);
+  node.start();
+  CHECK(node.reconciler.foreign_count() == 0);
+  want_node_port(node);
+  record_and_install(node);
+  CHECK(node.kernel.record->size() == 3);
+}
+
+TEST_CASE("servers of others on our addresses and ports are left alone at a restart (C4)") {
+  const Server beside = server_at({ip("10.96.0.1"), 8080}, {});
+  const Server same_port = of_another_program(kNodePort);
+  Node node;
+  node.kernel.servers[kNodePort] = same_port;
+  node.start();
+  want_node_port(node);
+  record_and_install(node);
+  node.step();
+  node.kernel.servers[beside.settings.key] = beside;
+  node.start();
+  CHECK(node.reconciler.foreign_count() == 2);
+  SECTION("while the Service stays") { want_node_port(node); }
+  SECTION("when it is gone") {}
+  record_and_install(node);
+  node.step();
+  CHECK(node.kernel.servers.at(beside.settings.key) == beside);
+  CHECK(node.kernel.servers.at(kNodePort) == same_port);
+  CHECK_FALSE(node.kernel.record->contains(kNodePort));
+}
+
+TEST_CASE("a server of another program that appears after a failed creation is not ours (C4)") {
+  Node node;
+  node.start();
+  node.install();
+  node.reconciler.set_plan("a/web", 0, plan("10.96.0.1", 80, {}));
+  // The two elements are set, the creation is refused.
+  node.kernel.fail_at(3, ENOMEM);
+  node.step();
+  const ServerKey key{ip("10.96.0.1"), 80};
+  node.kernel.servers[key] = of_another_program(key);
+  const Recorded recorded = node.step_with_retry();
+  CHECK(recorded.foreign == std::vector<ServerKey>{key});
+  CHECK(node.kernel.servers.at(key) == of_another_program(key));
+}
+
+TEST_CASE("a server of ours that somebody deleted and put back is still ours (C4)") {
+  Node node = running({{"a/web", plan("10.96.0.1", 80, {"10.244.0.1"})}});
+  const ServerKey key{ip("10.96.0.1"), 80};
+  const Server ours = node.kernel.servers.at(key);
+  CHECK(node.reconciler.compare(key, std::nullopt));
+  CHECK(node.step().foreign.empty());
+  node.step_with_retry();
+  CHECK(node.kernel.servers.at(key) == ours);
+}
+
+TEST_CASE("a creation whose reply was lost is undone when the Service is gone meanwhile (C4)") {
+  Node node;
+  node.start();
+  node.install();
+  node.reconciler.set_plan("a/web", 0, plan("10.96.0.1", 80, {}));
+  const Changes changes = node.next();
+  node.kernel.lose_reply_at(3);
+  Outcome outcome = apply(node.kernel, changes);
+  outcome.read_back.clear();  // could not be read, either
+  node.reconciler.record(changes, outcome);
+  node.reconciler.remove("a/web");
+  node.step_with_retry();
+  CHECK(node.kernel.servers.empty());
+}
+
+TEST_CASE("a virtual server that kube-proxy left is taken over when a Service wants it (C1)") {
+  Node node;
+  node.kernel.servers[kNodePort] = left_by_kube_proxy(kNodePort);
+  node.start();
+  SECTION("at the start") {}
+  SECTION("later") {
+    record_and_install(node);
+    node.step();
+    CHECK(node.kernel.servers.size() == 1);
+  }
+  node.reconciler.set_node_addresses({ip("203.0.113.1"), ip("203.0.113.3")});
+  const auto planned = node.reconciler.set_plan("a/web", 0, plan_with_node_port());
+  CHECK(planned.conflicts.empty());
+  CHECK(planned.taken_over == std::vector<ServerKey>{kNodePort});
+  record_and_install(node);
+  node.step();
+  CHECK(node.kernel.servers.at(kNodePort) == plan_with_node_port().servers[1]);
+  CHECK(node.kernel.record->contains(kNodePort));
+  CHECK(node.reconciler.foreign_count() == 0);
+}
+
+TEST_CASE("what is taken over enters the record even if nothing in it has to change (C1)") {
+  Node node;
+  const Server equal = plan_with_node_port().servers[1];
+  node.kernel.servers[kNodePort] = equal;
+  node.start();
+  record_and_install(node);
+  CHECK(node.kernel.record->empty());
+  want_node_port(node);
+  node.step();
+  CHECK(node.kernel.servers.at(kNodePort) == equal);
+  CHECK(node.kernel.record->contains(kNodePort));
+}
+
+TEST_CASE("what does not look like kube-proxy's is foreign and stays (C1)") {
+  Node node;
+  Server found = left_by_kube_proxy(kNodePort);
+  SECTION("a weight that kube-proxy does not set") { found = of_another_program(kNodePort); }
+  SECTION("a destination that is not masqueraded") { node.kernel.not_masqueraded = {kNodePort}; }
+  SECTION("a flag that kube-proxy does not set") { found.settings.flags = kFlagOnePacket; }
+  SECTION("empty, and nothing else of kube-proxy on the node") { found.destinations.clear(); }
+  node.kernel.servers[kNodePort] = found;
+  node.start();
+  node.reconciler.set_node_addresses({ip("203.0.113.1"), ip("203.0.113.3")});
+  const auto planned = node.reconciler.set_plan("a/web", 0, plan_with_node_port());
+  CHECK(planned.taken_over.empty());
+  REQUIRE(planned.conflicts.size() == 1);
+  record_and_install(node);
+  node.step();
+  CHECK(node.kernel.servers.at(kNodePort) == found);
+}
+
+TEST_CASE("an empty virtual server is taken over where kube-proxy's chains are (C1)") {
+  Node node;
+  node.kernel.servers[kNodePort] = server_at(kNodePort, {});
+  node.kernel.kube_proxy_chains = {{.family = 2, .table = "nat", .names = {"KUBE-SERVICES"}}};
+  node.start();
+  want_node_port(node);
+  CHECK(node.reconciler.foreign_count() == 0);
+}
+
+TEST_CASE("an external IP does not make a tenant the heir of another program's server (C1)") {
+  const ServerKey key{ip("192.0.2.30"), 443};
+  ServicePlan wanted = plan("192.0.2.30", 443, {"10.244.0.1"});
+  for (Element& element : wanted.elements) {
+    if (element.kind == ElementKind::kServiceIp) element.traffic_class = TrafficClass::kExternal;
+  }
+  Node node;
+  bool is_heir = false;
+  SECTION("destinations of its own") { node.kernel.servers[key] = left_by_kube_proxy(key); }
+  SECTION("destinations that are the Service's endpoints") {
+    node.kernel.servers[key] = wanted.servers[0];
+    is_heir = true;
+  }
+  node.start();
+  CHECK(node.reconciler.set_plan("a/web", 0, wanted).taken_over.size() == (is_heir ? 1 : 0));
+}
+
+TEST_CASE("all that kube-proxy left on kube-ipvs0 is taken over, and deleted if unwanted (C1)") {
+  Node node;
+  const ServerKey wanted{ip("10.96.0.1"), 80}, unwanted{ip("10.96.0.9"), 80};
+  node.kernel.servers[wanted] = server_at(wanted, {});
+  node.kernel.servers[unwanted] = left_by_kube_proxy(unwanted);
+  node.kernel.addresses = {wanted.address, unwanted.address};
+  node.start();
+  CHECK(node.reconciler.foreign_count() == 0);
+  node.reconciler.set_plan("a/web", 0, plan("10.96.0.1", 80, {"10.244.0.1"}));
+  record_and_install(node);
+  node.step();
+  CHECK(node.kernel.servers.size() == 1);
+  CHECK(node.kernel.addresses == std::set<Address>{wanted.address});
+}

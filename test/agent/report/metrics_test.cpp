@@ -65,6 +65,8 @@ TEST_CASE("the names and types that dashboards depend on stay as they are") {
             "kube_ipvs_failing_keys gauge",
             "kube_ipvs_foreign_virtual_servers gauge",
             "kube_ipvs_forward_dropping_chains gauge",
+            "kube_ipvs_kube_proxy_chains gauge",
+            "kube_ipvs_taken_over_virtual_servers_total counter",
             "kube_ipvs_kernel_errors_total counter",
             "kube_ipvs_kernel_operations_total counter",
             "kube_ipvs_pods gauge",
@@ -147,6 +149,7 @@ TEST_CASE("gauges show what they were set to last") {
                .foreign_servers = 11,
                .failing_keys = 12,
                .forward_dropping = 16,
+               .kube_proxy_chains = 19,
                .lacking_local_internal = 17,
                .lacking_local_external = 18,
                .services = 13,
@@ -163,7 +166,8 @@ TEST_CASE("gauges show what they were set to last") {
         "kubeproxy_sync_proxy_rules_no_local_endpoints_total{traffic_policy=\"internal\"} 17",
         "kubeproxy_sync_proxy_rules_no_local_endpoints_total{traffic_policy=\"external\"} 18",
         "kube_ipvs_failing_keys 12", "kube_ipvs_forward_dropping_chains 16",
-        "kube_ipvs_services 13", "kube_ipvs_pods 14", "kube_ipvs_endpointslices 15"}) {
+        "kube_ipvs_kube_proxy_chains 19", "kube_ipvs_services 13", "kube_ipvs_pods 14",
+        "kube_ipvs_endpointslices 15"}) {
     INFO(line);
     CHECK(has_line(text, line));
   }

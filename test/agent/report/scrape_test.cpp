@@ -59,8 +59,14 @@ class ScrapeFixture : public ReportFixture {
                           thread,
                           {.warn = [](const std::string&) {}, .note = [](const std::string&) {}},
                           {}};
+  KubeProxyGuard kube_proxy{context.get_executor(),
+                            kernel,
+                            thread,
+                            {.warn = [](const std::string&) {}, .note = [](const std::string&) {}},
+                            {}};
   CountingSource source;
-  Scrape scrape{readable, thread, cluster, sync, reporter, conditions, forwarding, source, metrics};
+  Scrape scrape{readable,   thread,     cluster,    sync,   reporter,
+                conditions, forwarding, kube_proxy, source, metrics};
 
  private:
   static asio::awaitable<void> add(std::string& text, std::string_view piece) {

@@ -125,7 +125,7 @@ struct RecordingObserver : SyncObserver {
   std::vector<Remedy> remedies;  // of each
   std::vector<ipvs::Failure> over;
   std::vector<Reconciler::Conflict> conflicts;
-  std::vector<std::string> drifts, waits;
+  std::vector<std::string> drifts, waits, taken_over;
   std::function<void()> when_passed, when_failed;
 
   void on_pass(const PassReport& report) override {
@@ -140,6 +140,9 @@ struct RecordingObserver : SyncObserver {
   }
   void on_failure_over(const ipvs::Failure& failure) override { over.push_back(failure); }
   void on_conflict(const Reconciler::Conflict& c) override { conflicts.push_back(c); }
+  void on_taken_over(const Owner& service, const ServerKey& key) override {
+    taken_over.push_back(service + " " + key.text());
+  }
   void on_drift(const std::string& kind, const std::string&) override { drifts.push_back(kind); }
   void on_waiting(const std::string& what) override { waits.push_back(what); }
 };

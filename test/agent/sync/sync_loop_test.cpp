@@ -511,3 +511,39 @@ TEST_CASE("the loop ends when it is cancelled while the kernel refuses") {
   f.stop();
   CHECK(f.was_cancelled());
 }
+
+TEST_CASE("a record that cannot be written is reported once, and nothing waits for it (C3)") {
+  SyncOptions options = quick();
+  options.audit_interval = 1ms;
+  Fixture f(options);
+  f.on_kernel([](auto& kernel) { kernel.record_error = EROFS; });
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
+  f.settle();
+  CHECK(f.look().servers.size() == 1);
+  for (int i = 0; i < 50; ++i) f.step();
+  CHECK(f.observer.waits.size() == 1);
+  CHECK_FALSE(f.observer.waits.empty());
+}
+
+TEST_CASE("the record names what is ours before the first virtual server is created (C3)") {
+  Fixture f;
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
+  f.settle();
+  CHECK(f.look().record == std::set<ServerKey>{kWeb});
+  f.drop("a/web");
+  f.until_idle();
+  CHECK(f.look().record->empty());
+}
+
+TEST_CASE("a virtual server that is taken over is reported with its Service (C1)") {
+  Fixture f;
+  f.on_kernel([](auto& kernel) {
+    kernel.servers[kWeb] = {.settings = {.key = kWeb, .scheduler = "wlc"},
+                            .destinations = {{.endpoint = {ip("10.244.1.99"), 80}}}};
+  });
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
+  f.settle();
+  CHECK(f.observer.taken_over == std::vector<std::string>{"a/web TCP 10.96.0.1:80"});
+  CHECK(server_text(f.look().servers.at(kWeb)) ==
+        "TCP 10.96.0.1:80 rr\n  -> 10.244.0.1:8080 weight 1\n");
+}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # What is ours is put back when others change it, and is deleted by --cleanup; what is not ours is never touched.
+import os
 import re
 import subprocess
 
@@ -140,6 +141,163 @@ def case_a_second_agent_says_which_process_runs_and_takes_over_when_it_ends_C5(l
     wait_until("the second takes over", 30, lambda: said("table complete"))
     answered_by_a_pod(lab.outside, "http://203.0.113.1:30080")
     lab.stop("second")
+    lab.agent.restart(*FLAGS)
+
+
+def add_server(lab, server, destination, weight=1):
+    """As ipvsadm does it for people, for keepalived and, with weight 1, as kube-proxy does it."""
+    lab.node.run("ipvsadm", "-A", "-t", server, "-s", "rr")
+    lab.node.run("ipvsadm", "-a", "-t", server, "-r", destination, "-m", "-w", str(weight))
+
+
+def delete_servers(lab, *servers):
+    for server in servers:
+        lab.node.run("ipvsadm", "-D", "-t", server)
+
+
+def case_a_virtual_server_that_kube_proxy_left_at_a_node_port_is_taken_over_C1(lab):
+    lab.agent.stop()
+    add_server(lab, "203.0.113.1:30085", "10.244.1.99:80")
+    lab.agent.restart(*FLAGS)
+    assert lab.weights("TCP 203.0.113.1:30085") == {"10.244.1.99:80": 1}  # no Service wants it
+    lab.write("case.yaml", service("kept", "10.96.2.5", V1, node_port=30085, type="NodePort"))
+    wait_until("it leads to the pods", 30, lambda: lab.leads_to("TCP 203.0.113.1:30085", *BOTH))
+    answered_by_a_pod(lab.outside, "http://203.0.113.1:30085")
+    assert lab.agent.logged("Service default/kept: TCP 203.0.113.1:30085 was left .*: taken over")
+    assert lab.agent.metric("kube_ipvs_taken_over_virtual_servers_total") == 1
+    lab.remove("case.yaml")
+    wait_until("it is ours to delete", 30, lambda: not lab.has_server("TCP 203.0.113.1:30085"))
+
+
+def case_what_another_program_has_at_a_node_port_is_no_leftover_of_kube_proxy_C1(lab):
+    lab.agent.stop()
+    add_server(lab, "203.0.113.1:30086", "10.244.1.99:80", weight=7)
+    lab.write("case.yaml", service("taken", "10.96.2.6", V1, node_port=30086, type="NodePort"))
+    lab.agent.restart(*FLAGS)
+    wait_until("the conflict is reported", 10, lambda: lab.agent.logged("taken: TCP 203.0.113.1:30086 is taken"))
+    assert lab.leads_to("TCP 203.0.113.3:30086", *BOTH)
+    assert lab.weights("TCP 203.0.113.1:30086") == {"10.244.1.99:80": 7}
+    delete_servers(lab, "203.0.113.1:30086")
+    wait_until("when it is gone the Service is served there", 30,
+               lambda: lab.leads_to("TCP 203.0.113.1:30086", *BOTH))
+
+
+KUBE_PROXY_CHAINS = """\
+table ip filter {
+  chain INPUT { type filter hook input priority 0; jump KUBE-IPVS-FILTER; jump KUBE-FIREWALL; }
+  chain KUBE-IPVS-FILTER { ip daddr 10.96.2.7 ct state new reject; }
+  chain KUBE-FIREWALL { }
+}
+"""
+
+
+def case_chains_that_kube_proxy_left_are_reported_and_on_request_deleted_C2(lab):
+    lab.node.run("nft", "-f", "-", input=KUBE_PROXY_CHAINS.replace("{ ip", "{\n ip").replace("jump", "\n jump"))
+    lab.write("case.yaml", service("refused", "10.96.2.7", V1))
+    lab.agent.restart(*FLAGS)
+    wait_until("they are reported", 10, lambda: lab.agent.logged("kube-proxy has left chains in ip filter: "
+                                                                 "KUBE-IPVS-FILTER; .*--remove-kube-proxy-rules"))
+    assert lab.agent.metric("kube_ipvs_kube_proxy_chains") == 1
+    assert lab["pod-1"].refused("http://10.96.2.7")
+    lab.agent.restart(*FLAGS, "--remove-kube-proxy-rules")
+    wait_until("they are deleted", 10, lambda: lab.agent.logged("KUBE-IPVS-FILTER: deleted"))
+    answered_by_a_pod(lab["pod-1"], "http://10.96.2.7")
+    rest = lab.node.run("nft", "list", "table", "ip", "filter")
+    assert "KUBE-IPVS-FILTER" not in rest and "KUBE-FIREWALL" in rest, rest  # the kubelet's stays
+    lab.node.run("nft", "delete", "table", "ip", "filter")
+    lab.agent.restart(*FLAGS)
+
+
+def case_legacy_chains_that_kube_proxy_left_are_reported_with_the_command_that_deletes_them_C2(lab):
+    lab.node.run("iptables-legacy", "-t", "nat", "-N", "KUBE-SERVICES")
+    lab.node.run("ip6tables-legacy", "-N", "KUBE-IPVS-FILTER")
+    lab.agent.restart(*FLAGS)
+    wait_until("those of IPv4 are reported", 10, lambda: lab.agent.logged(
+        "left chains in iptables-legacy nat: KUBE-SERVICES; .*`iptables-legacy-save -t nat"))
+    wait_until("those of IPv6 are reported", 10, lambda: lab.agent.logged(
+        "left chains in ip6tables-legacy filter: KUBE-IPVS-FILTER; .*`ip6tables-legacy-save -t filter"))
+    command = re.search("`(ip6tables-legacy-save[^`]*)`", lab.agent.log_text()).group(1)
+    lab.node.run("sh", "-c", command)
+    assert "KUBE" not in lab.node.run("ip6tables-legacy-save", "-t", "filter")
+    lab.node.run("iptables-legacy", "-t", "nat", "-X", "KUBE-SERVICES")
+    lab.agent.restart(*FLAGS)
+
+
+def case_what_is_ours_is_known_after_the_ruleset_was_flushed_while_the_agent_was_stopped_C3(lab):
+    lab.write("case.yaml", service("passing", "10.96.2.8", V1, node_port=30088, type="NodePort"))
+    wait_until("a Service comes", 30, lambda: lab.has_server("TCP 203.0.113.3:30088"))
+    lab.agent.kill()
+    others = lab.node.run("nft", "--stateless", "list", "table", "inet", "others")
+    lab.node.run("nft", "flush", "ruleset")
+    lab.node.run("nft", "-f", "-", input=others)
+    lab.remove("case.yaml")
+    lab.agent.restart(*FLAGS)
+    wait_until("nothing of ours is foreign", 5, lambda: lab.agent.logged("; 2 foreign"))
+    assert not lab.has_server("TCP 203.0.113.3:30088"), "it was ours, and no Service wants it"
+    assert lab.leads_to("TCP 203.0.113.1:30080", *BOTH)
+
+
+def record_file(lab):
+    number = os.stat(lab.node.namespace.path).st_ino
+    return f"/run/kube-ipvs/servers-{number}"
+
+
+def case_what_is_ours_is_known_from_the_table_when_the_record_is_lost_or_bad_C3(lab):
+    record = record_file(lab)
+    for damage in ("lost", "garbage", "a directory"):
+        lab.agent.stop()
+        os.remove(record)
+        if damage == "garbage":
+            with open(record, "wb") as file:
+                file.write(os.urandom(1000))
+        if damage == "a directory":
+            os.mkdir(record)
+        lab.agent.restart(*FLAGS)
+        wait_until("nothing of ours is foreign", 5, lambda: lab.agent.logged("; 2 foreign"))
+        assert lab.leads_to("TCP 203.0.113.1:30080", *BOTH)
+        if damage == "a directory":
+            assert lab.agent.logged("writing .*, the record of which virtual servers are ours: Is a directory")
+            os.rmdir(record)
+            wait_until("the record is written again", 20, lambda: os.path.isfile(record))
+    foreign_things_are_untouched(lab)
+
+
+def case_a_record_that_is_deleted_while_the_agent_runs_is_written_again_C3(lab):
+    os.remove(record_file(lab))
+    wait_until("it is there again", 20, lambda: os.path.isfile(record_file(lab)))
+    with open(record_file(lab), encoding="ascii") as file:
+        assert "+TCP 203.0.113.1 30080\n" in file.read()
+
+
+def case_virtual_servers_of_others_beside_ours_are_left_alone_C4(lab):
+    wanted = service("beside", "10.96.2.9", V1, node_port=30089, type="NodePort", externalIPs=["192.0.2.31"])
+    lab.agent.stop()
+    add_server(lab, "203.0.113.1:30089", "10.244.1.12:80", weight=3)
+    lab.write("case.yaml", wanted)
+    lab.agent.restart(*FLAGS)
+    wait_until("ours come", 30, lambda: lab.has_server("TCP 203.0.113.3:30089") and lab.has_address("192.0.2.31"))
+    add_server(lab, "192.0.2.31:8080", "10.244.1.12:80")
+    others = ("TCP 203.0.113.1:30089", {"10.244.1.12:80": 3}), ("TCP 192.0.2.31:8080", {"10.244.1.12:80": 1})
+
+    def untouched(when):
+        for server, weights in others:
+            assert lab.weights(server) == weights, f"{server} {when}: {lab.weights(server)}"
+
+    lab.agent.restart(*FLAGS)
+    untouched("after a restart")
+    lab.agent.stop()
+    lab.remove("case.yaml")
+    lab.agent.restart(*FLAGS)
+    assert not lab.has_server("TCP 203.0.113.3:30089")
+    untouched("after the Service was deleted")
+    lab.agent.stop()
+    lab.node.run("nft", "delete", "table", "inet", "kube-ipvs")
+    lab.agent.cleanup()
+    untouched("after --cleanup without a table")
+    delete_servers(lab, "203.0.113.1:30089", "192.0.2.31:8080")
+    table = lab.ipvs_table()
+    assert len(re.findall("^(?:TCP|UDP|FWM)", table, re.MULTILINE)) == 2, table
+    assert not os.path.exists(record_file(lab))
     lab.agent.restart(*FLAGS)
 
 
