@@ -48,9 +48,11 @@ Result<HostFacts> LinuxKernel::prepare(const HostSettings& settings) {
   facts.changes = std::move(report->changes);
   facts.warnings = std::move(report->warnings);
 
-  // Read only to find a host without nf_tables before anything is programmed.
-  const auto elements = read_elements();
-  if (!elements) return elements.error();
+  // Finds a host without nf_tables, or with an older one, before anything is programmed.
+  const auto table = ready(table_);
+  if (!table) return table.error();
+  const auto tried = (*table)->try_table();
+  if (!tried) return tried.error();
 
   const auto device = ready(device_);
   if (!device) return device.error();

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "ipvs/nftables/decode.hpp"
+#include "ipvs/nftables/requirements.hpp"
 #include "ipvs/nftables/table.hpp"
 
 namespace ipvs {
@@ -79,6 +80,7 @@ int NftClient::send(Transaction transaction) {
   outcome_.error = socket_.transact_atomically(transaction.batch, &refused);
   // The socket may have been reopened.
   port_->store(socket_.port(), std::memory_order_relaxed);
+  outcome_.refused_message = refused;
   if (outcome_.error > 0 && refused < transaction.ranges.size()) {
     outcome_.first_op = transaction.ranges[refused].first;
     outcome_.last_op = transaction.ranges[refused].last;
@@ -103,6 +105,25 @@ int NftClient::change_elements(std::span<const ElementOp> ops) {
 }
 
 int NftClient::delete_table() { return send(encode_delete_table()); }
+
+Result<void> NftClient::try_table() {
+  MessageBatch query;
+  encode_get_table(query);
+  const int found = socket_.transact(query).front();
+  if (found == 0) return {};  // the kernel has it
+  if (found != ENOENT) return reading_failed(found, "GETTABLE");
+  const int error = install_table({}, {});
+  if (error == 0) {
+    const int deleted = delete_table();
+    if (deleted == 0) return {};
+    return KernelError{deleted, "deleting the nftables table kube-ipvs after the trial"};
+  }
+  // About rights, memory or a lost reply, and not about what the kernel can do.
+  const bool about_features = error == ENOENT || error == EOPNOTSUPP || error == EINVAL;
+  if (!about_features) return KernelError{error, "trying the nftables table kube-ipvs"};
+  return KernelError{error, "this kernel cannot hold the nftables table kube-ipvs; " +
+                                refused_part({}, outcome_.refused_message)};
+}
 
 Result<std::vector<Element>> NftClient::read_elements(bool& table_present) {
   table_present = false;

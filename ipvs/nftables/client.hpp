@@ -35,6 +35,7 @@ struct NftOutcome {
   std::size_t last_op = 0;
   // "NEWRULE: No such file or directory"; the kernel's own text if it gave one.
   std::string refused;
+  std::size_t refused_message = 0;  // its index in the batch; beyond it: about none in particular
 };
 
 class NftClient {
@@ -52,6 +53,10 @@ class NftClient {
 
   // ENOENT if there is none.
   int delete_table();
+
+  // Where there is no table of ours: installs it without elements, and deletes it. The error names
+  // what the kernel lacks, and which kernel has it (ipvs/nftables/requirements.hpp).
+  Result<void> try_table();
 
   // The elements of our table. `table_present`: it exists and has all its sets. Elements of an
   // incomplete table are read as well, since they name what is ours.

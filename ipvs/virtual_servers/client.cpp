@@ -3,7 +3,10 @@
 
 #include <fcntl.h>
 #include <linux/ip_vs.h>
+#include <linux/netfilter/nf_tables_compat.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -46,6 +49,21 @@ std::optional<std::unordered_map<ServerKey, std::vector<Destination>>> read_proc
   return servers;
 }
 
+// Makes a kernel load ip_vs that does not do so for its netlink family (before about 5.17): asked
+// whether it has the iptables match "ipvs", it loads xt_ipvs, which needs ip_vs. It runs the
+// modprobe of the host, also for a container that has none (nfnl_compat_get_rcu() in nft_compat.c).
+void load_ipvs() {
+  auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
+  if (!socket) return;
+  MessageBatch batch;
+  batch.begin_message(NFNL_SUBSYS_NFT_COMPAT << 8 | NFNL_MSG_COMPAT_GET);
+  batch.put_header(nfgenmsg{.nfgen_family = AF_INET, .version = NFNETLINK_V0, .res_id = 0});
+  batch.put_string(NFTA_COMPAT_NAME, "ipvs");
+  batch.put_be32(NFTA_COMPAT_REV, 0);
+  batch.put_be32(NFTA_COMPAT_TYPE, 0);  // a match
+  (void)socket->transact(batch);
+}
+
 }  // namespace
 
 IpvsClient::IpvsClient(NetlinkSocket socket, std::uint16_t family)
@@ -57,6 +75,10 @@ Result<IpvsClient> IpvsClient::open() {
   auto family = socket->resolve_family(IPVS_GENL_NAME);
   // While the module is being loaded, only the second attempt may succeed.
   if (!family) family = socket->resolve_family(IPVS_GENL_NAME);
+  if (!family) {
+    load_ipvs();
+    family = socket->resolve_family(IPVS_GENL_NAME);
+  }
   if (!family && family.error().error_number == ENOENT) {
     return KernelError{ENOENT, "the kernel has no IPVS: load it with `modprobe ip_vs`"};
   }

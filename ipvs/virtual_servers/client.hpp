@@ -23,8 +23,7 @@ namespace ipvs {
 
 class IpvsClient {
  public:
-  // Loads the module ip_vs if the kernel can do so itself (from about 5.17); otherwise the error
-  // says how to load it.
+  // Loads the module ip_vs, if the kernel's modprobe finds it; otherwise the error says how to.
   static Result<IpvsClient> open();
 
   std::vector<int> change_servers(std::span<const ServerOp> ops);

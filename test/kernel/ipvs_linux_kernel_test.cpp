@@ -75,6 +75,17 @@ TEST_CASE("prepare sets up the host, and a second time changes nothing") {
   CHECK(second.warnings.size() == 1);  // IPv6 forwarding, reported and never set
 }
 
+TEST_CASE("prepare tries the table and leaves none") {
+  enter_own_namespace();
+  LinuxKernel kernel;
+  REQUIRE(kernel.prepare({}).has_value());
+  CHECK_FALSE(kernel.observe().value().table_present);
+  CHECK(kernel.read_kube_proxy_chains().value().empty());
+  REQUIRE(kernel.install_table({}, kElements) == 0);
+  REQUIRE(kernel.prepare({}).has_value());
+  CHECK(kernel.observe().value().elements.size() == kElements.size());
+}
+
 TEST_CASE("the record is exact where the table alone is not (C3, C4)") {
   enter_own_namespace();
   const std::string directory = std::filesystem::temp_directory_path() / "kube-ipvs-kernel-test";
