@@ -2,14 +2,12 @@
 #include "agent/instance_lock.hpp"
 
 #include <poll.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <cstddef>
 #include <cstring>
 #include <utility>
@@ -116,25 +114,9 @@ InstanceLock::State InstanceLock::ask_holder() {
   return State::kTaken;
 }
 
-bool InstanceLock::wait() {
-  // A process that is number 1 of its PID namespace ignores signals without a handler.
-  sigset_t ending, before;
-  sigemptyset(&ending);
-  sigaddset(&ending, SIGTERM);
-  sigaddset(&ending, SIGINT);
-  ::pthread_sigmask(SIG_BLOCK, &ending, &before);
-  int signals = ::signalfd(-1, &ending, SFD_CLOEXEC | SFD_NONBLOCK);
-  pollfd waits[] = {{.fd = connection_, .events = POLLIN, .revents = 0},
-                    {.fd = signals, .events = POLLIN, .revents = 0}};
-  const bool ended = ::poll(waits, 2, kPatience) > 0 && (waits[1].revents & POLLIN) != 0;
-  if (ended) {
-    signalfd_siginfo taken{};
-    while (::read(signals, &taken, sizeof(taken)) > 0) {
-    }
-  }
-  close_and_clear(signals);
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return !ended;
+void InstanceLock::wait() const {
+  pollfd end{.fd = connection_, .events = POLLIN, .revents = 0};
+  ::poll(&end, 1, kPatience);
 }
 
 }  // namespace agent

@@ -38,9 +38,9 @@ class InstanceLock {
   // After kUncertain: one line.
   const std::string& why() const { return why_; }
 
-  // After kTaken. True: the holder has ended, or may have; call take() again. False: SIGTERM or
-  // SIGINT came.
-  bool wait();
+  // After kTaken. Returns when the holder has ended, or may have: call take() again. A signal ends
+  // the process (agent/stop_signals.hpp).
+  void wait() const;
 
  private:
   State ask_holder();

@@ -57,22 +57,18 @@ void choose_route_sources(const config::Config& config, ipvs::Kernel& kernel,
   settings.route_source_v6 = agent::primary_address(ipvs::Family::kIpv6, config, nullptr, *local);
 }
 
-// False: a signal came while another agent had the lock.
-bool wait_for_lock(agent::InstanceLock& lock) {
+// A signal ends the wait, and the process.
+void wait_for_lock(agent::InstanceLock& lock) {
   std::string reported;
   for (auto state = lock.take(); state == agent::InstanceLock::State::kTaken; state = lock.take()) {
     if (reported != lock.holder()) {
       reported = lock.holder();
       spdlog::warn("kube-ipvs runs here already ({}): waiting until it ends", reported);
     }
-    if (!lock.wait()) {
-      spdlog::info("stopping: {} had not ended", reported);
-      return false;
-    }
+    lock.wait();
   }
   if (!lock.why().empty()) spdlog::warn("{}", lock.why());
   if (!reported.empty()) spdlog::info("{} has ended: starting", reported);
-  return true;
 }
 
 int clean_up(const config::Config& config) {
@@ -108,7 +104,7 @@ int run_agent(const config::Config& config) {
   }
 
   agent::InstanceLock lock;
-  if (!wait_for_lock(lock)) return 0;
+  wait_for_lock(lock);
   ipvs::LinuxKernel kernel(config.run_dir);
   ipvs::HostSettings settings = host_settings(config);
   choose_route_sources(config, kernel, settings);

@@ -136,6 +136,9 @@ def case_a_second_agent_says_which_process_runs_and_takes_over_when_it_ends_C5(l
         refused = subprocess.run([lab.agent.program, "--cleanup"], text=True, capture_output=True, timeout=60)
     assert refused.returncode == 1 and f"process {first}" in refused.stderr, refused
     assert not said("table complete")
+    lab.start("third", lab.node, f"{lab.directory}/third.log", lab.agent.program, "--manifests", lab.manifests)
+    wait_until("a third waits, too", 20, lambda: "waiting" in open(f"{lab.directory}/third.log").read())
+    lab.stop("third")  # SIGTERM ends the wait
     assert lab.agent.times_logged("was changed by somebody else") == restored
     lab.agent.kill()
     wait_until("the second takes over", 30, lambda: said("table complete"))
