@@ -97,7 +97,8 @@ int run_agent(const config::Config& config) {
   std::optional<k8s::ApiAccess> access;
   if (config.manifests.empty()) {
     auto found =
-        k8s::find_api_access(config.kubeconfig, config.master, k8s::InCluster::from_environment());
+        k8s::find_api_access(config.kubeconfig, config.master, k8s::InCluster::from_environment(),
+                             k8s::ProxyEnvironment::from_environment());
     if (!found) return refuse(found.error().text());
     access = std::move(*found);
     if (const auto fault = k8s::find_identity_fault(*access)) return refuse(*fault);
@@ -122,7 +123,7 @@ int run_agent(const config::Config& config) {
   }
 
   spdlog::info("kube-ipvs {} on node {}, {}, scheduler {}", KUBE_IPVS_VERSION, config.node_name,
-               access ? "API server " + access->url() : "manifests in " + config.manifests,
+               access ? "API server " + access->route() : "manifests in " + config.manifests,
                config.ipvs_scheduler);
   raise_descriptor_limit();
   boost::asio::io_context context(1);

@@ -14,15 +14,19 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
-#include <charconv>
+#include <ctime>
 
 #include "config/printable.hpp"
 #include "k8s/async/cancellation.hpp"
 #include "k8s/async/coarse_clock.hpp"
+#include "k8s/client/client_state.hpp"
 #include "k8s/client/credentials.hpp"
-#include "k8s/client/dial.hpp"
 #include "k8s/client/read_deadline.hpp"
+#include "k8s/client/redirect.hpp"
 #include "k8s/client/response_body.hpp"
+#include "k8s/client/retry_after.hpp"
+#include "k8s/client/transport.hpp"
+#include "k8s/client/url.hpp"
 
 namespace k8s {
 namespace {
@@ -42,7 +46,9 @@ constexpr std::size_t kLeastRead = 512;
 constexpr std::uint32_t kMaxHead = 64 * 1024;
 constexpr std::size_t kMaxReason = 100;
 constexpr std::size_t kMaxWhat = 2000;
-constexpr std::chrono::seconds kMaxRetryAfter{300};
+constexpr int kMaxInterim = 5;    // 1xx responses before the one that counts, as Go
+constexpr int kMaxRedirects = 5;  // of one call
+constexpr int kMaxFaults = 3;     // answers of 500 and above in a row, on one connection
 
 struct Call {
   http::verb verb = http::verb::get;
@@ -72,14 +78,6 @@ Response failed(const DialError& error) {
   return failed(end, error.code, error.what);
 }
 
-std::optional<std::chrono::seconds> retry_after(std::string_view value) {
-  std::int64_t seconds = 0;
-  const auto [stop, error] = std::from_chars(value.data(), value.data() + value.size(), seconds);
-  if (error != std::errc{} || stop != value.data() + value.size() || seconds < 0)
-    return std::nullopt;
-  return std::min(std::chrono::seconds(seconds), kMaxRetryAfter);
-}
-
 std::string seconds_text(milliseconds time) {
   return time.count() % 1000 == 0 ? std::to_string(time.count() / 1000) + " s"
                                   : std::to_string(time.count()) + " ms";
@@ -107,47 +105,6 @@ void conclude(Response& response, const error_code& error, const std::string& do
 
 }  // namespace
 
-struct ApiClient::Impl {
-  Impl(asio::any_io_executor executor_in, ApiAccess access_in, ApiOptions options_in)
-      : executor(std::move(executor_in)),
-        access(std::move(access_in)),
-        options(std::move(options_in)),
-        credentials(executor, access,
-                    {.token_file_age = options.token_file_age, .wall_clock = {}}) {
-    if (options.user_agent.empty()) options.user_agent = "kube-ipvs/" KUBE_IPVS_VERSION;
-    addresses.configured(access.host);
-  }
-
-  // All connections share one context, because parsing a bundle of authorities costs time and
-  // memory. It is rebuilt when a certificate on disk has changed.
-  DialResult<std::shared_ptr<TlsContext>> context_for(TlsMaterial material) {
-    if (context && material == context_material) return context;
-    auto made = make_tls_context(material);
-    if (!made) return made;
-    context = *made;
-    context_material = std::move(material);
-    return context;
-  }
-
-  asio::awaitable<DialResult<Endpoints>> resolve() {
-    auto endpoints = co_await resolve_host(executor, access.host, access.port, options.resolve);
-    if (endpoints) {
-      std::vector<Address> found;
-      for (const auto& endpoint : *endpoints) found.push_back(endpoint.address());
-      addresses.resolved(access.host, found);
-    }
-    co_return endpoints;
-  }
-
-  asio::any_io_executor executor;
-  const ApiAccess access;
-  ServerAddresses addresses;
-  ApiOptions options;
-  Credentials credentials;
-  TlsMaterial context_material;
-  std::shared_ptr<TlsContext> context;
-};
-
 struct ApiConnection::Impl {
   explicit Impl(ApiClient::Impl& client_in) : client(client_in) { buffer.reserve(kReadBuffer); }
 
@@ -163,71 +120,65 @@ struct ApiConnection::Impl {
   template <typename Stream>
   asio::awaitable<void> read_body(Stream& stream, std::shared_ptr<TcpStream> tcp, const Call& call,
                                   ResponseParser& parser, Response& response);
+  asio::awaitable<Response> dispatch(Transport& in_use, const Call& call, const Identity& identity);
   http::request<http::string_body> request_for(const Call& call, const Identity& identity) const;
+  void judge(const Response& response, const Identity& identity, bool reused);
+  bool follow_redirect(const Call& call, Response& response);
 
-  bool is_open() const { return plain || tls; }
+  bool is_open() const { return open.has_value(); }
   void close() {
-    tls.reset();
-    plain.reset();
-    context.reset();
+    open.reset();
     buffer.clear();
     peer.reset();
+    faults_in_a_row = 0;
   }
 
   ApiClient::Impl& client;
-  std::shared_ptr<TlsContext> context;  // used by `tls`, which has a reference to it
-  std::shared_ptr<TcpStream> plain;
-  std::shared_ptr<TlsStream> tls;  // while connected, either `plain` or `tls` is set
-  ServerAddresses::Peer peer;      // the peer is known as connected
-  bool reusable = false;           // the last exchange left the connection ready for another
+  std::optional<Transport> open;
+  asio::ip::tcp::endpoint endpoint;  // of the last connection
+  ServerAddresses::Peer peer;        // the peer is known as connected
+  bool reusable = false;             // the last exchange left the connection ready for another
+  int faults_in_a_row = 0;
+  std::string target;    // path and query of the current request, with the base path
+  std::string location;  // the header of the last response
   beast::flat_buffer buffer;
   std::unique_ptr<char[]> chunk = std::make_unique_for_overwrite<char[]>(kReadBuffer);
 };
 
 // Opens the connection; returns a Response only if that failed.
 asio::awaitable<std::optional<Response>> ApiConnection::Impl::connect(const Identity& identity) {
-  const ApiAccess& access = client.access;
-  const ApiOptions& options = client.options;
-  std::shared_ptr<TlsContext> new_context;
-  if (access.tls) {
-    auto authority = client.credentials.certificate_authority();
-    if (!authority) co_return failed(Response::End::kFailed, {}, authority.error().text);
-    TlsMaterial material{.certificate_authority = std::move(*authority),
-                         .client_certificate = identity.client_certificate,
-                         .client_key = identity.client_key};
-    auto made = client.context_for(std::move(material));
-    if (!made) co_return failed(made.error());
-    new_context = *made;
-  }
+  auto contexts = client.contexts_for(identity);
+  if (!contexts) co_return failed(contexts.error());
   auto endpoints = co_await client.resolve();
   if (!endpoints) co_return failed(endpoints.error());
   bool cancelled = co_await is_cancelled();
   if (cancelled) co_return Response();
-  auto tcp = co_await connect_tcp(client.executor, std::move(*endpoints), options.connect);
-  if (!tcp) co_return failed(tcp.error());
+  const TransportOptions options{.user_agent = client.options.user_agent,
+                                 .connect = client.options.connect,
+                                 .handshake = client.options.handshake};
+  auto opened = co_await open_transport(client.executor, client.access, std::move(*contexts),
+                                        std::move(*endpoints), client.order, options);
+  if (!opened) co_return failed(opened.error());
   cancelled = co_await is_cancelled();
   if (cancelled) co_return Response();
-  error_code gone;
-  const auto remote = (*tcp)->socket().remote_endpoint(gone);
-  if (!gone) peer = client.addresses.connected(remote.address());
-  if (!access.tls) {
-    plain = std::move(*tcp);
-    co_return std::nullopt;
-  }
-  auto stream = co_await start_tls(std::move(**tcp), *new_context, access, options.handshake);
-  if (!stream) co_return failed(stream.error());
-  context = std::move(new_context);
-  tls = std::move(*stream);
+  open = std::move(*opened);
+  endpoint = open->endpoint;
+  peer = client.addresses.connected(endpoint.address());
+  faults_in_a_row = 0;
   co_return std::nullopt;
 }
 
 http::request<http::string_body> ApiConnection::Impl::request_for(const Call& call,
                                                                   const Identity& identity) const {
   const ApiAccess& access = client.access;
-  const bool v6 = access.host.find(':') != std::string::npos;
-  http::request<http::string_body> request(call.verb, access.base_path + call.path, 11);
-  request.set(http::field::host,
-              (v6 ? "[" + access.host + "]" : access.host) + ":" + std::to_string(access.port));
+  const std::string server = host_and_port(access.host, access.port);
+  http::request<http::string_body> request(call.verb, target, 11);
+  request.set(http::field::host, server);
+  if (access.proxy && !access.tls) {
+    request.target("http://" + server + target);
+    const std::string authorization = access.proxy->authorization();
+    if (!authorization.empty()) request.set(http::field::proxy_authorization, authorization);
+  }
   request.set(http::field::user_agent, client.options.user_agent);
   request.set(http::field::accept, call.protobuf
                                        ? std::string(kProtobufType) + ", " + std::string(kJsonType)
@@ -255,13 +206,18 @@ asio::awaitable<Response> ApiConnection::Impl::call(const Call& call) {
   if (!identity) {
     response = failed(Response::End::kFailed, {}, identity.error().text);
   } else {
-    const bool reused = is_open();
-    response = co_await exchange_once(call, *identity);
-    // A server may close an idle connection just as we reuse it: try again on a new one.
-    const bool stale = reused && call.verb == http::verb::get && response.status == 0 &&
-                       response.end == Response::End::kFailed;
-    cancelled = co_await is_cancelled();
-    if (stale && !cancelled) response = co_await exchange_once(call, *identity);
+    target = client.access.base_path + call.path;
+    for (int redirects = 0;; ++redirects) {
+      const bool reused = is_open();
+      response = co_await exchange_once(call, *identity);
+      // A server may close an idle connection just as we reuse it: try again on a new one.
+      const bool stale = reused && call.verb == http::verb::get && response.status == 0 &&
+                         response.end == Response::End::kFailed;
+      cancelled = co_await is_cancelled();
+      if (stale && !cancelled) response = co_await exchange_once(call, *identity);
+      cancelled = co_await is_cancelled();
+      if (cancelled || redirects == kMaxRedirects || !follow_redirect(call, response)) break;
+    }
   }
   response.what = config::printable(response.what, kMaxWhat);
   if (response.status == 401) client.credentials.forget();
@@ -273,32 +229,79 @@ asio::awaitable<Response> ApiConnection::Impl::call(const Call& call) {
   co_return response;
 }
 
+// True: the request is to be sent again, to `target`. Only within the same server: the credentials
+// are for no other.
+bool ApiConnection::Impl::follow_redirect(const Call& call, Response& response) {
+  const bool redirected = response.status == 301 || response.status == 302 ||
+                          response.status == 307 || response.status == 308;
+  if (!redirected || response.end != Response::End::kComplete || location.empty()) return false;
+  const auto next = redirect_target(client.access, location);
+  if (next && call.verb == http::verb::get) {
+    target = *next;
+    return true;
+  }
+  response.reason += " to " + config::printable(location, kMaxReason) +
+                     ", which is not followed: the server's address must be that of the API server";
+  return false;
+}
+
 // One attempt: connects if necessary, and closes the connection unless it is reusable.
 asio::awaitable<Response> ApiConnection::Impl::exchange_once(const Call& call,
                                                              const Identity& identity) {
-  if (!is_open()) {
+  const bool reused = is_open();
+  if (!reused) {
     buffer.clear();
     auto failure = co_await connect(identity);
     if (failure) co_return std::move(*failure);
   }
-  Response response;
   reusable = false;
-  // Moved into locals, so that a half-used connection is closed however this coroutine ends.
-  auto tls_in_use = std::move(tls);
-  auto plain_in_use = std::move(plain);
-  if (tls_in_use) {
-    const std::shared_ptr<TcpStream> lowest(tls_in_use, &tls_in_use->next_layer());
-    response = co_await exchange(*tls_in_use, lowest, call, identity);
-  } else {
-    response = co_await exchange(*plain_in_use, plain_in_use, call, identity);
-  }
+  // Moved into a local, so that a half-used connection is closed however this coroutine ends.
+  Transport in_use = std::move(*open);
+  open.reset();
+  Response response = co_await dispatch(in_use, call, identity);
+  const bool cancelled = co_await is_cancelled();
+  if (!cancelled) judge(response, identity, reused);
   if (reusable) {
-    tls = std::move(tls_in_use);
-    plain = std::move(plain_in_use);
+    open = std::move(in_use);
   } else {
     peer.reset();
   }
   co_return response;
+}
+
+// The rest of a call is the same code for each kind of stream.
+asio::awaitable<Response> ApiConnection::Impl::dispatch(Transport& in_use, const Call& call,
+                                                        const Identity& identity) {
+  Response response;
+  if (in_use.nested) {
+    const std::shared_ptr<TcpStream> lowest(in_use.nested, &in_use.nested->outer->next_layer());
+    response = co_await exchange(in_use.nested->inner, lowest, call, identity);
+  } else if (in_use.tls) {
+    const std::shared_ptr<TcpStream> lowest(in_use.tls, &in_use.tls->next_layer());
+    response = co_await exchange(*in_use.tls, lowest, call, identity);
+  } else {
+    response = co_await exchange(*in_use.plain, in_use.plain, call, identity);
+  }
+  co_return response;
+}
+
+// What the outcome says about the address, and whether the connection is kept. One that was closed
+// while it was idle says nothing.
+void ApiConnection::Impl::judge(const Response& response, const Identity& identity, bool reused) {
+  const bool lost = response.status == 0 && response.end == Response::End::kFailed;
+  const bool bad = response.status >= 500 || response.end == Response::End::kTimedOut;
+  if (bad || (lost && !reused)) {
+    client.order.failed(endpoint);
+    ++faults_in_a_row;
+    // Another address, or another server behind a load balancer.
+    if (client.several_addresses || faults_in_a_row >= kMaxFaults) reusable = false;
+  } else if (response.status != 0) {
+    client.order.served(endpoint);
+    faults_in_a_row = 0;
+  }
+  // The connection keeps the certificate that was presented on it.
+  if (response.status == 401 && !identity.client_certificate.empty()) reusable = false;
+  if (response.status < 200) reusable = false;
 }
 
 template <typename Stream>
@@ -320,24 +323,35 @@ asio::awaitable<Response> ApiConnection::Impl::exchange(Stream& stream,
     co_return response;
   }
 
-  ResponseParser parser;
-  parser.header_limit(kMaxHead);
-  // Beast's limit applies to the whole body, and a watch lasts for minutes. The decoders limit each
-  // event instead.
-  parser.body_limit(boost::none);
-  tcp->expires_after(call.head);
-  const auto [head_error, head] = co_await http::async_read_header(stream, buffer, parser, token);
-  cancelled = co_await is_cancelled();
-  if (cancelled) co_return response;
-  if (head_error) {
-    conclude(response, head_error, doing, "no response within " + seconds_text(call.head));
-    co_return response;
+  std::optional<ResponseParser> reading;
+  tcp->expires_after(call.head);  // for all of the loop
+  for (int interim = 0; interim <= kMaxInterim; ++interim) {
+    reading.emplace();
+    reading->header_limit(kMaxHead);
+    // Beast's limit applies to the whole body, and a watch lasts for minutes. The decoders limit
+    // each event instead.
+    reading->body_limit(boost::none);
+    const auto [head_error, head] =
+        co_await http::async_read_header(stream, buffer, *reading, token);
+    cancelled = co_await is_cancelled();
+    if (cancelled) co_return response;
+    if (head_error) {
+      conclude(response, head_error, doing, "no response within " + seconds_text(call.head));
+      co_return response;
+    }
+    // 100 Continue, 103 Early Hints: the response itself follows. 101 would be another protocol.
+    const unsigned status = reading->get().result_int();
+    if (status >= 200 || status == 101) break;
   }
+  ResponseParser& parser = *reading;
   response.status = parser.get().result_int();
   const auto reason = parser.get().reason();
   response.reason = config::printable({reason.data(), reason.size()}, kMaxReason);
   response.type = media_type(parser.get()[http::field::content_type]);
-  response.retry_after = retry_after(parser.get()[http::field::retry_after]);
+  const auto& head = parser.get();
+  response.retry_after = parse_retry_after(head[http::field::retry_after], head[http::field::date],
+                                           std::time(nullptr));
+  location = std::string(head[http::field::location]);
   response.end = Response::End::kComplete;
   co_await read_body(stream, tcp, call, parser, response);
   co_return response;
@@ -414,50 +428,6 @@ asio::awaitable<void> ApiConnection::Impl::read_body(Stream& stream, std::shared
 std::string Response::text() const {
   if (!what.empty()) return what;
   return std::to_string(status) + (reason.empty() ? "" : " " + reason);
-}
-
-std::optional<std::string> find_identity_fault(const ApiAccess& access) {
-  if (!access.tls) return std::nullopt;
-  TlsMaterial material;
-  const auto read = [&](const Secret& secret, std::string& text) -> std::optional<std::string> {
-    auto found = read_secret(secret);
-    if (!found) return found.error().text;
-    text = std::move(*found);
-    return std::nullopt;
-  };
-  auto fault = read(access.certificate_authority, material.certificate_authority);
-  if (!fault) fault = read(access.client_certificate, material.client_certificate);
-  if (!fault) fault = read(access.client_key, material.client_key);
-  if (fault) return fault;
-  const auto context = make_tls_context(material);
-  if (context) return std::nullopt;
-  return config::printable(access.origin + ": " + context.error().what, kMaxWhat);
-}
-
-ApiClient::ApiClient(asio::any_io_executor executor, ApiAccess access, ApiOptions options)
-    : impl_(std::make_unique<Impl>(std::move(executor), std::move(access), std::move(options))) {}
-ApiClient::~ApiClient() = default;
-
-const ApiAccess& ApiClient::access() const { return impl_->access; }
-
-ServerAddresses& ApiClient::addresses() { return impl_->addresses; }
-const ServerAddresses& ApiClient::addresses() const { return impl_->addresses; }
-
-std::unique_ptr<ApiConnection> ApiClient::connection() {
-  return std::make_unique<ApiConnection>(*impl_);
-}
-
-asio::awaitable<Response> ApiClient::post(std::string path, std::string json) {
-  ApiConnection connection(*impl_);
-  co_return co_await connection.post(std::move(path), std::move(json));
-}
-
-asio::awaitable<std::vector<Address>> ApiClient::resolve() {
-  std::vector<Address> addresses;
-  const auto endpoints = co_await impl_->resolve();
-  if (!endpoints) co_return addresses;
-  for (const auto& endpoint : *endpoints) addresses.push_back(endpoint.address());
-  co_return addresses;
 }
 
 ApiConnection::ApiConnection(ApiClient::Impl& client) : impl_(std::make_unique<Impl>(client)) {}

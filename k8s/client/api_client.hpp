@@ -4,8 +4,13 @@
 // arrive. k8s/client/adr-http.md explains HTTP/1.1 and the connection per watch.
 //
 // Every step has a deadline: name resolution, connecting (per address), the TLS handshake, sending,
-// the response header, and each read of the body. TCP keep-alive and TCP_USER_TIMEOUT detect a
+// the response header (with the 1xx responses before it), and each read of the body. TCP keep-alive and TCP_USER_TIMEOUT detect a
 // half-open connection within 45 s, independent of those deadlines.
+//
+// Every address of the server is tried, one that failed lately last (k8s/client/address_order.hpp).
+// A connection is kept after every response that ended cleanly (429 included), but not after one of
+// 500 and above if the server has another address, or after three of them. A GET is redirected
+// within the same server only (k8s/client/redirect.hpp).
 //
 // Credentials and certificates are read again for every new connection (a token file at most once a
 // minute, and after a 401), so rotation needs no restart.
@@ -86,6 +91,8 @@ struct ApiOptions {
   std::chrono::milliseconds handshake{10'000};
   std::chrono::milliseconds write{10'000};
   std::chrono::milliseconds token_file_age{60'000};
+  // For tests: the addresses of a host, in place of the resolver.
+  std::function<std::vector<Address>(const std::string& host)> lookup = {};
 };
 
 // Reads the certificates and the key that `access` names, as a connection would. The fault is one

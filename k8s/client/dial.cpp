@@ -12,6 +12,7 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/ssl/error.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -142,10 +143,10 @@ struct NameCheck {
   }
 };
 
-std::string verification_failure(TlsStream& stream, const std::string& name, bool wrong_name,
+std::string verification_failure(SSL* stream, const std::string& name, bool wrong_name,
                                  const error_code& error) {
   if (wrong_name) return "its certificate is not for " + name;
-  const long verdict = ::SSL_get_verify_result(stream.native_handle());
+  const long verdict = ::SSL_get_verify_result(stream);
   if (verdict == X509_V_OK) return error.message();
   return std::string("its certificate is not trusted: ") + ::X509_verify_cert_error_string(verdict);
 }
@@ -163,10 +164,11 @@ DialResult<std::shared_ptr<TlsContext>> make_tls_context(const TlsMaterial& mate
   ::SSL_CTX_set_mode(native, SSL_MODE_RELEASE_BUFFERS);
   // Trust an intermediate authority in the bundle like a root, as client-go does.
   ::X509_VERIFY_PARAM_set_flags(::SSL_CTX_get0_param(native), X509_V_FLAG_PARTIAL_CHAIN);
-  if (material.certificate_authority.empty()) {
+  if (material.certificate_authority.empty() || material.system_too) {
     context->set_default_verify_paths(error);
     if (error) return bad_material("the system's certificate authorities", {}, error);
-  } else {
+  }
+  if (!material.certificate_authority.empty()) {
     error = add_authorities(native, material.certificate_authority);
     if (error) return bad_material("certificate-authority", material.certificate_authority, error);
   }
@@ -199,52 +201,62 @@ asio::awaitable<DialResult<Endpoints>> resolve_host(asio::any_io_executor execut
 }
 
 asio::awaitable<DialResult<std::shared_ptr<TcpStream>>> connect_tcp(
-    asio::any_io_executor executor, Endpoints endpoints, std::chrono::milliseconds deadline_each) {
-  DialError last;
-  for (const tcp::endpoint& endpoint : endpoints) {
-    auto stream = std::make_shared<TcpStream>(executor);
-    stream->expires_after(deadline_each);
-    const auto [error] =
-        co_await stream->async_connect(endpoint, closes_when_cancelled(stream, kAwait));
-    if (!error) {
-      set_options(*stream);
-      co_return std::move(stream);
-    }
-    const std::string why =
-        error == boost::beast::error::timeout ? "no answer in time" : error.message();
-    last = dial_error(error, "connect to " + name_of(endpoint) + ": " + why);
-    const bool cancelled = co_await is_cancelled();
-    if (cancelled) break;
+    asio::any_io_executor executor, tcp::endpoint endpoint, std::chrono::milliseconds deadline) {
+  auto stream = std::make_shared<TcpStream>(executor);
+  stream->expires_after(deadline);
+  const auto [error] =
+      co_await stream->async_connect(endpoint, closes_when_cancelled(stream, kAwait));
+  if (!error) {
+    set_options(*stream);
+    co_return std::move(stream);
   }
-  co_return last;
+  const std::string why =
+      error == boost::beast::error::timeout ? "no answer in time" : error.message();
+  co_return dial_error(error, "connect to " + name_of(endpoint) + ": " + why);
 }
 
-asio::awaitable<DialResult<std::shared_ptr<TlsStream>>> start_tls(
-    TcpStream tcp, TlsContext& context, const ApiAccess& access,
-    std::chrono::milliseconds deadline) {
-  const std::string& name = access.tls_server_name.empty() ? access.host : access.tls_server_name;
-  auto stream = std::make_shared<TlsStream>(std::move(tcp), context);
+namespace {
+
+template <typename Stream>
+asio::awaitable<std::optional<DialError>> shake(Stream& stream, std::shared_ptr<TcpStream> lowest,
+                                                TlsPeer peer, std::chrono::milliseconds deadline) {
   const auto wrong_name = std::make_shared<bool>(false);
-  if (access.insecure_skip_tls_verify) {
-    stream->set_verify_mode(asio::ssl::verify_none);
+  if (peer.check) {
+    stream.set_verify_mode(asio::ssl::verify_peer);
+    stream.set_verify_callback(NameCheck{asio::ssl::host_name_verification(peer.name), wrong_name});
   } else {
-    stream->set_verify_mode(asio::ssl::verify_peer);
-    stream->set_verify_callback(NameCheck{asio::ssl::host_name_verification(name), wrong_name});
+    stream.set_verify_mode(asio::ssl::verify_none);
   }
   // RFC 6066: an IP address is not allowed as server name indication.
-  if (!is_address(name)) {
-    ::SSL_ctrl(stream->native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
-               const_cast<char*>(name.c_str()));
+  if (!is_address(peer.name)) {
+    ::SSL_ctrl(stream.native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+               peer.name.data());
   }
-  const std::shared_ptr<TcpStream> lowest(stream, &stream->next_layer());
   lowest->expires_after(deadline);
-  const auto [error] = co_await stream->async_handshake(asio::ssl::stream_base::client,
-                                                        closes_when_cancelled(lowest, kAwait));
-  if (!error) co_return std::move(stream);
-  const std::string why = error == boost::beast::error::timeout
-                              ? "no answer in time"
-                              : verification_failure(*stream, name, *wrong_name, error);
-  co_return dial_error(error, "TLS with " + access.host + ": " + why);
+  const auto [error] = co_await stream.async_handshake(asio::ssl::stream_base::client,
+                                                       closes_when_cancelled(lowest, kAwait));
+  if (!error) co_return std::nullopt;
+  const std::string why =
+      error == boost::beast::error::timeout
+          ? "no answer in time"
+          : verification_failure(stream.native_handle(), peer.name, *wrong_name, error);
+  co_return dial_error(error, "TLS with " + peer.host + ": " + why);
+}
+
+}  // namespace
+
+asio::awaitable<std::optional<DialError>> shake_hands(TlsStream& stream,
+                                                      std::shared_ptr<TcpStream> lowest,
+                                                      TlsPeer peer,
+                                                      std::chrono::milliseconds deadline) {
+  return shake(stream, std::move(lowest), std::move(peer), deadline);
+}
+
+asio::awaitable<std::optional<DialError>> shake_hands(NestedTlsStream& stream,
+                                                      std::shared_ptr<TcpStream> lowest,
+                                                      TlsPeer peer,
+                                                      std::chrono::milliseconds deadline) {
+  return shake(stream, std::move(lowest), std::move(peer), deadline);
 }
 
 }  // namespace k8s

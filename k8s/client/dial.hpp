@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Opens the stream to an API server: name resolution, TCP, TLS. Internal to the API client: it
-// uses Beast and OpenSSL types, so no public header includes it.
+// The steps to a stream to an API server: name resolution, TCP, TLS. Internal to the API client: it
+// uses Beast and OpenSSL types, so no public header includes it. k8s/client/transport.hpp takes the
+// steps in order.
 //
 // Errors: DialError. A TLS failure names what is wrong with the certificate.
 #pragma once
@@ -15,6 +16,7 @@
 #include <boost/system/result.hpp>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +27,7 @@ namespace k8s {
 
 using TcpStream = boost::beast::tcp_stream;
 using TlsStream = boost::asio::ssl::stream<TcpStream>;
+using NestedTlsStream = boost::asio::ssl::stream<TlsStream&>;  // through a proxy's TLS
 using TlsContext = boost::asio::ssl::context;
 using Endpoints = std::vector<boost::asio::ip::tcp::endpoint>;
 
@@ -38,9 +41,10 @@ using DialResult = boost::system::result<T, DialError>;
 
 // PEM texts that determine a TLS context: equal texts make equal contexts.
 struct TlsMaterial {
-  std::string certificate_authority;  // "": the system's
-  std::string client_certificate;
-  std::string client_key;
+  std::string certificate_authority = {};  // "": the system's
+  bool system_too = false;                 // trust the system's authorities as well
+  std::string client_certificate = {};
+  std::string client_key = {};
   bool operator==(const TlsMaterial&) const = default;
 };
 
@@ -51,15 +55,26 @@ boost::asio::awaitable<DialResult<Endpoints>> resolve_host(boost::asio::any_io_e
                                                            std::string host, std::uint16_t port,
                                                            std::chrono::milliseconds deadline);
 
-// Tries the endpoints in order and returns the first that connects, with TCP_NODELAY, keep-alive
-// and TCP_USER_TIMEOUT set. The error is that of the last one.
+// With TCP_NODELAY, keep-alive and TCP_USER_TIMEOUT set.
 boost::asio::awaitable<DialResult<std::shared_ptr<TcpStream>>> connect_tcp(
-    boost::asio::any_io_executor executor, Endpoints endpoints,
-    std::chrono::milliseconds deadline_each);
-
-// Checks the certificate for the name in `access`. `context` must outlive the stream.
-boost::asio::awaitable<DialResult<std::shared_ptr<TlsStream>>> start_tls(
-    TcpStream tcp, TlsContext& context, const ApiAccess& access,
+    boost::asio::any_io_executor executor, boost::asio::ip::tcp::endpoint endpoint,
     std::chrono::milliseconds deadline);
+
+// Whom the certificate has to be for.
+struct TlsPeer {
+  std::string host;  // for messages
+  std::string name;  // sent (SNI) unless it is an address, and checked
+  bool check = true;
+};
+
+// `stream` is an asio::ssl::stream over `lowest`. Without a value: it is open.
+boost::asio::awaitable<std::optional<DialError>> shake_hands(TlsStream& stream,
+                                                             std::shared_ptr<TcpStream> lowest,
+                                                             TlsPeer peer,
+                                                             std::chrono::milliseconds deadline);
+boost::asio::awaitable<std::optional<DialError>> shake_hands(NestedTlsStream& stream,
+                                                             std::shared_ptr<TcpStream> lowest,
+                                                             TlsPeer peer,
+                                                             std::chrono::milliseconds deadline);
 
 }  // namespace k8s

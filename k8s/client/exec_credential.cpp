@@ -7,6 +7,7 @@
 
 #include "config/printable.hpp"
 #include "k8s/client/base64.hpp"
+#include "k8s/client/url.hpp"
 #include "k8s/decode/values.hpp"
 
 namespace k8s {
@@ -17,6 +18,16 @@ std::string text_of(const boost::json::object& object, std::string_view key) {
   const boost::json::value* value = object.if_contains({key.data(), key.size()});
   const boost::json::string* text = value ? value->if_string() : nullptr;
   return text ? std::string(text->data(), text->size()) : std::string();
+}
+
+// The plugin needs the user and the password, too.
+std::string proxy_text(const ProxyUrl& proxy) {
+  if (proxy.user_info.empty()) return proxy.url();
+  const auto colon = proxy.user_info.find(':');
+  return std::string(proxy.tls ? "https://" : "http://") +
+         percent_encode(std::string_view(proxy.user_info).substr(0, colon)) + ":" +
+         percent_encode(std::string_view(proxy.user_info).substr(colon + 1)) + "@" +
+         host_and_port(proxy.host, proxy.port);
 }
 
 Problem problem(const std::string& text) { return Problem::because(text); }
@@ -36,6 +47,8 @@ std::string exec_info(const ExecPlugin& plugin, const ApiAccess& access,
   if (plugin.provide_cluster_info) {
     boost::json::object cluster{{"server", access.url()}};
     if (!access.tls_server_name.empty()) cluster["tls-server-name"] = access.tls_server_name;
+    if (access.proxy && access.proxy_origin == "proxy-url")
+      cluster["proxy-url"] = proxy_text(*access.proxy);
     if (access.insecure_skip_tls_verify) cluster["insecure-skip-tls-verify"] = true;
     if (!certificate_authority.empty()) {
       cluster["certificate-authority-data"] = base64_encode(certificate_authority);

@@ -139,8 +139,11 @@ class Section {
   int first_line_;
 };
 
+// After the certificates have been read: they decide the scheme of a server that has none.
 std::optional<std::string> set_server(ApiAccess& access, const std::string& url) {
-  ServerUrlOrFault parsed = parse_server_url(url);
+  const bool tls_configured = !access.certificate_authority.empty() ||
+                              !access.client_certificate.empty() || access.insecure_skip_tls_verify;
+  ServerUrlOrFault parsed = parse_server_url(url, tls_configured);
   if (!parsed.fault.empty()) return std::move(parsed.fault);
   access.tls = parsed.url.tls;
   access.host = std::move(parsed.url.host);
@@ -150,12 +153,11 @@ std::optional<std::string> set_server(ApiAccess& access, const std::string& url)
 }
 
 void read_cluster(const Section& cluster, ApiAccess& access) {
-  if (const auto fault = set_server(access, cluster.required_text("server"))) {
-    cluster.refuse("server", *fault);
-  }
-  if (!cluster.text("proxy-url").empty()) {
-    cluster.refuse("proxy-url",
-                   "is not supported: the API server must be reachable without a proxy");
+  if (const std::string url = cluster.text("proxy-url"); !url.empty()) {
+    ProxyOrFault parsed = parse_proxy_url(url, true);
+    if (!parsed.fault.empty()) cluster.refuse("proxy-url", parsed.fault);
+    access.proxy = std::move(parsed.proxy);
+    access.proxy_origin = "proxy-url";
   }
   access.certificate_authority = cluster.secret("certificate-authority");
   access.tls_server_name = cluster.text("tls-server-name");
@@ -241,13 +243,16 @@ ApiAccess read_document(const config::YamlDocument& document, const std::string&
   const Section context = root.named("contexts", current, "current-context").section("context");
   ApiAccess access;
   access.origin = name;
-  const std::string cluster = context.required_text("cluster");
-  read_cluster(root.named("clusters", cluster, context.field("cluster")).section("cluster"),
-               access);
+  const std::string cluster_name = context.required_text("cluster");
+  const Section cluster =
+      root.named("clusters", cluster_name, context.field("cluster")).section("cluster");
+  const std::string server = cluster.required_text("server");
+  read_cluster(cluster, access);
   if (const std::string user = context.text("user"); !user.empty()) {
     const Section entry = root.named("users", user, context.field("user"));
     if (entry.has("user")) read_user(entry.section("user"), access);
   }
+  if (const auto server_fault = set_server(access, server)) cluster.refuse("server", *server_fault);
   return access;
 }
 
@@ -308,7 +313,8 @@ AccessResult find_without_kubeconfig(const std::string& master, const InCluster&
     ApiAccess access;
     access.origin = "--master";
     // The token is sent only to a server with a certificate of the cluster's own CA.
-    if (has_token(in_cluster) && !master.starts_with("http://")) {
+    std::string_view rest(master);
+    if (has_token(in_cluster) && take_scheme(rest) == "https") {
       access.origin = "service account";
       access.token.file = in_cluster.directory + "/token";
       access.certificate_authority.file = in_cluster.directory + "/ca.crt";
@@ -332,12 +338,31 @@ AccessResult find_without_kubeconfig(const std::string& master, const InCluster&
   return load_service_account(in_cluster);
 }
 
+std::optional<AccessFault> choose_proxy(ApiAccess& access, const ProxyEnvironment& proxies) {
+  const std::string& text = access.tls ? proxies.https_proxy : proxies.http_proxy;
+  if (access.proxy || text.empty()) return std::nullopt;
+  if (is_excluded(proxies.no_proxy, access.host, access.port)) return std::nullopt;
+  const char* variable = access.tls ? "HTTPS_PROXY" : "HTTP_PROXY";
+  ProxyOrFault parsed = parse_proxy_url(text, false);
+  if (!parsed.fault.empty()) {
+    return AccessFault{.where = std::string("the environment variable ") + variable,
+                       .field = {},
+                       .reason = parsed.fault + ", or name the API server in NO_PROXY"};
+  }
+  access.proxy = std::move(parsed.proxy);
+  access.proxy_origin = variable;
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::string ApiAccess::url() const {
-  const bool v6 = host.find(':') != std::string::npos;
-  return std::string(tls ? "https://" : "http://") + (v6 ? "[" + host + "]" : host) + ":" +
-         std::to_string(port) + base_path;
+  return (tls ? "https://" : "http://") + host_and_port(host, port) + base_path;
+}
+
+std::string ApiAccess::route() const {
+  if (!proxy) return url();
+  return url() + " by the proxy " + proxy->url() + " (from " + proxy_origin + ")";
 }
 
 std::string AccessFault::text() const {
@@ -353,13 +378,16 @@ InCluster InCluster::from_environment() {
 }
 
 AccessResult find_api_access(const std::string& kubeconfig, const std::string& master,
-                             const InCluster& in_cluster) {
+                             const InCluster& in_cluster, const ProxyEnvironment& proxies) {
   AccessResult access = kubeconfig.empty() ? find_without_kubeconfig(master, in_cluster)
                                            : load_kubeconfig(kubeconfig);
-  if (!access || master.empty()) return access;
-  if (const auto fault = set_server(*access, master)) {
-    return AccessFault{.where = "--master", .field = {}, .reason = "'" + master + "' " + *fault};
+  if (!access) return access;
+  if (!master.empty()) {
+    if (const auto fault = set_server(*access, master)) {
+      return AccessFault{.where = "--master", .field = {}, .reason = "'" + master + "' " + *fault};
+    }
   }
+  if (auto fault = choose_proxy(*access, proxies)) return std::move(*fault);
   return access;
 }
 

@@ -6,8 +6,8 @@
 //
 // Precedence is client-go's: *-data before the file, tokenFile before token. Relative file names
 // are relative to the kubeconfig. Unknown fields are ignored, as kubectl does. Unsupported fields
-// that would change our identity or the route to the server (impersonation, proxy-url, ...) are
-// refused.
+// that would change our identity (impersonation, ...) are refused. A server without a scheme has
+// https if a certificate or insecure-skip-tls-verify is configured, else http.
 //
 // Errors: AccessFault, one line, naming file, line and field. Nothing here throws.
 #pragma once
@@ -19,6 +19,8 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "k8s/client/proxy.hpp"
 
 namespace k8s {
 
@@ -50,6 +52,8 @@ struct ApiAccess {
   Secret certificate_authority;  // empty: the system's
   std::string tls_server_name;   // sent (SNI) and checked instead of `host`; empty: `host`
   bool insecure_skip_tls_verify = false;
+  std::optional<ProxyUrl> proxy;  // that leads to the server
+  std::string proxy_origin;       // "proxy-url", "HTTPS_PROXY"
   // At most one of token and exec; a client certificate may come with either.
   Secret token;
   Secret client_certificate;
@@ -57,6 +61,8 @@ struct ApiAccess {
   std::optional<ExecPlugin> exec;
 
   std::string url() const;
+  // For messages: url(), and the proxy if there is one.
+  std::string route() const;
   bool operator==(const ApiAccess&) const = default;
 };
 
@@ -80,10 +86,11 @@ struct InCluster {
 // The access for the flags --kubeconfig and --master:
 //   --kubeconfig     that file; --master replaces its server
 //   neither          the service account
-//   --master alone   that server, with the service account if one is mounted and the URL is not
-//                    http:// (for nodes where kube-ipvs itself has to program the API's own VIP)
+//   --master alone   that server, with the service account if one is mounted and the URL is
+//                    https:// (for nodes where kube-ipvs itself has to program the API's own VIP)
+// `proxies`: for a server without a proxy-url.
 AccessResult find_api_access(const std::string& kubeconfig, const std::string& master,
-                             const InCluster& in_cluster);
+                             const InCluster& in_cluster, const ProxyEnvironment& proxies = {});
 
 // `name` is the file's name for messages; relative file names are relative to its folder.
 AccessResult parse_kubeconfig(std::string_view text, const std::string& name);

@@ -157,7 +157,7 @@ struct ApiServer::State : std::enable_shared_from_this<State> {
 };
 
 ApiServer::State::State(asio::any_io_executor executor_in, Options options_in)
-    : executor(std::move(executor_in)), options(std::move(options_in)) {
+    : executor(std::move(executor_in)), options(std::move(options_in)), port(options.port) {
   if (options.tls) {
     authority = make_authority("fake authority");
     if (!options.certificate) {
@@ -178,7 +178,7 @@ void ApiServer::State::listen() {
   acceptor.emplace(executor);
   acceptor->open(tcp::v4());
   acceptor->set_option(asio::socket_base::reuse_address(true));
-  acceptor->bind({asio::ip::address_v4::loopback(), port});
+  acceptor->bind({asio::ip::make_address(options.address), port});
   acceptor->listen();
   port = acceptor->local_endpoint().port();
   asio::co_spawn(executor, accept(shared_from_this()), asio::detached);
@@ -408,7 +408,7 @@ k8s::ApiAccess ApiServer::access() const {
   k8s::ApiAccess access;
   access.origin = "fake API server";
   access.tls = state_->options.tls;
-  access.host = "127.0.0.1";
+  access.host = state_->options.address;
   access.port = state_->port;
   access.certificate_authority.text = state_->authority.certificate;
   access.token.text = state_->options.token;

@@ -49,6 +49,8 @@ class ApiServer {
  public:
   struct Options {
     bool tls = false;
+    std::string address = "127.0.0.1";            // to listen on
+    std::uint16_t port = 0;                       // 0: any that is free
     std::optional<Certificate> certificate = {};  // instead of one for 127.0.0.1 and localhost
     bool require_client_certificate = false;      // issued by authority()
     std::string token = {};                       // requests without it get 401

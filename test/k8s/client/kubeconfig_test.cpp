@@ -134,15 +134,15 @@ TEST_CASE("a fault names file, line and field", "[kubeconfig]") {
                          "current-context refers to"));
   CHECK(fault("kind: Pod\n") == "/etc/kube/config:1: kind is 'Pod', must be 'Config'");
   CHECK(fault("kind: Config\n").find("current-context is missing") != std::string::npos);
-  CHECK(fault(kubeconfig("    server: 10.0.0.1\n", kUser)) ==
+  CHECK(fault(kubeconfig("    server: ftp://10.0.0.1\n", kUser)) ==
         "/etc/kube/config:11: clusters[0].cluster.server must start with https:// or http://");
   CHECK(fault(kubeconfig(kCluster, "    username: admin\n    password: x\n"))
             .starts_with("/etc/kube/config:15: users[0].user.username is basic authentication"));
   CHECK(fault(kubeconfig(kCluster, "    auth-provider: {name: gcp}\n")).find("auth-provider") !=
         std::string::npos);
   CHECK(fault(kubeconfig(kCluster, "    as: root\n")).find("impersonation") != std::string::npos);
-  CHECK(fault(kubeconfig(std::string(kCluster) + "    proxy-url: http://p:1\n", kUser))
-            .starts_with("/etc/kube/config:12: clusters[0].cluster.proxy-url is not supported"));
+  CHECK(fault(kubeconfig(std::string(kCluster) + "    proxy-url: socks5://p:1\n", kUser))
+            .starts_with("/etc/kube/config:12: clusters[0].cluster.proxy-url is a SOCKS proxy"));
   CHECK(fault(kubeconfig(std::string(kCluster) + "    certificate-authority-data: '%%'\n", kUser))
             .ends_with("certificate-authority-data is not base64"));
   CHECK(fault(kubeconfig(std::string(kCluster) + "    certificate-authority-data: eA==\n", kUser))
@@ -190,9 +190,9 @@ TEST_CASE("the flag --master replaces the kubeconfig's server and nothing else",
   REQUIRE(access.has_value());
   CHECK(access->url() == "https://other:7443");
   CHECK(access->token.text == "abc");
-  const AccessResult bad = k8s::find_api_access(path, "other", {});
+  const AccessResult bad = k8s::find_api_access(path, "ftp://other", {});
   REQUIRE_FALSE(bad.has_value());
-  CHECK(bad.error().text() == "--master: 'other' must start with https:// or http://");
+  CHECK(bad.error().text() == "--master: 'ftp://other' must start with https:// or http://");
 }
 
 TEST_CASE("in a Pod the service account is used", "[kubeconfig]") {
@@ -218,6 +218,75 @@ TEST_CASE("in a Pod the service account is used", "[kubeconfig]") {
   const AccessResult nowhere = k8s::find_api_access("", "", {});
   REQUIRE_FALSE(nowhere.has_value());
   CHECK(nowhere.error().text().find("--kubeconfig") != std::string::npos);
+}
+
+TEST_CASE("a server without a scheme is http, or https where TLS is configured (G)",
+          "[kubeconfig]") {
+  const std::string server = "    server: 10.0.0.1:6443\n";
+  CHECK(good(server, kUser).url() == "http://10.0.0.1:6443");
+  CHECK(good(server + "    certificate-authority: ca\n", kUser).url() == "https://10.0.0.1:6443");
+  CHECK(good(server + "    insecure-skip-tls-verify: true\n", kUser).url() ==
+        "https://10.0.0.1:6443");
+  CHECK(good(server, "    client-certificate: c\n    client-key: k\n").url() ==
+        "https://10.0.0.1:6443");
+  CHECK(good("    server: https://10.0.0.1/\n", kUser).url() == "https://10.0.0.1:443");
+}
+
+TEST_CASE("--master without a scheme is http, and gets no service account's token (G)",
+          "[kubeconfig]") {
+  const TemporaryFolder folder;
+  folder.write("token", "t");
+  const InCluster pod{.host = "fd00::a", .port = "443", .directory = folder.path()};
+  const AccessResult plain = k8s::find_api_access("", "127.0.0.1:8080", pod);
+  REQUIRE(plain.has_value());
+  CHECK(plain->url() == "http://127.0.0.1:8080");
+  CHECK(plain->token.empty());
+  const AccessResult upper = k8s::find_api_access("", "HTTPS://127.0.0.1", pod);
+  REQUIRE(upper.has_value());
+  CHECK_FALSE(upper->token.empty());
+}
+
+TEST_CASE("unknown and deprecated fields of a kubeconfig are ignored (G)", "[kubeconfig]") {
+  const std::string text =
+      kubeconfig(std::string(kCluster) +
+                     "    api-version: v1\n    disable-compression: true\n    x-new: {a: [1]}\n",
+                 kUser) +
+      "extensions: []\nx-unknown: 1\n";
+  const AccessResult access = k8s::parse_kubeconfig(text, kName);
+  REQUIRE(access.has_value());
+  CHECK(access->url() == "https://10.0.0.1:6443");
+}
+
+TEST_CASE("a kubeconfig's proxy-url leads to the server, before the environment's (G)",
+          "[kubeconfig]") {
+  const k8s::ProxyEnvironment environment{
+      .https_proxy = "proxy.example:3128", .http_proxy = "http://plain.example", .no_proxy = ""};
+  const TemporaryFolder folder;
+  const auto find = [&](const std::string& cluster, const k8s::ProxyEnvironment& proxies) {
+    const std::string path = folder.write("config", kubeconfig(cluster, kUser));
+    const AccessResult access = k8s::find_api_access(path, "", {}, proxies);
+    if (!access) FAIL(access.error().text());
+    return *access;
+  };
+  const ApiAccess own =
+      find(std::string(kCluster) + "    proxy-url: https://a%40b:c@own.example/\n", environment);
+  CHECK(own.route() ==
+        "https://10.0.0.1:6443 by the proxy https://own.example:443 (from proxy-url)");
+  CHECK(own.proxy->authorization() == "Basic YUBiOmM=");
+  CHECK(find(kCluster, environment).route() ==
+        "https://10.0.0.1:6443 by the proxy http://proxy.example:3128 (from HTTPS_PROXY)");
+  CHECK(find("    server: http://10.0.0.1\n", environment).route() ==
+        "http://10.0.0.1:80 by the proxy http://plain.example:80 (from HTTP_PROXY)");
+  k8s::ProxyEnvironment excluded = environment;
+  excluded.no_proxy = "10.0.0.0/8";
+  CHECK_FALSE(find(kCluster, excluded).proxy);
+  k8s::ProxyEnvironment bad = environment;
+  bad.https_proxy = "socks5://s:1";
+  const AccessResult socks = k8s::find_api_access("", "https://10.0.0.1", {}, bad);
+  REQUIRE_FALSE(socks.has_value());
+  CHECK(socks.error().text() ==
+        "the environment variable HTTPS_PROXY: is a SOCKS proxy, which is not supported: use one "
+        "with http:// or https://, or name the API server in NO_PROXY");
 }
 
 TEST_CASE("a plugin's output is checked", "[kubeconfig]") {
