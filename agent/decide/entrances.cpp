@@ -4,8 +4,6 @@
 #include <algorithm>
 
 namespace agent {
-namespace {
-
 using ipvs::Address;
 using ipvs::Family;
 using ipvs::TrafficClass;
@@ -17,8 +15,6 @@ std::vector<Address> load_balancer_addresses(const k8s::Service& service) {
   }
   return addresses;
 }
-
-}  // namespace
 
 ipvs::Protocol to_ipvs(k8s::Protocol protocol) {
   switch (protocol) {

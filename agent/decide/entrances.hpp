@@ -37,6 +37,8 @@ struct ServerOfPort {
 };
 std::vector<ServerOfPort> servers_of(const k8s::Service& service, const NodeView& node);
 
+// The load balancer IPs of a Service, without those with ipMode Proxy.
+std::vector<ipvs::Address> load_balancer_addresses(const k8s::Service& service);
 // The external IPs and load balancer IPs (not those with ipMode Proxy) of a Service, ordered,
 // without duplicates.
 std::vector<ipvs::Address> external_addresses(const k8s::Service& service);
