@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "ipvs/host/local_addresses.hpp"
+#include "ipvs/host/local_ports.hpp"
 #include "ipvs/nftables/monitor.hpp"
 #include "ipvs/state/own_servers.hpp"
 
@@ -47,6 +48,13 @@ Result<HostFacts> LinuxKernel::prepare(const HostSettings& settings) {
   if (!report) return report.error();
   facts.changes = std::move(report->changes);
   facts.warnings = std::move(report->warnings);
+  const auto local_ports = sysctls_.read("net/ipv4/ip_local_port_range");
+  const auto reserved_ports = sysctls_.read("net/ipv4/ip_local_reserved_ports");
+  if (local_ports && reserved_ports) {
+    std::string overlap = overlap_warning(*local_ports, *reserved_ports,
+                                          {settings.node_port_first, settings.node_port_last});
+    if (!overlap.empty()) facts.warnings.push_back(std::move(overlap));
+  }
 
   // Read only to find a host without nf_tables before anything is programmed.
   const auto elements = read_elements();

@@ -56,6 +56,9 @@ struct HostSettings {
   std::optional<Address> route_source_v4;
   std::optional<Address> route_source_v6;
   bool strict_arp = false;
+  // The range of node ports, first and last; connections of this node should not get one.
+  std::uint16_t node_port_first = 30000;
+  std::uint16_t node_port_last = 32767;
   Timeouts timeouts;
   bool operator==(const HostSettings&) const = default;
 };
