@@ -158,6 +158,9 @@ Result<std::vector<ServerReading>> LinuxKernel::read_destinations(std::span<cons
 Result<std::vector<Address>> LinuxKernel::read_addresses() {
   const auto device = ready(device_);
   if (!device) return device.error();
+  // Each audit reads the addresses: often enough for a change that hardly ever happens.
+  const auto followed = (*device)->follow_mtu();
+  if (!followed) return followed.error();
   return (*device)->read();
 }
 

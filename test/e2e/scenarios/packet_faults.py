@@ -311,3 +311,60 @@ def case_source_ranges_that_shrink_while_no_agent_runs_end_connections_e7(lab):
     lab.agent.restart(*CLUSTER_IPS, *CLUSTER_CIDR)
     wait_until("the client outside the range is cut off", 10, lambda: not connection.works(1))
     assert keeper.works()
+
+
+# --- datagrams larger than the MTU
+
+def ask_large(place, address, port, size):
+    """The answer to a datagram of so many bytes, or "nothing"."""
+    udp = place.udp_client(address, port)
+    try:
+        udp.socket.settimeout(2)
+        udp.socket.send(b"x" * size)
+        return udp.socket.recv(4096).decode().strip()
+    except OSError as error:
+        return f"nothing ({error})"
+    finally:
+        udp.close()
+
+
+def case_large_datagrams_of_the_host_reach_a_service_e3(lab):
+    lab.write("case.yaml", load_balancer("large", "10.96.9.30", {"pod": "first"}, ["192.0.2.130", "fd00:192::130"],
+                                         port=DNS, **dual_stack("10.96.9.30", "fd00:10:96::30")))
+    # In IPv6, IPVS takes no packet of the host that is larger than the MTU, fragmented or not.
+    addresses = ("10.96.9.30", "192.0.2.130")
+    addresses6 = ("fd00:10:96::30", "fd00:192::130")
+    for binding in ("address", "route", "address"):
+        lab.agent.restart(*CLUSTER_IPS, *CLUSTER_CIDR, "--ipvs-sync-period", "1s", "--vip-binding", binding)
+        for address in addresses:
+            for size in (100, 1473, 9000, 60000):
+                wait_until(f"{size} bytes to {address} are answered ({binding})", 10,
+                           lambda: ask_large(lab.node, address, 53, size) == "first")
+        for address in addresses6:
+            wait_until(f"1400 bytes to {address} are answered ({binding})", 10,
+                       lambda: ask_large(lab.node, address, 53, 1400) == "first")
+        # The link to the pod becomes smaller: followed, though nobody announced it.
+        lab.node.ip("link set pod11 mtu 1400")
+        lab["first"].ip("link set eth0 mtu 1400")
+        for address in addresses:
+            wait_until(f"the MTU of {address} is followed ({binding})", 10,
+                       lambda: "mtu 1400" in lab.node.run("ip", "route", "get", address))
+            wait_until(f"60000 bytes to {address} are answered ({binding}, smaller)", 10,
+                       lambda: ask_large(lab.node, address, 53, 60000) == "first")
+        lab.node.ip("link set pod11 mtu 1500")
+        lab["first"].ip("link set eth0 mtu 1500")
+    lab.agent.restart(*CLUSTER_IPS, *CLUSTER_CIDR)
+
+
+# --- the node's own ports
+
+def case_node_ports_among_the_nodes_own_ports_are_reported_e6(lab):
+    flags = (*CLUSTER_IPS, *CLUSTER_CIDR)
+    assert not lab.agent.logged("ip_local_port_range")
+    lab.node.sysctl("ipv4/ip_local_port_range", "20000 60999")
+    lab.agent.restart(*flags)
+    assert lab.agent.logged("W.* net.ipv4.ip_local_port_range is 20000-60999 and has node ports")
+    lab.node.sysctl("ipv4/ip_local_reserved_ports", "30000-32767")
+    lab.agent.restart(*flags)
+    assert not lab.agent.logged("ip_local_port_range")
+    lab.node.sysctl("ipv4/ip_local_port_range", "32768 60999")
