@@ -42,6 +42,8 @@ ipvs::HostSettings host_settings(const config::Config& config) {
                              ? ipvs::VipBinding::kRoute
                              : ipvs::VipBinding::kAddress,
           .strict_arp = config.ipvs_strict_arp,
+          .node_port_first = config.node_port_first,
+          .node_port_last = config.node_port_last,
           .timeouts = {.tcp = config.ipvs_tcp_timeout,
                        .tcp_fin = config.ipvs_tcp_fin_timeout,
                        .udp = config.ipvs_udp_timeout}};

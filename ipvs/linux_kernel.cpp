@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "ipvs/host/local_addresses.hpp"
+#include "ipvs/host/local_ports.hpp"
 #include "ipvs/nftables/monitor.hpp"
 #include "ipvs/state/own_servers.hpp"
 
@@ -47,6 +48,13 @@ Result<HostFacts> LinuxKernel::prepare(const HostSettings& settings) {
   if (!report) return report.error();
   facts.changes = std::move(report->changes);
   facts.warnings = std::move(report->warnings);
+  const auto local_ports = sysctls_.read("net/ipv4/ip_local_port_range");
+  const auto reserved_ports = sysctls_.read("net/ipv4/ip_local_reserved_ports");
+  if (local_ports && reserved_ports) {
+    std::string overlap = overlap_warning(*local_ports, *reserved_ports,
+                                          {settings.node_port_first, settings.node_port_last});
+    if (!overlap.empty()) facts.warnings.push_back(std::move(overlap));
+  }
 
   // Finds a host without nf_tables, or with an older one, before anything is programmed.
   const auto table = ready(table_);
@@ -170,6 +178,9 @@ Result<std::vector<ServerReading>> LinuxKernel::read_destinations(std::span<cons
 Result<std::vector<Address>> LinuxKernel::read_addresses() {
   const auto device = ready(device_);
   if (!device) return device.error();
+  // Each audit reads the addresses: often enough for a change that hardly ever happens.
+  const auto followed = (*device)->follow_mtu();
+  if (!followed) return followed.error();
   return (*device)->read();
 }
 

@@ -5,7 +5,6 @@
 #include <utility>
 
 namespace agent {
-namespace {
 
 using ipvs::Address;
 using ipvs::Family;
@@ -18,6 +17,13 @@ std::vector<Address> load_balancer_addresses(const k8s::Service& service) {
   }
   return addresses;
 }
+
+bool answers_dns(const k8s::Service& service) {
+  return std::any_of(service.ports.begin(), service.ports.end(),
+                     [](const k8s::ServicePort& port) { return port.port == 53; });
+}
+
+namespace {
 
 template <typename T>
 bool contains(const std::vector<T>& all, const T& one) {
@@ -59,11 +65,6 @@ std::vector<Entrance> wanted_entrances(const k8s::Service& service, const k8s::S
                          .field = AddressField::kNodePort});
   }
   return entrances;
-}
-
-bool answers_dns(const k8s::Service& service) {
-  return std::any_of(service.ports.begin(), service.ports.end(),
-                     [](const k8s::ServicePort& port) { return port.port == 53; });
 }
 
 std::optional<std::string> refusal(const k8s::Service& service, const k8s::ServicePort& port,

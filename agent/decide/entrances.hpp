@@ -40,6 +40,10 @@ struct ServerOfPort {
 };
 std::vector<ServerOfPort> servers_of(const k8s::Service& service, const NodeView& node);
 
+// Whether the Service has a port 53: then it may be the node's nameserver.
+bool answers_dns(const k8s::Service& service);
+// The load balancer IPs of a Service, without those with ipMode Proxy.
+std::vector<ipvs::Address> load_balancer_addresses(const k8s::Service& service);
 // The external IPs and load balancer IPs (not those with ipMode Proxy) of a Service, ordered,
 // without duplicates.
 std::vector<ipvs::Address> external_addresses(const k8s::Service& service);

@@ -10,9 +10,7 @@
 namespace agent {
 
 bool needs_health_check(const k8s::Service& service, const std::string& proxy_name) {
-  return is_served(service, proxy_name) && service.type == k8s::ServiceType::kLoadBalancer &&
-         service.external_traffic_policy == k8s::TrafficPolicy::kLocal &&
-         service.health_check_node_port != 0;
+  return is_served(service, proxy_name) && has_health_check(service);
 }
 
 std::size_t count_local_endpoints(const k8s::Service& service, const ServiceEndpoints& endpoints) {

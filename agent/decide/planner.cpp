@@ -89,6 +89,24 @@ class Plan {
     add_hairpins(candidates);
   }
 
+  // Load balancers that pass packets through probe the address that they balance.
+  void add_health_checks() {
+    if (!has_health_check(service_)) return;
+    for (const Address& address : load_balancer_addresses(service_)) {
+      if (!cluster_ip_of(service_, ipvs::family_of(address))) continue;
+      if (node_.addresses.refusal({.address = address,
+                                   .port = service_.health_check_node_port,
+                                   .field = AddressField::kLoadBalancer,
+                                   .answers_dns = answers_dns(service_)})) {
+        continue;
+      }
+      plan_.elements.push_back({.kind = ElementKind::kHealthCheckIp,
+                                .address = address,
+                                .protocol = ipvs::Protocol::kTcp,
+                                .port = service_.health_check_node_port});
+    }
+  }
+
   // Ordered, without duplicates: the first entrance wins if a Service names an address twice.
   ipvs::ServicePlan finish() {
     const auto key_less = [](const ipvs::Server& a, const ipvs::Server& b) {
@@ -240,6 +258,11 @@ bool is_served(const k8s::Service& service, const std::string& proxy_name) {
          !service.cluster_ips.empty();
 }
 
+bool has_health_check(const k8s::Service& service) {
+  return service.type == k8s::ServiceType::kLoadBalancer &&
+         is_local(service.external_traffic_policy) && service.health_check_node_port != 0;
+}
+
 std::uint32_t weight_of(const ServiceEndpoint& endpoint, const PlanOptions& options) {
   const std::uint64_t slow_start = options.service.slow_start_seconds;
   if (slow_start == 0) return endpoint.weight;
@@ -306,6 +329,7 @@ ipvs::ServicePlan plan_service(const k8s::Service& service, const ServiceEndpoin
   for (std::size_t i = 0; i < service.ports.size(); ++i) {
     plan.add_port(service.ports[i], endpoints[i]);
   }
+  plan.add_health_checks();
   return plan.finish();
 }
 

@@ -43,6 +43,10 @@ struct PlanOptions {
 // service.kubernetes.io/headless says something of EndpointSlices only, as in kube-proxy since 1.31.
 bool is_served(const k8s::Service& service, const std::string& proxy_name = {});
 
+// Whether the Service has a healthCheckNodePort: it is of type LoadBalancer, with
+// externalTrafficPolicy Local.
+bool has_health_check(const k8s::Service& service);
+
 // The endpoints that receive traffic: the ready ones, or, if none is ready, the terminating ones
 // that still serve. Ordered by address and port, without duplicates; `local_only`: this node's
 // only.

@@ -140,7 +140,9 @@ asio::awaitable<bool> SyncLoop::read_and_install() {
   const ipvs::TableRules rules = plans_.table_rules();
   const int error = co_await thread_.run([&] { return kernel_.install_table(rules, elements); });
   if (error == 0) {
+    const auto flows = flows_forbidden_at_start(reconciler_.desired(), reconciler_.ledger());
     reconciler_.table_installed(elements);
+    if (!flows.empty()) co_await forget_flows(flows, report);
     planned_at_start_ = report.services;
     co_return true;
   }

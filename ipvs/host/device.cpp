@@ -85,9 +85,15 @@ Result<std::size_t> Device::prepare(const HostSettings& settings) {
   if (!configured) return configured.error();
   settings_ = settings;
   index_ = link->index;
+  const auto mtu = read_smallest_mtu();
+  if (!mtu) return mtu.error();
+  mtu_ = *mtu;
   auto bound = read_bound(index_);
   if (!bound) return bound.error();
-  return {boost::system::in_place_value, rebind(std::move(*bound))};
+  const std::size_t moved = rebind(std::move(*bound));
+  const auto applied = apply_mtu();
+  if (!applied) return applied.error();
+  return {boost::system::in_place_value, moved};
 }
 
 const std::optional<Address>& Device::source_for(const Address& address) const {
@@ -103,7 +109,8 @@ void Device::encode_bound(bool add, const Bound& bound) {
   if (bound.binding == VipBinding::kAddress) {
     encode_address(batch_, add, bound.address, index_);
   } else {
-    encode_route(batch_, add, bound.address, index_, bound.source);
+    encode_route(batch_, add, bound.address, index_, bound.source,
+                 add ? mtu_for(bound.address) : 0);
   }
 }
 
@@ -172,7 +179,7 @@ void Device::encode_beside(const Address& address) {
   if (settings_.vip_binding == VipBinding::kAddress) {
     encode_address(batch_, true, address, index_);
   } else {
-    encode_route_beside(batch_, address, index_, source_for(address));
+    encode_route_beside(batch_, address, index_, source_for(address), mtu_for(address));
   }
 }
 
@@ -182,7 +189,8 @@ void Device::encode(const AddressOp& op) {
   } else {
     // A route is deleted whatever its source address.
     const std::optional<Address> none;
-    encode_route(batch_, op.add, op.address, index_, op.add ? source_for(op.address) : none);
+    encode_route(batch_, op.add, op.address, index_, op.add ? source_for(op.address) : none,
+                 op.add ? mtu_for(op.address) : 0);
   }
 }
 
@@ -198,6 +206,7 @@ std::vector<int> Device::change(std::span<const AddressOp> ops) {
     const auto sent = socket_.transact(batch_);
     outcomes.insert(outcomes.end(), sent.begin(), sent.end());
   }
+  follow_changes(ops, outcomes);
   return outcomes;
 }
 
@@ -213,7 +222,7 @@ Result<void> Device::read_addresses(unsigned index, std::vector<Bound>& bound) {
         if (!reading || reading->index != index) return;
         if (reading->address.is_v6() && reading->address.is_link_local()) return;
         found.push_back(
-            {.address = reading->address, .binding = VipBinding::kAddress, .source = {}});
+            {.address = reading->address, .binding = VipBinding::kAddress, .source = {}, .mtu = 0});
       });
   if (!result && result.error().error_number != ENODEV) {
     return error_of(result.error().error_number, "reading the addresses of " + kName,
@@ -233,8 +242,10 @@ Result<void> Device::read_routes(unsigned index, Family family, std::vector<Boun
         if (message.type != RTM_NEWROUTE) return;
         const auto route = decode_route(message.payload);
         if (!route || route->index != index || family_of(route->address) != family) return;
-        found.push_back(
-            {.address = route->address, .binding = VipBinding::kRoute, .source = route->source});
+        found.push_back({.address = route->address,
+                         .binding = VipBinding::kRoute,
+                         .source = route->source,
+                         .mtu = route->mtu});
       });
   if (!result) {
     const int error = result.error().error_number;

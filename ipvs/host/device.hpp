@@ -9,6 +9,10 @@
 //     Each VIP is a route, `local VIP dev kube-ipvs0 table local proto 112 [src NODE_IP]`. The
 //     device is up, because IPv6 routes need that, and has no address.
 //
+// Every IPv4 route to a VIP has an MTU: the smallest of the node's interfaces. A local route has
+// that of the loopback device otherwise, 65536, and datagrams of this host to a VIP would not be
+// fragmented, and be lost where they leave (ipvs/host/adr-vip-mtu.md).
+//
 // Ours are all addresses of the device except link-local IPv6 ones, and all routes to it with our
 // protocol number (ipvs/host/route_codec.hpp). Everything else is ignored.
 //
@@ -41,6 +45,10 @@ class Device {
   // is how many were moved.
   Result<std::size_t> prepare(const HostSettings& settings);
 
+  // Gives VIP routes the MTU that is right now, if it is not what it was. After prepare(); costs one
+  // dump of the node's links if there is nothing to do.
+  Result<void> follow_mtu();
+
   std::vector<int> change(std::span<const AddressOp> ops);
   // The VIPs bound in the way that the last prepare() set. Routes count whatever their source
   // address (IPv6 removes it from them when the node loses that address; the next prepare() repairs
@@ -52,11 +60,12 @@ class Device {
   Result<void> remove();
 
  private:
-  // A VIP and how it is bound. Only routes have a `source`.
+  // A VIP and how it is bound. Only routes have a `source`, and of them alone `mtu` is read.
   struct Bound {
     Address address;
     VipBinding binding = VipBinding::kAddress;
     std::optional<Address> source;
+    std::uint32_t mtu = 0;
   };
 
   explicit Device(NetlinkSocket socket) : socket_(std::move(socket)) {}
@@ -75,10 +84,16 @@ class Device {
   void encode_bound(bool add, const Bound& bound);
   std::size_t rebind(std::vector<Bound> bound);
 
+  std::uint32_t mtu_for(const Address& address) const;
+  Result<std::uint32_t> read_smallest_mtu();
+  Result<void> apply_mtu();
+  void follow_changes(std::span<const AddressOp> ops, std::span<const int> outcomes);
+
   NetlinkSocket socket_;
   HostSettings settings_;
-  unsigned index_ = 0;  // of the device; 0: not prepared
-  MessageBatch batch_;  // kept for its memory
+  unsigned index_ = 0;     // of the device; 0: not prepared
+  std::uint32_t mtu_ = 0;  // of VIP routes; 0: no interface has one
+  MessageBatch batch_;     // kept for its memory
 };
 
 }  // namespace ipvs

@@ -23,6 +23,25 @@ struct FilterEnd {
 constexpr FilterEnd kSourceEnd{CTA_IP_V4_SRC, CTA_PROTO_SRC_PORT, 1U << 0, 1U << 4};
 constexpr FilterEnd kDestinationEnd{CTA_IP_V4_DST, CTA_PROTO_DST_PORT, 1U << 1, 1U << 5};
 
+std::uint8_t number_of(Protocol protocol) {
+  switch (protocol) {
+    case Protocol::kTcp:
+      return IPPROTO_TCP;
+    case Protocol::kUdp:
+      return IPPROTO_UDP;
+    case Protocol::kSctp:
+      return IPPROTO_SCTP;
+  }
+  return IPPROTO_UDP;
+}
+
+std::optional<Protocol> protocol_of(std::uint8_t number) {
+  for (const Protocol protocol : {Protocol::kTcp, Protocol::kUdp, Protocol::kSctp}) {
+    if (number_of(protocol) == number) return protocol;
+  }
+  return std::nullopt;
+}
+
 void begin(MessageBatch& batch, int message, Family family, int flags) {
   batch.begin_message(static_cast<std::uint16_t>((NFNL_SUBSYS_CTNETLINK << 8) | message),
                       static_cast<std::uint16_t>(flags));
@@ -84,11 +103,11 @@ Tuple decode_tuple(Bytes nest) {
   return tuple;
 }
 
-// Writes one direction that a dump must match: UDP and, if given, one end. An IPv6 address is left
+// Writes one direction that a dump must match: the protocol and, if given, one end. An IPv6 address is left
 // out and compared by the caller: the kernel negates that comparison by mistake
 // (ctnetlink_filter_match_tuple(), seen in 6.1) and would send all other entries. Returns the flags
 // of what was written.
-std::uint32_t put_direction(MessageBatch& batch, std::uint16_t direction,
+std::uint32_t put_direction(MessageBatch& batch, std::uint16_t direction, Protocol protocol,
                             const std::optional<Endpoint>& end, const FilterEnd& names) {
   std::uint32_t flags = kFilterProtocol;
   const std::size_t tuple = batch.begin_nest(direction);
@@ -99,7 +118,7 @@ std::uint32_t put_direction(MessageBatch& batch, std::uint16_t direction,
     batch.end_nest(ip);
   }
   const std::size_t proto = batch.begin_nest(CTA_TUPLE_PROTO);
-  batch.put_u8(CTA_PROTO_NUM, IPPROTO_UDP);
+  batch.put_u8(CTA_PROTO_NUM, number_of(protocol));
   if (end) {
     flags |= names.port_flag;
     batch.put_be16(names.port, end->port);
@@ -111,9 +130,11 @@ std::uint32_t put_direction(MessageBatch& batch, std::uint16_t direction,
 
 void put_filter(MessageBatch& batch, const FlowFilter& only) {
   const std::uint32_t there =
-      put_direction(batch, CTA_TUPLE_ORIG, only.destination, kDestinationEnd);
+      put_direction(batch, CTA_TUPLE_ORIG, only.protocol, only.destination, kDestinationEnd);
   const std::uint32_t back =
-      only.reply_source ? put_direction(batch, CTA_TUPLE_REPLY, only.reply_source, kSourceEnd) : 0;
+      only.reply_source
+          ? put_direction(batch, CTA_TUPLE_REPLY, only.protocol, only.reply_source, kSourceEnd)
+          : 0;
   const std::size_t filter = batch.begin_nest(CTA_FILTER);
   batch.put_u32(CTA_FILTER_ORIG_FLAGS, there);
   if (only.reply_source) batch.put_u32(CTA_FILTER_REPLY_FLAGS, back);
@@ -158,7 +179,10 @@ std::optional<Flow> decode_flow(Bytes payload) {
   }
   const Tuple there = decode_tuple(original);
   const Tuple back = decode_tuple(reply);
-  if (there.protocol != IPPROTO_UDP || !there.destination || !back.source) return std::nullopt;
+  const auto protocol = protocol_of(there.protocol);
+  if (!protocol || !there.source || !there.destination || !back.source) return std::nullopt;
+  flow.protocol = *protocol;
+  flow.client = *there.source;
   flow.original_destination = {*there.destination, there.destination_port};
   flow.reply_source = {*back.source, back.source_port};
   flow.original_tuple.assign(original.begin(), original.end());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Encodes and decodes the netlink messages about UDP entries of connection tracking: reading the
-// entries and deleting one. Pure.
+// Encodes and decodes the netlink messages about TCP, UDP and SCTP entries of connection tracking:
+// reading the entries and deleting one. Pure.
 //
 // Layout after nlmsghdr and nfgenmsg { family, version 0, res_id 0 }
 // (include/uapi/linux/netfilter/nfnetlink_conntrack.h). Numbers are big-endian, except the flags of
@@ -29,6 +29,8 @@
 namespace ipvs {
 
 struct Flow {
+  Protocol protocol = Protocol::kUdp;
+  Address client;
   Endpoint original_destination;
   Endpoint reply_source;
   // What identifies the entry for the kernel, as it was read.
@@ -37,19 +39,20 @@ struct Flow {
   std::optional<std::uint16_t> zone;
 };
 
-// Which UDP entries the kernel should send; without either endpoint, all of them.
+// Which entries the kernel should send; without either endpoint, all of the protocol.
 struct FlowFilter {
-  std::optional<Endpoint> destination;   // original destination
-  std::optional<Endpoint> reply_source;  // where replies come from
+  Protocol protocol = Protocol::kUdp;
+  std::optional<Endpoint> destination{};   // original destination
+  std::optional<Endpoint> reply_source{};  // where replies come from
 };
 
-// With `only`, the UDP entries of a family that match it; the reply may contain others, too (for
+// With `only`, the entries of a family that match it; the reply may contain others, too (for
 // IPv6 every kernel compares the ports alone). Kernels before 5.8 refuse or ignore the filter.
 // Without `only`, all entries of the family, whatever their protocol.
 void encode_dump_flows(MessageBatch& batch, Family family, const std::optional<FlowFilter>& only);
 void encode_delete_flow(MessageBatch& batch, const Flow& flow);
 
-// Nullopt if it is not a complete UDP entry.
+// Nullopt if it is not a complete entry of TCP, UDP or SCTP.
 std::optional<Flow> decode_flow(Bytes payload);
 
 }  // namespace ipvs

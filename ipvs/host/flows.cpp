@@ -21,7 +21,7 @@ auto wanted_of(Family family, std::span<const Kernel::StaleFlow> flows) {
   std::unordered_map<Endpoint, std::vector<std::optional<Endpoint>>> wanted;
   for (const auto& flow : flows) {
     const ServerKey& server = flow.server;
-    if (server.protocol != Protocol::kUdp || server.fwmark != 0) continue;
+    if (server.protocol != Protocol::kUdp || server.fwmark != 0 || flow.kept_clients) continue;
     if (family_of(server.address) != family) continue;
     wanted[{server.address, server.port}].push_back(flow.endpoint);
   }
@@ -36,6 +36,7 @@ bool leads_to(const std::vector<std::optional<Endpoint>>& endpoints, const Flow&
 
 template <typename Wanted>
 bool matches(const Wanted& wanted, const Flow& flow) {
+  if (flow.protocol != Protocol::kUdp) return false;
   const auto found = wanted.find(flow.original_destination);
   return found != wanted.end() && leads_to(found->second, flow);
 }
@@ -59,7 +60,49 @@ Result<std::size_t> FlowCleaner::remove(std::span<const Kernel::StaleFlow> flows
     if (!count) return count.error();
     removed += *count;
   }
+  for (const Family family : {Family::kIpv4, Family::kIpv6}) {
+    const auto found = find_of_others(family, flows);
+    if (!found) return found.error();
+    const auto count = remove(std::span<const Flow>(*found));
+    if (!count) return count.error();
+    removed += *count;
+  }
   return {boost::system::in_place_value, removed};
+}
+
+// The entries of clients that are in none of `kept_clients` of their server.
+Result<std::vector<Flow>> FlowCleaner::find_of_others(Family family,
+                                                      std::span<const Kernel::StaleFlow> flows) {
+  std::unordered_map<ServerKey, const std::vector<Network>*> kept;
+  for (const Kernel::StaleFlow& flow : flows) {
+    if (!flow.kept_clients || family_of(flow.server.address) != family) continue;
+    kept.insert_or_assign(flow.server, &*flow.kept_clients);
+  }
+  std::vector<Flow> found;
+  if (kept.empty()) return found;
+  const auto is_wanted = [&](const Flow& flow) {
+    const Endpoint& to = flow.original_destination;
+    const auto server = kept.find({to.address, to.port, flow.protocol});
+    return server != kept.end() &&
+           std::none_of(server->second->begin(), server->second->end(), [&](const Network& each) {
+             return is_in(flow.client, each.address, each.prefix_length);
+           });
+  };
+  int error = 0;
+  if (filters_ && kept.size() <= kFewDestinations) {
+    for (const auto& [server, networks] : kept) {
+      const FlowFilter only{.protocol = server.protocol,
+                            .destination = Endpoint{server.address, server.port}};
+      if (error == 0) error = dump(family, only, is_wanted, found);
+    }
+    if (error == EINVAL || error == EOPNOTSUPP) filters_ = false;  // the kernel is older than 5.8
+  }
+  if (!filters_ || kept.size() > kFewDestinations) {
+    found.clear();
+    error = dump(family, std::nullopt, is_wanted, found);
+  }
+  if (error != 0) return KernelError{error, "reading connection tracking (CT_GET)"};
+  return found;
 }
 
 // With a filter for each destination, the kernel searches its table once per destination but sends
@@ -105,11 +148,13 @@ int FlowCleaner::dump_destination(Family family, const Endpoint& destination,
   const std::size_t before = found.size();
   const auto dump_only = [&](const std::optional<Endpoint>& source) {
     const auto is_wanted = [&](const Flow& flow) {
-      return flow.original_destination == destination &&
+      return flow.protocol == Protocol::kUdp && flow.original_destination == destination &&
              (source ? flow.reply_source == *source : leads_to(endpoints, flow));
     };
-    return dump(family, FlowFilter{.destination = destination, .reply_source = source}, is_wanted,
-                found);
+    return dump(
+        family,
+        FlowFilter{.protocol = Protocol::kUdp, .destination = destination, .reply_source = source},
+        is_wanted, found);
   };
   if (named && reply_filter_ != Trust::kBroken) {
     for (const auto& endpoint : endpoints) {

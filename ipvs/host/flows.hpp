@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Deletes UDP entries of connection tracking that lead to a removed endpoint. Without that, a UDP
+// Deletes entries of connection tracking: UDP ones that lead to a removed endpoint, because a UDP
 // client that keeps sending from the same port would be sent to that endpoint for as long as it
-// does.
+// does; and those of clients that may no longer use a virtual server, of every protocol, because
+// permission is asked for new flows only.
 //
 // Threading: not thread-safe; calls block.
 //
@@ -33,8 +34,7 @@ class FlowCleaner {
  public:
   static Result<FlowCleaner> open();
 
-  // See Kernel::delete_flows. Flows of protocols other than UDP, and those of firewall marks, are
-  // ignored.
+  // See Kernel::delete_flows. Flows of firewall marks are ignored.
   Result<std::size_t> remove(std::span<const Kernel::StaleFlow> flows);
 
  private:
@@ -42,6 +42,7 @@ class FlowCleaner {
   // The endpoints to delete flows of, by original destination; nullopt: any endpoint.
   using Wanted = std::unordered_map<Endpoint, std::vector<std::optional<Endpoint>>>;
   Result<std::vector<Flow>> find(Family family, const Wanted& wanted);
+  Result<std::vector<Flow>> find_of_others(Family family, std::span<const Kernel::StaleFlow> flows);
   int dump_all(Family family, const Wanted& wanted, std::vector<Flow>& found);
   int dump_each(Family family, const Wanted& wanted, std::vector<Flow>& found);
   int dump_destination(Family family, const Endpoint& destination,

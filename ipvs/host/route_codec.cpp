@@ -45,6 +45,11 @@ void encode_get_link(MessageBatch& batch, const std::string& name) {
   batch.put_string(IFLA_IFNAME, name);
 }
 
+void encode_dump_links(MessageBatch& batch) {
+  begin_link(batch, RTM_GETLINK, NLM_F_DUMP, 0);
+  batch.put_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+}
+
 void encode_create_dummy(MessageBatch& batch, const std::string& name) {
   begin_link(batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0);
   batch.put_string(IFLA_IFNAME, name);
@@ -82,8 +87,11 @@ std::optional<Link> decode_link(Bytes payload) {
   Link link{.index = static_cast<unsigned>(header->ifi_index),
             .kind = {},
             .up = (header->ifi_flags & IFF_UP) != 0,
-            .no_arp = (header->ifi_flags & IFF_NOARP) != 0};
+            .no_arp = (header->ifi_flags & IFF_NOARP) != 0,
+            .loopback = (header->ifi_flags & IFF_LOOPBACK) != 0,
+            .mtu = 0};
   for (AttributeReader reader(payload, sizeof(ifinfomsg)); const auto attribute = reader.next();) {
+    if (attribute->type == IFLA_MTU) link.mtu = attribute->u32().value_or(0);
     if (attribute->type != IFLA_LINKINFO) continue;
     for (AttributeReader info(attribute->payload); const auto entry = info.next();) {
       if (entry->type == IFLA_INFO_KIND) link.kind = entry->string();
@@ -149,40 +157,69 @@ std::optional<AddressReading> decode_address(Bytes payload) {
 
 namespace {
 
-void put_route(MessageBatch& batch, std::uint16_t command, std::uint16_t flags,
-               const Address& address, unsigned index, const std::optional<Address>& source) {
-  batch.begin_message(command, flags);
+struct Route {
+  const Address& address;
+  unsigned index;
+  const std::optional<Address>& source;
+  std::uint32_t mtu = 0;
+  std::uint8_t protocol = kRouteProtocol;
+};
+
+void put_route(MessageBatch& batch, std::uint16_t command, int flags, const Route& route) {
+  batch.begin_message(command, static_cast<std::uint16_t>(flags));
   rtmsg header{};
-  header.rtm_family = af_of(family_of(address));
-  header.rtm_dst_len = full_length(address);
+  header.rtm_family = af_of(family_of(route.address));
+  header.rtm_dst_len = full_length(route.address);
   header.rtm_table = RT_TABLE_LOCAL;
-  header.rtm_protocol = kRouteProtocol;
+  header.rtm_protocol = route.protocol;
   header.rtm_scope = RT_SCOPE_HOST;
   header.rtm_type = RTN_LOCAL;
   batch.put_header(header);
-  batch.put_address(RTA_DST, address);
-  batch.put_u32(RTA_OIF, index);
-  if (source) batch.put_address(RTA_PREFSRC, *source);
+  batch.put_address(RTA_DST, route.address);
+  batch.put_u32(RTA_OIF, route.index);
+  if (route.source) batch.put_address(RTA_PREFSRC, *route.source);
+  if (route.mtu == 0) return;
+  const std::size_t metrics = batch.begin_nest(RTA_METRICS);
+  batch.put_u32(RTAX_MTU, route.mtu);
+  batch.end_nest(metrics);
 }
 
 }  // namespace
 
 void encode_route(MessageBatch& batch, bool add, const Address& address, unsigned index,
-                  const std::optional<Address>& source) {
+                  const std::optional<Address>& source, std::uint32_t mtu) {
+  const Route route{.address = address, .index = index, .source = source, .mtu = mtu};
   if (add) {
-    put_route(batch, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, address, index, source);
+    put_route(batch, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, route);
   } else {
-    put_route(batch, RTM_DELROUTE, 0, address, index, source);
+    put_route(batch, RTM_DELROUTE, 0, route);
   }
 }
 
 void encode_route_beside(MessageBatch& batch, const Address& address, unsigned index,
-                         const std::optional<Address>& source) {
+                         const std::optional<Address>& source, std::uint32_t mtu) {
   // IPv6 always allows several routes with different metrics (that of the address itself has metric
   // 0), and would treat NLM_F_APPEND as a request for another path of the same route.
   const int beside = address.is_v4() ? NLM_F_APPEND : NLM_F_EXCL;
-  put_route(batch, RTM_NEWROUTE, static_cast<std::uint16_t>(NLM_F_CREATE | beside), address, index,
-            source);
+  put_route(batch, RTM_NEWROUTE, NLM_F_CREATE | beside,
+            {.address = address, .index = index, .source = source, .mtu = mtu});
+}
+
+void encode_route_mtu(MessageBatch& batch, const Address& address, unsigned index,
+                      const std::optional<Address>& source, std::uint32_t mtu) {
+  put_route(batch, RTM_NEWROUTE, NLM_F_REPLACE,
+            {.address = address, .index = index, .source = source, .mtu = mtu});
+}
+
+void encode_address_mtu(MessageBatch& batch, const Address& address, unsigned index,
+                        std::uint32_t mtu) {
+  // With the kernel's protocol and source, by which it finds the route when the address goes.
+  put_route(batch, RTM_NEWROUTE, NLM_F_REPLACE,
+            {.address = address,
+             .index = index,
+             .source = address,
+             .mtu = mtu,
+             .protocol = RTPROT_KERNEL});
 }
 
 void encode_dump_routes(MessageBatch& batch, Family family, unsigned index) {
@@ -216,6 +253,17 @@ std::optional<Address> decode_default_gateway(Bytes payload) {
   return gateway;
 }
 
+namespace {
+
+std::uint32_t decode_mtu(Bytes metrics) {
+  for (AttributeReader reader(metrics); const auto metric = reader.next();) {
+    if (metric->type == RTAX_MTU) return metric->u32().value_or(0);
+  }
+  return 0;
+}
+
+}  // namespace
+
 std::optional<RouteReading> decode_route(Bytes payload) {
   const auto header = header_of<rtmsg>(payload);
   if (!header || header->rtm_table != RT_TABLE_LOCAL || header->rtm_type != RTN_LOCAL ||
@@ -225,13 +273,15 @@ std::optional<RouteReading> decode_route(Bytes payload) {
   std::optional<Address> address;
   std::optional<Address> source;
   unsigned index = 0;
+  std::uint32_t mtu = 0;
   for (AttributeReader reader(payload, sizeof(rtmsg)); const auto attribute = reader.next();) {
+    if (attribute->type == RTA_METRICS) mtu = decode_mtu(attribute->payload);
     if (attribute->type == RTA_DST) address = address_of(*attribute, header->rtm_family);
     if (attribute->type == RTA_OIF) index = attribute->u32().value_or(0);
     if (attribute->type == RTA_PREFSRC) source = address_of(*attribute, header->rtm_family);
   }
   if (!address || header->rtm_dst_len != full_length(*address)) return std::nullopt;
-  return RouteReading{.address = *address, .index = index, .source = source};
+  return RouteReading{.address = *address, .index = index, .source = source, .mtu = mtu};
 }
 
 }  // namespace ipvs

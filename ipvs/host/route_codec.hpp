@@ -8,6 +8,8 @@
 //
 //   RTM_*LINK    ifinfomsg { family, type, index, flags, change }
 //     IFLA_IFNAME    string
+//     IFLA_MTU       u32
+//     IFLA_EXT_MASK  u32
 //     IFLA_LINKINFO  nest: IFLA_INFO_KIND string
 //     IFLA_AF_SPEC   nest: AF_INET6 nest: IFLA_INET6_ADDR_GEN_MODE u8
 //   RTM_*ADDR    ifaddrmsg { family, prefixlen, flags, scope, index }
@@ -17,6 +19,7 @@
 //   RTM_*ROUTE   rtmsg { family, dst_len, ..., table, protocol, scope, type }
 //     RTA_DST, RTA_PREFSRC, RTA_GATEWAY   4 or 16 bytes
 //     RTA_OIF                             u32
+//     RTA_METRICS                         nest: RTAX_MTU u32
 //
 // Requests for dumps leave all other header fields 0, as NETLINK_GET_STRICT_CHK requires.
 #pragma once
@@ -39,6 +42,8 @@ struct Link {
   std::string kind;  // IFLA_INFO_KIND: "dummy", "veth"; empty for hardware
   bool up = false;
   bool no_arp = false;
+  bool loopback = false;
+  std::uint32_t mtu = 0;
 };
 
 struct AddressReading {
@@ -53,6 +58,7 @@ struct RouteReading {
   Address address;
   unsigned index = 0;  // RTA_OIF
   std::optional<Address> source;
+  std::uint32_t mtu = 0;  // 0: that of the loopback device, as for every local route
 };
 
 void encode_get_link(MessageBatch& batch, const std::string& name);
@@ -63,6 +69,8 @@ void encode_set_flags(MessageBatch& batch, unsigned index, bool up);
 // The link gets no link-local IPv6 address when it is set up (IN6_ADDR_GEN_MODE_NONE).
 void encode_set_addr_gen_mode_none(MessageBatch& batch, unsigned index);
 void encode_delete_link(MessageBatch& batch, unsigned index);
+// Every link, without statistics.
+void encode_dump_links(MessageBatch& batch);
 std::optional<Link> decode_link(Bytes payload);
 
 // A /32 or /128. Adding an address that exists fails with EEXIST.
@@ -71,13 +79,20 @@ void encode_address(MessageBatch& batch, bool add, const Address& address, unsig
 void encode_dump_addresses(MessageBatch& batch, unsigned index);
 std::optional<AddressReading> decode_address(Bytes payload);
 
-// `local ADDRESS dev INDEX table local proto 112 [src SOURCE]`. Adding a route that exists fails
-// with EEXIST.
+// `local ADDRESS dev INDEX table local proto 112 [src SOURCE] [mtu MTU]`. Adding a route that exists
+// fails with EEXIST.
 void encode_route(MessageBatch& batch, bool add, const Address& address, unsigned index,
-                  const std::optional<Address>& source);
+                  const std::optional<Address>& source, std::uint32_t mtu = 0);
 // Adds the route even if there is another one to the address; EEXIST only for an identical one.
 void encode_route_beside(MessageBatch& batch, const Address& address, unsigned index,
-                         const std::optional<Address>& source);
+                         const std::optional<Address>& source, std::uint32_t mtu = 0);
+// Gives the route, which exists, another MTU.
+void encode_route_mtu(MessageBatch& batch, const Address& address, unsigned index,
+                      const std::optional<Address>& source, std::uint32_t mtu);
+// The same for the IPv4 route that the kernel made for an address of the interface `index`. It
+// remains the kernel's, which deletes it with the address.
+void encode_address_mtu(MessageBatch& batch, const Address& address, unsigned index,
+                        std::uint32_t mtu);
 // Our routes to the interface `index`; older kernels send others, too.
 void encode_dump_routes(MessageBatch& batch, Family family, unsigned index);
 // All routes of the main table.

@@ -3,9 +3,7 @@
 
 #include <linux/in.h>
 #include <linux/netfilter.h>
-#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tuple_common.h>
-#include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/rtnetlink.h>
 
@@ -13,7 +11,8 @@
 #include <array>
 #include <iterator>
 
-#include "ipvs/nftables/table.hpp"
+#include "ipvs/nftables/guard_rules.hpp"
+#include "ipvs/nftables/statements.hpp"
 #include "ipvs/state/networks.hpp"
 
 namespace ipvs {
@@ -22,13 +21,7 @@ namespace {
 using enum ElementKind;
 using enum TrafficClass;
 
-// ICMP_PORT_UNREACH of linux/icmp.h and ICMPV6_PORT_UNREACH of linux/icmpv6.h.
-constexpr std::uint8_t kIcmpPortUnreachable = 3;
-constexpr std::uint8_t kIcmp6PortUnreachable = 4;
 constexpr std::array<std::uint8_t, 3> kProtocols{IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP};
-// NF_CT_STATE_BIT(IP_CT_NEW), which no exported header has.
-constexpr std::uint32_t kStateNew = 1U << (IP_CT_NEW + 1);
-
 constexpr std::array kChains{
     Chain{"cluster-ip", {}},
     Chain{"external", {}},
@@ -38,8 +31,14 @@ constexpr std::array kChains{
     Chain{"services-6", {}},
     Chain{"short-cuts", {}},
     Chain{"limits", {}},
+    Chain{"invalid", {}},
+    Chain{"invalid-resets", {}},
     Chain{"refuse", {}},
     Chain{"refusals", {}},
+    Chain{"arriving", {}},
+    Chain{"leaving", {}},
+    Chain{"entering", {}},
+    Chain{"closed-ports", {}},
     // Before the redirections of others, which are at -100. (The kernel runs all nat chains of a
     // hook at -100 and orders them among each other by these numbers.) IPVS takes host traffic in
     // LOCAL_OUT at -99.
@@ -54,130 +53,6 @@ constexpr std::array kChains{
     Chain{"input", Chain::Hook{"filter", NF_INET_LOCAL_IN, 110}},
     Chain{"postrouting", Chain::Hook{"nat", NF_INET_POST_ROUTING, 100}},
 };
-
-// What differs between the two families: the offsets of the addresses in the header, and the
-// registers after an address in NFT_REG_1.
-struct FamilyFacts {
-  Family family;
-  std::uint8_t protocol_family;
-  std::uint32_t source, destination, length;
-  std::uint32_t second, third;  // registers of the next components of a concatenation
-  std::uint32_t fourth;         // register after address . protocol . port
-  std::uint32_t client_wrote;   // NFT_CT_*: the destination address of a flow's first packet
-  std::string_view services;    // chain
-  std::uint8_t icmp;
-  std::uint8_t port_unreachable;
-
-  // The family's set of such elements.
-  std::string_view set(ElementKind kind, TrafficClass traffic_class = {}) const {
-    return set_of({.kind = kind, .address = unspecified(family), .traffic_class = traffic_class})
-        ->name;
-  }
-};
-
-constexpr std::array kFamilies{
-    FamilyFacts{.family = Family::kIpv4,
-                .protocol_family = NFPROTO_IPV4,
-                .source = 12,
-                .destination = 16,
-                .length = 4,
-                .second = NFT_REG32_01,
-                .third = NFT_REG32_02,
-                .fourth = NFT_REG32_03,
-                .client_wrote = NFT_CT_DST_IP,
-                .services = "services-4",
-                .icmp = IPPROTO_ICMP,
-                .port_unreachable = kIcmpPortUnreachable},
-    FamilyFacts{.family = Family::kIpv6,
-                .protocol_family = NFPROTO_IPV6,
-                .source = 8,
-                .destination = 24,
-                .length = 16,
-                .second = NFT_REG_2,
-                .third = NFT_REG32_05,
-                .fourth = NFT_REG32_06,
-                .client_wrote = NFT_CT_DST_IP6,
-                .services = "services-6",
-                .icmp = IPPROTO_ICMPV6,
-                .port_unreachable = kIcmp6PortUnreachable},
-};
-
-// The statements of nft that our rules use, as expressions.
-Expressions operator+(Expressions left, const Expressions& right) {
-  left.insert(left.end(), right.begin(), right.end());
-  return left;
-}
-
-// `nft` writes this before every match on a layer 3 header, and leaves it out when it lists the
-// rule.
-Expressions is_family(const FamilyFacts& f) {
-  return {expression::LoadMeta{NFT_META_NFPROTO, NFT_REG_1},
-          expression::Compare{NFT_CMP_EQ, NFT_REG_1, RegisterValue::of_u8(f.protocol_family)}};
-}
-
-expression::LoadPayload network_header(std::uint32_t offset, std::uint32_t length,
-                                       std::uint32_t to) {
-  return {NFT_PAYLOAD_NETWORK_HEADER, offset, length, to};
-}
-
-Expressions address_in(const FamilyFacts& f, std::uint32_t offset, std::string_view set) {
-  return is_family(f) + Expressions{network_header(offset, f.length, NFT_REG_1),
-                                    expression::Lookup{NFT_REG_1, set}};
-}
-
-// meta l4proto . th dport
-Expressions load_protocol_port(std::uint32_t protocol, std::uint32_t port) {
-  return {expression::LoadMeta{NFT_META_L4PROTO, protocol},
-          expression::LoadPayload{NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, port}};
-}
-
-// ip daddr . meta l4proto . th dport
-Expressions load_destination_service(const FamilyFacts& f) {
-  return Expressions{network_header(f.destination, f.length, NFT_REG_1)} +
-         load_protocol_port(f.second, f.third);
-}
-
-Expressions destination_service_in(const FamilyFacts& f, std::string_view set) {
-  return is_family(f) + load_destination_service(f) +
-         Expressions{expression::Lookup{NFT_REG_1, set}};
-}
-
-// A node port, on any of the node's addresses.
-Expressions node_port_in(const FamilyFacts& f, std::string_view set) {
-  return address_in(f, f.destination, f.set(kNodeAddress)) +
-         load_protocol_port(NFT_REG_1, NFT_REG32_01) +
-         Expressions{expression::Lookup{NFT_REG_1, set}};
-}
-
-// The address at `offset` compared with a network, without the family's own test.
-Expressions compare_network(const FamilyFacts& f, std::uint32_t offset, std::uint32_t operation,
-                            const Network& network) {
-  Expressions result{network_header(offset, f.length, NFT_REG_1)};
-  const RegisterValue mask = RegisterValue::prefix_mask(f.family, network.prefix_length);
-  if (network.prefix_length < f.length * 8) {
-    result.push_back(expression::Bitwise{NFT_REG_1, mask, RegisterValue::zeros(mask.size)});
-  }
-  result.push_back(
-      expression::Compare{operation, NFT_REG_1, RegisterValue::of(network.address) & mask});
-  return result;
-}
-
-Expressions verdict(std::int32_t code, std::string_view chain = {}) {
-  return {expression::Verdict{code, chain}};
-}
-
-Expressions is_new() {
-  return {expression::LoadConntrack{NFT_CT_STATE, NFT_REG_1},
-          expression::Bitwise{NFT_REG_1, RegisterValue::of_u32(kStateNew), RegisterValue::zeros(4)},
-          expression::Compare{NFT_CMP_NEQ, NFT_REG_1, RegisterValue::zeros(4)}};
-}
-
-Expressions compare_protocol(std::uint32_t operation, std::uint8_t protocol) {
-  return {expression::LoadMeta{NFT_META_L4PROTO, NFT_REG_1},
-          expression::Compare{operation, NFT_REG_1, RegisterValue::of_u8(protocol)}};
-}
-
-Expressions masquerade() { return {expression::Masquerade{NF_NAT_RANGE_PROTO_RANDOM_FULLY}}; }
 
 // What the client wrote as destination. Connection tracking keeps it for as long as the flow lives,
 // whatever is translated and whoever sets marks.
@@ -347,58 +222,6 @@ void add_destination_hooks(const TableRules& rules, std::vector<Rule>& out) {
   add_fixed_destination("output", out);
 }
 
-// loadBalancerSourceRanges, for new flows from anywhere, this host included.
-void add_limits(std::vector<Rule>& out) {
-  for (const FamilyFacts& f : kFamilies) {
-    out.push_back(
-        {"limits",
-         destination_service_in(f, f.set(kLimitedIp)) + load_destination_service(f) +
-             Expressions{
-                 network_header(f.source, f.length, f.fourth),
-                 expression::Lookup{
-                     .from = NFT_REG_1, .set = f.set(kAllowedSource), .to = {}, .inverted = true}} +
-             verdict(NF_DROP)});
-  }
-  out.push_back({"guard-prerouting", is_new() + verdict(NFT_JUMP, "limits")});
-  out.push_back({"guard-output", is_new() + verdict(NFT_JUMP, "limits")});
-  out.push_back({"guard-output", is_new() + verdict(NFT_JUMP, "refusals")});
-}
-
-// New flows to what has no endpoint are refused here and not by IPVS, whose ICMP replies the kernel
-// limits to a few per second.
-void add_guards(std::vector<Rule>& out) {
-  out.push_back({"refuse", compare_protocol(NFT_CMP_EQ, IPPROTO_TCP) +
-                               Expressions{expression::Reject{NFT_REJECT_TCP_RST, 0}}});
-  out.push_back(
-      {"refuse", {expression::Reject{NFT_REJECT_ICMPX_UNREACH, NFT_REJECT_ICMPX_PORT_UNREACH}}});
-  for (const FamilyFacts& f : kFamilies) {
-    const Expressions refuse = verdict(NFT_GOTO, "refuse");
-    out.push_back({"refusals", destination_service_in(f, f.set(kGuardedIp, kRefused)) + refuse});
-    out.push_back({"refusals", node_port_in(f, f.set(kGuardedNodePort, kRefused)) + refuse});
-  }
-  out.push_back({"guard-input", is_new() + verdict(NFT_JUMP, "refusals")});
-  for (const FamilyFacts& f : kFamilies) {
-    const Expressions drop = verdict(NF_DROP);
-    out.push_back({"guard-input",
-                   is_new() + destination_service_in(f, f.set(kGuardedIp, kElsewhere)) + drop});
-    out.push_back(
-        {"guard-input", is_new() + node_port_in(f, f.set(kGuardedNodePort, kElsewhere)) + drop});
-  }
-}
-
-// A packet still addressed to a virtual IP after IPVS is for a port without a Service. Echo
-// requests are accepted: people ping their Services.
-void add_input(std::vector<Rule>& out) {
-  for (const FamilyFacts& f : kFamilies) {
-    const Expressions new_to_vip = is_new() + address_in(f, f.destination, f.set(kVirtualIp));
-    out.push_back({"input", new_to_vip + compare_protocol(NFT_CMP_EQ, IPPROTO_TCP) +
-                                Expressions{expression::Reject{NFT_REJECT_TCP_RST, 0}}});
-    out.push_back({"input", new_to_vip + compare_protocol(NFT_CMP_NEQ, f.icmp) +
-                                Expressions{expression::Reject{NFT_REJECT_ICMP_UNREACH,
-                                                               f.port_unreachable}}});
-  }
-}
-
 void add_postrouting(std::vector<Rule>& out) {
   for (const FamilyFacts& f : kFamilies) {
     out.push_back({"postrouting", is_family(f) + verdict(NFT_GOTO, f.services)});
@@ -418,9 +241,7 @@ std::vector<Rule> table_rules(const TableRules& rules) {
   for (const FamilyFacts& f : kFamilies) add_services(f, out);
   add_short_cuts(out);
   add_destination_hooks(rules, out);
-  add_limits(out);
-  add_guards(out);
-  add_input(out);
+  add_guard_rules(rules, out);
   add_postrouting(out);
   return out;
 }

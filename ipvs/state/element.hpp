@@ -45,6 +45,7 @@ enum class ElementKind : std::uint8_t {
   kShortCutNodePort,  // the same of a node port, per family
   kLimitedIp,         // VIP:port with loadBalancerSourceRanges
   kAllowedSource,     // a network whose clients may use a limited VIP:port
+  kHealthCheckIp,     // VIP:port where the agent answers a load balancer's health checks
 };
 
 struct Element {
@@ -170,6 +171,10 @@ inline constexpr std::array kElementKinds{
                    .key = {.address = true, .port = true, .network = true},
                    .outlives_servers = true,
                    .sets = {{{"allowed-sources"}}}},
+    ElementKindRow{.kind = ElementKind::kHealthCheckIp,
+                   .key = {.address = true, .port = true},
+                   .scope = ElementScope::kService,
+                   .sets = {{{"health-checks"}}}},
 };
 
 constexpr const ElementKindRow& row_of(ElementKind kind) {

@@ -57,6 +57,9 @@ struct HostSettings {
   std::optional<Address> route_source_v4;
   std::optional<Address> route_source_v6;
   bool strict_arp = false;
+  // The range of node ports, first and last; connections of this node should not get one.
+  std::uint16_t node_port_first = 30000;
+  std::uint16_t node_port_last = 32767;
   Timeouts timeouts;
   bool operator==(const HostSettings&) const = default;
 };
@@ -113,12 +116,14 @@ class Kernel {
   virtual Result<std::vector<Address>> read_addresses() = 0;
   virtual Result<std::vector<Element>> read_elements() = 0;
 
-  // Deletes UDP conntrack entries whose original destination is `server` (for a node port: of that
-  // port on `server.address`) and whose reply source is `endpoint`; without an endpoint, all to
-  // that server. Returns how many were deleted.
+  // Deletes conntrack entries whose original destination is `server` (for a node port: of that port
+  // on `server.address`). Returns how many were deleted.
+  //   - with `kept_clients`: those of all other clients, whatever the protocol;
+  //   - else, of UDP: those whose reply source is `endpoint`, or without an endpoint all.
   struct StaleFlow {
     ServerKey server;
     std::optional<Endpoint> endpoint;
+    std::optional<std::vector<Network>> kept_clients = {};
     bool operator==(const StaleFlow&) const = default;
   };
   virtual Result<std::size_t> delete_flows(std::span<const StaleFlow> flows) = 0;

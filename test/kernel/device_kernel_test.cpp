@@ -7,6 +7,7 @@
 #include <net/if.h>
 
 #include <algorithm>
+#include <catch2/generators/catch_generators.hpp>
 #include <cerrno>
 #include <chrono>
 #include <fstream>
@@ -46,6 +47,16 @@ unsigned make_node(const char* name, std::initializer_list<const char*> addresse
   return index;
 }
 
+void set_mtu(unsigned index, std::uint32_t mtu) {
+  change_link([&](auto& batch) {
+    batch.begin_message(RTM_NEWLINK);
+    ifinfomsg header{};
+    header.ifi_index = static_cast<int>(index);
+    batch.put_header(header);
+    batch.put_u32(IFLA_MTU, mtu);
+  });
+}
+
 std::vector<int> change(Device& device, bool add, std::initializer_list<const char*> addresses) {
   std::vector<AddressOp> ops;
   for (const char* each : addresses) ops.push_back({add, address(each)});
@@ -75,6 +86,30 @@ bool is_local(const char* where) {
     local = header.rtm_type == RTN_LOCAL;
   });
   return local;
+}
+
+// The MTU that the route to `where` has of its own; 0: none.
+std::uint32_t mtu_to(const char* where) {
+  auto socket = ipvs::NetlinkSocket::open(NETLINK_ROUTE).value();
+  ipvs::MessageBatch batch;
+  batch.begin_message(RTM_GETROUTE);
+  rtmsg header{};
+  header.rtm_family = address(where).is_v4() ? AF_INET : AF_INET6;
+  header.rtm_dst_len = address(where).is_v4() ? 32 : 128;
+  header.rtm_flags = RTM_F_FIB_MATCH;
+  batch.put_header(header);
+  batch.put_address(RTA_DST, address(where));
+  std::uint32_t mtu = 0;
+  socket.transact(batch, [&](std::size_t, const ipvs::NetlinkMessage& message) {
+    for (ipvs::AttributeReader reader(message.payload, sizeof(rtmsg));
+         const auto attribute = reader.next();) {
+      if (attribute->type != RTA_METRICS) continue;
+      for (ipvs::AttributeReader metrics(attribute->payload); const auto metric = metrics.next();) {
+        if (metric->type == RTAX_MTU) mtu = metric->u32().value_or(0);
+      }
+    }
+  });
+  return mtu;
 }
 
 std::vector<std::string> texts(const std::vector<ipvs::LocalAddress>& addresses) {
@@ -190,6 +225,56 @@ TEST_CASE("VIPs stay bound as they are when the source address is not one of the
   CHECK(device.read_all().value().size() == 2);
   CHECK(is_local("10.96.0.1"));
   CHECK(is_local("fd00:1::1"));
+}
+
+TEST_CASE(
+    "IPv4 routes to VIPs have the smallest MTU of the node's interfaces, and follow it (E3)") {
+  enter_own_namespace();
+  const unsigned node = make_node("node0", {"203.0.113.1", "2001:db8::1"});
+  const unsigned other = make_node("node1", {"203.0.113.2"});
+  set_mtu(node, 1500);
+  set_mtu(other, 1450);
+  const VipBinding binding = GENERATE(VipBinding::kAddress, VipBinding::kRoute);
+  auto device = Device::open().value();
+  REQUIRE(device.prepare({.vip_binding = binding}).value() == 0);
+  CHECK(change(device, true, {"10.96.0.1", "fd00:96::1"}) == std::vector<int>{0, 0});
+  CHECK(mtu_to("10.96.0.1") == 1450);
+  set_mtu(other, 9000);
+  REQUIRE(device.follow_mtu().has_value());
+  CHECK(mtu_to("10.96.0.1") == 1500);
+  set_mtu(node, 1000);
+  REQUIRE(device.follow_mtu().has_value());
+  CHECK(mtu_to("10.96.0.1") == 1000);
+  CHECK(mtu_to("fd00:96::1") == 0);  // IPVS would not take larger packets of the host
+  CHECK(mtu_to("203.0.113.1") == 0);
+  CHECK(device.read().value().size() == 2);
+
+  // A restart, with the other binding and back.
+  const VipBinding changed =
+      binding == VipBinding::kRoute ? VipBinding::kAddress : VipBinding::kRoute;
+  for (const VipBinding next : {changed, binding}) {
+    auto restarted = Device::open().value();
+    REQUIRE(restarted.prepare({.vip_binding = next}).value() == 2);
+    CHECK(restarted.read().value().size() == 2);
+    CHECK(mtu_to("10.96.0.1") == 1000);
+  }
+  CHECK(change(device, false, {"10.96.0.1", "fd00:96::1"}) == std::vector<int>{0, 0});
+  CHECK_FALSE(is_local("10.96.0.1"));
+  CHECK_FALSE(is_local("fd00:96::1"));
+}
+
+TEST_CASE("a VIP that somebody else deletes is not local any more, whatever its MTU was (E3)") {
+  enter_own_namespace();
+  make_node("node0", {"203.0.113.1"});
+  auto device = Device::open().value();
+  REQUIRE(device.prepare({}).value() == 0);
+  const unsigned index = ::if_nametoindex(ipvs::kDeviceName);
+  CHECK(change(device, true, {"10.96.0.1", "10.96.0.2"}) == std::vector<int>{0, 0});
+  CHECK(mtu_to("10.96.0.2") != 0);
+  change_link(
+      [&](auto& batch) { ipvs::encode_address(batch, false, address("10.96.0.1"), index); });
+  CHECK_FALSE(is_local("10.96.0.1"));
+  CHECK(is_local("10.96.0.2"));
 }
 
 TEST_CASE(

@@ -141,6 +141,30 @@ TEST_CASE("without stale flows nothing is deleted") {
   CHECK(cleaner.remove(std::span<const StaleFlow>()).value() == 0);
 }
 
+TEST_CASE(
+    "of a server whose source ranges shrank, the flows of all other clients are deleted (E7)") {
+  enter_own_namespace();
+  auto cleaner = FlowCleaner::open().value();
+  const int protocol = GENERATE(int{IPPROTO_TCP}, int{IPPROTO_UDP});
+  const Endpoint allowed{address("192.0.2.200"), 40000};
+  enter_flow(kClient, kServer, kPod1, protocol);
+  enter_flow(with_port(kClient, 40001), kServer, kPod2, protocol);
+  enter_flow(allowed, kServer, kPod1, protocol);
+  enter_flow(kClient, with_port(kServer, 54), kPod1, protocol);
+  enter_flow(kClient, kServer, kPod1, protocol == IPPROTO_TCP ? IPPROTO_UDP : IPPROTO_TCP);
+  const Endpoint client6{address("2001:db8::9"), 40000};
+  const Endpoint server6{address("fd00:1::1"), 53};
+  enter_flow(client6, server6, {address("fd00::7"), 53}, protocol);
+  enter_flow({address("2001:db8:1::9"), 40000}, server6, {address("fd00::7"), 53}, protocol);
+  const Protocol of_service = protocol == IPPROTO_TCP ? Protocol::kTcp : Protocol::kUdp;
+  const StaleFlow shrunk[] = {
+      {server(kServer, of_service), std::nullopt, {{{address("192.0.2.128"), 25}}}},
+      {server(server6, of_service), std::nullopt, {{{address("2001:db8:1::"), 48}}}}};
+  CHECK(cleaner.remove(shrunk).value() == 3);
+  CHECK(count_flows(ipvs::Family::kIpv4) == 3);
+  CHECK(count_flows(ipvs::Family::kIpv6) == 1);
+}
+
 // A measurement; `[.bench]` keeps it out of ordinary runs.
 TEST_CASE("the cost of deleting 100 flows of a removed endpoint among 10000 UDP flows",
           "[.bench]") {

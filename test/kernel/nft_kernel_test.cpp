@@ -33,6 +33,8 @@ std::vector<Element> one_of_each() {
       plain(ElementKind::kVirtualIp, "fd00:96::a"),
       plain(ElementKind::kHairpin, "10.244.1.5"),
       plain(ElementKind::kHairpin, "fd00:244::5"),
+      {.kind = ElementKind::kHealthCheckIp, .address = address("192.0.2.2"), .port = 32000},
+      {.kind = ElementKind::kHealthCheckIp, .address = address("2001:db8::2"), .port = 32000},
   };
   std::sort(elements.begin(), elements.end(), ElementKeyLess{});
   return elements;

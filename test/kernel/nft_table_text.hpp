@@ -127,6 +127,14 @@ inline constexpr const char* kDrawnTable = R"(table inet kube-ipvs {
 		flags interval
 	}
 
+	set health-checks-4 {
+		type ipv4_addr . inet_proto . inet_service
+	}
+
+	set health-checks-6 {
+		type ipv6_addr . inet_proto . inet_service
+	}
+
 	chain cluster-ip {
 		ip saddr != 127.0.0.0/8 ip saddr != 10.244.0.0/16 masquerade fully-random
 		ip6 saddr != ::1 ip6 saddr != fd00:244::/57 masquerade fully-random
@@ -192,6 +200,26 @@ inline constexpr const char* kDrawnTable = R"(table inet kube-ipvs {
 		ip6 daddr . meta l4proto . th dport @limited-ips-6 ip6 daddr . meta l4proto . th dport . ip6 saddr != @allowed-sources-6 drop
 	}
 
+	chain invalid {
+		ip daddr . meta l4proto . th dport @cluster-ips-4 drop
+		ip daddr . meta l4proto . th dport @external-ips-4 drop
+		ip daddr . meta l4proto . th dport @external-local-ips-4 drop
+		ip daddr @node-addresses-4 meta l4proto . th dport @node-ports drop
+		ip daddr @node-addresses-4 meta l4proto . th dport @node-ports-local drop
+		ip6 daddr . meta l4proto . th dport @cluster-ips-6 drop
+		ip6 daddr . meta l4proto . th dport @external-ips-6 drop
+		ip6 daddr . meta l4proto . th dport @external-local-ips-6 drop
+		ip6 daddr @node-addresses-6 meta l4proto . th dport @node-ports drop
+		ip6 daddr @node-addresses-6 meta l4proto . th dport @node-ports-local drop
+	}
+
+	chain invalid-resets {
+		ip daddr 10.244.0.0/16 tcp flags rst drop
+		ip daddr . ip daddr @hairpin-4 tcp flags rst drop
+		ip6 daddr fd00:244::/57 tcp flags rst drop
+		ip6 daddr . ip6 daddr @hairpin-6 tcp flags rst drop
+	}
+
 	chain refuse {
 		meta l4proto tcp reject with tcp reset
 		reject
@@ -202,6 +230,35 @@ inline constexpr const char* kDrawnTable = R"(table inet kube-ipvs {
 		ip daddr @node-addresses-4 meta l4proto . th dport @refused-node-ports-4 goto refuse
 		ip6 daddr . meta l4proto . th dport @refused-ips-6 goto refuse
 		ip6 daddr @node-addresses-6 meta l4proto . th dport @refused-node-ports-6 goto refuse
+	}
+
+	chain arriving {
+		ct state invalid goto invalid
+		goto limits
+	}
+
+	chain leaving {
+		ct state invalid jump invalid-resets
+		ct state invalid goto invalid
+		jump limits
+		goto refusals
+	}
+
+	chain entering {
+		jump refusals
+		ip daddr . meta l4proto . th dport @elsewhere-ips-4 drop
+		ip daddr @node-addresses-4 meta l4proto . th dport @elsewhere-node-ports-4 drop
+		ip6 daddr . meta l4proto . th dport @elsewhere-ips-6 drop
+		ip6 daddr @node-addresses-6 meta l4proto . th dport @elsewhere-node-ports-6 drop
+	}
+
+	chain closed-ports {
+		ip daddr . meta l4proto . th dport @health-checks-4 accept
+		ip6 daddr . meta l4proto . th dport @health-checks-6 accept
+		ip daddr @virtual-ips-4 meta l4proto tcp reject with tcp reset
+		ip daddr @virtual-ips-4 meta l4proto != icmp reject with icmp port-unreachable
+		ip6 daddr @virtual-ips-6 meta l4proto tcp reject with tcp reset
+		ip6 daddr @virtual-ips-6 meta l4proto != ipv6-icmp reject with icmpv6 port-unreachable
 	}
 
 	chain prerouting {
@@ -219,34 +276,28 @@ inline constexpr const char* kDrawnTable = R"(table inet kube-ipvs {
 
 	chain guard-prerouting {
 		type filter hook prerouting priority -120; policy accept;
-		ct state new jump limits
+		ct state invalid,new jump arriving
 	}
 
 	chain guard-output {
 		type filter hook output priority -120; policy accept;
-		ct state new jump limits
-		ct state new jump refusals
+		ct state invalid,new jump leaving
 	}
 
 	chain guard-input {
 		type filter hook input priority 90; policy accept;
-		ct state new jump refusals
-		ct state new ip daddr . meta l4proto . th dport @elsewhere-ips-4 drop
-		ct state new ip daddr @node-addresses-4 meta l4proto . th dport @elsewhere-node-ports-4 drop
-		ct state new ip6 daddr . meta l4proto . th dport @elsewhere-ips-6 drop
-		ct state new ip6 daddr @node-addresses-6 meta l4proto . th dport @elsewhere-node-ports-6 drop
+		ct state new jump entering
 	}
 
 	chain input {
 		type filter hook input priority 110; policy accept;
-		ct state new ip daddr @virtual-ips-4 meta l4proto tcp reject with tcp reset
-		ct state new ip daddr @virtual-ips-4 meta l4proto != icmp reject with icmp port-unreachable
-		ct state new ip6 daddr @virtual-ips-6 meta l4proto tcp reject with tcp reset
-		ct state new ip6 daddr @virtual-ips-6 meta l4proto != ipv6-icmp reject with icmpv6 port-unreachable
+		ct state new jump closed-ports
 	}
 
 	chain postrouting {
 		type nat hook postrouting priority srcnat; policy accept;
+		ip saddr . meta l4proto . th sport @limited-ips-4 ip saddr . meta l4proto . th sport . ip daddr != @allowed-sources-4 drop
+		ip6 saddr . meta l4proto . th sport @limited-ips-6 ip6 saddr . meta l4proto . th sport . ip6 daddr != @allowed-sources-6 drop
 		meta nfproto ipv4 goto services-4
 		meta nfproto ipv6 goto services-6
 	}

@@ -209,6 +209,27 @@ TEST_CASE("a port without a Service is refused at a virtual IP", "[kernel][nft]"
   CHECK(connect_to("127.0.0.1", listener.port()) == 0);
 }
 
+TEST_CASE("a health check is let in on its load balancer IP, and on no other virtual IP (E4)",
+          "[kernel][nft]") {
+  make_host({"192.0.2.1", "192.0.2.2", "fd00:192::1"});
+  const Listener listener;
+  const auto health_check = [&](const char* ip) {
+    return Element{
+        .kind = ElementKind::kHealthCheckIp, .address = address(ip), .port = listener.port()};
+  };
+  NftClient client = open_client();
+  REQUIRE(client.install_table(
+              kPlainRules, std::vector{plain(ElementKind::kVirtualIp, "192.0.2.1"),
+                                       plain(ElementKind::kVirtualIp, "192.0.2.2"),
+                                       plain(ElementKind::kVirtualIp, "fd00:192::1"),
+                                       health_check("192.0.2.1"), health_check("fd00:192::1")}) ==
+          0);
+  CHECK(connect_to("192.0.2.1", listener.port()) == 0);
+  CHECK(connect_to("fd00:192::1", listener.port()) == 0);
+  CHECK(connect_to("192.0.2.2", listener.port()) == ECONNREFUSED);
+  CHECK(connect_to("192.0.2.1", 9) == ECONNREFUSED);
+}
+
 TEST_CASE("a datagram to an unused port of a virtual IP is refused", "[kernel][nft]") {
   make_host({"203.0.113.7", "10.96.0.1", "fd00:96::1"});
   const Socket open_port(address("::"), SOCK_DGRAM);

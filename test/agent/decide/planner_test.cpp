@@ -382,6 +382,32 @@ TEST_CASE("a source range with this node admits the host, and one of all address
   CHECK(planned(service, {}, node).find("limited") == std::string::npos);
 }
 
+TEST_CASE(
+    "health checks are let in on the load balancer IPs that are served, and on no other (E4)") {
+  auto service = make_service("web", {"10.96.0.1"});
+  service.type = k8s::ServiceType::kLoadBalancer;
+  service.external_traffic_policy = k8s::TrafficPolicy::kLocal;
+  service.external_ips = ips({"198.51.100.9"});
+  service.load_balancer_ingress = {{.ip = ip("192.0.2.1")},
+                                   {.ip = ip("192.0.2.2"), .proxy_mode = true},
+                                   {.ip = ip("192.168.1.2")},
+                                   {.ip = ip("2001:db8::1")}};
+  service.health_check_node_port = 32000;
+  NodeView node;
+  node.addresses.set({HolderKind::kNode, "node-2"}, {{ip("192.168.1.2")}});
+  const auto health_checks = [&] {
+    const std::string text = planned(service, {}, node);
+    const auto begin = text.find("health-checks");
+    return begin == std::string::npos ? "" : text.substr(begin);
+  };
+  CHECK(health_checks() == "health-checks-4 192.0.2.1 . tcp . 32000\n");
+  service.external_traffic_policy = k8s::TrafficPolicy::kCluster;
+  CHECK(health_checks().empty());
+  service.external_traffic_policy = k8s::TrafficPolicy::kLocal;
+  service.type = k8s::ServiceType::kNodePort;
+  CHECK(health_checks().empty());
+}
+
 TEST_CASE("an external IP that is another Node's, or a gateway, is not served, and reported") {
   auto service = make_service("web", {"10.96.0.1"});
   service.external_ips = ips({"192.168.1.2", "192.0.2.1"});

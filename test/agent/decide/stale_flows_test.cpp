@@ -81,3 +81,78 @@ TEST_CASE("TCP and SCTP flows are not deleted") {
     CHECK(stale({}, {server(key, {"10.244.0.1"})}).empty());
   }
 }
+
+namespace {
+
+// A load balancer's virtual server, with the networks that may use it; none: everybody may.
+std::vector<ipvs::Element> limits(const std::vector<std::string>& networks) {
+  std::vector<ipvs::Element> elements;
+  if (networks.empty()) return elements;
+  ipvs::Element element{.kind = ElementKind::kLimitedIp,
+                        .address = kOutside.address,
+                        .protocol = Protocol::kTcp,
+                        .port = 443};
+  elements.push_back(element);
+  element.kind = ElementKind::kAllowedSource;
+  for (const auto& network : networks) {
+    element.source_network = {ip(network), 24};
+    elements.push_back(element);
+  }
+  return elements;
+}
+
+// The clients that keep their flows when the networks change: "none", "198.51.100.0/24 ", ""
+// where no flow is to be deleted.
+enum class At { kStart, kChange };
+std::string kept(const std::vector<std::string>& before, const std::vector<std::string>& after,
+                 bool server_is_new = false, At at = At::kChange) {
+  const Server web = server({kOutside.address, 443, Protocol::kTcp}, {"10.244.0.1"});
+  ipvs::Ledger ledger;
+  ipvs::Desired desired;
+  if (!server_is_new) ledger.put_server(web);
+  for (const ipvs::Element& element : limits(before)) ledger.put_element(element);
+  desired.set("default/web", {.servers = {web}, .elements = limits(after)});
+  ipvs::DirtyKeys keys = ledger.all_keys();
+  keys.merge(desired.all_keys());
+  std::string text;
+  const auto flows = at == At::kStart
+                         ? agent::flows_forbidden_at_start(desired, ledger)
+                         : agent::stale_flows(diff(desired, ledger, keys), desired, ledger);
+  for (const auto& flow : flows) {
+    CHECK(flow.server == web.settings.key);
+    REQUIRE(flow.kept_clients.has_value());
+    for (const ipvs::Network& network : *flow.kept_clients) {
+      text += network.address.to_string() + "/" + std::to_string(network.prefix_length) + " ";
+    }
+    if (flow.kept_clients->empty()) text += "none";
+  }
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("clients that lose their permission lose their flows, the others keep theirs (E7)") {
+  CHECK(kept({"198.51.100.0", "203.0.113.0"}, {"198.51.100.0"}) == "198.51.100.0/24 ");
+  CHECK(kept({"198.51.100.0"}, {"203.0.113.0"}) == "203.0.113.0/24 ");
+  // Ranges where there were none.
+  CHECK(kept({}, {"198.51.100.0", "203.0.113.0"}) == "198.51.100.0/24 203.0.113.0/24 ");
+}
+
+TEST_CASE("where nobody loses a permission, no flow is deleted (E7)") {
+  CHECK(kept({"198.51.100.0"}, {"198.51.100.0"}).empty());
+  CHECK(kept({"198.51.100.0"}, {"198.51.100.0", "203.0.113.0"}).empty());
+  CHECK(kept({"198.51.100.0"}, {}).empty());
+  CHECK(kept({}, {"198.51.100.0"}, true).empty());
+}
+
+TEST_CASE("permissions that were lost while no agent ran are found at its start (E7)") {
+  const auto at_start = [](const std::vector<std::string>& before,
+                           const std::vector<std::string>& after, bool server_is_new = false) {
+    return kept(before, after, server_is_new, At::kStart);
+  };
+  CHECK(at_start({}, {"198.51.100.0"}) == "198.51.100.0/24 ");
+  CHECK(at_start({"198.51.100.0", "203.0.113.0"}, {"203.0.113.0"}) == "203.0.113.0/24 ");
+  CHECK(at_start({"198.51.100.0"}, {"198.51.100.0"}).empty());
+  CHECK(at_start({"198.51.100.0"}, {}).empty());
+  CHECK(at_start({}, {"198.51.100.0"}, true).empty());
+}

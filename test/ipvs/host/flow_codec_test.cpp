@@ -59,8 +59,15 @@ TEST_CASE("a UDP entry is read with its original destination and the source of i
   CHECK(v6->original_destination == endpoint("fd00:1::1", 53));
 }
 
-TEST_CASE("entries of other protocols are ignored") {
-  CHECK_FALSE(ipvs::decode_flow(entry(IPPROTO_TCP, "192.0.2.9", "10.96.0.10", "10.244.0.1")));
+TEST_CASE("an entry is read with its protocol and client; other protocols are ignored") {
+  const auto read = [](std::uint8_t protocol) {
+    return ipvs::decode_flow(entry(protocol, "192.0.2.9", "10.96.0.10", "10.244.0.1"));
+  };
+  CHECK(read(IPPROTO_UDP)->protocol == ipvs::Protocol::kUdp);
+  CHECK(read(IPPROTO_TCP)->protocol == ipvs::Protocol::kTcp);
+  CHECK(read(IPPROTO_SCTP)->protocol == ipvs::Protocol::kSctp);
+  CHECK(read(IPPROTO_TCP)->client == boost::asio::ip::make_address("192.0.2.9"));
+  CHECK_FALSE(read(IPPROTO_ICMP));
 }
 
 TEST_CASE("an entry is deleted by the tuple, zone and id that it was read with") {

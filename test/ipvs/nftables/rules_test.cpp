@@ -55,7 +55,7 @@ TEST_CASE("rules name only chains and sets that exist") {
     for (const Rule& rule : table_rules(variant)) {
       CHECK(is_chain(rule.chain));
       for (const auto& verdict : all_of<expression::Verdict>(rule)) {
-        const bool ends = verdict.code == NFT_RETURN || verdict.code == NF_DROP;
+        const bool ends = verdict.chain.empty();
         CHECK((ends || is_chain(verdict.chain)));
       }
       for (const auto& lookup : all_of<expression::Lookup>(rule)) CHECK(set_named(lookup.set));
@@ -164,6 +164,29 @@ TEST_CASE("a flow is masqueraded only by rules that a Service's address leads to
 TEST_CASE("if only this node's Pods are clients of the cluster, none is on another node") {
   const std::vector<Network> own{{.address = address("10.244.1.0"), .prefix_length = 24}};
   CHECK(table_rules({.pod_sources = own, .own_pods = own}) == table_rules({.pod_sources = own}));
+}
+
+// What an established flow pays in our filter chains: one comparison each.
+TEST_CASE("each filter chain of a hook has one rule, and that is for new or invalid packets") {
+  for (const Chain& chain : table_chains()) {
+    if (!chain.hook || chain.hook->type != "filter") continue;
+    const auto rules = rules_in(table_rules({}), chain.name);
+    REQUIRE(rules.size() == 1);
+    REQUIRE(rules[0].expressions.size() == 4);
+    CHECK(all_of<expression::LoadConntrack>(rules[0])[0].key == NFT_CT_STATE);
+    CHECK(all_of<expression::Verdict>(rules[0])[0].code == NFT_JUMP);
+  }
+}
+
+TEST_CASE("where no Pod network is known, no reset of an invalid segment leaves (E2)") {
+  const auto known = rules_in(table_rules(variants()[2]), "invalid-resets");
+  const auto unknown = rules_in(table_rules({}), "invalid-resets");
+  CHECK(known.size() == 4);  // for each family: the Pods, and the endpoints of this node
+  REQUIRE(unknown.size() == 2);
+  for (const Rule& rule : unknown) {
+    CHECK(all_of<expression::Lookup>(rule).empty());
+    CHECK(all_of<expression::Compare>(rule).size() == 3);  // family, TCP, reset
+  }
 }
 
 TEST_CASE("a prefix mask has as many leading one bits as the prefix is long") {

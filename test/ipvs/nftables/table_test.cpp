@@ -54,6 +54,8 @@ limited-ips-4 730d/12
 limited-ips-6 830d/24
 allowed-sources-4 1cc347/16
 allowed-sources-6 20c348/40
+health-checks-4 730d/12
+health-checks-6 830d/24
 )");
 }
 
