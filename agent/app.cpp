@@ -148,7 +148,10 @@ void App::start() {
 
 void App::on_signal(int number) {
   if (number == SIGHUP) {
-    spdlog::info("signal {}: ignored; flags and files are read at the start", number);
+    spdlog::info(
+        "signal {}: ignored; manifests, tokens and certificates are read again whenever they "
+        "change, flags and the file of --config at a start",
+        number);
     return;
   }
   spdlog::info("signal {}: stopping; what is programmed stays", number);

@@ -9,8 +9,10 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 
 #include "agent/app.hpp"
 #include "agent/decide/api_address.hpp"
@@ -19,6 +21,7 @@
 #include "agent/stop_signals.hpp"
 #include "config/parse.hpp"
 #include "config/printable.hpp"
+#include "config/write.hpp"
 #include "ipvs/linux_kernel.hpp"
 
 namespace {
@@ -59,6 +62,18 @@ void choose_route_sources(const config::Config& config, ipvs::Kernel& kernel,
   settings.route_source_v6 = agent::primary_address(ipvs::Family::kIpv6, config, nullptr, *local);
 }
 
+// Returns "" or why the kernel cannot be prepared.
+std::string prepare(const config::Config& config, ipvs::LinuxKernel& kernel) {
+  ipvs::HostSettings settings = host_settings(config);
+  choose_route_sources(config, kernel, settings);
+  const auto facts = kernel.prepare(settings);
+  if (!facts) return facts.error().text();
+  for (const std::string& change : facts->changes) spdlog::info("sysctl {}", change);
+  for (const std::string& warning : facts->warnings) spdlog::warn("{}", warning);
+  const auto scheduler = kernel.probe_scheduler(config.ipvs_scheduler);
+  return scheduler ? std::string() : scheduler.error().text();
+}
+
 // A signal ends the wait, and the process.
 void wait_for_lock(agent::InstanceLock& lock) {
   std::string reported;
@@ -71,6 +86,30 @@ void wait_for_lock(agent::InstanceLock& lock) {
   }
   if (!lock.why().empty()) spdlog::warn("{}", lock.why());
   if (!reported.empty()) spdlog::info("{} has ended: starting", reported);
+}
+
+// What needs the most rights, so that the agent itself can run with fewer; it does the same at its
+// start, and finds it done.
+int prepare_only(const config::Config& config) {
+  agent::catch_stop_signals(1);
+  agent::InstanceLock lock;
+  if (lock.take() == agent::InstanceLock::State::kTaken) {
+    spdlog::info("--init-only: kube-ipvs runs here ({}), so the kernel is prepared", lock.holder());
+    return 0;
+  }
+  ipvs::LinuxKernel kernel(config.run_dir);
+  if (const std::string why = prepare(config, kernel); !why.empty()) return refuse(why);
+  spdlog::info("the kernel is prepared; --init-only does no more");
+  return 0;
+}
+
+int write_config(const config::Config& config) {
+  std::ofstream file(config.write_config_to, std::ios::trunc);
+  file << config::to_yaml(config);
+  file.close();
+  if (!file) return refuse(config.write_config_to + ": cannot be written");
+  spdlog::info("wrote the configuration to {}", config.write_config_to);
+  return 0;
 }
 
 int clean_up(const config::Config& config) {
@@ -109,15 +148,7 @@ int run_agent(const config::Config& config) {
   agent::InstanceLock lock;
   wait_for_lock(lock);
   ipvs::LinuxKernel kernel(config.run_dir);
-  ipvs::HostSettings settings = host_settings(config);
-  choose_route_sources(config, kernel, settings);
-  const auto facts = kernel.prepare(settings);
-  if (!facts) return refuse(facts.error().text());
-  for (const std::string& change : facts->changes) spdlog::info("sysctl {}", change);
-  for (const std::string& warning : facts->warnings) spdlog::warn("{}", warning);
-  const auto scheduler = kernel.probe_scheduler(config.ipvs_scheduler);
-  if (!scheduler) return refuse(scheduler.error().text());
-
+  if (const std::string why = prepare(config, kernel); !why.empty()) return refuse(why);
   if (access) {
     const char* service_address = std::getenv("KUBERNETES_PORT_443_TCP_ADDR");
     const auto why = agent::refuse_vip(*access, service_address ? service_address : "");
@@ -139,6 +170,8 @@ int run_agent(const config::Config& config) {
 
 int main(int argc, char** argv) {
   agent::catch_stop_signals();
+  // As in a Go program, where these do nothing. The others: agent/stop_signals.hpp.
+  for (const int number : {SIGUSR1, SIGUSR2}) std::signal(number, SIG_IGN);
   // One heap for both threads: memory that the kernel thread frees is soon needed by the other.
   ::mallopt(M_ARENA_MAX, 1);
   // Large blocks, as a list or a scrape needs them, return to the system when freed. Setting the
@@ -155,7 +188,10 @@ int main(int argc, char** argv) {
   agent::set_up_log(parsed.config->log_format, parsed.config->verbosity);
   for (const std::string& warning : parsed.config->warnings) spdlog::warn("{}", warning);
   try {
-    return parsed.config->cleanup ? clean_up(*parsed.config) : run_agent(*parsed.config);
+    const config::Config& config = *parsed.config;
+    if (!config.write_config_to.empty()) return write_config(config);
+    if (config.cleanup) return clean_up(config);
+    return config.init_only ? prepare_only(config) : run_agent(config);
   } catch (const std::exception& e) {
     return refuse(e.what());
   }

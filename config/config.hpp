@@ -82,12 +82,18 @@ struct Config {
       HostPort{boost::asio::ip::address_v4::loopback(), kMetricsPort};
   std::optional<HostPort> healthz_bind = HostPort{boost::asio::ip::address_v4::any(), kHealthzPort};
   bool bind_address_hard_fail = false;  // --bind-address-hard-fail: exit if a port is in use
+  // --metrics-port, --healthz-port: kube-proxy's deprecated flags, for an address given without a
+  // port; 0: disabled. The two addresses above have them already.
+  std::uint16_t metrics_port = kMetricsPort;
+  std::uint16_t healthz_port = kHealthzPort;
 
   LogFormat log_format = LogFormat::kText;  // --log-format text|json
   int verbosity = 0;                        // --v 0-10
   // --run-dir DIR: where the record of our virtual servers is kept; empty: there is none.
   std::string run_dir = "/run/kube-ipvs";
-  bool cleanup = false;  // --cleanup: delete our state in the kernel and exit
+  bool cleanup = false;         // --cleanup: delete our state in the kernel and exit
+  bool init_only = false;       // --init-only: prepare the kernel and exit
+  std::string write_config_to;  // --write-config-to FILE: write these settings and exit
 
   // Settings that have no effect, one line each; logged at start-up.
   std::vector<std::string> warnings;

@@ -25,7 +25,7 @@ std::string_view word_below(std::string_view section, std::string_view key) {
   return key.substr(0, key.find('.'));
 }
 
-bool is_plain(const YAML::Node& node) { return node.IsScalar() && node.Tag() != "!"; }
+bool is_plain(const YAML::Node& node) { return node.IsScalar() && !is_yaml_text(node); }
 
 // Whether the node has only zero values as Go defines them: null, "", 0, 0s, false, or a tree of
 // these. kubeadm writes them for settings that are not set.
@@ -270,6 +270,7 @@ Settings read_file(const YamlFile& file, const std::string& name) {
   }
   for (const YamlFault& broken : file.faults)
     settings.faults.push_back({broken.place(), broken.what});
+  for (const YamlFault& warning : file.warnings) settings.warnings.push_back(warning.text());
   return settings;
 }
 

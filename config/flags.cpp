@@ -104,10 +104,6 @@ void explain_unknown(const std::string& word, std::vector<Fault>& faults) {
   const std::string flag = word.substr(0, word.find('='));
   std::string name = flag.substr(std::min(flag.find_first_not_of('-'), flag.size()));
   std::replace(name.begin(), name.end(), '_', '-');
-  if (is_refused_flag(name)) {
-    faults.push_back({flag, "kube-ipvs does not support this kube-proxy flag"});
-    return;
-  }
   // "-config" is a known flag with one dash missing.
   const bool known = takes_value(name).has_value();
   const std::string_view near = known ? std::string_view(name) : nearest(name, all_flag_names());

@@ -16,6 +16,8 @@ constexpr std::string_view kLocal = "local traffic is recognised by --cluster-ci
 constexpr std::string_view kLogging = "logs go to standard error: see --log-format and --v";
 constexpr std::string_view kOtherMode = "it applies to other proxy modes only";
 constexpr std::string_view kApiClient = "the API client has no rate limit and prefers protobuf";
+constexpr std::string_view kOtherParts =
+    "it belongs to libraries that old kube-proxy binaries contain (cAdvisor, cloud providers)";
 constexpr std::string_view kNoResync =
     "there is no periodic resync: changes are applied as they arrive";
 
@@ -26,6 +28,7 @@ constexpr IgnoredOption kIgnored[] = {
      .reason = "kube-ipvs never changes virtual servers that it did not create"},
 
     {.flag = "conntrack-max-per-core", .key = "conntrack", .reason = kConntrack},
+    {.flag = "conntrack-max", .reason = kConntrack},
     {.flag = "conntrack-min", .reason = kConntrack},
     {.flag = "conntrack-tcp-be-liberal", .takes_value = false, .reason = kConntrack},
     {.flag = "conntrack-tcp-timeout-close-wait", .reason = kConntrack},
@@ -69,8 +72,28 @@ constexpr IgnoredOption kIgnored[] = {
     {.flag = "show-hidden-metrics-for-version",
      .key = "showHiddenMetricsForVersion",
      .reason = "kube-ipvs hides no metrics"},
+    {.flag = "resource-container",
+     .key = "resourceContainer",
+     .reason = "set the cgroup where the process is started"},
+    {.flag = "cleanup-ipvs",
+     .takes_value = false,
+     .reason = "--cleanup removes what kube-ipvs made, and nothing else",
+     .silent = "true"},
     {.flag = "machine-id-file", .reason = "the machine id is not read"},
     {.flag = "boot-id-file", .reason = "the boot id is not read"},
+    {.flag = "allow-dynamic-housekeeping", .takes_value = false, .reason = kOtherParts},
+    {.flag = "application-metrics-count-limit", .reason = kOtherParts},
+    {.flag = "azure-container-registry-config", .reason = kOtherParts},
+    {.flag = "cloud-provider-gce-l7lb-src-cidrs", .reason = kOtherParts},
+    {.flag = "cloud-provider-gce-lb-src-cidrs", .reason = kOtherParts},
+    {.flag = "default-not-ready-toleration-seconds", .reason = kOtherParts},
+    {.flag = "default-unreachable-toleration-seconds", .reason = kOtherParts},
+    {.flag = "event-storage-age-limit", .reason = kOtherParts},
+    {.flag = "event-storage-event-limit", .reason = kOtherParts},
+    {.flag = "global-housekeeping-interval", .reason = kOtherParts},
+    {.flag = "google-json-key", .reason = kOtherParts},
+    {.flag = "housekeeping-interval", .reason = kOtherParts},
+    {.flag = "log-cadvisor-usage", .takes_value = false, .reason = kOtherParts},
 
     {.flag = "log-flush-frequency", .key = "logging.flushFrequency", .reason = kLogging},
     {.flag = "vmodule", .key = "logging.vmodule", .reason = kLogging},
@@ -87,6 +110,7 @@ constexpr IgnoredOption kIgnored[] = {
     {.flag = "stderrthreshold", .reason = kLogging},
     {.flag = "add-dir-header", .takes_value = false, .reason = kLogging},
     {.flag = "one-output", .takes_value = false, .reason = kLogging},
+    {.flag = "legacy-stderr-threshold-behavior", .takes_value = false, .reason = kLogging},
     {.flag = "skip-headers", .takes_value = false, .reason = kLogging},
     {.flag = "skip-log-headers", .takes_value = false, .reason = kLogging},
 };
@@ -100,10 +124,6 @@ const IgnoredOption* find_ignored(std::string_view flag) {
       std::begin(kIgnored), std::end(kIgnored),
       [&](const IgnoredOption& option) { return !option.flag.empty() && option.flag == flag; });
   return place == std::end(kIgnored) ? nullptr : place;
-}
-
-bool is_refused_flag(std::string_view flag) {
-  return flag == "init-only" || flag == "write-config-to";
 }
 
 }  // namespace config

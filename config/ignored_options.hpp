@@ -23,8 +23,4 @@ std::span<const IgnoredOption> ignored_options();
 // By the flag's name without "--"; nullptr if there is none.
 const IgnoredOption* find_ignored(std::string_view flag);
 
-// Flags that make kube-proxy do one thing and exit. They are refused, because ignoring them would
-// start a daemon instead.
-bool is_refused_flag(std::string_view flag);
-
 }  // namespace config

@@ -39,7 +39,8 @@ struct Option {
   std::string_view default_note = {};
 
   // Sets the value, or adds one item of a list, from its text. Returns what is wrong with the text,
-  // or "". Null for --config, --help and --version, which are not part of a Config.
+  // or "". Where it uses another value than the text says, it adds to Config::warnings what it did.
+  // Null for --config, --help and --version, which are not part of a Config.
   std::string (*set)(Config&, std::string_view) = nullptr;
   // The value as text that `set` accepts (items of a list joined by commas).
   std::string (*get)(const Config&) = nullptr;

@@ -36,9 +36,19 @@ ParseOutcome parse(int argc, const char* const* argv, const Environment& environ
                                                 : load_yaml_file(line.config_file);
     layers.push_back(read_file(file, line.config_file));
   }
+  const std::vector<Fault> faults_of_line = std::exchange(line.settings.faults, {});
   layers.push_back(std::move(line.settings));
   Checked checked = apply_and_validate(layers, environment.host_name);
-  outcome.faults.insert(outcome.faults.end(), checked.faults.begin(), checked.faults.end());
+  outcome.faults.insert(outcome.faults.end(), faults_of_line.begin(), faults_of_line.end());
+  if (checked.config.cleanup) {
+    // --cleanup needs none of the settings, so it must not fail because of one. An unknown flag may
+    // mean that something else was wanted.
+    for (const Fault& fault : checked.faults) {
+      checked.config.warnings.push_back(fault.text() + ": not needed by --cleanup");
+    }
+  } else {
+    outcome.faults.insert(outcome.faults.end(), checked.faults.begin(), checked.faults.end());
+  }
   if (outcome.faults.empty()) outcome.config = std::move(checked.config);
   return outcome;
 }

@@ -10,7 +10,7 @@
 // `Environment::load_file`.
 //
 // Errors: one run reports all faults, each with its flag or file:line:column. If there is a fault,
-// there is no Config.
+// there is no Config. With --cleanup, faults of values and of the file are warnings: it needs none.
 #pragma once
 
 #include <functional>

@@ -53,15 +53,27 @@ std::string get_text(const Config& config) {
   return config.*kMember;
 }
 
+// Says that `used` takes the place of the duration `value`, and why.
+template <typename Duration>
+void note_used(Config& config, std::string_view value, Duration used, const std::string& why) {
+  config.warnings.push_back(std::string(value) + " is " + why + ": " +
+                            text(std::chrono::duration_cast<std::chrono::milliseconds>(used)) +
+                            " is used");
+}
+
+// kube-proxy takes any duration here, so all that makes sense is brought to what the kernel takes.
 template <std::uint32_t Config::*kMember>
 std::string set_timeout(Config& config, std::string_view value) {
+  constexpr std::chrono::seconds kMost(kMaxTimeoutSeconds);
   const auto parsed = parse_duration(value);
   if (!parsed) return parsed.error().what;
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(*parsed);
-  if (seconds.count() < 0) return "must not be negative";
-  if (seconds != *parsed) return "must be a whole number of seconds";
-  if (seconds.count() > kMaxTimeoutSeconds) {
-    return "must be at most " + std::to_string(kMaxTimeoutSeconds) + "s, the kernel's limit";
+  if (parsed->count() < 0) return "must not be negative";
+  auto seconds = std::chrono::ceil<std::chrono::seconds>(*parsed);
+  if (seconds > kMost) {
+    seconds = kMost;
+    note_used(config, value, seconds, "more than the kernel's limit");
+  } else if (seconds != *parsed) {
+    note_used(config, value, seconds, "not a whole number of seconds");
   }
   config.*kMember = static_cast<std::uint32_t>(seconds.count());
   return {};
@@ -74,14 +86,16 @@ std::string get_timeout(const Config& config) {
 inline std::string set_sync_period(Config& config, std::string_view value) {
   const auto parsed = parse_duration(value);
   if (!parsed) return parsed.error().what;
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(*parsed);
+  if (parsed->count() < 0) return "must not be negative";
+  constexpr std::chrono::seconds kMost(kMaxSyncPeriodSeconds);
   // kube-proxy's default is 0s and means 30s.
-  if (parsed->count() == 0) {
-    config.sync_period = std::chrono::seconds(30);
-  } else if (seconds.count() < 1 || seconds.count() > kMaxSyncPeriodSeconds || seconds != *parsed) {
-    return "must be whole seconds from 1s to 1h, or 0s for 30s";
-  } else {
-    config.sync_period = seconds;
+  config.sync_period = parsed->count() == 0
+                           ? std::chrono::seconds(30)
+                           : std::min(std::chrono::ceil<std::chrono::seconds>(*parsed), kMost);
+  if (*parsed > kMost) {
+    note_used(config, value, kMost, "more than 1h");
+  } else if (parsed->count() != 0 && config.sync_period != *parsed) {
+    note_used(config, value, config.sync_period, "not a whole number of seconds");
   }
   return {};
 }
@@ -90,8 +104,10 @@ inline std::string set_min_sync_period(Config& config, std::string_view value) {
   const auto parsed = parse_duration(value);
   if (!parsed) return parsed.error().what;
   if (parsed->count() < 0) return "must not be negative";
-  if (*parsed > std::chrono::seconds(kMaxSyncPeriodSeconds)) return "must be at most 1h";
-  config.min_sync_period = std::chrono::floor<std::chrono::milliseconds>(*parsed);
+  constexpr std::chrono::seconds kMost(kMaxSyncPeriodSeconds);
+  config.min_sync_period = std::min<std::chrono::milliseconds>(
+      std::chrono::floor<std::chrono::milliseconds>(*parsed), kMost);
+  if (*parsed > kMost) note_used(config, value, kMost, "more than 1h");
   return {};
 }
 
@@ -213,11 +229,24 @@ inline std::string set_node_port_range(Config& config, std::string_view value) {
   return {};
 }
 
+// klog takes any level; those above 10 say no more than 10.
 inline std::string set_verbosity(Config& config, std::string_view value) {
-  const auto parsed = parse_number(value, 0, 10);
+  const auto parsed = parse_number(value, 0, std::numeric_limits<std::int32_t>::max());
   if (!parsed) return parsed.error().what;
-  config.verbosity = static_cast<int>(*parsed);
+  config.verbosity = static_cast<int>(std::min<std::uint64_t>(*parsed, 10));
   return {};
+}
+
+template <std::uint16_t Config::*kMember>
+std::string set_port(Config& config, std::string_view value) {
+  const auto parsed = parse_number(value, 0, 65535);
+  if (!parsed) return parsed.error().what;
+  config.*kMember = static_cast<std::uint16_t>(*parsed);
+  return {};
+}
+template <std::uint16_t Config::*kMember>
+std::string get_port(const Config& config) {
+  return std::to_string(config.*kMember);
 }
 
 }  // namespace config::detail

@@ -46,11 +46,16 @@ class Validator {
       const Option& option = *setting.option;
       if (option.clear != nullptr) option.clear(config);
       for (const Setting::Item& item : setting.items) {
-        const std::string why = option.set(config, item.text);
-        if (why.empty()) continue;
         // "file:line:column" does not name the option.
         const bool by_flag = item.where.starts_with("--");
-        fault(item.where, by_flag ? why : std::string(name_in_file(option)) + ": " + why);
+        const std::string name = by_flag ? "" : std::string(name_in_file(option)) + ": ";
+        const std::size_t warnings_before = config.warnings.size();
+        const std::string why = option.set(config, item.text);
+        for (std::size_t i = warnings_before; i < config.warnings.size(); ++i) {
+          config.warnings[i] = item.where + ": " + name + config.warnings[i];
+        }
+        if (!why.empty()) fault(item.where, name + why);
+        texts_[option.flag] = item.text;
       }
       origins_[option.flag] = setting.where;
     }
@@ -76,17 +81,41 @@ class Validator {
   // As in kube-proxy, a listener's default address has the family of --bind-address.
   void default_binds() {
     Config& config = checked_.config;
-    if (config.bind_address.is_v4()) return;
-    using boost::asio::ip::address_v6;
-    if (!given("metrics-bind-address"))
-      config.metrics_bind = HostPort{address_v6::loopback(), kMetricsPort};
-    if (!given("healthz-bind-address"))
-      config.healthz_bind = HostPort{address_v6::any(), kHealthzPort};
+    if (config.bind_address.is_v6()) {
+      using boost::asio::ip::address_v6;
+      if (!given("metrics-bind-address"))
+        config.metrics_bind = HostPort{address_v6::loopback(), kMetricsPort};
+      if (!given("healthz-bind-address"))
+        config.healthz_bind = HostPort{address_v6::any(), kHealthzPort};
+    }
+    apply_port("metrics-port", config.metrics_port, "metrics-bind-address", config.metrics_bind);
+    apply_port("healthz-port", config.healthz_port, "healthz-bind-address", config.healthz_bind);
+  }
+
+  // kube-proxy's deprecated flags: 0 disables the listener; any other port counts if the address
+  // was given without one.
+  void apply_port(std::string_view flag, std::uint16_t port, std::string_view bind_flag,
+                  std::optional<HostPort>& bind) {
+    if (!given(flag) || !bind) return;
+    warn(flag, "deprecated: use --" + std::string(bind_flag));
+    const auto text_given = texts_.find(bind_flag);
+    if (port == 0) {
+      bind.reset();
+    } else if (text_given == texts_.end() || !has_port(text_given->second)) {
+      bind->port = port;
+    } else if (bind->port != port) {
+      warn(flag, "ignored: " + where(bind_flag) + " has a port already");
+    }
+  }
+  static bool has_port(const std::string& address) {
+    const auto one = parse_host_port(address, 1);
+    const auto other = parse_host_port(address, 2);
+    return one && other && one->port == other->port;
   }
 
   void check_sources() {
     const Config& config = checked_.config;
-    if (config.manifests.empty()) return;
+    if (config.manifests.empty() || config.cleanup) return;
     for (const std::string_view other : {"kubeconfig", "master"}) {
       const bool set = other == "kubeconfig" ? !config.kubeconfig.empty() : !config.master.empty();
       if (!set) continue;
@@ -146,12 +175,15 @@ class Validator {
     const auto& metrics = checked_.config.metrics_bind;
     const auto& healthz = checked_.config.healthz_bind;
     if (!metrics || !healthz || metrics->port == 0 || metrics->port != healthz->port) return;
+    // One of them is retried and reported; kube-proxy starts, too.
+    const bool is_fatal = checked_.config.bind_address_hard_fail;
     const bool same_address = metrics->address == healthz->address;
     const bool wildcard = metrics->address.is_unspecified() || healthz->address.is_unspecified();
     if (same_address || (wildcard && metrics->address.is_v4() == healthz->address.is_v4())) {
-      fault(where("metrics-bind-address"),
-            text(*metrics) + " conflicts with --healthz-bind-address (" + text(*healthz) + ", " +
-                where("healthz-bind-address") + ")");
+      const std::string what = text(*metrics) + " conflicts with --healthz-bind-address (" +
+                               text(*healthz) + ", " + where("healthz-bind-address") + ")";
+      if (is_fatal) return fault(where("metrics-bind-address"), what);
+      warn("metrics-bind-address", what + ": only one of them is served");
     }
   }
 
@@ -168,6 +200,8 @@ class Validator {
     std::transform(
         config.node_name.begin(), config.node_name.end(), config.node_name.begin(),
         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    // These do one thing and exit; none of it concerns the Node.
+    if (config.cleanup || config.init_only || !config.write_config_to.empty()) return;
     if (config.node_name.empty()) {
       fault(where("hostname-override"), config.hostname_override.empty()
                                             ? "this host has no name: set the node's name"
@@ -198,6 +232,7 @@ class Validator {
   const std::string& host_name_;
   Checked checked_;
   std::map<std::string_view, std::string> origins_;
+  std::map<std::string_view, std::string> texts_;  // the last text given for each option
 };
 
 }  // namespace

@@ -9,13 +9,13 @@
 #include <utility>
 #include <vector>
 
+#include "config/address.hpp"
+
 namespace config {
 namespace {
 
 using boost::asio::ip::address_v4;
 using boost::asio::ip::address_v6;
-using boost::asio::ip::make_address_v4;
-using boost::asio::ip::make_address_v6;
 
 constexpr std::array<std::string_view, 14> kSchedulers = {
     "rr", "wrr", "lc", "wlc", "sh", "mh", "dh", "sed", "nq", "fo", "ovf", "lblc", "lblcr", "twos"};
@@ -159,17 +159,10 @@ Parsed<std::chrono::nanoseconds> parse_duration(std::string_view text) {
 
 Parsed<Address> parse_address(std::string_view text) {
   constexpr std::string_view kNotOne = "is not an IP address";
-  // make_address_v6() would look for the zone among this host's interfaces.
   if (text.find('%') != std::string_view::npos)
     return bad(text, "has a zone, which is not allowed");
-  if (text.size() > 64 || text.find('\0') != std::string_view::npos) return bad(text, kNotOne);
-  const std::string terminated(text);
-  boost::system::error_code error;
-  if (const auto v4 = make_address_v4(terminated, error); !error) return Address(v4);
-  const auto v6 = make_address_v6(terminated, error);
-  if (error) return bad(text, kNotOne);
-  if (v6.is_v4_mapped()) return bad(text, "is an IPv4 address in IPv6 form: write it as IPv4");
-  return Address(v6);
+  const auto address = read_address(text);
+  return address ? Parsed<Address>(*address) : Parsed<Address>(bad(text, kNotOne));
 }
 
 Network make_network(const Address& address, std::uint8_t prefix_length) {
@@ -191,11 +184,12 @@ Parsed<Network> parse_network(std::string_view text) {
   }
   const auto address = parse_address(text.substr(0, slash));
   if (!address) return bad(text, "is not a network: " + address.error().what);
-  const unsigned most = address->is_v4() ? 32 : 128;
-  const auto length = parse_number(text.substr(slash + 1), 0, most);
-  if (!length)
-    return bad(text, "is not a network: its prefix length must be 0-" + std::to_string(most));
-  return make_network(*address, static_cast<std::uint8_t>(*length));
+  const auto network = read_network(text);
+  if (!network) {
+    const std::string most = address->is_v4() ? "32" : "128";
+    return bad(text, "is not a network: its prefix length must be 0-" + most);
+  }
+  return make_network(network->address, network->prefix_length);
 }
 
 Parsed<HostPort> parse_host_port(std::string_view text, std::uint16_t default_port) {

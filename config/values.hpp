@@ -37,7 +37,7 @@ using Parsed = boost::system::result<T, BadValue>;
 // As Go's time.ParseDuration: "15m", "1h30m", "1.5h", "900s", "250ms", "0", "-1s".
 [[nodiscard]] Parsed<std::chrono::nanoseconds> parse_duration(std::string_view text);
 
-// "10.0.0.1" or "fd00::1". No zone ("%eth0"), no leading zeros, no IPv4-mapped IPv6.
+// "10.0.0.1" or "fd00::1", as kube-proxy reads them (config/address.hpp). No zone ("%eth0").
 [[nodiscard]] Parsed<Address> parse_address(std::string_view text);
 
 // "10.0.0.0/8". The host bits are cleared, as Go's net.ParseCIDR does.

@@ -3,9 +3,11 @@
 
 #include <yaml-cpp/eventhandler.h>
 
+#include <algorithm>
 #include <istream>
 #include <optional>
 #include <streambuf>
+#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
@@ -16,11 +18,21 @@ namespace config {
 namespace {
 
 constexpr std::size_t kMaxDepth = 32;
+// An alias costs nothing to write; reading what it stands for takes time.
+constexpr std::size_t kMaxAliasedValues = 100'000;
+constexpr std::size_t kMaxMerges = 256;
 // Keeps one broken document from filling the log.
 constexpr std::size_t kMaxFaultsPerDocument = 32;
 
 // Thrown by the event handler below to stop yaml-cpp's recursive parser; caught in this file.
 struct StopParsing {};
+
+constexpr std::string_view kMergeKey = "<<";
+constexpr std::string_view kCoreTag = "tag:yaml.org,2002:";  // !!str is "...:str"
+
+bool is_stopped(const std::atomic<bool>* stop) {
+  return stop != nullptr && stop->load(std::memory_order_relaxed);
+}
 
 // Whether the line is a document marker, `---` or `...`, followed by a blank or nothing. In YAML
 // these are markers at column 0 everywhere, even inside block scalars, so splitting the text here
@@ -31,15 +43,21 @@ bool is_marker(std::string_view line, std::string_view marker) {
          line[marker.size()] == '\t' || line[marker.size()] == '\r';
 }
 
-// Reads a document's events before its tree is built, and refuses what yaml.hpp lists.
+// Reads a document's events before its tree is built: refuses what yaml.hpp lists, and notes what
+// is left to put right in the tree.
 class Inspector final : public YAML::EventHandler {
  public:
+  explicit Inspector(const std::atomic<bool>* stop) : stop_(stop) {}
+
   struct Finding {
     YAML::Mark mark;
     std::string what;
   };
 
   const std::vector<Finding>& findings() const { return findings_; }
+  const std::vector<Finding>& warnings() const { return warnings_; }
+  // Whether the tree has equal keys or merge keys.
+  bool needs_repair() const { return needs_repair_; }
   // Whether the document has anything except comments and null.
   bool has_content() const { return has_content_; }
 
@@ -47,16 +65,32 @@ class Inspector final : public YAML::EventHandler {
   void OnDocumentEnd() override {}
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    refuse_anchor(mark, anchor);
+    count(mark);
+    if (anchor != 0) anchored_[anchor] = {.values = 1, .depth = 0};
     if (frames_.empty()) return;
     if (!at_key()) return value_done();
     refuse(mark, "a key is missing before \":\"");
     frames_.back().expects_key = false;
   }
-  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     has_content_ = true;
-    refuse(mark, "aliases (*name) are not supported: write the value out");
+    const auto target = anchored_.find(anchor);
+    if (target == anchored_.end()) {
+      refuse(mark, "an alias of a value that contains it");
+      throw StopParsing{};
+    }
+    aliased_ += target->second.values;
+    values_ += target->second.values;
+    if (aliased_ > kMaxAliasedValues) {
+      refuse(mark, "aliases stand for more than " + std::to_string(kMaxAliasedValues) + " values");
+      throw StopParsing{};
+    }
+    check_depth(mark, frames_.size() + target->second.depth);
+    for (Frame& frame : frames_) {
+      frame.depth = std::max(frame.depth, frames_.size() + target->second.depth);
+    }
     if (at_key()) {
+      refuse(mark, "an alias as a key");
       frames_.back().expects_key = false;
     } else {
       value_done();
@@ -65,10 +99,11 @@ class Inspector final : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     has_content_ = true;
-    refuse_anchor(mark, anchor);
+    count(mark);
+    if (anchor != 0) anchored_[anchor] = {.values = 1, .depth = 0};
     refuse_tag(mark, tag);
     if (at_key()) {
-      take_key(mark, value);
+      take_key(mark, tag, value);
     } else {
       value_done();
     }
@@ -89,6 +124,14 @@ class Inspector final : public YAML::EventHandler {
     bool is_map = false;
     bool expects_key = false;              // maps: the next event is a key
     std::unordered_set<std::string> keys;  // maps: those seen so far
+    YAML::anchor_t anchor = 0;
+    std::size_t values_before = 0;  // the value of values_ when it was opened
+    std::size_t depth = 0;          // of the deepest value inside
+  };
+  // What an anchor stands for.
+  struct Extent {
+    std::size_t values = 0;
+    std::size_t depth = 0;
   };
 
   bool at_key() const {
@@ -99,55 +142,146 @@ class Inspector final : public YAML::EventHandler {
     if (!frames_.empty() && frames_.back().is_map) frames_.back().expects_key = true;
   }
 
-  void take_key(const YAML::Mark& mark, const std::string& key) {
-    if (!frames_.back().keys.insert(key).second) refuse(mark, "duplicate key \"" + key + "\"");
+  void take_key(const YAML::Mark& mark, const std::string& tag, const std::string& key) {
+    const bool is_merge = key == kMergeKey && tag == "?";
+    needs_repair_ = needs_repair_ || is_merge;
+    if (is_merge && ++merges_ > kMaxMerges) {
+      refuse(mark, "more than " + std::to_string(kMaxMerges) + " merge keys (<<)");
+      throw StopParsing{};
+    }
+    if (!is_merge && !frames_.back().keys.insert(key).second) take_duplicate(mark, key);
     frames_.back().expects_key = false;
+  }
+
+  // Few: removing one from the tree takes time in proportion to its map.
+  void take_duplicate(const YAML::Mark& mark, const std::string& key) {
+    needs_repair_ = true;
+    if (warnings_.size() == kMaxFaultsPerDocument) {
+      refuse(mark, "more than " + std::to_string(kMaxFaultsPerDocument) + " duplicate keys");
+      throw StopParsing{};
+    }
+    warnings_.push_back({mark, "duplicate key \"" + key + "\": the last one counts"});
+  }
+
+  void count(const YAML::Mark&) {
+    ++values_;
+    if (is_stopped(stop_)) throw StopParsing{};
+  }
+  void check_depth(const YAML::Mark& mark, std::size_t depth) {
+    if (depth <= kMaxDepth) return;
+    refuse(mark, "nested deeper than " + std::to_string(kMaxDepth) + " levels");
+    throw StopParsing{};
   }
 
   void open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, bool is_map) {
     has_content_ = true;
-    refuse_anchor(mark, anchor);
+    count(mark);
     refuse_tag(mark, tag);
     if (at_key()) {
       refuse(mark, "a key must be a single word or string");
       throw StopParsing{};
     }
-    if (frames_.size() == kMaxDepth) {
-      refuse(mark, "nested deeper than " + std::to_string(kMaxDepth) + " levels");
-      throw StopParsing{};
-    }
-    frames_.push_back({.is_map = is_map, .expects_key = is_map, .keys = {}});
+    check_depth(mark, frames_.size() + 1);
+    frames_.push_back({.is_map = is_map,
+                       .expects_key = is_map,
+                       .keys = {},
+                       .anchor = anchor,
+                       .values_before = values_ - 1,
+                       .depth = frames_.size() + 1});
   }
   void close() {
+    const Frame closed = std::move(frames_.back());
     frames_.pop_back();
+    if (!frames_.empty()) frames_.back().depth = std::max(frames_.back().depth, closed.depth);
+    if (closed.anchor != 0) {
+      anchored_[closed.anchor] = {.values = values_ - closed.values_before,
+                                  .depth = closed.depth - frames_.size()};
+    }
     value_done();
   }
 
-  void refuse_anchor(const YAML::Mark& mark, YAML::anchor_t anchor) {
-    if (anchor != 0) refuse(mark, "anchors (&name) are not supported: write the value out");
-  }
-  // yaml-cpp reports "?" for an untagged plain value and "!" for an untagged quoted one.
+  // yaml-cpp reports "?" for an untagged plain value and "!" for an untagged quoted one. The tags
+  // of YAML itself (!!str, !!int) are accepted.
   void refuse_tag(const YAML::Mark& mark, const std::string& tag) {
-    if (!tag.empty() && tag != "?" && tag != "!") refuse(mark, "tags (!type) are not supported");
+    const bool known = tag.empty() || tag == "?" || tag == "!" || tag.starts_with(kCoreTag);
+    if (!known) refuse(mark, "tags (!type) are not supported");
   }
   void refuse(const YAML::Mark& mark, std::string what) {
     findings_.push_back({mark, std::move(what)});
     if (findings_.size() == kMaxFaultsPerDocument) throw StopParsing{};
   }
 
+  const std::atomic<bool>* stop_;
   std::vector<Frame> frames_;
   std::vector<Finding> findings_;
+  std::vector<Finding> warnings_;
+  std::unordered_map<YAML::anchor_t, Extent> anchored_;  // complete ones
+  std::size_t values_ = 0;   // so far, with those that aliases stand for
+  std::size_t aliased_ = 0;  // only those
+  std::size_t merges_ = 0;
+  bool needs_repair_ = false;
   bool has_content_ = false;
 };
 
+// Adds to `map` what the value of a merge key has and the map has not.
+void merge_into(YAML::Node map, const YAML::Node& from) {
+  if (from.IsSequence()) {
+    for (const YAML::Node& one : from) merge_into(map, one);
+    return;
+  }
+  if (!from.IsMap()) return;
+  std::unordered_set<std::string> known;
+  for (const auto& own : map) known.insert(own.first.Scalar());
+  for (const auto& pair : from) {
+    if (known.insert(pair.first.Scalar()).second) map.force_insert(pair.first, pair.second);
+  }
+}
+
+// Gives the tree the meaning that Go's reader finds: the last of equal keys, and merged maps. A
+// node that several aliases share is repaired once; after that it has nothing to repair.
+void repair(YAML::Node node) {
+  if (node.IsSequence()) {
+    for (const YAML::Node& element : node) repair(element);
+  }
+  if (!node.IsMap()) return;
+  std::vector<std::pair<YAML::Node, YAML::Node>> entries;
+  std::vector<YAML::Node> merges;
+  for (const auto& pair : node) entries.emplace_back(pair.first, pair.second);
+  std::unordered_map<std::string, std::size_t> last;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    repair(entries[i].second);
+    if (entries[i].first.Scalar() == kMergeKey && !is_yaml_text(entries[i].first)) {
+      merges.push_back(entries[i].second);
+      node.remove(entries[i].first);
+    } else if (const auto [place, is_new] = last.try_emplace(entries[i].first.Scalar(), i);
+               !is_new) {
+      node.remove(entries[place->second].first);
+      place->second = i;
+    }
+  }
+  for (const YAML::Node& from : merges) merge_into(node, from);
+}
+
 // Reads `text` without a copy; YAML::Load(std::string) and istringstream would each make one.
+// Gives it out in pieces, so that reading can be stopped between them.
 class ViewBuffer final : public std::streambuf {
  public:
-  explicit ViewBuffer(std::string_view text) {
+  ViewBuffer(std::string_view text, const std::atomic<bool>* stop) : rest_(text), stop_(stop) {}
+
+ private:
+  int_type underflow() override {
+    constexpr std::size_t kPiece = 16 * 1024;
+    if (rest_.empty() || is_stopped(stop_)) return traits_type::eof();
     // The get area is never written to: streambuf has no const form.
-    char* begin = const_cast<char*>(text.data());
-    setg(begin, begin, begin + text.size());
+    char* begin = const_cast<char*>(rest_.data());
+    const std::size_t size = std::min(kPiece, rest_.size());
+    setg(begin, begin, begin + size);
+    rest_.remove_prefix(size);
+    return traits_type::to_int_type(*begin);
   }
+
+  std::string_view rest_;
+  const std::atomic<bool>* stop_;
 };
 
 // The result for one chunk.
@@ -155,16 +289,24 @@ struct ChunkOutcome {
   bool empty = false;
   std::optional<YAML::Node> root;
   std::vector<Inspector::Finding> findings;
+  std::vector<Inspector::Finding> warnings;
 };
 
-// yaml-cpp skips a %YAML or %TAG line; and the split separates it from its document.
+// yaml-cpp skips a %YAML or %TAG line; and the split separates it from its document. What %YAML
+// says changes nothing here; %TAG would.
 std::optional<Inspector::Finding> find_directive(std::string_view text) {
   int line_number = 0;
   for (std::size_t at = 0; at < text.size(); ++line_number) {
-    if (text[at] == '%') {
+    if (text[at] == '%' && !text.substr(at).starts_with("%YAML ")) {
       YAML::Mark mark;
       mark.line = line_number;
-      return Inspector::Finding{mark, "directives (%YAML, %TAG) are not supported"};
+      return Inspector::Finding{mark, "directives (%TAG) are not supported"};
+    }
+    if (text[at] == '%') {
+      const std::size_t newline = text.find('\n', at);
+      if (newline == std::string_view::npos) return std::nullopt;
+      at = newline + 1;
+      continue;
     }
     if (text[at] != '#' && text[at] != '\n' && text[at] != '\r') return std::nullopt;
     const std::size_t newline = text.find('\n', at);
@@ -182,23 +324,24 @@ std::string explain(const std::string& message) {
 }
 
 // The only function that calls yaml-cpp's parser and catches its exceptions.
-ChunkOutcome parse_chunk(std::string_view text) {
+ChunkOutcome parse_chunk(std::string_view text, const std::atomic<bool>* stop) {
   ChunkOutcome outcome;
   if (auto directive = find_directive(text)) {
     outcome.findings.push_back(*std::move(directive));
     return outcome;
   }
-  Inspector inspector;
+  Inspector inspector(stop);
   try {
     // If the input ends with a line break, yaml-cpp does not check that a quoted string was closed:
     // one missing quote would swallow the rest of the file. Without the line break it checks.
-    ViewBuffer buffer(text.substr(0, text.find_last_not_of(" \t\r\n") + 1));
+    ViewBuffer buffer(text.substr(0, text.find_last_not_of(" \t\r\n") + 1), stop);
     std::istream stream(&buffer);
     YAML::Parser parser(stream);
     const bool found = parser.HandleNextDocument(inspector);
     outcome.empty = !found || (!inspector.has_content() && inspector.findings().empty());
     outcome.findings = inspector.findings();
-    Inspector rest;
+    outcome.warnings = inspector.warnings();
+    Inspector rest(stop);
     // yaml-cpp reads "[1] }" as two documents, and YAML::Load would drop the second silently.
     if (found && parser.HandleNextDocument(rest)) {
       YAML::Mark mark;
@@ -207,9 +350,10 @@ ChunkOutcome parse_chunk(std::string_view text) {
       outcome.empty = false;
     }
     if (outcome.empty || !outcome.findings.empty()) return outcome;
-    ViewBuffer again(text);
+    ViewBuffer again(text, stop);
     std::istream second(&again);
     outcome.root = YAML::Load(second);
+    if (inspector.needs_repair()) repair(*outcome.root);
   } catch (const StopParsing&) {
     outcome.findings = inspector.findings();
   } catch (const YAML::Exception& broken) {
@@ -223,6 +367,16 @@ YamlFault whole_file(const std::string& name, std::string what) {
   return {.file = name, .line = 0, .column = 0, .what = std::move(what)};
 }
 
+// The finding's position in the file. One without a position is at the first line of its document.
+YamlFault in_file(const std::string& name, int first_line, Inspector::Finding&& finding) {
+  const int line = finding.mark.line < 0 ? 0 : finding.mark.line;
+  const int column = finding.mark.column < 0 ? 0 : finding.mark.column;
+  return {.file = name,
+          .line = first_line + line + 1,
+          .column = column + 1,
+          .what = std::move(finding.what)};
+}
+
 }  // namespace
 
 std::string YamlFault::place() const {
@@ -231,6 +385,10 @@ std::string YamlFault::place() const {
 }
 
 std::string YamlFault::text() const { return place() + ": " + what; }
+
+bool is_yaml_text(const YAML::Node& scalar) {
+  return scalar.Tag() == "!" || scalar.Tag() == std::string(kCoreTag) + "str";
+}
 
 std::vector<YamlChunk> split_yaml_documents(std::string_view text) {
   std::vector<YamlChunk> chunks;
@@ -274,22 +432,24 @@ YamlFile load_yaml_text(std::string_view text, const std::string& name, const Ya
   }
   int index = 0;
   for (const YamlChunk& chunk : split_yaml_documents(text)) {
-    ChunkOutcome outcome = parse_chunk(chunk.text);
+    ChunkOutcome outcome = parse_chunk(chunk.text, limits.stop);
+    if (is_stopped(limits.stop)) {
+      file.faults.push_back(whole_file(name, "reading was stopped"));
+      return file;
+    }
     if (outcome.empty) continue;
     if (++index > 1 && !limits.multiple_documents) {
-      file.faults.push_back({.file = name,
-                             .line = chunk.first_line + 1,
-                             .column = 1,
-                             .what = "a second document (---): only one is allowed here"});
+      file.warnings.push_back({.file = name,
+                               .line = chunk.first_line + 1,
+                               .column = 1,
+                               .what = "a second document (---): ignored, the first one counts"});
       break;
     }
     for (Inspector::Finding& finding : outcome.findings) {
-      // A finding without a position is reported at the first line of the document.
-      const int line = finding.mark.line < 0 ? 0 : finding.mark.line;
-      file.faults.push_back({.file = name,
-                             .line = chunk.first_line + line + 1,
-                             .column = (finding.mark.column < 0 ? 0 : finding.mark.column) + 1,
-                             .what = std::move(finding.what)});
+      file.faults.push_back(in_file(name, chunk.first_line, std::move(finding)));
+    }
+    for (Inspector::Finding& finding : outcome.warnings) {
+      file.warnings.push_back(in_file(name, chunk.first_line, std::move(finding)));
     }
     if (outcome.root) {
       file.documents.push_back(

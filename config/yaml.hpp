@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reads YAML with yaml-cpp, within limits (config/adr-yaml.md). Before a document's tree is built,
-// a pass over its events refuses anchors, aliases, tags, directives, duplicate keys, keys that are
-// not scalars, nesting over 32 levels and text after the end of the document. Our files need none
-// of these, and yaml-cpp 0.7 alone handles some of them dangerously: it expands aliases without
-// limit and accepts duplicate keys.
+// Reads YAML with yaml-cpp, within limits (config/adr-yaml.md), and as leniently as kube-proxy,
+// kubectl and client-go do (sigs.k8s.io/yaml, not strict): of two equal keys the last one counts,
+// anchors, aliases and merge keys ("<<") are followed, and where one document is expected a second
+// one is ignored. All of these but anchors are warnings. Before a document's tree is built, a pass
+// over its events refuses keys that are not scalars, tags of our own, nesting over 32 levels, an
+// alias of itself, more than 100,000 values by aliases, and text after the end of the document.
 //
 // Used for the configuration file, kubeconfig files and manifests: local files, never API data.
 //
@@ -14,6 +15,7 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <atomic>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -39,12 +41,18 @@ struct YamlDocument {
 struct YamlLimits {
   std::size_t max_bytes = 1u << 20;
   bool multiple_documents = false;
+  // Set by another thread: reading stops soon, with a fault.
+  const std::atomic<bool>* stop = nullptr;
 };
 
 struct YamlFile {
   std::vector<YamlDocument> documents;  // those without faults; empty documents are left out
   std::vector<YamlFault> faults;
+  std::vector<YamlFault> warnings;  // what was accepted, and what was done with it
 };
+
+// Whether a scalar is text whatever it looks like: quoted, a block, or tagged !!str.
+bool is_yaml_text(const YAML::Node& scalar);
 
 // The text of one document and its position in the file.
 struct YamlChunk {

@@ -15,9 +15,16 @@
 // Threading: a decoder belongs to one thread. A callback must not destroy or feed the decoder that
 // calls it.
 //
-// Errors: an object with an invalid field is refused as a whole, by a DecodeFault that names the
-// object and the field; the rest of the list or stream is still decoded. Malformed JSON or protobuf
-// ends the stream.
+// Errors: faults are judged by field. A value that cannot be read is left out, and a DecodeFault
+// names the object and the field; all else of the object is there. What is left out has the API's
+// default, with these exceptions, which never widen what a field allows:
+//   * an element without the value that makes it one is dropped: a port without a number or with an
+//     unknown protocol, an endpoint without an address, an address that is none;
+//   * a source range that cannot be read admits nobody, a selector that cannot be read selects
+//     nothing, a targetPort that cannot be read is the name of no port;
+//   * an unknown ipMode is not VIP, as in kube-proxy.
+// Refused as a whole is only an object that cannot be identified (name, namespace, kind). The rest
+// of the list or stream is decoded in any case. Malformed JSON or protobuf ends the stream.
 // Source of the defaults: field documentation of k8s.io/api core/v1 and discovery/v1.
 #pragma once
 
@@ -33,7 +40,7 @@
 
 namespace k8s {
 
-// Why an object, or a whole stream, was refused.
+// Why an object, or a whole stream, was refused, or a field of an object left out.
 struct DecodeFault {
   std::string object;  // "Service default/web", "Service" if it has no name, "" for a whole stream
   std::string field;   // "spec.ports[1].port", or "" if the text itself is malformed
@@ -46,6 +53,7 @@ struct Decoded {
   // `object` is valid exactly if `fault.reason` is empty.
   T object;
   DecodeFault fault;
+  DecodeFault left_out;  // a valid object's first field that could not be read, or empty
 };
 
 // Decodes one complete object of kind T (Service, Pod, Node, EndpointSlice) from its JSON text.
@@ -75,6 +83,8 @@ class ListDecoder {
     std::function<void(T&&)> on_item;
     // An item was refused. Of its metadata, what could be read is set.
     std::function<void(const Meta&, const DecodeFault&)> on_fault;
+    // The item that follows lacks a field. May be empty.
+    std::function<void(const DecodeFault&)> on_left_out = {};
   };
   explicit ListDecoder(Events events, MediaType type = MediaType::kJson);
   ~ListDecoder();
@@ -111,6 +121,8 @@ class WatchDecoder {
     // the consumer can keep the object's last valid state and the watch can resume after this
     // event.
     std::function<void(WatchVerb, const Meta&, const DecodeFault&)> on_fault;
+    // As in ListDecoder. Not called for kDeleted and kBookmark.
+    std::function<void(const DecodeFault&)> on_left_out = {};
   };
   // An event of more than max_event_bytes ends the stream (client-go's limit is 16 MiB).
   explicit WatchDecoder(Events events, std::size_t max_event_bytes = 16u << 20,

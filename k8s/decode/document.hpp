@@ -3,16 +3,17 @@
 // A table of the fields to read (Schema) and the interface that receives their values (Visitor),
 // for JSON and protobuf alike. Private to k8s/decode. k8s/decode/README.md shows an example.
 //
-// A Schema is a table of rows that connect nodes. A row says: at this node, the field with this name
-// or number has this type and leads to that node. The readers call the visitor for what the rows
-// name, and skip everything else without copying it. They also check the types: a string where an
-// integer belongs is refused, with its path, and never reaches the visitor.
+// A Schema is a table of rows that connect nodes. A row says: at this node, the field with this
+// name or number has this type and leads to that node. The readers call the visitor for what the
+// rows name, and skip everything else without copying it. They also check the types: a string where
+// an integer belongs never reaches the visitor. It costs that value only: it is left out, with its
+// path and the reason, and Visitor::unreadable() tells the visitor which.
 //
 // The readers: json_reader.hpp with the state machine document_path.hpp; proto_reader.hpp with
 // proto_walk.hpp.
 //
 // A JSON null counts as absent, as in Go. In protobuf "" and 0 count as absent too, because Go
-// writes them for unset fields. A field given twice is refused.
+// writes them for unset fields. Of a field given twice the second is left out.
 //
 // Limits: nesting depth 64; 64 KiB for a string that is kept; 16,384 elements in an array or map;
 // 1,000,000 in an array of children (the items of a list).
@@ -141,16 +142,22 @@ struct Scalar {
   bool is_text = false;  // which of `text` and `integer` is set, for kIntOrString and kTime
 };
 
-// Why a visitor's document was refused. An empty `reason`: it was not.
+// Why a visitor's document was refused, or a field left out. An empty `reason`: it was not.
 struct Refusal {
   std::string field;  // "spec.ports[1].port"
   std::string reason;
 };
 
+// The values of a document that could not be read and were left out: the first, and how many.
+struct LeftOut {
+  Refusal first;
+  std::size_t count = 0;
+};
+
 class Visitor;
 
-// The current position of a reader in its document, from which a visitor's refusals take their
-// path.
+// The current position of a reader in its document, from which refusals and left-out fields take
+// their path.
 class Path {
  public:
   Path() = default;
@@ -162,7 +169,8 @@ class Path {
  protected:
   ~Path() = default;
   void attach(Visitor& visitor) const;
-  static void refuse(Visitor& visitor, std::string reason);
+  // The current value, that of the row which leads to `node`, cannot be read.
+  static void cannot_read(Visitor& visitor, SchemaNode node, std::string reason);
 };
 
 // Receives the values of one document, or of one child inside a document.
@@ -186,11 +194,16 @@ class Visitor {
   // For kChild and kChildren: the visitor that reads this object; null: skip it. At its end, the
   // child's close(kRoot) is called, then close() here.
   virtual Visitor* child(SchemaNode) { return nullptr; }
-  // True for the frame around objects (a list, a watch event): a refusal by it ends the stream.
-  // False for a reader of objects.
+  // A value at this node (or a whole array or object that leads there) was left out, because it has
+  // the wrong type, is too long, one too many, or given twice. For fields whose absence means more
+  // than "nothing": a selector, a range of allowed sources.
+  virtual void unreadable(SchemaNode, const std::string& /*reason*/) {}
+  // True for the frame around objects (a list, a watch event): what it cannot read, and what it
+  // refuses, ends the stream. False for a reader of objects.
   virtual bool is_frame() const { return false; }
 
   const Refusal& refusal() const { return refusal_; }
+  const LeftOut& left_out() const { return left_out_; }
 
  protected:
   // Refuses the document because of the current value; `below` (".port") is appended to its path.
@@ -199,12 +212,18 @@ class Visitor {
   void refuse(std::string reason, std::string_view below = {});
   // The same, with the path of the field given, from the visitor's root.
   void refuse_field(std::string field, std::string reason);
-  void clear_refusal() { refusal_ = {}; }
+  // Notes that the current value is left out; the document is not refused for it.
+  void leave_out(std::string reason, std::string_view below = {});
+  void leave_out_field(std::string field, std::string reason);
+  void clear_refusal();
 
  private:
   friend class Path;
+  std::string path_to(std::string_view below) const;
+
   const Path* path_ = nullptr;
   Refusal refusal_;
+  LeftOut left_out_;
 };
 
 }  // namespace k8s::doc

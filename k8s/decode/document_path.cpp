@@ -44,7 +44,11 @@ Next PathReader::go_on(Next next) const {
 }
 
 void PathReader::refuse(std::string reason) {
-  Path::refuse(depth_ == 0 ? root_ : *top().visitor, std::move(reason));
+  if (depth_ == 0) return cannot_read(root_, kRoot, std::move(reason));
+  const Frame& frame = top();
+  const bool in_object = !frame.is_array && !frame.is_map;
+  cannot_read(*frame.visitor, in_object && pending_ != nullptr ? pending_->to : frame.node,
+              std::move(reason));
 }
 
 void PathReader::refuse_type(const Field* field, std::string_view what) {

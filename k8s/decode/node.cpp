@@ -65,7 +65,7 @@ class NodeReader final : public ObjectReader<Node> {
       return;  // Hostname, InternalDNS, ExternalDNS
     }
     const auto address = parse_address(address_);
-    if (!address) return refuse(address.reason(), ".address");
+    if (!address) return leave_out(address.reason(), ".address");
     found.address = *address;
     object.addresses.push_back(found);
   }
@@ -103,7 +103,7 @@ class NodeReader final : public ObjectReader<Node> {
     if (cidr) {
       object.pod_cidrs.push_back(*cidr);
     } else {
-      refuse_field("spec.podCIDR", cidr.reason());
+      leave_out_field("spec.podCIDR", cidr.reason());
     }
   }
 

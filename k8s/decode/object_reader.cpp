@@ -134,6 +134,13 @@ void MetaReader::entry(SchemaNode node, std::string_view key, std::string_view v
   map.insert_or_assign(std::string(key), std::string(value));
 }
 
+// Without these, nobody can say which object it is.
+void MetaReader::unreadable(SchemaNode node, const std::string& reason) {
+  const bool identifies = node == kKind || node == kApiVersion || node == kMetadata ||
+                          node == kName || node == kNamespace;
+  if (identifies) refuse(reason);
+}
+
 void MetaReader::check_identity() {
   const ObjectKey& key = meta().key;
   if (!kind_.empty() && kind_ != expected_kind_) {
@@ -152,8 +159,19 @@ void MetaReader::check_identity() {
   }
 }
 
-DecodeFault MetaReader::fault() const {
-  if (refusal().reason.empty()) return {};
+DecodeFault MetaReader::fault() const { return fault_in(refusal()); }
+
+DecodeFault MetaReader::left_out_fault() const {
+  if (!refusal().reason.empty()) return {};
+  DecodeFault fault = fault_in(left_out().first);
+  if (left_out().count > 1) {
+    fault.reason += " (and " + std::to_string(left_out().count - 1) + " more)";
+  }
+  return fault;
+}
+
+DecodeFault MetaReader::fault_in(const doc::Refusal& refusal) const {
+  if (refusal.reason.empty()) return {};
   std::string object(expected_kind_);
   const ObjectKey& key = meta().key;
   if (!key.name.empty()) {
@@ -161,7 +179,7 @@ DecodeFault MetaReader::fault() const {
     const bool sound = is_dns_subdomain(key.name) && (key.ns.empty() || is_dns_label(key.ns));
     object += ' ' + (sound ? key.text() : quoted(key.text()));
   }
-  return {std::move(object), refusal().field, refusal().reason};
+  return {std::move(object), refusal.field, refusal.reason};
 }
 
 }  // namespace k8s

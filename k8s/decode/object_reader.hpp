@@ -93,11 +93,14 @@ class MetaReader : public doc::Visitor {
   void scalar(SchemaNode node, const Scalar& value) override;
   bool wants(SchemaNode node, std::string_view key) final;
   void entry(SchemaNode node, std::string_view key, std::string_view value) final;
+  void unreadable(SchemaNode node, const std::string& reason) override;
 
   std::string_view expected_kind() const { return expected_kind_; }
   const ApiStatus& status() const { return status_; }
   // Why the last object was refused; an empty `reason` if it was not.
   DecodeFault fault() const;
+  // The first of its fields that could not be read, if it was not refused; else an empty `reason`.
+  DecodeFault left_out_fault() const;
 
   virtual Meta& meta() = 0;
   const Meta& meta() const { return const_cast<MetaReader*>(this)->meta(); }
@@ -114,19 +117,20 @@ class MetaReader : public doc::Visitor {
   virtual bool wants_label(std::string_view /*key*/) const { return true; }
   virtual bool wants_own(SchemaNode, std::string_view /*key*/) const { return true; }
 
-  // Stores `parsed` in `to`, or refuses the current field.
+  // Stores `parsed` in `to`, or leaves the current field out.
   template <typename Result, typename To>
   bool accept(const Result& parsed, To& to) {
     if (parsed) {
       to = *parsed;
     } else {
-      refuse(parsed.reason());
+      leave_out(parsed.reason());
     }
     return static_cast<bool>(parsed);
   }
 
  private:
   void check_identity();
+  DecodeFault fault_in(const doc::Refusal& refusal) const;
 
   std::string_view expected_kind_;
   std::string_view group_;

@@ -90,6 +90,7 @@ class PodReader final : public ObjectReader<Pod> {
         return;
       case kPort:
         port_ = {};
+        port_is_lost_ = false;
         return;
       case kPodIps:
         pod_ip_is_set_ = false;
@@ -112,7 +113,7 @@ class PodReader final : public ObjectReader<Pod> {
         close_port();
         return;
       case kPodIps:
-        if (!pod_ip_is_set_) refuse("missing", ".ip");
+        if (!pod_ip_is_set_) leave_out("missing", ".ip");
         return;
       case kCondition:
         if (is_ready_condition_) close_ready_condition();
@@ -137,13 +138,14 @@ class PodReader final : public ObjectReader<Pod> {
         port_.name = value.text;
         return;
       case kPortProtocol:
-        if (!value.text.empty()) accept(parse_protocol(value.text), port_.protocol);
+        if (value.text.empty()) return;
+        if (!accept(parse_protocol(value.text), port_.protocol)) port_is_lost_ = true;
         return;
       case kPortNumber:
-        accept(parse_port(value.integer), port_.container_port);
+        if (!accept(parse_port(value.integer), port_.container_port)) port_is_lost_ = true;
         return;
       case kPhase:
-        accept(parse_phase(value.text), object.phase);
+        if (!accept(parse_phase(value.text), object.phase)) object.phase = PodPhase::kUnknown;
         return;
       case kPodIp:
         single_pod_ip_ = value.text;
@@ -182,8 +184,27 @@ class PodReader final : public ObjectReader<Pod> {
     object.ready_since = condition_time_;
   }
 
+  void unreadable(SchemaNode node, const std::string& reason) override {
+    switch (node) {
+      case kPortName:
+      case kPortProtocol:
+      case kPortNumber:
+        port_is_lost_ = true;
+        return;
+      case kPodIpsIp:
+        pod_ip_is_set_ = true;
+        return;
+      case kPhase:
+        object.phase = PodPhase::kUnknown;
+        return;
+      default:
+        return MetaReader::unreadable(node, reason);
+    }
+  }
+
   void close_port() {
-    if (port_.container_port == 0) refuse("missing", ".containerPort");
+    if (port_is_lost_) return;
+    if (port_.container_port == 0) return leave_out("missing", ".containerPort");
     if (port_.name.empty()) return;
     (in_init_container_ ? init_ports_ : object.ports).push_back(std::move(port_));
   }
@@ -205,7 +226,7 @@ class PodReader final : public ObjectReader<Pod> {
     if (address) {
       object.pod_ips.push_back(*address);
     } else {
-      refuse_field("status.podIP", address.reason());
+      leave_out_field("status.podIP", address.reason());
     }
   }
 
@@ -215,6 +236,7 @@ class PodReader final : public ObjectReader<Pod> {
   ContainerPort port_;
   bool in_init_container_ = false;
   bool restarts_always_ = false;
+  bool port_is_lost_ = false;  // the current one has no usable name, number or protocol
   bool pod_ip_is_set_ = false;
   bool is_ready_condition_ = false;
   bool condition_is_true_ = false;

@@ -8,8 +8,8 @@
 // The elements of an array, and the entries of a map, are fields with the same number, and other
 // fields may stand between them. Fields without a row are skipped unread.
 //
-// Errors: throws protozero::exception if the bytes are not protobuf. Invalid values of fields are
-// refused through the visitor.
+// Errors: throws protozero::exception if the bytes are not protobuf. A value that cannot be read is
+// left out: see Visitor::unreadable().
 #pragma once
 
 #include <array>
@@ -61,7 +61,9 @@ class ProtoWalk final : public Path {
   void integer(const Field& field, std::int64_t value);
   void int_or_string(const Field& field, Message message);
   void time(const Field& field, Message message);
-  void refuse(std::string reason) { Path::refuse(visitor_, std::move(reason)); }
+  void refuse(std::string reason) {
+    cannot_read(visitor_, frames_[depth_ - 1].field->to, std::move(reason));
+  }
 
   Visitor& visitor_;
   const Schema& schema_;

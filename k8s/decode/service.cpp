@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Reads core/v1 Service. Rules and defaults are those of the API's field documentation and
-// validation (pkg/apis/core/validation, ValidateService), for the fields that we read.
+// validation (pkg/apis/core/validation, ValidateService), for the fields that we read; what a field
+// costs that breaks one: decode.hpp.
 #include <algorithm>
 #include <optional>
 #include <utility>
@@ -103,7 +104,7 @@ Parsed<bool> parse_affinity(std::string_view text) {
 Parsed<bool> parse_ip_mode(std::string_view text) {
   if (text.empty() || text == "VIP") return false;
   if (text == "Proxy") return true;
-  return Parsed<bool>::failed(quoted(text) + " is not an IP mode (VIP, Proxy)");
+  return Parsed<bool>::failed(quoted(text) + " is not an IP mode (VIP, Proxy): not served here");
 }
 
 Parsed<std::uint32_t> parse_timeout(std::int64_t seconds) {
@@ -122,6 +123,9 @@ Parsed<TargetPort> parse_target(const Scalar& value) {
   return port ? Parsed<TargetPort>(TargetPort(*port)) : Parsed<TargetPort>::failed(port.reason());
 }
 
+// No container port can have this name, and no label this value.
+constexpr const char* kNothing = "\n(unreadable)";
+
 template <typename T>
 void add_once(std::vector<T>& list, const T& value) {
   if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(value);
@@ -136,7 +140,7 @@ class ServiceReader final : public ObjectReader<Service> {
   void start() override {
     object = {};
     single_cluster_ip_.reset();
-    has_cluster_ips_ = client_ip_affinity_ = false;
+    client_ip_affinity_ = false;
     affinity_seconds_ = kDefaultAffinitySeconds;
   }
 
@@ -145,13 +149,16 @@ class ServiceReader final : public ObjectReader<Service> {
   }
 
   void open(SchemaNode node) override {
-    if (node == kPort) object.ports.emplace_back();
+    if (node == kPort) {
+      object.ports.emplace_back();
+      port_is_lost_ = false;
+    }
     if (node == kIngress) ingress_ = {};
     MetaReader::open(node);
   }
 
   void close(SchemaNode node) override {
-    if (node == kPort && object.ports.back().port == 0) refuse("missing", ".port");
+    if (node == kPort) close_port();
     // An entry with only a host name is for DNS.
     if (node == kIngress && !ingress_.ip.is_unspecified()) {
       object.load_balancer_ingress.push_back(ingress_);
@@ -161,6 +168,28 @@ class ServiceReader final : public ObjectReader<Service> {
 
   void entry_own(SchemaNode, std::string_view key, std::string_view value) override {
     object.selector.insert_or_assign(std::string(key), std::string(value));
+  }
+
+  void unreadable(SchemaNode node, const std::string& reason) override {
+    switch (node) {
+      case kSelector:
+        object.selector.insert_or_assign(kNothing, kNothing);
+        return;
+      case kSourceRanges:
+        return admit_nobody();
+      case kPortNumber:
+      case kPortProtocol:
+        port_is_lost_ = true;
+        return;
+      case kPortTarget:
+        object.ports.back().target_port = kNothing;
+        return;
+      case kIngressMode:
+        ingress_.proxy_mode = true;
+        return;
+      default:
+        return MetaReader::unreadable(node, reason);
+    }
   }
 
   void scalar(SchemaNode node, const Scalar& value) override {
@@ -216,19 +245,19 @@ class ServiceReader final : public ObjectReader<Service> {
         take_protocol(value.text);
         return;
       case kPortNumber:
-        accept(parse_port(value.integer), object.ports.back().port);
+        if (!accept(parse_port(value.integer), object.ports.back().port)) port_is_lost_ = true;
         return;
       case kPortNodePort:
         accept(parse_port(value.integer, 0), object.ports.back().node_port);
         return;
       case kPortTarget:
-        accept(parse_target(value), object.ports.back().target_port);
+        take_target(value);
         return;
       case kIngressIp:
         take_ingress_ip(value.text);
         return;
       case kIngressMode:
-        accept(parse_ip_mode(value.text), ingress_.proxy_mode);
+        if (!accept(parse_ip_mode(value.text), ingress_.proxy_mode)) ingress_.proxy_mode = true;
         return;
       default:
         return;
@@ -236,10 +265,25 @@ class ServiceReader final : public ObjectReader<Service> {
   }
 
   void take_port_name(std::string_view text) {
-    object.ports.back().name = text;
-    if (!text.empty() && !is_dns_label(text)) {
-      refuse(quoted(text) + " is not a port name (RFC 1123 label)");
+    if (text.empty() || is_dns_label(text)) {
+      object.ports.back().name = text;
+    } else {
+      leave_out(quoted(text) + " is not a port name (RFC 1123 label)");
     }
+  }
+
+  // With the default, the port number, it could lead to a port that was never meant.
+  void take_target(const Scalar& value) {
+    TargetPort& target = object.ports.back().target_port;
+    if (!accept(parse_target(value), target)) target = kNothing;
+  }
+
+  void close_port() {
+    if (object.ports.back().port == 0 && !port_is_lost_) {
+      leave_out("missing", ".port");
+      port_is_lost_ = true;
+    }
+    if (port_is_lost_) object.ports.pop_back();
   }
 
   // Tunnels such as minikube's report 127.0.0.1, which is meant for the user's machine: not for
@@ -253,11 +297,11 @@ class ServiceReader final : public ObjectReader<Service> {
   }
 
   void take_protocol(std::string_view text) {
-    if (!text.empty()) accept(parse_protocol(text), object.ports.back().protocol);
+    if (text.empty()) return;
+    if (!accept(parse_protocol(text), object.ports.back().protocol)) port_is_lost_ = true;
   }
 
   void take_cluster_ip(std::string_view text) {
-    has_cluster_ips_ = true;
     if (text == "None") {
       object.headless = true;
       return;
@@ -273,7 +317,15 @@ class ServiceReader final : public ObjectReader<Service> {
 
   void take_source_range(std::string_view text) {
     Cidr range;
-    if (accept(parse_cidr(text), range)) add_once(object.load_balancer_source_ranges, range);
+    if (!accept(parse_cidr(text), range)) return admit_nobody();
+    add_once(object.load_balancer_source_ranges, range);
+  }
+
+  // For a range that cannot be read: no client has the address 0.0.0.0 or ::. Both, because it is
+  // not known of which family it was, and a family without any range is open.
+  void admit_nobody() {
+    add_once(object.load_balancer_source_ranges, {boost::asio::ip::address_v4::any(), 32});
+    add_once(object.load_balancer_source_ranges, {boost::asio::ip::address_v6::any(), 128});
   }
 
   // The API requires that an unknown value is treated as absent.
@@ -284,11 +336,12 @@ class ServiceReader final : public ObjectReader<Service> {
   }
 
   void complete() override {
-    if (!has_cluster_ips_ && single_cluster_ip_ && !single_cluster_ip_->empty()) {
+    if (object.cluster_ips.empty() && single_cluster_ip_ && !single_cluster_ip_->empty()) {
       complete_cluster_ip();
     }
     if (object.headless && !object.cluster_ips.empty()) {
-      refuse_field("spec.clusterIPs", "None must be the only entry");
+      leave_out_field("spec.clusterIPs", "None must be the only entry");
+      object.cluster_ips.clear();
     }
     if (object.type == ServiceType::kExternalName) object.cluster_ips.clear();
     if (client_ip_affinity_) object.client_ip_affinity_seconds = affinity_seconds_;
@@ -304,18 +357,23 @@ class ServiceReader final : public ObjectReader<Service> {
     if (address) {
       object.cluster_ips.push_back(*address);
     } else {
-      refuse_field("spec.clusterIP", address.reason());
+      leave_out_field("spec.clusterIP", address.reason());
     }
   }
 
-  // Names, protocol and port, and protocol and node port are each unique within a Service.
+  // Names, protocol and port, and protocol and node port are each unique within a Service. Of two
+  // with the same, the later loses: a name or a number the port, a node port only that.
   void check_ports() {
     if (object.ports.size() < 2) return;
-    check_unique(".name",
-                 [](const ServicePort& p) { return std::make_optional<std::string_view>(p.name); });
-    check_unique(".port", [](const ServicePort& p) { return numbered(p.protocol, p.port); });
-    check_unique(".nodePort",
-                 [](const ServicePort& p) { return numbered(p.protocol, p.node_port); });
+    using Port = ServicePort;
+    const auto name = [](const Port& p) { return std::make_optional<std::string_view>(p.name); };
+    const auto number = [](const Port& p) { return numbered(p.protocol, p.port); };
+    const auto node_port = [](const Port& p) { return numbered(p.protocol, p.node_port); };
+    const auto drop = [](Port& port) { port.port = 0; };
+    each_repeated(".name", name, drop);
+    each_repeated(".port", number, drop);
+    each_repeated(".nodePort", node_port, [](Port& port) { port.node_port = 0; });
+    std::erase_if(object.ports, [](const Port& port) { return port.port == 0; });
   }
 
   // Nothing for 0, which means no port, so that any number of them is allowed.
@@ -324,22 +382,27 @@ class ServiceReader final : public ObjectReader<Service> {
     return (static_cast<std::uint32_t>(protocol) << 16) | number;
   }
 
-  template <typename KeyOf>
-  void check_unique(std::string_view below, KeyOf key_of) {
-    const auto& ports = object.ports;
+  template <typename KeyOf, typename Handle>
+  void each_repeated(std::string_view below, KeyOf key_of, Handle handle) {
+    auto& ports = object.ports;
     std::vector<std::pair<decltype(key_of(ports.front())), std::size_t>> keys;
     keys.reserve(ports.size());
-    for (std::size_t i = 0; i < ports.size(); ++i) keys.emplace_back(key_of(ports[i]), i);
+    for (std::size_t i = 0; i < ports.size(); ++i) {
+      if (ports[i].port != 0) keys.emplace_back(key_of(ports[i]), i);
+    }
     std::sort(keys.begin(), keys.end());
+    std::vector<std::size_t> repeated;
     for (std::size_t i = 1; i < keys.size(); ++i) {
       if (!keys[i].first || keys[i].first != keys[i - 1].first) continue;
-      refuse_field("spec.ports[" + std::to_string(keys[i].second) + "]" + std::string(below),
-                   "the same as that of spec.ports[" + std::to_string(keys[i - 1].second) + "]");
+      leave_out_field("spec.ports[" + std::to_string(keys[i].second) + "]" + std::string(below),
+                      "the same as that of spec.ports[" + std::to_string(keys[i - 1].second) + "]");
+      repeated.push_back(keys[i].second);
     }
+    for (const std::size_t i : repeated) handle(ports[i]);
   }
 
   std::optional<std::string> single_cluster_ip_;
-  bool has_cluster_ips_ = false;
+  bool port_is_lost_ = false;  // the current one has no usable number or protocol
   bool client_ip_affinity_ = false;
   std::uint32_t affinity_seconds_ = kDefaultAffinitySeconds;
   LoadBalancerIngress ingress_;

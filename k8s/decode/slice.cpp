@@ -77,6 +77,7 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
     object = {};
     address_type_.clear();
     bad_address_.reset();
+    endpoint_count_ = 0;
   }
 
   bool wants_label(std::string_view key) const override { return key == kServiceName; }
@@ -95,7 +96,8 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
     switch (node) {
       case kEndpoint:
         object.endpoints.emplace_back();
-        has_address_ = false;
+        has_address_ = address_is_lost_ = false;
+        ++endpoint_count_;
         return;
       case kTargetRef:
         target_kind_.clear();
@@ -103,6 +105,7 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
         return;
       case kPort:
         object.ports.emplace_back();
+        port_is_lost_ = false;
         return;
       default:
         return MetaReader::open(node);
@@ -113,6 +116,7 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
     switch (node) {
       case kEndpoint:
         if (!has_address_) note_bad_address(".addresses", "missing");
+        if (!has_address_ || address_is_lost_) object.endpoints.pop_back();
         return;
       case kTargetRef:
         if (target_kind_ == "Pod") object.endpoints.back().pod_name = target_name_;
@@ -120,7 +124,7 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
       case kPort:
         // No number, or 0, means "all ports", which a proxy cannot serve. kube-proxy ignores it
         // too.
-        if (object.ports.back().port == 0) object.ports.pop_back();
+        if (object.ports.back().port == 0 || port_is_lost_) object.ports.pop_back();
         return;
       default:
         return MetaReader::close(node);
@@ -178,7 +182,8 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
         port.name = value.text;
         return;
       case kPortProtocol:
-        if (!value.text.empty()) accept(parse_protocol(value.text), port.protocol);
+        if (value.text.empty()) return;
+        if (!accept(parse_protocol(value.text), port.protocol)) port_is_lost_ = true;
         return;
       case kPortNumber:
         accept(parse_port(value.integer, 0), port.port);
@@ -195,6 +200,7 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
     if (address) {
       object.endpoints.back().address = *address;
     } else {
+      address_is_lost_ = true;
       note_bad_address(".addresses[0]", address.reason());
     }
   }
@@ -202,26 +208,39 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
   // It is a fault unless addressType is FQDN, and that field may follow later.
   void note_bad_address(std::string_view below, std::string reason) {
     if (bad_address_) return;
-    const std::size_t index = object.endpoints.size() - 1;
-    bad_address_ = {"endpoints[" + std::to_string(index) + "]" + std::string(below),
+    bad_address_ = {"endpoints[" + std::to_string(endpoint_count_ - 1) + "]" + std::string(below),
                     std::move(reason)};
+  }
+
+  void unreadable(SchemaNode node, const std::string& reason) override {
+    switch (node) {
+      case kAddresses:
+        if (!has_address_) address_is_lost_ = true;
+        has_address_ = true;
+        return;
+      case kPortName:
+      case kPortProtocol:
+        port_is_lost_ = true;
+        return;
+      default:
+        return MetaReader::unreadable(node, reason);
+    }
   }
 
   void complete() override {
     take_labels();
-    check_port_names();
+    drop_repeated_ports();
     if (address_type_ == "FQDN") {
       object.endpoints.clear();
       return;
     }
-    if (address_type_ != "IPv4" && address_type_ != "IPv6") {
-      return refuse_field("addressType", address_type_.empty()
-                                             ? "missing"
-                                             : quoted(address_type_) +
-                                                   " is not an address type (IPv4, IPv6, FQDN)");
-    }
-    if (bad_address_) return refuse_field(bad_address_->field, bad_address_->reason);
-    check_families();
+    if (bad_address_) leave_out_field(bad_address_->field, bad_address_->reason);
+    if (address_type_ == "IPv4" || address_type_ == "IPv6") return drop_other_family();
+    // An address says itself of which family it is.
+    leave_out_field("addressType",
+                    address_type_.empty()
+                        ? "missing"
+                        : quoted(address_type_) + " is not an address type (IPv4, IPv6, FQDN)");
   }
 
   void take_labels() {
@@ -232,23 +251,29 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
     labels = {};
   }
 
-  void check_families() {
+  void drop_other_family() {
     const bool v4 = address_type_ == "IPv4";
-    for (std::size_t i = 0; i < object.endpoints.size(); ++i) {
-      const Address& address = object.endpoints[i].address;
-      if (address.is_v4() == v4) continue;
-      return refuse_field("endpoints[" + std::to_string(i) + "].addresses[0]",
-                          address.to_string() + " in a slice of addressType " + address_type_);
-    }
+    const auto is_other = [v4](const SliceEndpoint& e) { return e.address.is_v4() != v4; };
+    const auto first = std::find_if(object.endpoints.begin(), object.endpoints.end(), is_other);
+    if (first == object.endpoints.end()) return;
+    leave_out_field("endpoints",
+                    first->address.to_string() + " in a slice of addressType " + address_type_);
+    std::erase_if(object.endpoints, is_other);
   }
 
-  void check_port_names() {
-    std::vector<std::string_view> names;
-    names.reserve(object.ports.size());
-    for (const SlicePort& port : object.ports) names.push_back(port.name);
-    std::sort(names.begin(), names.end());
-    const auto twice = std::adjacent_find(names.begin(), names.end());
-    if (twice != names.end()) refuse_field("ports", "two are named " + quoted(*twice));
+  // Of two ports with one name the second is dropped.
+  void drop_repeated_ports() {
+    std::vector<SlicePort>& ports = object.ports;
+    for (std::size_t i = 1; i < ports.size();) {
+      const auto end = ports.begin() + static_cast<std::ptrdiff_t>(i);
+      const auto same = [&](const SlicePort& port) { return port.name == end->name; };
+      if (std::none_of(ports.begin(), end, same)) {
+        ++i;
+        continue;
+      }
+      leave_out_field("ports", "two are named " + quoted(end->name));
+      ports.erase(end);
+    }
   }
 
   struct BadAddress {
@@ -259,7 +284,10 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
   std::string target_kind_;
   std::string target_name_;
   std::optional<BadAddress> bad_address_;
-  bool has_address_ = false;
+  std::size_t endpoint_count_ = 0;  // begun so far
+  bool has_address_ = false;        // of the current endpoint: the first was seen
+  bool address_is_lost_ = false;    // and could not be read
+  bool port_is_lost_ = false;       // the current one has no usable name or protocol
 };
 
 }  // namespace

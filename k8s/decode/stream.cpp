@@ -29,6 +29,14 @@ std::optional<EventType> parse_event_type(std::string_view text, std::string& wh
   return std::nullopt;
 }
 
+namespace {
+
+void report_left_out(const MetaReader& reader, const std::function<void(const DecodeFault&)>& to) {
+  if (to && reader.left_out().count != 0) to(reader.left_out_fault());
+}
+
+}  // namespace
+
 template <typename T>
 Decoded<T> decode_object(std::string_view json) {
   const auto reader = make_reader<T>();
@@ -44,6 +52,7 @@ Decoded<T> decode_object(std::string_view json) {
     result.fault.reason = "not JSON: more text after the document at byte " + std::to_string(taken);
   } else {
     result.fault = reader->fault();
+    result.left_out = reader->left_out_fault();
     result.object = std::move(reader->object);
   }
   return result;
@@ -59,6 +68,7 @@ struct ListDecoder<T>::Impl {
   void emit() {
     const DecodeFault fault = reader->fault();
     if (fault.reason.empty()) {
+      report_left_out(*reader, events.on_left_out);
       events.on_item(std::move(reader->object));
     } else {
       events.on_fault(reader->object.meta, fault);
@@ -118,6 +128,7 @@ struct WatchDecoder<T>::Impl {
     if (verb == WatchVerb::kBookmark) return emit_bookmark();
     const DecodeFault fault = reader->fault();
     if (fault.reason.empty()) {
+      if (verb != WatchVerb::kDeleted) report_left_out(*reader, events.on_left_out);
       events.on_event(verb, std::move(reader->object));
     } else {
       events.on_fault(verb, reader->object.meta, fault);

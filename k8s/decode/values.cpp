@@ -2,13 +2,11 @@
 #include "k8s/decode/values.hpp"
 
 #include <algorithm>
-#include <array>
 #include <boost/asio/ip/network_v4.hpp>
 #include <boost/asio/ip/network_v6.hpp>
-#include <charconv>
 #include <chrono>
-#include <cstring>
 
+#include "config/address.hpp"
 #include "config/printable.hpp"
 #include "config/utf8.hpp"
 
@@ -22,35 +20,6 @@ std::string not_an_address(std::string_view text, std::string_view because = {})
   std::string reason = quoted(text) + " is not an IP address";
   if (!because.empty()) (reason += " (").append(because) += ')';
   return reason;
-}
-
-bool has_leading_zero(std::string_view text) {
-  for (std::size_t i = 0; i + 1 < text.size(); ++i) {
-    const bool starts_part = i == 0 || text[i - 1] == '.';
-    if (starts_part && text[i] == '0' && is_digit(text[i + 1])) return true;
-  }
-  return false;
-}
-
-Parsed<Address> parse_v6(std::string_view text, const char* terminated) {
-  if (text.find('%') != text.npos) {
-    return Parsed<Address>::failed(not_an_address(text, "a scope id is not allowed"));
-  }
-  boost::system::error_code ec;
-  const auto address = boost::asio::ip::make_address_v6(terminated, ec);
-  if (ec) return Parsed<Address>::failed(not_an_address(text));
-  if (address.is_v4_mapped()) {
-    return Parsed<Address>::failed(not_an_address(text, "IPv4-mapped IPv6 is not allowed"));
-  }
-  return Address(address);
-}
-
-Parsed<Address> parse_v4(std::string_view text, const char* terminated) {
-  boost::system::error_code ec;
-  const auto address = boost::asio::ip::make_address_v4(terminated, ec);
-  if (!ec) return Address(address);
-  return Parsed<Address>::failed(
-      not_an_address(text, has_leading_zero(text) ? "leading zeros are ambiguous" : ""));
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -159,14 +128,10 @@ bool is_utf8_beyond_ascii(std::string_view text) {
 }
 
 Parsed<Address> parse_address(std::string_view text) {
-  std::array<char, 64> terminated;  // longer than any address; inet_pton needs the terminator
-  if (text.empty() || text.size() >= terminated.size() || text.find('\0') != text.npos) {
-    return Parsed<Address>::failed(not_an_address(text));
-  }
-  std::memcpy(terminated.data(), text.data(), text.size());
-  terminated[text.size()] = '\0';
-  const bool v6 = text.find(':') != text.npos;
-  return v6 ? parse_v6(text, terminated.data()) : parse_v4(text, terminated.data());
+  if (const auto address = config::read_address(text)) return *address;
+  const bool has_scope = text.find('%') != text.npos;
+  return Parsed<Address>::failed(
+      not_an_address(text, has_scope ? "a scope id is not allowed" : ""));
 }
 
 Parsed<Address> parse_routable_address(std::string_view text) {
@@ -194,23 +159,18 @@ Parsed<Cidr> parse_cidr(std::string_view text) {
   };
   const auto slash = text.find('/');
   if (slash == text.npos) return bad("no prefix length");
-  const auto address = parse_address(text.substr(0, slash));
-  if (!address) return bad(address.reason());
-  const auto digits = text.substr(slash + 1);
-  const int most = address->is_v4() ? 32 : 128;
-  int length = -1;
-  const auto [end, ec] = std::from_chars(digits.data(), digits.data() + digits.size(), length);
-  const bool padded = digits.size() > 1 && digits.front() == '0';
-  if (ec != std::errc{} || end != digits.data() + digits.size() || padded || length < 0 ||
-      length > most) {
-    return bad("the prefix length is 0-" + std::to_string(most));
+  const auto network = config::read_network(text);
+  if (!network) {
+    const auto address = parse_address(text.substr(0, slash));
+    if (!address) return bad(address.reason());
+    return bad("the prefix length is 0-" + std::string(address->is_v4() ? "32" : "128"));
   }
-  const auto bits = static_cast<unsigned short>(length);
-  const Address network =
-      address->is_v4()
-          ? Address(boost::asio::ip::make_network_v4(address->to_v4(), bits).network())
-          : Address(boost::asio::ip::make_network_v6(address->to_v6(), bits).network());
-  return Cidr{.address = network, .prefix_length = static_cast<std::uint8_t>(length)};
+  const auto& [address, length] = *network;
+  const Address cleared =
+      address.is_v4()
+          ? Address(boost::asio::ip::make_network_v4(address.to_v4(), length).network())
+          : Address(boost::asio::ip::make_network_v6(address.to_v6(), length).network());
+  return Cidr{.address = cleared, .prefix_length = length};
 }
 
 Parsed<Protocol> parse_protocol(std::string_view text) {

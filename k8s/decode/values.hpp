@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Parses the text forms of Kubernetes' scalar values, strictly.
+// Parses the text forms of Kubernetes' scalar values.
 //
 // Errors: the reason as text, to be appended to the field's name:
-// "\"10.0.0.010\" is not an IP address (leading zeros are ambiguous)".
+// "\"10.0.0\" is not an IP address".
 #pragma once
 
 #include <cstdint>
@@ -56,16 +56,16 @@ inline bool is_utf8(std::string_view text) {
   return (seen & kHighBits) == 0 || is_utf8_beyond_ascii(text);
 }
 
-// An IPv4 or IPv6 address. Stricter than Kubernetes' historical ParseIPSloppy, it refuses leading
-// zeros in IPv4 (ambiguous: octal or decimal), IPv4-mapped IPv6 (::ffff:a.b.c.d, a second name for
-// the same address) and scope ids.
+// An IPv4 or IPv6 address, as kube-proxy reads it (config/address.hpp): leading zeros are decimal,
+// and an IPv4-mapped IPv6 address is IPv4. Scope ids are refused.
 Parsed<Address> parse_address(std::string_view text);
 
 // The same, but refuses the addresses that the API refuses for endpoints and external IPs
 // (ValidateNonSpecialIP): unspecified, loopback, link-local (unicast and multicast).
 Parsed<Address> parse_routable_address(std::string_view text);
 
-// "10.0.0.0/8". White space around it is allowed, and host bits are cleared.
+// "10.0.0.0/8", with an address as above. White space around it is allowed, and host bits are
+// cleared.
 Parsed<Cidr> parse_cidr(std::string_view text);
 
 // "TCP", "UDP", "SCTP".

@@ -44,14 +44,6 @@ std::string absolute(const std::string& path) {
   return whole;
 }
 
-std::string parent_of(const std::string& path) {
-  return std::filesystem::path(path).parent_path().string();
-}
-
-std::string name_in(const std::string& path) {
-  return std::filesystem::path(path).filename().string();
-}
-
 }  // namespace
 
 ManifestDirectory::ManifestDirectory(boost::asio::any_io_executor executor, const std::string& path)
@@ -68,7 +60,10 @@ error_code ManifestDirectory::open() {
       return error;
     }
   }
-  watch_link();
+  // First, so that nothing can be moved unnoticed between the two.
+  links_.forget(events_.native_handle(), {}, watch_);
+  links_.follow(events_.native_handle(), {}, path_);
+  steps_ = steps_to(path_).size();
   const int watch = ::inotify_add_watch(events_.native_handle(), path_.c_str(), kDirectoryEvents);
   if (watch < 0) return last_error();
   watch_ = watch;
@@ -76,12 +71,15 @@ error_code ManifestDirectory::open() {
   return {};
 }
 
-// If the directory is a link, only the link's parent directory reports that the link was moved.
-void ManifestDirectory::watch_link() {
+void ManifestDirectory::follow_link(const std::string& name) {
+  if (!events_.is_open()) return;
+  const bool was_link = linked_.erase(name) > 0;
+  if (was_link) links_.forget(events_.native_handle(), name, watch_);
   struct stat status {};
-  if (link_watch_ >= 0 || ::lstat(path_.c_str(), &status) != 0 || !S_ISLNK(status.st_mode)) return;
-  link_watch_ = ::inotify_add_watch(events_.native_handle(), parent_of(path_).c_str(),
-                                    IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
+  const std::string path = path_ + "/" + name;
+  if (::lstat(path.c_str(), &status) != 0 || !S_ISLNK(status.st_mode)) return;
+  linked_.insert(name);
+  links_.follow(events_.native_handle(), name, path, steps_ + 1);
 }
 
 void ManifestDirectory::lose() {
@@ -116,25 +114,28 @@ bool ManifestDirectory::take_event(int watch, std::uint32_t mask, std::string_vi
     changes_.everything = true;
     return true;
   }
-  if (watch == link_watch_ && watch != watch_) {
-    if ((mask & IN_IGNORED) != 0) link_watch_ = -1;
-    if (name != name_in(path_)) return false;
-    lose();
-    return true;
+  bool is_concerned = false;
+  for (const std::string& whose : links_.concerned(watch, mask, name)) {
+    is_concerned = true;
+    if (whose.empty()) {
+      lose();
+      return true;
+    }
+    changes_.names.insert(whose);
   }
-  if (watch != watch_) return false;  // of a removed watch
+  if (watch != watch_) return is_concerned;  // or of a removed watch
   if ((mask & kDirectoryRemoved) != 0) {
     lose();
     return true;
   }
   if (!is_manifest_name(name)) {
     // A ConfigMap's `..data` was moved into place: every file is a link through it.
-    if ((mask & IN_MOVED_TO) == 0 || !is_link_or(name, S_IFDIR)) return false;
+    if ((mask & IN_MOVED_TO) == 0 || !is_link_or(name, S_IFDIR)) return is_concerned;
     changes_.everything = true;
     return true;
   }
-  if ((mask & IN_CREATE) != 0 && !is_link_or(name, 0)) return false;
-  if ((mask & IN_ATTRIB) != 0 && !unreadable_.contains(std::string(name))) return false;
+  if ((mask & IN_CREATE) != 0 && !is_link_or(name, 0)) return is_concerned;
+  if ((mask & IN_ATTRIB) != 0 && !unreadable_.contains(std::string(name))) return is_concerned;
   changes_.names.emplace(name);
   return true;
 }

@@ -8,8 +8,8 @@
 // for a link or directory that is moved into place: a mounted ConfigMap replaces all its files at
 // once by moving `..data`.
 //
-// Limits: the target of a link that leads out of the directory is not watched (touch or move the
-// link). The directory itself may be a link, which may be moved to another target.
+// The directory, any directory above it, and the files in it may be links: what they lead to is
+// followed and watched (k8s/manifests/links.hpp).
 //
 // Threading: the executor's one thread. list() blocks it: the directory is local and small.
 #pragma once
@@ -24,6 +24,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "k8s/manifests/links.hpp"
 
 namespace k8s {
 
@@ -56,19 +58,23 @@ class ManifestDirectory {
   // The names of the manifest files, sorted.
   boost::system::result<std::vector<std::string>> list() const;
 
+  // Before a file is read: if it is a link, its target is watched from now on.
+  void follow_link(const std::string& name);
+
   // For a file that could not be read: while `wanted`, a new mode or owner counts as a change.
   void watch_mode_of(const std::string& name, bool wanted);
 
  private:
   void lose();
-  void watch_link();
   bool take_event(int watch, std::uint32_t mask, std::string_view name);
   bool is_link_or(std::string_view name, std::uint32_t type) const;
 
   std::string path_;  // absolute, without a slash at its end
   boost::asio::posix::stream_descriptor events_;
-  int watch_ = -1;       // on the directory
-  int link_watch_ = -1;  // on its parent, when path_ is a link
+  int watch_ = -1;                // on the directory
+  LinkWatches links_;             // those of path_ are whose "", others of a file's name
+  std::size_t steps_ = 0;         // on the way to path_
+  std::set<std::string> linked_;  // files that are links
   std::set<std::string> unreadable_;
   Changes changes_;
 };

@@ -115,8 +115,7 @@ std::string key_text(const json::value& key) {
 }
 
 json::value scalar_to_json(const YAML::Node& node) {
-  // yaml-cpp's tag is "!" for a quoted or block scalar and "?" for a plain one.
-  return node.Tag() == "!" ? to_text(node.Scalar()) : resolve_plain_scalar(node.Scalar());
+  return config::is_yaml_text(node) ? to_text(node.Scalar()) : resolve_plain_scalar(node.Scalar());
 }
 
 // If it returns false, `unfit` is the reason. config/yaml.hpp limits the depth.
@@ -128,13 +127,12 @@ bool map_to_json(const YAML::Node& node, json::value& out, Unfit& unfit) {
   for (const auto& pair : node) {
     const json::value key = scalar_to_json(pair.first);
     const std::string name = key.is_double() ? pair.first.Scalar() : key_text(key);
-    const auto [place, is_new] = object.emplace(name, nullptr);
-    if (!is_new || key.is_null()) {
-      const std::string word = pair.first.Scalar();
-      unfit = {pair.first.Mark().line,
-               key.is_null() ? "a key must not be null" : "duplicate key \"" + word + "\""};
+    if (key.is_null()) {
+      unfit = {pair.first.Mark().line, "a key must not be null"};
       return false;
     }
+    // Two keys may become equal only here (`on` and `true`): the last one counts.
+    const auto place = object.emplace(name, nullptr).first;
     if (!to_json(pair.second, place->value(), unfit)) return false;
   }
   return true;
@@ -180,9 +178,15 @@ int count_lines(std::string_view text) {
 
 void read_yaml_document(std::string_view text, int first_line, const DocumentHandlers& handlers) {
   config::YamlFile file = config::load_yaml_text(
-      text, {}, {.max_bytes = kMaxManifestBytes, .multiple_documents = true});
+      text, {},
+      {.max_bytes = kMaxManifestBytes, .multiple_documents = true, .stop = handlers.stop});
   for (config::YamlFault& fault : file.faults) {
     handlers.on_fault({first_line + fault.line, std::move(fault.what)});
+  }
+  for (config::YamlFault& warning : file.warnings) {
+    if (handlers.on_warning) {
+      handlers.on_warning({first_line + warning.line, std::move(warning.what)});
+    }
   }
   for (config::YamlDocument& document : file.documents) {
     const int start = first_line + document.first_line;

@@ -5,12 +5,14 @@
 // YAML scalars get the types that kubectl gives them (sigs.k8s.io/yaml, YAML 1.1). A quoted scalar
 // is a string. A plain one is null (empty, ~, null), a boolean (true, yes, on, y and their
 // opposites), an integer (also 0x1f, 0b101, 0o17, 017, 1_000), a float, or else a string; dates are
-// strings. Keys are always strings: `on:` is the key "true", `1:` the key "1".
+// strings. Keys are always strings: `on:` is the key "true", `1:` the key "1". Anchors, merged maps
+// and equal keys mean what they mean to kubectl (config/yaml.hpp).
 //
 // Errors: an invalid document is a fault with its line; other YAML documents are still read. JSON
 // after a fault is not. Pure: no I/O.
 #pragma once
 
+#include <atomic>
 #include <boost/json/value.hpp>
 #include <cstddef>
 #include <functional>
@@ -39,6 +41,9 @@ struct DocumentFault {
 struct DocumentHandlers {
   std::function<void(ManifestDocument)> on_document;
   std::function<void(DocumentFault)> on_fault;
+  // What was accepted, and what was done with it. May be empty.
+  std::function<void(DocumentFault)> on_warning = {};
+  const std::atomic<bool>* stop = nullptr;  // see config::YamlLimits
 };
 
 void read_yaml_documents(std::string_view text, const DocumentHandlers& handlers);

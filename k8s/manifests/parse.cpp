@@ -45,96 +45,96 @@ std::string_view text_at(const json::object& object, std::string_view field) {
   return text != nullptr ? std::string_view(*text) : std::string_view();
 }
 
-// A fault in a field that k8s/decode does not read.
+// A fault in a field that k8s/decode does not read. It costs that field, or the whole object.
 struct FieldFault {
   std::string field;
   std::string reason;
+  bool costs_object = false;
 };
+using FieldFaults = std::vector<FieldFault>;
 
 // The decoder reads only the labels and annotations we use; kubectl checks the type of all of them.
-std::optional<FieldFault> check_words(const json::object& root) {
+void check_words(const json::object& root, FieldFaults& faults) {
   const json::object* meta = section_of(root, "metadata");
   for (const char* field : {"labels", "annotations"}) {
     const json::object* words = meta != nullptr ? section_of(*meta, field) : nullptr;
     if (words == nullptr) continue;
     for (const json::key_value_pair& word : *words) {
       if (word.value().is_string() || word.value().is_null()) continue;
-      return FieldFault{"metadata." + std::string(field) + "[" + shown(word.key()) + "]",
-                        shown(json::serialize(word.value())) + " is not a string (quote it)"};
+      faults.push_back({"metadata." + std::string(field) + "[" + shown(word.key()) + "]",
+                        shown(json::serialize(word.value())) + " is not a string (quote it)"});
     }
   }
-  return std::nullopt;
 }
 
 // ------------------------------------------------------------------ fields not in the typed object
 
-std::optional<FieldFault> read_families(const json::object& spec, ManifestExtras<Service>& extras) {
+void read_families(const json::object& spec, ManifestExtras<Service>& extras, FieldFaults& faults) {
   const json::value* families = member(spec, "ipFamilies");
-  if (families == nullptr) return std::nullopt;
+  if (families == nullptr) return;
   const json::array* list = families->if_array();
-  if (list == nullptr) return FieldFault{"spec.ipFamilies", "is not a list"};
+  if (list == nullptr) return faults.push_back({"spec.ipFamilies", "is not a list"});
   for (const json::value& family : *list) {
-    if (family == "IPv4") {
-      extras.families.push_back(IpFamily::kIpv4);
-    } else if (family == "IPv6") {
-      extras.families.push_back(IpFamily::kIpv6);
+    const bool is_v4 = family == "IPv4";
+    const IpFamily read = is_v4 ? IpFamily::kIpv4 : IpFamily::kIpv6;
+    const auto& before = extras.families;
+    if (!is_v4 && family != "IPv6") {
+      faults.push_back({"spec.ipFamilies", "must contain only IPv4 and IPv6"});
+    } else if (std::find(before.begin(), before.end(), read) != before.end()) {
+      faults.push_back({"spec.ipFamilies", "has a family twice"});
     } else {
-      return FieldFault{"spec.ipFamilies", "must contain only IPv4 and IPv6"};
+      extras.families.push_back(read);
     }
   }
-  const bool repeats = list->size() == 2 && extras.families[0] == extras.families[1];
-  if (list->size() > 2 || repeats) return FieldFault{"spec.ipFamilies", "has a family twice"};
-  return std::nullopt;
 }
 
-std::optional<FieldFault> complete(const json::object& root, Service&,
-                                   ManifestExtras<Service>& extras) {
+void complete(const json::object& root, Service&, ManifestExtras<Service>& extras,
+              FieldFaults& faults) {
   const json::object* spec = section_of(root, "spec");
-  if (spec == nullptr) return std::nullopt;
+  if (spec == nullptr) return;
   const std::string_view policy = text_at(*spec, "ipFamilyPolicy");
   if (policy == "PreferDualStack") {
     extras.family_policy = FamilyPolicy::kPreferDualStack;
   } else if (policy == "RequireDualStack") {
     extras.family_policy = FamilyPolicy::kRequireDualStack;
   } else if (policy != "SingleStack" && member(*spec, "ipFamilyPolicy") != nullptr) {
-    return FieldFault{"spec.ipFamilyPolicy",
-                      "must be SingleStack, PreferDualStack or RequireDualStack"};
+    faults.push_back(
+        {"spec.ipFamilyPolicy", "must be SingleStack, PreferDualStack or RequireDualStack"});
   }
   if (const json::value* wanted = member(*spec, "allocateLoadBalancerNodePorts")) {
-    if (!wanted->is_bool()) {
-      return FieldFault{"spec.allocateLoadBalancerNodePorts", "must be true or false"};
+    if (wanted->is_bool()) {
+      extras.allocate_node_ports = wanted->get_bool();
+    } else {
+      faults.push_back({"spec.allocateLoadBalancerNodePorts", "must be true or false"});
     }
-    extras.allocate_node_ports = wanted->get_bool();
   }
-  return read_families(*spec, extras);
+  read_families(*spec, extras, faults);
 }
 
-std::optional<FieldFault> complete(const json::object& root, Pod& pod,
-                                   ManifestExtras<Pod>& extras) {
+void complete(const json::object& root, Pod& pod, ManifestExtras<Pod>& extras,
+              FieldFaults& faults) {
   const json::object* spec = section_of(root, "spec");
   if (const json::value* grace =
           spec != nullptr ? member(*spec, "terminationGracePeriodSeconds") : nullptr) {
     const std::int64_t* seconds = grace->if_int64();
-    if (seconds == nullptr || *seconds < 0 || *seconds > INT32_MAX) {
-      return FieldFault{"spec.terminationGracePeriodSeconds", "is not a number of seconds"};
+    if (seconds != nullptr && *seconds >= 0 && *seconds <= INT32_MAX) {
+      extras.grace_seconds = static_cast<std::uint32_t>(*seconds);
+    } else {
+      faults.push_back({"spec.terminationGracePeriodSeconds", "is not a number of seconds"});
     }
-    extras.grace_seconds = static_cast<std::uint32_t>(*seconds);
   }
   if (pod.pod_ips.empty()) {
-    return FieldFault{"status.podIP", "missing, and no kubelet assigns one here"};
+    faults.push_back({"status.podIP", "missing, and no kubelet assigns one here", true});
   }
   const json::object* status = section_of(root, "status");
   if (status == nullptr || member(*status, "phase") == nullptr) pod.phase = PodPhase::kRunning;
   if (status == nullptr || member(*status, "conditions") == nullptr) {
-    pod.ready = pod.phase == PodPhase::kRunning;
+    pod.ready = pod.phase == PodPhase::kRunning || pod.phase == PodPhase::kUnknown;
   }
-  return std::nullopt;
 }
 
 template <typename T>
-std::optional<FieldFault> complete(const json::object&, T&, ManifestExtras<T>&) {
-  return std::nullopt;
-}
+void complete(const json::object&, T&, ManifestExtras<T>&, FieldFaults&) {}
 
 // ------------------------------------------------------------------ one document
 
@@ -175,6 +175,11 @@ class Reader {
                               .what = std::move(what),
                               .object = {},
                               .hides_objects = true});
+  }
+
+  void warn(int line, std::string what) {
+    parsed_.faults.push_back(
+        {.kind = "manifest", .line = line, .what = std::move(what), .object = {}});
   }
 
   ParsedManifest finish() { return std::move(parsed_); }
@@ -287,21 +292,34 @@ class Reader {
 
   template <typename T>
   void take_known(const ObjectKey& key, const json::object& root, int line) {
-    if (const auto fault = check_words(root)) {
-      return refuse<T>(key, line, fault->field + ": " + fault->reason);
-    }
     Decoded<T> decoded = decode_object<T>(json::serialize(root));
     if (!decoded.fault.reason.empty()) {
       const std::string& field = decoded.fault.field;
       return refuse<T>(key, line, (field.empty() ? "" : field + ": ") + decoded.fault.reason);
     }
+    FieldFaults faults;
+    const DecodeFault& left_out = decoded.left_out;
+    if (!left_out.reason.empty()) faults.push_back({left_out.field, left_out.reason});
+    check_words(root, faults);
     auto entry = std::make_shared<ManifestEntry<T>>();
     entry->object = std::move(decoded.object);
     entry->line = line;
-    if (const auto fault = complete(root, entry->object, entry->extras)) {
-      return refuse<T>(key, line, fault->field + ": " + fault->reason);
+    complete(root, entry->object, entry->extras, faults);
+    for (const FieldFault& fault : faults) {
+      const std::string what = fault.field + ": " + fault.reason;
+      if (fault.costs_object) return refuse<T>(key, line, what);
     }
+    for (const FieldFault& fault : faults) note<T>(key, line, fault);
     parsed_.of<T>().entries.push_back(std::move(entry));
+  }
+
+  template <typename T>
+  void note(const ObjectKey& key, int line, const FieldFault& fault) {
+    parsed_.faults.push_back(
+        {.kind = "decode",
+         .line = line,
+         .what = name_of<T>(key) + ": " + fault.field + ": " + fault.reason + ": left out",
+         .object = {}});
   }
 
   template <typename T>
@@ -328,11 +346,17 @@ ManifestFormat format_of(std::string_view file_name) {
   return file_name.ends_with(".json") ? ManifestFormat::kJson : ManifestFormat::kYaml;
 }
 
-ParsedManifest parse_manifest(std::string_view text, ManifestFormat format) {
+ParsedManifest parse_manifest(std::string_view text, ManifestFormat format,
+                              const std::atomic<bool>* stop) {
   Reader reader;
   const DocumentHandlers handlers{
-      .on_document = [&](ManifestDocument document) { reader.take(std::move(document)); },
-      .on_fault = [&](DocumentFault fault) { reader.lose(fault.line, std::move(fault.what)); }};
+      .on_document =
+          [&](ManifestDocument document) {
+            if (stop == nullptr || !stop->load()) reader.take(std::move(document));
+          },
+      .on_fault = [&](DocumentFault fault) { reader.lose(fault.line, std::move(fault.what)); },
+      .on_warning = [&](DocumentFault fault) { reader.warn(fault.line, std::move(fault.what)); },
+      .stop = stop};
   if (format == ManifestFormat::kJson) {
     read_json_documents(text, handlers);
   } else {

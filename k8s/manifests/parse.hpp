@@ -10,6 +10,7 @@
 // skipped, `kind: Namespace` silently.
 #pragma once
 
+#include <atomic>
 #include <string>
 #include <string_view>
 
@@ -23,6 +24,8 @@ enum class ManifestFormat : std::uint8_t { kYaml, kJson };
 bool is_manifest_name(std::string_view file_name);
 ManifestFormat format_of(std::string_view file_name);
 
-ParsedManifest parse_manifest(std::string_view text, ManifestFormat format);
+// `stop`, set by another thread: it ends soon, without all objects (config::YamlLimits).
+ParsedManifest parse_manifest(std::string_view text, ManifestFormat format,
+                              const std::atomic<bool>* stop = nullptr);
 
 }  // namespace k8s

@@ -8,13 +8,13 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
+#include <cstdint>
 #include <exception>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
-#include "config/read_file.hpp"
 #include "k8s/async/cancellation.hpp"
-#include "k8s/manifests/json.hpp"
-#include "k8s/manifests/parse.hpp"
 
 namespace k8s {
 namespace {
@@ -24,6 +24,8 @@ using Milliseconds = ManifestOptions::Milliseconds;
 
 constexpr Milliseconds kRetry{1000};
 constexpr int kMostSettles = 20;
+// What is parsed at once: about 20 ms of the event loop. More is left to the thread.
+constexpr std::uintmax_t kShortBytes = 16 * 1024;
 
 asio::awaitable<void> wait_on_timer(Milliseconds duration) {
   asio::steady_timer timer(co_await asio::this_coro::executor, duration);
@@ -62,7 +64,9 @@ asio::awaitable<void> ManifestSource::run() {
   while (true) {
     const bool cancelled = co_await is_cancelled();
     if (cancelled) co_return;
-    if (directory_.is_open() || reopen()) read_changes();
+    if (directory_.is_open() || reopen()) co_await read_changes();
+    const bool stopped = co_await is_cancelled();
+    if (stopped) co_return;
     deliver();
     co_await wait_for_change();
     co_await wait_for_quiet();
@@ -79,18 +83,28 @@ bool ManifestSource::reopen() {
   return !error;
 }
 
-void ManifestSource::read_changes() {
+asio::awaitable<void> ManifestSource::read_changes() {
   const ManifestDirectory::Changes changes = directory_.take_changes();
-  if (changes.everything || everything_due_) return read_everything();
-  for (const std::string& name : changes.names) read_file(name);
+  if (changes.everything || everything_due_) {
+    co_await read_everything();
+  } else {
+    std::vector<std::string> names(changes.names.begin(), changes.names.end());
+    co_await read_files(std::move(names));
+  }
 }
 
-void ManifestSource::read_everything() {
+asio::awaitable<void> ManifestSource::read_everything() {
   everything_due_ = true;
   const auto names = directory_.list();
-  if (!names) return fault(names.error().message());
+  if (!names) {
+    fault(names.error().message());
+    co_return;
+  }
   // The directory was just created again, and its files are still to come.
-  if (was_lost_ && names->empty()) return fault("exists again, but is empty");
+  if (was_lost_ && names->empty()) {
+    fault("exists again, but is empty");
+    co_return;
+  }
   everything_due_ = was_lost_ = false;
   has_listed_ = true;
   last_fault_.clear();
@@ -98,11 +112,30 @@ void ManifestSource::read_everything() {
     const std::string name = known.substr(directory_.path().size() + 1);
     if (!std::binary_search(names->begin(), names->end(), name)) set_.drop(known);
   }
-  for (const std::string& name : *names) read_file(name);
+  co_await read_files(*names);
 }
 
-void ManifestSource::read_file(const std::string& name) {
-  const config::FileText read = config::read_file(path_of(name), kMaxManifestBytes);
+// Files that are small together are read at once, the rest one after another on the thread.
+asio::awaitable<void> ManifestSource::read_files(std::vector<std::string> names) {
+  std::uintmax_t left = kShortBytes;
+  for (const std::string& name : names) {
+    directory_.follow_link(name);
+    std::error_code unknown;
+    const std::uintmax_t size = std::filesystem::file_size(path_of(name), unknown);
+    if (unknown || size <= left) {
+      if (!unknown) left -= size;
+      take_file(name, read_manifest(path_of(name), nullptr));
+      continue;
+    }
+    left = 0;
+    ReadManifest read = co_await thread_.read(path_of(name));
+    const bool cancelled = co_await is_cancelled();
+    if (cancelled) co_return;
+    take_file(name, std::move(read));
+  }
+}
+
+void ManifestSource::take_file(const std::string& name, ReadManifest read) {
   const bool is_missing = read.error_number == ENOENT;
   directory_.watch_mode_of(name, !read.fault.empty() && !is_missing);
   if (is_missing) {
@@ -110,7 +143,7 @@ void ManifestSource::read_file(const std::string& name) {
   } else if (!read.fault.empty()) {
     set_.put_unreadable(path_of(name), read.fault);
   } else {
-    set_.put(path_of(name), parse_manifest(read.text, format_of(name)));
+    set_.put(path_of(name), std::move(read.parsed));
   }
 }
 

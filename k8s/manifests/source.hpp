@@ -20,6 +20,7 @@
 #include <string>
 
 #include "k8s/manifests/directory.hpp"
+#include "k8s/manifests/parse_thread.hpp"
 #include "k8s/manifests/set.hpp"
 #include "k8s/sink.hpp"
 #include "k8s/source.hpp"
@@ -47,9 +48,10 @@ class ManifestSource final : public Source {
 
  private:
   bool reopen();
-  void read_changes();
-  void read_everything();
-  void read_file(const std::string& name);
+  boost::asio::awaitable<void> read_changes();
+  boost::asio::awaitable<void> read_everything();
+  boost::asio::awaitable<void> read_files(std::vector<std::string> names);
+  void take_file(const std::string& name, ReadManifest read);
   std::string path_of(const std::string& name) const { return directory_.path() + "/" + name; }
   void deliver();
   std::optional<ManifestOptions::Milliseconds> next_deadline() const;
@@ -62,6 +64,7 @@ class ManifestSource final : public Source {
   FaultHandler on_fault_;
   ManifestDirectory directory_;
   ManifestSet set_;
+  ParseThread thread_;
   bool has_listed_ = false;     // the whole directory was read once
   bool has_delivered_ = false;  // the first lists were delivered
   bool everything_due_ = true;  // the whole directory must be read (again)

@@ -374,6 +374,13 @@ std::string ReflectorCore::selectors() const {
   return text;
 }
 
+void ReflectorCore::report_left_out(const DecodeFault& fault) {
+  constexpr std::size_t kMostRemembered = 1024;
+  if (left_out_reported_.size() == kMostRemembered) left_out_reported_.clear();
+  const std::string what = fault.text() + ": left out";
+  if (left_out_reported_.insert(what).second) report("decode", what);
+}
+
 void ReflectorCore::report(const char* fault_kind, const std::string& what) {
   constexpr std::size_t kMaxFault = 2000;  // the message of a server's Status may be of any size
   if (on_fault_) on_fault_({.kind = fault_kind, .what = config::printable(what, kMaxFault)});

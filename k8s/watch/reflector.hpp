@@ -29,6 +29,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -106,6 +107,8 @@ class ReflectorCore {
   void saw_error(const ApiStatus& status) { watch_error_ = status; }
   bool saw_bad_item(const DecodeFault& fault, const std::string& version);
   bool saw_bad_event(WatchVerb verb, const Meta& meta, const DecodeFault& fault);
+  // A field of an object was left out: reported once, not at each of the object's changes.
+  void report_left_out(const DecodeFault& fault);
 
  private:
   virtual void list_started() = 0;
@@ -205,6 +208,7 @@ class ReflectorCore {
   unsigned short_lived_ = 0;
   unsigned early_ = 0;
 
+  std::set<std::string> left_out_reported_;
   std::chrono::steady_clock::time_point list_begun_;
   std::chrono::steady_clock::time_point last_contact_;
 };
@@ -223,17 +227,17 @@ class Reflector final : public ReflectorCore {
 
   void open_page(MediaType type) override {
     list_.emplace(
-        typename ListDecoder<T>::Events{.on_item =
-                                            [this](T&& object) {
-                                              if (saw_item(list_->resource_version()))
-                                                sink_.upsert(std::move(object));
-                                            },
-                                        .on_fault =
-                                            [this](const Meta& meta, const DecodeFault& fault) {
-                                              if (saw_bad_item(fault, list_->resource_version()) &&
-                                                  !meta.key.name.empty())
-                                                sink_.keep(meta.key);
-                                            }},
+        typename ListDecoder<T>::Events{
+            .on_item =
+                [this](T&& object) {
+                  if (saw_item(list_->resource_version())) sink_.upsert(std::move(object));
+                },
+            .on_fault =
+                [this](const Meta& meta, const DecodeFault& fault) {
+                  if (saw_bad_item(fault, list_->resource_version()) && !meta.key.name.empty())
+                    sink_.keep(meta.key);
+                },
+            .on_left_out = [this](const DecodeFault& f) { report_left_out(f); }},
         type);
   }
   void open_probe(MediaType type) override {
@@ -257,7 +261,8 @@ class Reflector final : public ReflectorCore {
             .on_event = [this](WatchVerb verb, T&& object) { take(verb, std::move(object)); },
             .on_error = [this](const ApiStatus& status) { saw_error(status); },
             .on_fault = [this](WatchVerb verb, const Meta& meta,
-                               const DecodeFault& fault) { take_bad(verb, meta, fault); }},
+                               const DecodeFault& fault) { take_bad(verb, meta, fault); },
+            .on_left_out = [this](const DecodeFault& fault) { report_left_out(fault); }},
         max_event_bytes, type);
   }
   bool feed_watch(std::string_view bytes) override { return watch_->feed(bytes); }

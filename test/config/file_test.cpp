@@ -239,11 +239,42 @@ TEST_CASE("a file of no known kind is refused with the known kinds") {
   CHECK(faults("# nothing\n") == Lines{"f: is empty: apiVersion and kind are required"});
 }
 
-TEST_CASE("broken YAML and a second document are faults of the file") {
+TEST_CASE("broken YAML is a fault of the file") {
   CHECK(faults(kOurs + "mode: \"ipvs\n").at(0).find("a quoted string is not closed") !=
         std::string::npos);
-  CHECK(faults(kOurs + "---\na: b\n") ==
-        Lines{"f:3:1: a second document (---): only one is allowed here"});
+}
+
+TEST_CASE("a file that kube-proxy took is taken, with one warning for what was done (G)") {
+  const Config config = good(kProxys +
+                             "ipvs: &i {scheduler: lc, scheduler: wrr, tcpTimeout: 500ms}\n"
+                             "iptables: {<<: {masqueradeAll: true}}\nmode: iptables\nmode: ipvs\n"
+                             "clusterCIDR: 010.244.0.0/16\n---\nkind: [\n");
+  CHECK(config.ipvs_scheduler == "wrr");
+  CHECK(config.masquerade_all);
+  CHECK(config.ipvs_tcp_timeout == 1);
+  CHECK(text(config.cluster_cidrs.at(0)) == "10.244.0.0/16");
+  CHECK(config.warnings ==
+        Lines{"f:3:26: duplicate key \"scheduler\": the last one counts",
+              "f:6:1: duplicate key \"mode\": the last one counts",
+              "f:8:1: a second document (---): ignored, the first one counts",
+              "f:3:54: ipvs.tcpTimeout: 500ms is not a whole number of seconds: 1s is used"});
+}
+
+TEST_CASE("every duration that Go reads is taken or brought within our limits (G)") {
+  const auto sync = [](const std::string& value) {
+    return good(kProxys + "ipvs: {syncPeriod: " + value + "}\n");
+  };
+  CHECK(sync("500ms").sync_period == std::chrono::seconds(1));
+  CHECK(sync("500ms").warnings.at(0) ==
+        "f:3:20: ipvs.syncPeriod: 500ms is not a whole number of seconds: 1s is used");
+  CHECK(sync("24h0m0s").sync_period == std::chrono::hours(1));
+  CHECK(sync("24h0m0s").warnings.at(0) ==
+        "f:3:20: ipvs.syncPeriod: 24h0m0s is more than 1h: 1h is used");
+  CHECK(sync("1h30m").sync_period == std::chrono::hours(1));
+  CHECK(sync("0s").sync_period == std::chrono::seconds(30));
+  CHECK(sync("1m0s").warnings.empty());
+  CHECK(faults(kProxys + "ipvs: {syncPeriod: -1s}\n") ==
+        Lines{"f:3:20: ipvs.syncPeriod: must not be negative"});
 }
 
 TEST_CASE("positions are counted from the start of the file, not of the document") {

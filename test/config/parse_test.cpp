@@ -14,6 +14,7 @@
 #include "config/ignored_options.hpp"
 #include "config/options.hpp"
 #include "config/values.hpp"
+#include "config/write.hpp"
 
 namespace {
 
@@ -87,7 +88,8 @@ TEST_CASE("verbosity is accepted in all forms that Go programs accept") {
   for (const char* word : {"-v=3", "--v=3", "-v3"}) CHECK(good({word}).verbosity == 3);
   CHECK(good({"-v", "3"}).verbosity == 3);
   CHECK(good({"--v", "3"}).verbosity == 3);
-  CHECK(faults({"-v=11"}) == Lines{"--v: \"11\" is not a number from 0 to 10"});
+  CHECK(good({"-v=11"}).verbosity == 10);  // as klog does
+  CHECK(faults({"-v=-1"}).size() == 1);
   CHECK(faults({"-v"}) == Lines{"--v: a value is missing"});
 }
 
@@ -170,7 +172,7 @@ TEST_CASE("every fault of a command line is reported") {
           "sed, nq, fo, ovf, lblc, lblcr, twos",
           "--vip-binding: \"y\" is not one of: address, route",
           "--cluster-cidr: \"z\" is not a network such as 10.0.0.0/8 or fd00::/64",
-          "--v: \"x\" is not a number from 0 to 10"});
+          "--v: \"x\" is not a number from 0 to 2147483647"});
 }
 
 TEST_CASE("flags of kube-proxy that do nothing here are accepted with one warning each") {
@@ -190,27 +192,86 @@ TEST_CASE("flags of kube-proxy that do nothing here are accepted with one warnin
 TEST_CASE("another mode of kube-proxy is refused") {
   CHECK(faults({"--proxy-mode=iptables"}) ==
         Lines{"--proxy-mode: \"iptables\" is not supported: the only mode is ipvs"});
-  CHECK(faults({"--init-only"}) ==
-        Lines{"--init-only: kube-ipvs does not support this kube-proxy flag"});
   good({"--proxy-mode="});
 }
 
-TEST_CASE("timeouts are limited to what the kernel accepts") {
+TEST_CASE("timeouts are brought to what the kernel accepts, with a warning (G)") {
   CHECK(faults({"--ipvs-tcp-timeout=-1s"}) == Lines{"--ipvs-tcp-timeout: must not be negative"});
-  CHECK(faults({"--ipvs-udp-timeout=2147484s"}) ==
-        Lines{"--ipvs-udp-timeout: must be at most 2147483s, the kernel's limit"});
-  CHECK(good({"--ipvs-udp-timeout=2147483s"}).ipvs_udp_timeout == 2147483);
-  CHECK(faults({"--ipvs-tcpfin-timeout=1500ms"}) ==
-        Lines{"--ipvs-tcpfin-timeout: must be a whole number of seconds"});
-  for (const char* value : {"--ipvs-sync-period=500ms", "--ipvs-sync-period=61m"}) {
-    CHECK(faults({value}) ==
-          Lines{"--ipvs-sync-period: must be whole seconds from 1s to 1h, or 0s for 30s"});
-  }
+  const Config longest = good({"--ipvs-udp-timeout=2147484s"});
+  CHECK(longest.ipvs_udp_timeout == 2147483);
+  CHECK(longest.warnings == Lines{"--ipvs-udp-timeout: 2147484s is more than the kernel's limit: "
+                                  "596h31m23s is used"});
+  CHECK(good({"--ipvs-udp-timeout=2147483s"}).warnings.empty());
+  CHECK(good({"--ipvs-tcpfin-timeout=1500ms"}).ipvs_tcp_fin_timeout == 2);
+  CHECK(good({"--ipvs-sync-period=500ms"}).sync_period == std::chrono::seconds(1));
+  CHECK(good({"--ipvs-sync-period=61m"}).sync_period == std::chrono::hours(1));
+  CHECK(faults({"--ipvs-sync-period=-1s"}) == Lines{"--ipvs-sync-period: must not be negative"});
   CHECK(good({"--ipvs-sync-period=0s"}).sync_period == std::chrono::seconds(30));
   CHECK(faults({"--ipvs-min-sync-period=-5s"}) ==
         Lines{"--ipvs-min-sync-period: must not be negative"});
-  CHECK(faults({"--ipvs-min-sync-period=61m"}) ==
-        Lines{"--ipvs-min-sync-period: must be at most 1h"});
+  CHECK(good({"--ipvs-min-sync-period=61m"}).min_sync_period == std::chrono::hours(1));
+}
+
+TEST_CASE("the deprecated ports of the listeners count where an address has none (G)") {
+  const Config both = good({"--healthz-port=11256", "--metrics-port", "11249"});
+  CHECK(text(*both.healthz_bind) == "0.0.0.0:11256");
+  CHECK(text(*both.metrics_bind) == "127.0.0.1:11249");
+  CHECK(both.warnings == Lines{"--metrics-port: deprecated: use --metrics-bind-address",
+                               "--healthz-port: deprecated: use --healthz-bind-address"});
+  CHECK(text(*good({"--healthz-port=1", "--healthz-bind-address=10.0.0.1"}).healthz_bind) ==
+        "10.0.0.1:1");
+  CHECK(text(*good({"--healthz-port=1", "--healthz-bind-address=[fd00::1]"}).healthz_bind) ==
+        "[fd00::1]:1");
+  const Config given = good({"--healthz-port=1", "--healthz-bind-address=10.0.0.1:2"});
+  CHECK(text(*given.healthz_bind) == "10.0.0.1:2");
+  CHECK(given.warnings.back() ==
+        "--healthz-port: ignored: --healthz-bind-address has a port already");
+  CHECK_FALSE(good({"--healthz-port=0"}).healthz_bind);
+  CHECK_FALSE(good({"--metrics-port=0", "--metrics-bind-address=10.0.0.1:2"}).metrics_bind);
+  CHECK(text(*good({"--bind-address=::", "--healthz-port=1"}).healthz_bind) == "[::]:1");
+  CHECK(faults({"--healthz-port=x"}).size() == 1);
+}
+
+TEST_CASE("flags that do one thing and exit need no node name (G)") {
+  Environment unfit = node_a();
+  unfit.host_name = "My_Host";
+  CHECK(good({"--cleanup"}, unfit).cleanup);
+  CHECK(good({"--init-only"}, unfit).init_only);
+  CHECK(good({"--write-config-to=f"}, unfit).write_config_to == "f");
+  CHECK(faults({}, unfit).size() == 1);
+  unfit.host_name = "";
+  CHECK(good({"--cleanup"}, unfit).cleanup);
+}
+
+TEST_CASE("--cleanup needs no valid configuration, but no unknown flag either (G)") {
+  Environment environment = node_a();
+  environment.load_file = [](const std::string& path) { return load_yaml_text("kind: [", path); };
+  CHECK(good({"--cleanup", "--config=f"}, environment).warnings.size() == 1);
+  CHECK(good({"--cleanup", "--config=f"}, environment)
+            .warnings.at(0)
+            .ends_with(": not needed by --cleanup"));
+  CHECK(good({"--cleanup", "--proxy-mode=iptables", "--ipvs-scheduler=x"}).warnings.size() == 2);
+  CHECK(good({"--cleanup", "--manifests=d", "--kubeconfig=k"}).cleanup);
+  CHECK(faults({"--cleanup", "--dry-run"}).size() == 1);
+  CHECK(faults({"--cleanup=false", "--proxy-mode=iptables"}).size() == 1);
+}
+
+TEST_CASE("what --write-config-to writes is read back as the same settings (G)") {
+  Environment environment = node_a();
+  const Config config =
+      good({"--ipvs-scheduler=lc", "--healthz-port=11256", "--metrics-port=0", "--v=3",
+            "--cluster-cidr=10.0.0.0/8,fd00::/64", "--hostname-override=n", "--masquerade-all"});
+  const std::string written = to_yaml(config);
+  environment.load_file = [&](const std::string& path) { return load_yaml_text(written, path); };
+  Config read = good({"--config=f"}, environment);
+  read.healthz_port = config.healthz_port;
+  read.metrics_port = config.metrics_port;
+  read.warnings = config.warnings;
+  CHECK(read == config);
+}
+
+TEST_CASE("an API server's address without a scheme is not the configuration's business (G)") {
+  CHECK(good({"--master=127.0.0.1:8080"}).master == "127.0.0.1:8080");
 }
 
 TEST_CASE("the flag --cluster-cidr has at most one network per family") {
@@ -268,10 +329,14 @@ TEST_CASE("a cluster IP range that is too wide, too narrow or empty is refused")
   CHECK(fault("10.0.0.0/16,10.1.0.0/16").size() == 1);
 }
 
-TEST_CASE("two listeners cannot share a port") {
-  CHECK(faults({"--metrics-bind-address=10.0.0.1:10256"}) ==
-        Lines{"--metrics-bind-address: 10.0.0.1:10256 conflicts with --healthz-bind-address "
-              "(0.0.0.0:10256, --healthz-bind-address)"});
+TEST_CASE("two listeners on one port are a warning, or a fault if a failure is to be fatal") {
+  const std::string what =
+      "--metrics-bind-address: 10.0.0.1:10256 conflicts with --healthz-bind-address "
+      "(0.0.0.0:10256, --healthz-bind-address)";
+  CHECK(faults({"--metrics-bind-address=10.0.0.1:10256", "--bind-address-hard-fail"}) ==
+        Lines{what});
+  CHECK(good({"--metrics-bind-address=10.0.0.1:10256"}).warnings ==
+        Lines{what + ": only one of them is served"});
   good({"--metrics-bind-address=127.0.0.1:0", "--healthz-bind-address=127.0.0.1:0"});
   good({"--metrics-bind-address=127.0.0.1:9000", "--healthz-bind-address=127.0.0.2:9000"});
 }

@@ -94,10 +94,17 @@ TEST_CASE("the host bits of a network are cleared") {
   CHECK(network("::/0") == "::/0");
 }
 
+TEST_CASE("leading zeros are decimal, and a mapped network is IPv4, as in kube-proxy (G)") {
+  CHECK(network("010.0.0.0/08") == "10.0.0.0/8");
+  CHECK(network("::ffff:10.0.0.0/104") == "10.0.0.0/8");
+  CHECK(parse_address("010.096.000.012")->to_string() == "10.96.0.12");
+  CHECK(parse_address("::ffff:192.0.2.1")->to_string() == "192.0.2.1");
+}
+
 TEST_CASE("an invalid network is refused") {
-  for (const char* text : {"", "/", "10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1",
-                           "10.0.0/8", "010.0.0.0/8", "fd00::/129", "fe80::1%lo/64",
-                           "::ffff:10.0.0.0/104", "10.0.0.0/8/9", " 10.0.0.0/8", "x/8"}) {
+  for (const char* text :
+       {"", "/", "10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0/8", "fd00::/129",
+        "fe80::1%lo/64", "::ffff:10.0.0.0/95", "10.0.0.0/8/9", " 10.0.0.0/8", "x/8"}) {
     CAPTURE(text);
     CHECK_FALSE(parse_network(text).has_value());
   }

@@ -49,7 +49,8 @@ Outcome<T> read_list(std::string_view body, std::size_t size, MediaType type) {
   Outcome<T> out;
   ListDecoder<T> decoder(
       {.on_item = [&](T item) { out.objects.push_back(std::move(item)); },
-       .on_fault = [&](const Meta& m, const DecodeFault& f) { out.notes.push_back(note(m, f)); }},
+       .on_fault = [&](const Meta& m, const DecodeFault& f) { out.notes.push_back(note(m, f)); },
+       .on_left_out = [&](const DecodeFault& f) { out.notes.push_back(note({}, f)); }},
       type);
   const bool good = feed(decoder, body, size) && decoder.finish();
   require(good == decoder.fault().reason.empty());

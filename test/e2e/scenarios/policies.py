@@ -180,7 +180,28 @@ def case_source_ranges_hold_for_ipv6_and_a_family_without_ranges_is_open(lab):
     lab.outside.get("http://192.0.2.64", source="203.0.113.66")
 
 
+def case_a_source_range_that_cannot_be_read_admits_nobody_and_the_others_hold_A4(lab):
+    ranged(lab, "203.000.113.002/32", "198.51.100.0/33")
+    lab.served("192.0.2.63", 80, HERE, AWAY)
+    lab.outside.reaches("http://192.0.2.63", "away", "here")
+    lab.outside.dropped("http://192.0.2.63", source="203.0.113.66")
+    ranged(lab, "everybody")
+    wait_until("nobody is let in", 20, lambda: lab.agent.logged("everybody.* is not a CIDR.*left out"))
+    lab.agent.finish_pass()
+    lab.outside.dropped("http://192.0.2.63")
+    lab.outside.get("http://10.96.6.3")
+
+
 # --- addresses -------------------------------------------------------------------------------------------------------
+
+
+def case_addresses_are_read_as_by_kube_proxy_and_a_bad_one_costs_only_itself_A4(lab):
+    lab.write("case.yaml", service("old", "10.96.006.011", V1, externalIPs=["::ffff:192.0.2.69", "192.0.2.256"]))
+    lab.served("10.96.6.11", 80, HERE, AWAY)
+    lab.served("192.0.2.69", 80, HERE, AWAY)
+    lab.node.reaches("http://10.96.6.11", "away", "here")
+    lab.outside.reaches("http://192.0.2.69", "away", "here")
+    assert lab.agent.times_logged("old: spec.externalIPs.1.: .*192.0.2.256.* is not an IP address: left out") == 1
 
 
 def case_each_ingress_ip_is_served_but_those_of_mode_proxy_and_without_node_ports(lab):

@@ -148,6 +148,6 @@ TEST_CASE("the example of a decoded Service in the README is what the code does"
   CHECK(decoded.object.ports.size() == 1);
   std::string wrong = json;
   wrong.replace(wrong.find("80"), 2, "\"80\"");
-  CHECK(decode_object<Service>(wrong).fault.text() ==
+  CHECK(decode_object<Service>(wrong).left_out.text() ==
         "Service web: spec.ports[0].port: a string where an integer belongs");
 }

@@ -102,9 +102,8 @@ auto cut_at(std::size_t offset) {
   };
 }
 
-const std::string kBroken =
-    R"({"spec":{"hostNetwork":"no"},"metadata":{"name":"bad","namespace":"shop",)"
-    R"("resourceVersion":"8","labels":{"\u00e9\ud83d\ude00":"1"}}})";
+const std::string kBroken = R"({"apiVersion":"v9","metadata":{"name":"bad","namespace":"shop",)"
+                            R"("resourceVersion":"8","labels":{"\u00e9\ud83d\ude00":"1"}}})";
 
 std::string mixed_list() {
   return list_json("Pod", {to_json(pod("a")), kBroken, to_json(pod("b"))}, "100", "more\"");
@@ -125,7 +124,7 @@ TEST_CASE("a list delivers each item, its version and its continue token") {
   CHECK(result.items == std::vector{pod("a"), pod("b")});
   CHECK(result.faults ==
         std::vector<std::string>{
-            "shop/bad|Pod shop/bad: spec.hostNetwork: a string where a boolean belongs"});
+            "shop/bad|Pod shop/bad: apiVersion: \"v9\" is not served by this reader"});
   CHECK(result.resource_version == "100");
   CHECK(result.continue_token == "more\"");
   CHECK_FALSE(result.status);
@@ -203,7 +202,7 @@ TEST_CASE("a watch delivers events, faults, bookmarks and errors in order") {
                                                                 {WatchVerb::kBookmark, bookmark}});
   CHECK(result.others ==
         std::vector<std::string>{
-            "1|shop/bad|8|Pod shop/bad: spec.hostNetwork: a string where a boolean belongs",
+            "1|shop/bad|8|Pod shop/bad: apiVersion: \"v9\" is not served by this reader",
             "410 Expired"});
 }
 

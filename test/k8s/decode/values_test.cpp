@@ -14,13 +14,30 @@ TEST_CASE("addresses are parsed strictly") {
     CHECK(parsed->to_string() == good);
   }
   for (const char* bad : {"", " 10.0.0.1", "10.0.0.1 ", "10.0.0", "10.0.0.0.1", "10.0.0.256",
-                          "0x7f.1", "010.0.0.1", "10.0.0.00", "::ffff:1.2.3.4", "fe80::1%1",
+                          "0x7f.1", "0300.0.0.1", "10.0.0.0x1", "::ffff:1.2.3.256", "fe80::1%1",
                           "1::2::3", ":", "host", "1111:2222:3333:4444:5555:6666:7777:8888:9999"}) {
     INFO(bad);
     CHECK_FALSE(parse_address(bad));
   }
   CHECK_FALSE(parse_address(std::string_view("10.0.0.1\0", 9)));
   CHECK_FALSE(parse_address(std::string(100, '1')));
+  CHECK_FALSE(parse_address(std::string(100, '0') + "1.2.3.4"));
+}
+
+TEST_CASE("leading zeros are decimal, and an IPv4-mapped address is IPv4, as in kube-proxy (A4)") {
+  const auto read = [](std::string_view text) {
+    const auto parsed = parse_address(text);
+    return parsed ? parsed->to_string() : std::string();
+  };
+  CHECK(read("10.96.011.012") == "10.96.11.12");
+  CHECK(read("010.0.0.00") == "10.0.0.0");
+  CHECK(read("000.000.000.000") == "0.0.0.0");
+  CHECK(read("::ffff:192.0.2.26") == "192.0.2.26");
+  CHECK(read("::ffff:192.000.002.026") == "192.0.2.26");
+  CHECK(read("::FFFF:c000:021a") == "192.0.2.26");
+  CHECK(read("fd00:0000::00001") == "fd00::1");
+  CHECK(read("0::0") == "::");
+  CHECK(read("::ffff:0:192.0.2.26") == "::ffff:0:c000:21a");
 }
 
 TEST_CASE("addresses that mean this host or this link cannot be endpoints") {
@@ -45,9 +62,11 @@ TEST_CASE("a CIDR is kept with its host bits cleared") {
   CHECK(cidr("10.1.2.3/32") == "10.1.2.3/32");
   CHECK(cidr("\t2001:db8:ffff::1/33 ") == "2001:db8:8000::/33");
   CHECK(cidr("::/128") == "::/128");
-  for (const char* bad :
-       {"", "/", "10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/+8",
-        "10.0.0.0/08", "10.0.0.0/8/8", "10.0.0.0/ 8", "::/129", "x/8"}) {
+  CHECK(cidr("010.1.2.3/08") == "10.0.0.0/8");
+  CHECK(cidr("::ffff:10.1.2.3/104") == "10.0.0.0/8");
+  for (const char* bad : {"", "/", "10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1",
+                          "10.0.0.0/+8", "10.0.0.0/0x8", "10.0.0.0/8/8", "::ffff:10.0.0.0/95",
+                          "10.0.0.0/4294967304", "10.0.0.0/ 8", "::/129", "x/8"}) {
     INFO(bad);
     CHECK(cidr(bad).empty());
   }

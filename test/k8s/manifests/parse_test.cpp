@@ -129,10 +129,11 @@ TEST_CASE("each item of a JSON List has its line") {
   ]
 }
 {"kind": "Ingress", "apiVersion": "networking.k8s.io/v1"})");
-  REQUIRE(parsed.of<Service>().entries.size() == 1);
+  REQUIRE(parsed.of<Service>().entries.size() == 2);
   CHECK(parsed.of<Service>().entries[0]->line == 4);
   CHECK(faults(parsed) ==
-        Lines{"6: Service default/two: spec.ports[0].port: 70000 is not a port number (1-65535)",
+        Lines{"6: Service default/two: spec.ports[0].port: 70000 is not a port number (1-65535): "
+              "left out",
               "9: kind Ingress of networking.k8s.io/v1 is not used here: skipped"});
 }
 
@@ -179,7 +180,7 @@ metadata: {name: web-1}
               "needed, not \"discovery.k8s.io/v1beta1\""});
 }
 
-TEST_CASE("a label whose value is a number is refused, as kubectl does, by object and field") {
+TEST_CASE("a label whose value is a number is left out, and named by object and field") {
   const ParsedManifest parsed = parse(R"(
 apiVersion: v1
 kind: Service
@@ -188,10 +189,10 @@ metadata:
   labels: {version: 1}
 spec: {ports: [{port: 80}]}
 )");
-  CHECK(parsed.of<Service>().entries.empty());
+  CHECK(parsed.of<Service>().entries.size() == 1);
   CHECK(faults(parsed) ==
         Lines{"2: Service default/web: metadata.labels[version]: 1 is not a string "
-              "(quote it)"});
+              "(quote it): left out"});
 }
 
 TEST_CASE("a broken document spoils only itself") {
@@ -290,10 +291,11 @@ TEST_CASE("the fields that direct the allocator are read") {
        {"ipFamilyPolicy: Both", "ipFamilyPolicy: 2", "ipFamilies: [IPv5]",
         "ipFamilies: [IPv4, IPv4]", "ipFamilies: IPv4", "allocateLoadBalancerNodePorts: \"no\""}) {
     CAPTURE(spec);
-    CHECK(parse("apiVersion: v1\nkind: Service\nmetadata: {name: x}\nspec: {ports: [{port: 1}], " +
-                std::string(spec) + "}\n")
-              .of<Service>()
-              .refused.size() == 1);
+    const ParsedManifest parsed =
+        parse("apiVersion: v1\nkind: Service\nmetadata: {name: x}\nspec: {ports: [{port: 1}], " +
+              std::string(spec) + "}\n");
+    CHECK(parsed.of<Service>().entries.size() == 1);
+    CHECK(faults(parsed).size() == 1);
   }
 }
 

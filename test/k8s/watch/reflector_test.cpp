@@ -287,6 +287,23 @@ TEST_CASE("an event over the limit lists again", "[reflector]") {
   bench.run_until_watching();
 }
 
+TEST_CASE("a field that is left out is reported once, and the object is delivered (A4)",
+          "[reflector]") {
+  Bench bench;
+  fill(bench.server, 2);
+  bench.start();
+  bench.run_until_watching();
+  for (int i = 0; i < 2; ++i) {
+    const auto before = bench.sink.versions;
+    bench.server.put(kServices, service_json("s1", "70000"));
+    bench.run_until([&] { return bench.sink.versions != before; });
+  }
+  REQUIRE(bench.faults.size() == 1);
+  CHECK(bench.faults[0].kind == "decode");
+  CHECK(bench.faults[0].what.starts_with("Service default/s1: spec.ports[0].port: 70000 is not"));
+  CHECK(bench.faults[0].what.ends_with(": left out"));
+}
+
 TEST_CASE("an object that cannot be decoded keeps its last good state, and can still be deleted",
           "[reflector]") {
   Bench bench;
@@ -294,7 +311,9 @@ TEST_CASE("an object that cannot be decoded keeps its last good state, and can s
   bench.start();
   bench.run_until_watching();
   const auto before = bench.sink.versions;
-  bench.server.put(kServices, service_json("s1", "70000"));
+  std::string other_kind = service_json("s1", "7");
+  other_kind.replace(other_kind.find("\"v1\""), 4, "\"v9\"");
+  bench.server.put(kServices, other_kind);
   bench.run_until([&] { return !bench.faults.empty(); });
   CHECK(bench.faults.at(0).kind == "decode");
   CHECK(bench.faults.at(0).what.find("default/s1") != std::string::npos);
