@@ -16,6 +16,7 @@ struct EndpointTable::PodRecord {
   const k8s::ObjectKey* key = nullptr;
   LabelIndex::Member member{};
   Pool<std::string>::Handle node{};
+  Pool<std::string>::Handle zone{};  // of its label; "": it has none
   std::vector<ipvs::Address> addresses{};
   Pool<std::vector<k8s::ContainerPort>>::Handle ports{};
   k8s::UnixSeconds readiness_changed = 0;  // as the Pod says; 0: it does not
@@ -121,9 +122,19 @@ void EndpointTable::remove_service(const k8s::ObjectKey& key) {
   services_.erase(found);
 }
 
+namespace {
+
+std::string zone_label(const k8s::Labels& labels) {
+  const auto zone = labels.find("topology.kubernetes.io/zone");
+  return zone == labels.end() ? std::string() : zone->second;
+}
+
+}  // namespace
+
 EndpointTable::PodRecord EndpointTable::record_of(k8s::Pod& pod) {
   PodRecord record;
-  record.node = node_names_.hold(std::move(pod.node_name));
+  record.node = names_.hold(std::move(pod.node_name));
+  record.zone = names_.hold(zone_label(pod.meta.labels));
   record.addresses.assign(pod.pod_ips.begin(), pod.pod_ips.end());
   record.ports = port_lists_.hold(std::move(pod.ports));
   record.deleted = pod.meta.deletion_timestamp.has_value();
@@ -331,7 +342,10 @@ void EndpointTable::collect_pods(const k8s::Service& service, ServiceEndpoints& 
     endpoint.local = pod.node->empty() || *pod.node == node_name_;
     endpoint.pod = pod.key->name;
     if (by_node) endpoint.node_hint = hint_of(*pod.node, node_name_);
-    if (by_zone) endpoint.zone_hint = hint_of(zone_of_(*pod.node), own_zone);
+    if (by_zone) {
+      const std::string_view zone = pod.zone->empty() ? zone_of_(*pod.node) : *pod.zone;
+      endpoint.zone_hint = hint_of(zone, own_zone);
+    }
     for (std::size_t i = 0; i < service.ports.size(); ++i) {
       endpoint.endpoint.port = target_port(service.ports[i], *pod.ports);
       if (endpoint.endpoint.port == 0) continue;

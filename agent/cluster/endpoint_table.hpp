@@ -15,8 +15,9 @@
 // being deleted; ready = serving and not terminating, or publishNotReadyAddresses. A named target
 // port is searched in the Pod's container ports; a Pod without it is no endpoint of that port.
 //
-// Hints for nodes and zones (agent/decide/topology.hpp) are computed in endpoints_of() from the
-// zones that Nodes have at that moment. The table does not learn of changes of zones: its owner
+// Hints for nodes and zones (agent/decide/topology.hpp) are computed in endpoints_of(). A Pod is in
+// the zone of its label topology.kubernetes.io/zone, which API servers since 1.35 copy from the Node
+// (KEP-4742), or else in the zone that its Node has at that moment. The table does not learn of changes of zones: its owner
 // must plan the affected Services again.
 //
 // Threading: the agent's io_context thread.
@@ -121,7 +122,7 @@ class EndpointTable {
 
   LabelIndex index_;
   // Declared before the Pods that hold handles of them.
-  Pool<std::string> node_names_;
+  Pool<std::string> names_;  // of Nodes and zones
   Pool<std::vector<k8s::ContainerPort>> port_lists_;
   std::map<k8s::ObjectKey, PodRecord> pods_;
   std::unordered_multimap<ipvs::Address, const PodRecord*> by_address_;

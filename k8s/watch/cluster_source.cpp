@@ -48,6 +48,7 @@ ReflectorOptions service_reflector(const ClusterOptions& options) {
   // requested, and none is ours.
   result.label_selector =
       name.empty() ? "!" + label : label + (is_label_value(name) ? "=" + name : "");
+  result.narrow_field_selector = "spec.clusterIP!=None";  // servers since 1.22
   return result;
 }
 

@@ -4,7 +4,8 @@
 //
 // Requests per kind:
 //   Services        without the label service.kubernetes.io/service-proxy-name, or those whose label
-//                   names us. The server reports one that gets the label of another as deleted
+//                   names us, and not headless (clusterIP: None) if the server can select that. It
+//                   reports one that gets the label of another as deleted
 //   Pods            status.phase other than Succeeded and Failed; the server reports a Pod that
 //                   reaches one of these as deleted
 //   Nodes           all (in `selector` mode their zones make topology hints), or only our own

@@ -86,6 +86,12 @@ asio::awaitable<ReflectorCore::Ended> ReflectorCore::next_request() {
 
 // Carries out the policy's decision: reports the fault, waits, and selects the next request.
 asio::awaitable<void> ReflectorCore::follow(Step step, const Ended& ended) {
+  const bool bad_request = ended.attempt.asked == Asked::kList && ended.attempt.status.code == 400;
+  if (bad_request && !narrow_refused_ && !options_.narrow_field_selector.empty()) {
+    narrow_refused_ = true;
+    plan_ = {.consistent = ended.attempt.consistent, .plain = true};
+    co_return;
+  }
   plan_ = step;
   if (step.settled) options_.backoff.reset();
   if (step.no_watch_list) watch_list_refused_ = options_.now();
@@ -106,7 +112,7 @@ asio::awaitable<void> ReflectorCore::follow(Step step, const Ended& ended) {
     versions_tried_ = 0;
     version_ = 0;
   }
-  if (step.next == Step::Next::kList) short_lived_ = 0;
+  if (step.next == Step::Next::kList) short_lived_ = refusals_ = 0;
   const milliseconds length = pause_for(step, ended.attempt.status, options_.backoff);
   if (step.fault) report_fault(step, ended, length);
   if (length.count() == 0) co_return;
@@ -329,10 +335,7 @@ asio::awaitable<ReflectorCore::Ended> ReflectorCore::probe() {
   const Response response = co_await connection_->get(std::move(request), std::move(on_chunk));
   page_judged_ = true;
   went_back_ = false;
-  Ended ended = judge_page(response, Asked::kProbe);
-  if (is_too_large(ended.attempt.status)) ++stuck_;
-  ended.attempt.stuck = stuck_;
-  co_return ended;
+  co_return judge_page(response, Asked::kProbe);
 }
 
 // Whether the server has any version of the resource, by its own list of API groups.
@@ -368,9 +371,10 @@ std::string ReflectorCore::selectors() const {
   if (!options_.label_selector.empty()) {
     text += "&labelSelector=" + percent_encode(options_.label_selector);
   }
-  if (!options_.field_selector.empty()) {
-    text += "&fieldSelector=" + percent_encode(options_.field_selector);
-  }
+  std::string fields = options_.field_selector;
+  if (!narrow_refused_ && !options_.narrow_field_selector.empty())
+    fields += (fields.empty() ? "" : ",") + options_.narrow_field_selector;
+  if (!fields.empty()) text += "&fieldSelector=" + percent_encode(fields);
   return text;
 }
 

@@ -50,6 +50,9 @@ struct ReflectorOptions {
   std::vector<std::string> paths;
   std::string label_selector;  // without percent-encoding, as is field_selector
   std::string field_selector;
+  // Added to field_selector until the server answers 400, because older ones do not know the field.
+  // It may leave out only what the sink ignores.
+  std::string narrow_field_selector;
   // A 404 before the first complete list, repeated and confirmed by the server's discovery, means
   // that there are no such objects, instead of a fault.
   bool optional_resource = false;
@@ -184,6 +187,7 @@ class ReflectorCore {
   std::size_t held_ = 0;            // objects of the last complete list, and watched since
   bool listed_before_ = false;
   bool unserved_ = false;
+  bool narrow_refused_ = false;
   bool server_pages_ = false;  // this server sent pages where the watch cache sends none
   std::optional<std::chrono::steady_clock::time_point> watch_list_refused_;
 
@@ -207,6 +211,7 @@ class ReflectorCore {
   unsigned stuck_ = 0;
   unsigned short_lived_ = 0;
   unsigned early_ = 0;
+  unsigned refusals_ = 0;
 
   std::set<std::string> left_out_reported_;
   std::chrono::steady_clock::time_point list_begun_;

@@ -134,9 +134,10 @@ ReflectorCore::Ended ReflectorCore::judge_common(Asked asked, const Response& re
   Ended ended;
   ended.attempt.asked = asked;
   ended.attempt.answered = response.status != 0;
+  ended.attempt.accepted = response.status >= 200 && response.status <= 299;
   ended.attempt.listed_before = listed_before_;
   if (asked != Asked::kWatch && asked != Asked::kProbe) ended.attempt.consistent = plan_.consistent;
-  if (response.status != 0 && (response.status < 200 || response.status > 299)) {
+  if (ended.attempt.answered && !ended.attempt.accepted) {
     ended.attempt.outcome = Outcome::kRefused;
     ended.attempt.status = read_status(response);
     ended.what = status_text(ended.attempt.status, response.reason);
@@ -207,11 +208,12 @@ ReflectorCore::Ended ReflectorCore::judge_watch(const Response& response, const 
   attempt.full_term = end.lived + std::chrono::seconds(2) >= end.timeout;
   attempt.since_list = duration_cast<milliseconds>(options_.now() - list_begun_);
   if (attempt.outcome == Outcome::kRefused) {
-    // judge_common() has set everything.
+    refusals_ = attempt.status.code >= 500 ? refusals_ + 1 : 0;
   } else if (watch_error_) {
     attempt.outcome = Outcome::kRefused;
     attempt.status = *watch_error_;
     ended.what = "ERROR event: " + status_text(*watch_error_, {});
+    refusals_ = !proven_ && attempt.status.code >= 500 ? refusals_ + 1 : 0;
   } else if (went_back_) {
     attempt.outcome = Outcome::kWentBack;
     ended.what = "resource version " + list_version_ + " after " + resource_version_ +
@@ -237,6 +239,7 @@ ReflectorCore::Ended ReflectorCore::judge_watch(const Response& response, const 
   }
   if (is_too_large(attempt.status)) ++stuck_;
   attempt.stuck = stuck_;
+  attempt.refusals = refusals_;
   return ended;
 }
 
@@ -254,6 +257,7 @@ void ReflectorCore::judge_open_watch(Attempt& attempt, const Response& response,
 }
 
 void ReflectorCore::count_ends(Attempt& attempt, const WatchEnd& end) {
+  refusals_ = 0;
   const bool settled = end.lived >= kSettledWatch;
   short_lived_ = settled ? 0 : short_lived_ + 1;
   if (attempt.full_term) early_ = 0;

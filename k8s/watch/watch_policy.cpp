@@ -135,7 +135,8 @@ Step after_refused_watch(const Attempt& attempt) {
   }
   if (is_too_large(attempt.status) && attempt.stuck >= kMaxStuck)
     return consistent_list(Pause::kSpread);
-  const bool again = may_pass(attempt.status) || is_too_large(attempt.status);
+  const bool again =
+      (may_pass(attempt.status) && attempt.refusals < kMaxStuck) || is_too_large(attempt.status);
   return {.next = again ? Next::kWatch : Next::kList, .pause = pause_for(attempt.status)};
 }
 
@@ -152,7 +153,7 @@ Step after_ended_watch(const Attempt& attempt, bool settled) {
 }
 
 Step after_watch(const Attempt& attempt) {
-  const bool settled = attempt.lived >= kSettledWatch;
+  const bool settled = attempt.accepted && attempt.lived >= kSettledWatch;
   const bool stuck = attempt.stuck >= kMaxStuck;
   Step step;
   switch (attempt.outcome) {
@@ -190,8 +191,8 @@ Step after_probe(const Attempt& attempt) {
   if (attempt.outcome == Outcome::kWentBack) return consistent_list(Pause::kSpread);
   if (attempt.outcome == Outcome::kUnreachable) return {.next = Next::kWatch, .probe = true};
   const bool refused = attempt.outcome == Outcome::kRefused;
-  if (refused && is_too_large(attempt.status) && attempt.stuck >= kMaxStuck)
-    return consistent_list(Pause::kSpread);
+  // A server that only lags has waited for our version before it said so.
+  if (refused && is_too_large(attempt.status)) return consistent_list(Pause::kSpread);
   if (refused && may_pass(attempt.status))
     return {.next = Next::kWatch, .pause = pause_for(attempt.status), .probe = true};
   return {.next = Next::kWatch, .pause = Pause::kNone, .fault = false};

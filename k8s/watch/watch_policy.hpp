@@ -54,6 +54,7 @@ struct Attempt {
   Outcome outcome = Outcome::kDone;
   ApiStatus status = {};            // of kRefused
   bool answered = false;            // a response header arrived
+  bool accepted = true;             // it was of a status 2xx
   bool consistent = false;          // a list: of the newest state of the store
   bool other_version_left = false;  // the resource has another API version, not tried yet
   bool optional_resource = false;   // a 404 is not a fault: the server need not have the resource
@@ -64,11 +65,12 @@ struct Attempt {
   unsigned broken = 0;              // consecutive responses to this list that broke off
   std::chrono::milliseconds lived{0};       // a watch: since its request
   std::chrono::milliseconds since_list{0};  // since the last list was begun
-  unsigned stuck = 0;        // consecutive watches or probes that were garbage or "too large"
-  unsigned short_lived = 0;  // consecutive watches that did not last kSettledWatch
-  unsigned early = 0;        // consecutive settled watches that the peer ended before their time
-  bool full_term = false;    // a watch: it lasted until its timeoutSeconds
-  bool proven = false;       // a watch: an event or bookmark came
+  unsigned stuck = 0;                       // consecutive watches that were garbage or "too large"
+  unsigned short_lived = 0;                 // consecutive watches that did not last kSettledWatch
+  unsigned early = 0;      // consecutive settled watches that the peer ended before their time
+  unsigned refusals = 0;   // consecutive watches refused with 5xx
+  bool full_term = false;  // a watch: it lasted until its timeoutSeconds
+  bool proven = false;     // a watch: an event or bookmark came
 };
 
 struct Step {
@@ -107,7 +109,8 @@ constexpr std::chrono::milliseconds kSettledWatch{5'000};
 constexpr std::chrono::milliseconds kRecentList{30'000};
 // After this many consecutive watches with garbage or "too large", list again: the resource version
 // may not belong to this store any more (restored from a backup). The same for watches that end at
-// once, since nothing else would show what changes.
+// once or are refused (by a proxy that waits for the end of a response, for example), since nothing
+// else would show what changes.
 constexpr unsigned kMaxStuck = 3;
 // After this many 404s, discovery is asked whether the resource is really absent; after that many
 // more without an answer from discovery, it counts as absent (after about a minute).

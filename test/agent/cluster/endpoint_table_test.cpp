@@ -411,6 +411,37 @@ TEST_CASE("trafficDistribution gives Pods the hints that the slice controller wo
   }
 }
 
+TEST_CASE("the zone of a Pod is that of its label, or else that of its Node") {
+  Fixture f;
+  f.zones = {{kThisNode, "zone-a"}, {kOtherNode, "zone-b"}};
+  auto service = make_service("web", {"10.96.0.1"});
+  service.traffic_distribution = "PreferSameZone";
+  f.add(service);
+  const auto add = [&](const std::string& name, const std::string& address, const std::string& node,
+                       const std::string& zone) {
+    auto pod = make_pod(name, {address});
+    pod.node_name = node;
+    if (!zone.empty()) pod.meta.labels["topology.kubernetes.io/zone"] = zone;
+    f.upsert(pod);
+  };
+  add("web-1", "10.244.0.1", "unknown", "zone-a");
+  add("web-2", "10.244.0.2", kOtherNode, "");
+  add("web-3", "10.244.0.3", "unknown", "");
+  CHECK(f.endpoints(service) ==
+        "10.244.0.1:8080 ready serving zone:here web-1\n"
+        "10.244.0.2:8080 ready serving zone:other web-2\n"
+        "10.244.0.3:8080 ready serving web-3\n");
+  // The label comes with the binding of the Pod, or is changed.
+  add("web-3", "10.244.0.3", "unknown", "zone-a");
+  f.take_dirty();
+  add("web-1", "10.244.0.1", "unknown", "zone-b");
+  CHECK(f.take_dirty() == Names{"web"});
+  CHECK(f.endpoints(service) ==
+        "10.244.0.1:8080 ready serving zone:other web-1\n"
+        "10.244.0.2:8080 ready serving zone:other web-2\n"
+        "10.244.0.3:8080 ready serving zone:here web-3\n");
+}
+
 TEST_CASE("an EndpointSlice's own hints are used, whatever the Service says") {
   Fixture f(EndpointSource::kEndpointSlice);
   f.zones = {{kThisNode, "zone-a"}};

@@ -215,3 +215,25 @@ TEST_CASE("a Service that gets the label of another proxy is removed, and back w
   bench.stop();
   CHECK(bench.faults.empty());
 }
+
+TEST_CASE("headless Services are left out by servers that can, and ignored of others",
+          "[cluster_source]") {
+  const bool can = GENERATE(true, false);
+  Bench bench;
+  fill(bench.server, 2);
+  bench.server.put(kServices,
+                   R"({"kind":"Service","metadata":{"namespace":"default","name":"headless"},)"
+                   R"("spec":{"clusterIP":"None","ports":[{"port":80}]}})");
+  if (!can) bench.server.misbehave({.on = "clusterIP", .times = -1, .status = 400});
+  k8s::ClusterSource source(bench.io.get_executor(), bench.client, {.services = &bench.sink},
+                            {.node_name = {}, .reflector = bench.options()},
+                            [&](const k8s::SourceFault& fault) { bench.faults.push_back(fault); });
+  bench.spawn(source.run());
+  bench.run_until([&] { return bench.server.open_watches() == 1; });
+  CHECK(bench.sink.versions.size() == (can ? 2 : 3));
+  CHECK(bench.server.count("clusterIP") == (can ? 2 : 1));
+  CHECK(bench.server.requests().size() == (can ? 2 : 3));
+  CHECK(bench.pauses.empty());
+  CHECK(bench.faults.empty());
+  bench.stop();
+}

@@ -228,6 +228,15 @@ TEST_CASE("a resource version that goes back makes a consistent list (H6)", "[wa
   }
 }
 
+TEST_CASE("a probe that is refused as too large makes a consistent list (H6)", "[watch_policy]") {
+  Attempt attempt = refused(Asked::kProbe, 504);
+  CHECK(k8s::next_step(attempt).probe);
+  attempt.status.message = "Timeout: Too large resource version: 9, current: 5";
+  CHECK(k8s::next_step(attempt).next == Next::kList);
+  CHECK(k8s::next_step(attempt).consistent);
+  CHECK(k8s::next_step(attempt).pause == Pause::kSpread);
+}
+
 TEST_CASE("a watch is resumed with a probe, unless it lasted its time and had events (H6)",
           "[watch_policy]") {
   Attempt attempt{.asked = Asked::kWatch, .lived = milliseconds(300'000)};
@@ -265,6 +274,30 @@ TEST_CASE("the third watch in a row that ends at once is a fault, and makes a li
   CHECK(k8s::next_step(attempt).fault);
   attempt.early = 4;
   CHECK_FALSE(k8s::next_step(attempt).fault);
+}
+
+TEST_CASE("a watch that is refused three times makes a list, but not for 429 (H7)",
+          "[watch_policy]") {
+  for (const int code : {500, 502, 503, 504}) {
+    Attempt attempt = refused(Asked::kWatch, code);
+    attempt.refusals = 2;
+    CHECK(k8s::next_step(attempt).next == Next::kWatch);
+    attempt.refusals = 3;
+    CHECK(k8s::next_step(attempt).next == Next::kList);
+  }
+  CHECK(k8s::next_step(refused(Asked::kWatch, 429)).next == Next::kWatch);
+}
+
+TEST_CASE("a watch that was not accepted is no success, however long it took", "[watch_policy]") {
+  Attempt attempt{.asked = Asked::kWatch, .lived = milliseconds(60'000)};
+  for (const Outcome outcome : {Outcome::kRefused, Outcome::kUnreachable}) {
+    attempt.outcome = outcome;
+    attempt.status.code = 504;
+    attempt.accepted = true;
+    CHECK(k8s::next_step(attempt).settled);
+    attempt.accepted = false;
+    CHECK_FALSE(k8s::next_step(attempt).settled);
+  }
 }
 
 TEST_CASE("a refused WatchList is followed by a list, and a server without it is remembered (H1)",
