@@ -53,6 +53,11 @@ std::string exec_info(const ExecPlugin& plugin, const ApiAccess& access,
     if (!certificate_authority.empty()) {
       cluster["certificate-authority-data"] = base64_encode(certificate_authority);
     }
+    if (!plugin.cluster_config.empty()) {
+      boost::system::error_code error;
+      boost::json::value config = boost::json::parse(plugin.cluster_config, error);
+      if (!error) cluster["config"] = std::move(config);
+    }
     spec["cluster"] = std::move(cluster);
   }
   return boost::json::serialize(boost::json::object{

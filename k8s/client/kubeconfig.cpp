@@ -3,6 +3,9 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
 #include <cstdlib>
 #include <filesystem>
 #include <system_error>
@@ -139,6 +142,46 @@ class Section {
   int first_line_;
 };
 
+// A plain scalar as kubectl types it in the cases that such a configuration has: null, booleans and
+// decimal numbers; the rest is text.
+boost::json::value scalar_to_json(const YAML::Node& node) {
+  const std::string& text = node.Scalar();
+  const boost::json::string_view view(text.data(), text.size());
+  if (node.Tag() == "!") return boost::json::value(boost::json::string(view));
+  if (text.empty() || text == "~" || text == "null") return nullptr;
+  if (text == "true" || text == "false") return text == "true";
+  boost::system::error_code error;
+  boost::json::value number = boost::json::parse(view, error);
+  if (!error && number.is_number()) return number;
+  return boost::json::value(boost::json::string(view));
+}
+
+// config/yaml.hpp limits the depth.
+boost::json::value to_json(const YAML::Node& node) {
+  if (node.IsMap()) {
+    boost::json::object object;
+    for (const auto& pair : node) object[pair.first.Scalar()] = to_json(pair.second);
+    return object;
+  }
+  if (node.IsSequence()) {
+    boost::json::array array;
+    for (const auto& element : node) array.push_back(to_json(element));
+    return array;
+  }
+  return node.IsScalar() ? scalar_to_json(node) : boost::json::value(nullptr);
+}
+
+// The configuration of the cluster for a credential plugin, as JSON.
+std::string exec_extension(const Section& cluster) {
+  std::string found;
+  cluster.each("extensions", [&](const YAML::Node& node, const std::string& path) {
+    const Section extension = cluster.element(node, path);
+    if (extension.text("name") != "client.authentication.k8s.io/exec") return;
+    if (extension.has("extension")) found = boost::json::serialize(to_json(node["extension"]));
+  });
+  return found;
+}
+
 // After the certificates have been read: they decide the scheme of a server that has none.
 std::optional<std::string> set_server(ApiAccess& access, const std::string& url) {
   const bool tls_configured = !access.certificate_authority.empty() ||
@@ -252,6 +295,7 @@ ApiAccess read_document(const config::YamlDocument& document, const std::string&
     const Section entry = root.named("users", user, context.field("user"));
     if (entry.has("user")) read_user(entry.section("user"), access);
   }
+  if (access.exec) access.exec->cluster_config = exec_extension(cluster);
   if (const auto server_fault = set_server(access, server)) cluster.refuse("server", *server_fault);
   return access;
 }

@@ -40,6 +40,9 @@ struct ExecPlugin {
   std::vector<std::pair<std::string, std::string>> env;  // added to our own environment
   std::string install_hint;
   bool provide_cluster_info = false;
+  // JSON: the cluster's extension client.authentication.k8s.io/exec, which is given to the plugin
+  // with the cluster info; "" without one.
+  std::string cluster_config = {};
   bool operator==(const ExecPlugin&) const = default;
 };
 

@@ -127,6 +127,31 @@ TEST_CASE("an exec plugin is read with its arguments and environment", "[kubecon
         R"("certificate-authority-data":"eA=="}}})");
 }
 
+TEST_CASE("a plugin gets the cluster's proxy and its own configuration of the cluster (H)",
+          "[kubeconfig]") {
+  const std::string exec =
+      "    exec:\n"
+      "      apiVersion: client.authentication.k8s.io/v1\n"
+      "      command: login\n";
+  const std::string cluster =
+      std::string(kCluster) +
+      "    proxy-url: http://u:p@proxy:3128\n"
+      "    tls-server-name: api.example\n"
+      "    extensions:\n"
+      "    - {name: other, extension: {a: b}}\n"
+      "    - name: client.authentication.k8s.io/exec\n"
+      "      extension: {audience: x, 'n': [1, 2.5, '3', true, null, 010]}\n";
+  const ApiAccess access = good(cluster, exec + "      provideClusterInfo: true\n");
+  CHECK(k8s::exec_info(*access.exec, access, "") ==
+        R"({"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential","spec":)"
+        R"({"interactive":false,"cluster":{"server":"https://10.0.0.1:6443",)"
+        R"("tls-server-name":"api.example","proxy-url":"http://u:p@proxy:3128",)"
+        R"("config":{"audience":"x","n":[1,2.5E0,"3",true,null,"010"]}}}})");
+  // Without provideClusterInfo the plugin gets nothing of the cluster.
+  const ApiAccess without = good(cluster, exec);
+  CHECK(k8s::exec_info(*without.exec, without, "").find("cluster") == std::string::npos);
+}
+
 TEST_CASE("a fault names file, line and field", "[kubeconfig]") {
   CHECK(fault("") == "/etc/kube/config: is empty");
   CHECK(fault("current-context: x\n")
