@@ -60,7 +60,8 @@ struct World : agent::ClusterObserver {
 
   explicit World(int services) {
     config.node_name = kThisNode;
-    state = std::make_unique<agent::ClusterState>(config, *this, [] { return 0; });
+    state = std::make_unique<agent::ClusterState>(config, *this,
+                                                  agent::Clocks{.monotonic = [] { return 0; }});
     for (int s = 0; s < services; ++s) {
       state->sinks().services->upsert(service_number(s));
       for (int p = 0; p < kPodsOfService; ++p) state->sinks().pods->upsert(pod_number(s, p));

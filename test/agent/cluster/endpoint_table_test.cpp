@@ -411,7 +411,7 @@ TEST_CASE("trafficDistribution gives Pods the hints that the slice controller wo
   }
 }
 
-TEST_CASE("the zone of a Pod is that of its label, or else that of its Node") {
+TEST_CASE("the zone of a Pod is that of its label, or else that of its Node (item 9)") {
   Fixture f;
   f.zones = {{kThisNode, "zone-a"}, {kOtherNode, "zone-b"}};
   auto service = make_service("web", {"10.96.0.1"});

@@ -185,7 +185,7 @@ TEST_CASE("a list older than ours is not passed on, and a consistent one follows
   bench.run_until_watching();
 }
 
-TEST_CASE("duplicate and reordered events end in the newest state", "[bad_weather]") {
+TEST_CASE("duplicate and reordered events end in the newest state (item 6)", "[bad_weather]") {
   Bench bench;
   fill(bench.server, 2);
   bench.start();
@@ -307,8 +307,9 @@ TEST_CASE("lists that all nodes make at the same moment are spread over seconds 
   CHECK(bench.pauses == std::vector{milliseconds(2500)});
 }
 
-TEST_CASE("a list that is suddenly empty removes nothing before a second one says the same",
-          "[bad_weather]") {
+TEST_CASE(
+    "a list that is suddenly empty removes nothing before a second one says the same (item 6)",
+    "[bad_weather]") {
   const bool watch_list = GENERATE(false, true);
   Bench bench({.watch_cache = true, .watch_list = watch_list});
   bench.watch_list = watch_list;
@@ -340,7 +341,8 @@ TEST_CASE("a list that is suddenly empty removes nothing before a second one say
   CHECK(bench.faults.back().what.find("objects where there were 12") != std::string::npos);
 }
 
-TEST_CASE("a second list that fails leaves the doubt, and a third one decides", "[bad_weather]") {
+TEST_CASE("a second list that fails leaves the doubt, and a third one decides (item 6)",
+          "[bad_weather]") {
   Bench bench;
   fill(bench.server, 2);
   bench.start();
@@ -358,7 +360,7 @@ TEST_CASE("a second list that fails leaves the doubt, and a third one decides", 
   CHECK(kinds_since(bench, before).size() == 4);
 }
 
-TEST_CASE("WatchList delivers all objects and goes on as the watch (H1)", "[bad_weather]") {
+TEST_CASE("a WatchList delivers all objects and goes on as the watch (H1)", "[bad_weather]") {
   const std::size_t piece = GENERATE(0u, 7u);
   const bool protobuf = GENERATE(false, true);
   Bench bench({.piece = piece, .protobuf = protobuf, .watch_list = true});

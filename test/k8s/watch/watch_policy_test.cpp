@@ -315,7 +315,7 @@ TEST_CASE("a refused WatchList is followed by a list, and a server without it is
   CHECK(silent.fault);
 }
 
-TEST_CASE("a list that is suddenly empty, or has lost most of its objects, is doubtful",
+TEST_CASE("a list that is suddenly empty, or has lost most of its objects, is doubtful (item 6)",
           "[watch_policy]") {
   CHECK(k8s::lost_too_much(1, 0, true));
   CHECK(k8s::lost_too_much(0, 0, false));
