@@ -150,7 +150,7 @@ TEST_CASE(
   enter_flow(kClient, kServer, kPod1, protocol);
   enter_flow(with_port(kClient, 40001), kServer, kPod2, protocol);
   enter_flow(allowed, kServer, kPod1, protocol);
-  enter_flow(kClient, with_port(kServer, 54), kPod1, protocol);
+  enter_flow(with_port(kClient, 40002), with_port(kServer, 54), kPod1, protocol);
   enter_flow(kClient, kServer, kPod1, protocol == IPPROTO_TCP ? IPPROTO_UDP : IPPROTO_TCP);
   const Endpoint client6{address("2001:db8::9"), 40000};
   const Endpoint server6{address("fd00:1::1"), 53};
