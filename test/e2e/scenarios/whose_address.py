@@ -28,7 +28,7 @@ def group_up(lab):
 
 def give(lab, *objects):
     """What the API server has, besides Pods and Nodes."""
-    objects = (*objects, pod("pod-1", 11), pod("pod-2", 12), node("node", "172.20.0.1", "10.244.1.0/24"))
+    objects = (*objects, pod("pod-1", 11, ready=True), pod("pod-2", 12, ready=True), node("node", "172.20.0.1", "10.244.1.0/24"))
     with open(f"{lab.directory}/new-objects", "w", encoding="utf-8") as file:
         json.dump(objects, file)
     os.rename(f"{lab.directory}/new-objects", f"{lab.directory}/objects")
