@@ -19,7 +19,7 @@ using agent::HolderKind;
 using Names = std::set<std::string>;
 
 struct Fixture : private agent::ClusterObserver {
-  Fixture() : state(config, *this, [] { return 0; }) {
+  Fixture() : state(config, *this) {
     state.set_local_addresses({{.address = ip("192.168.1.1"), .interface_name = "eth0"}});
   }
 
