@@ -156,17 +156,21 @@ ipvs::Changes Reconciler::next_changes(const ipvs::MayDrain& may_drain) {
   failed_.attempt(keys);
   ipvs::Changes changes = ipvs::diff(desired_, ledger_, keys, may_drain);
   ipvs::Recorded nothing;
-  if (changes.empty()) failed_.conclude(nothing, {});  // all of them are as wanted
+  if (changes.empty()) note_ended(failed_.conclude(nothing, {}));  // all of them are as wanted
   return changes;
 }
 
 ipvs::Recorded Reconciler::record(const ipvs::Changes& changes, const ipvs::Outcome& outcome,
-                                  const Retries::Moment& moment, std::vector<ipvs::Failure>* over) {
+                                  const Retries::Moment& moment) {
   ipvs::Recorded recorded = ipvs::record_outcome(ledger_, desired_, changes, outcome);
   for (const ServerKey& key : recorded.foreign) foreign_.insert(key);
-  std::vector<ipvs::Failure> accepted = failed_.conclude(recorded, moment);
-  if (over) *over = std::move(accepted);
+  note_ended(failed_.conclude(recorded, moment));
   return recorded;
+}
+
+void Reconciler::note_ended(std::vector<ipvs::Failure> ended) {
+  ended_.insert(ended_.end(), std::make_move_iterator(ended.begin()),
+                std::make_move_iterator(ended.end()));
 }
 
 void Reconciler::retry_needed_elements() {

@@ -19,6 +19,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "agent/decide/claims.hpp"
@@ -61,10 +62,11 @@ class Reconciler {
   void set_node_addresses(const std::vector<ipvs::Address>& addresses);
 
   ipvs::Changes next_changes(const ipvs::MayDrain& may_drain);
-  // `over`: if set, gets what was refused before and is not any more.
   ipvs::Recorded record(const ipvs::Changes& changes, const ipvs::Outcome& outcome,
-                        const Retries::Moment& moment = {},
-                        std::vector<ipvs::Failure>* over = nullptr);
+                        const Retries::Moment& moment = {});
+  // What was refused and, since the last call, is not any more: the kernel accepted it, or nobody
+  // wants it.
+  std::vector<ipvs::Failure> take_ended() { return std::exchange(ended_, {}); }
   // Keys whose last attempt failed; next_changes() leaves them out until one of the next two is
   // called, or what is wanted of them changes.
   std::size_t failed_count() const { return failed_.size(); }
@@ -103,11 +105,13 @@ class Reconciler {
   bool take_over(const ipvs::Server& wanted, const ipvs::ServicePlan& plan);
   // Failed elements wait for their time, but not when something they protect is to be created.
   void retry_needed_elements();
+  void note_ended(std::vector<ipvs::Failure> ended);
 
   ipvs::Desired desired_;
   ipvs::Ledger ledger_;
   Claims claims_;
   ipvs::DirtyKeys dirty_;
+  std::vector<ipvs::Failure> ended_;
   Retries failed_;
   std::set<ipvs::ServerKey> foreign_;
   // Those of them that may be kube-proxy's, as they were at the start.

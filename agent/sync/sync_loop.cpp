@@ -212,6 +212,7 @@ asio::awaitable<void> SyncLoop::pass() {
 
 void SyncLoop::end_pass(PassReport& report, Clock::time_point begin, Clock::time_point now) {
   report.total_seconds = seconds(now - begin);
+  for (const ipvs::Failure& failure : reconciler_.take_ended()) observer_.on_failure_over(failure);
   schedule_retry();
   in_hand_since_.reset();
   if (!reconciler_.ledger().draining_servers().empty()) {
@@ -301,13 +302,11 @@ asio::awaitable<SyncLoop::Clock::time_point> SyncLoop::carry_out(ipvs::Changes c
       co_await thread_.run_short(is_short(changes), [&] { return ipvs::apply(kernel_, changes); });
   const auto now = time();
   report.kernel_seconds += seconds(now - begin);
-  std::vector<ipvs::Failure> over;
   const ipvs::Recorded recorded = reconciler_.record(
-      changes, outcome, {.now = now, .since = in_hand_since_.value_or(now)}, &over);
+      changes, outcome, {.now = now, .since = in_hand_since_.value_or(now)});
   report.operations += recorded.done;
   report.failed += recorded.failures.size();
   for (const ipvs::Failure& failure : recorded.failures) report_failure(failure);
-  for (const ipvs::Failure& failure : over) observer_.on_failure_over(failure);
   for (const ipvs::ServerKey& key : recorded.foreign) {
     if (const ipvs::Owner* owner = reconciler_.desired().owner_of(key)) mark_dirty(*owner);
   }
