@@ -193,11 +193,13 @@ asio::awaitable<void> App::run_source() {
 }
 
 void App::note_api_addresses() {
+  const bool by_proxy = access_ && access_->proxy;
+  std::uint16_t port = access_ ? access_->port : std::uint16_t{0};
+  if (by_proxy) port = access_->proxy->port;
   std::vector<ipvs::Endpoint> held;
-  for (const k8s::Address& each : source_->server_addresses()) {
-    held.push_back({each, access_ ? access_->port : std::uint16_t{0}});
-  }
-  cluster_.set_holder({HolderKind::kApiServer, "connections"}, std::move(held));
+  for (const k8s::Address& each : source_->server_addresses()) held.push_back({each, port});
+  cluster_.set_holder({by_proxy ? HolderKind::kProxy : HolderKind::kApiServer, "connections"},
+                      std::move(held));
 }
 
 void App::fail(const std::string& why) {
