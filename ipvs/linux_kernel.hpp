@@ -33,6 +33,7 @@ class LinuxKernel : public Kernel {
   explicit LinuxKernel(Sysctls sysctls = Sysctls()) : sysctls_(std::move(sysctls)) {}
 
   Result<HostFacts> prepare(const HostSettings& settings) override;
+  HostCheck check_device() override;
   Result<void> probe_scheduler(const std::string& scheduler) override;
   Result<Observed> observe() override;
 
@@ -62,6 +63,7 @@ class LinuxKernel : public Kernel {
   Result<void> withdraw_everywhere();
 
   Sysctls sysctls_;
+  HostSettings settings_;  // of the last prepare()
   std::optional<IpvsClient> ipvs_;
   std::optional<Device> device_;
   std::optional<NftClient> table_;

@@ -38,7 +38,7 @@ class SyncReporter : public SyncObserver {
   void on_pass(const PassReport& report) override;
   void on_failure(const ipvs::Failure& failure, Remedy remedy) override;
   void on_conflict(const Reconciler::Conflict& conflict) override;
-  void on_drift(const std::string& kind, const std::string& what) override;
+  void on_drift(const std::string& kind, std::size_t count, const std::string& what) override;
   void on_waiting(const std::string& what) override;
 
   // A change arrived; it is pending until the next pass.

@@ -116,6 +116,7 @@ struct RecordingObserver : SyncObserver {
   std::vector<Remedy> remedies;  // of each
   std::vector<Reconciler::Conflict> conflicts;
   std::vector<std::string> drifts, waits;
+  std::vector<std::string> drift_lines;  // of each
   std::function<void()> when_passed, when_failed;
 
   void on_pass(const PassReport& report) override {
@@ -129,7 +130,10 @@ struct RecordingObserver : SyncObserver {
     if (when_failed) std::exchange(when_failed, nullptr)();
   }
   void on_conflict(const Reconciler::Conflict& c) override { conflicts.push_back(c); }
-  void on_drift(const std::string& kind, const std::string&) override { drifts.push_back(kind); }
+  void on_drift(const std::string& kind, std::size_t count, const std::string& what) override {
+    for (std::size_t i = 0; i < count; ++i) drifts.push_back(kind);
+    drift_lines.push_back(what);
+  }
   void on_waiting(const std::string& what) override { waits.push_back(what); }
 };
 
