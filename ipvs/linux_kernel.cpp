@@ -37,6 +37,7 @@ KernelError table_error(int error, const std::string& what, const NftClient& tab
 
 Result<HostFacts> LinuxKernel::prepare(const HostSettings& settings) {
   HostFacts facts;
+  settings_ = settings;
   const auto ipvs = ready(ipvs_);
   if (!ipvs) return ipvs.error();
   // Finding the netlink family needs no privilege, this request does: without CAP_NET_ADMIN
@@ -74,6 +75,22 @@ Result<HostFacts> LinuxKernel::prepare(const HostSettings& settings) {
   const auto timeouts = (*ipvs)->set_timeouts(settings.timeouts);
   if (!timeouts) facts.warnings.push_back(timeouts.error().text());
   return facts;
+}
+
+HostCheck LinuxKernel::check_device() {
+  HostCheck check;
+  const auto device = ready(device_);
+  if (!device) {
+    check.faults.push_back(device.error());
+    return check;
+  }
+  auto repairs = (*device)->check(settings_);
+  if (repairs) {
+    check.repairs = std::move(*repairs);
+  } else {
+    check.faults.push_back(repairs.error());
+  }
+  return check;
 }
 
 Result<void> LinuxKernel::probe_scheduler(const std::string& scheduler) {

@@ -37,6 +37,7 @@ class LinuxKernel : public Kernel {
       : record_directory_(std::move(record_directory)), sysctls_(std::move(sysctls)) {}
 
   Result<HostFacts> prepare(const HostSettings& settings) override;
+  HostCheck check_device() override;
   Result<void> probe_scheduler(const std::string& scheduler) override;
   Result<Observed> observe() override;
 
@@ -72,6 +73,7 @@ class LinuxKernel : public Kernel {
 
   const std::string record_directory_;
   Sysctls sysctls_;
+  HostSettings settings_;  // of the last prepare()
   std::optional<IpvsClient> ipvs_;
   std::optional<Device> device_;
   std::optional<NftClient> table_;

@@ -234,18 +234,17 @@ bool Reconciler::compare(const ServerKey& key, const std::optional<ipvs::Server>
   return true;
 }
 
-bool Reconciler::compare_addresses(const std::vector<Address>& found) {
+std::set<Address> Reconciler::compare_addresses(const std::vector<Address>& found) {
   const std::set<Address> present(found.begin(), found.end());
-  if (present == ledger_.addresses()) return false;
-  for (const Address& address : ledger_.addresses()) {
-    if (!present.contains(address)) dirty_.addresses.insert(address);
-  }
-  for (const Address& address : present) {
-    if (!ledger_.holds(address)) dirty_.addresses.insert(address);
-  }
+  std::set<Address> different;
+  std::set_symmetric_difference(present.begin(), present.end(), ledger_.addresses().begin(),
+                                ledger_.addresses().end(),
+                                std::inserter(different, different.end()));
+  if (different.empty()) return different;
+  dirty_.addresses.insert(different.begin(), different.end());
   ledger_.clear_addresses();
   for (const Address& address : present) ledger_.put_address(address);
-  return true;
+  return different;
 }
 
 ipvs::Changes Reconciler::finish_drains(const std::vector<ipvs::ServerReading>& readings,

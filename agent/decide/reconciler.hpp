@@ -86,7 +86,8 @@ class Reconciler {
   // not exist) and corrects the ledger. True if they differed: drift, which the next changes
   // repair.
   bool compare(const ipvs::ServerKey& key, const std::optional<ipvs::Server>& found);
-  bool compare_addresses(const std::vector<ipvs::Address>& found);
+  // The same for all addresses; the result is those that differed.
+  std::set<ipvs::Address> compare_addresses(const std::vector<ipvs::Address>& found);
   // The changes that delete destinations of weight 0 which no Service wants and which have drained
   // (no connections left) or may no longer drain.
   ipvs::Changes finish_drains(const std::vector<ipvs::ServerReading>& readings,

@@ -203,7 +203,9 @@ void Metrics::kernel_error(const std::string& command, int error_number) {
   impl_->kernel_errors.Add({{"command", command}, {"errno", errno_name(error_number)}}).Increment();
 }
 
-void Metrics::drift(const std::string& kind) { impl_->drift.Add({{"kind", kind}}).Increment(); }
+void Metrics::drift(const std::string& kind, std::size_t count) {
+  impl_->drift.Add({{"kind", kind}}).Increment(static_cast<double>(count));
+}
 void Metrics::conflict() { impl_->conflicts.Increment(); }
 void Metrics::taken_over() { impl_->taken_over.Increment(); }
 void Metrics::address_refused() { impl_->refused_addresses.Increment(); }

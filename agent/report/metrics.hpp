@@ -64,7 +64,7 @@ class Metrics {
   void endpoint_changed();
   void programming_latency(double seconds);
   void kernel_error(const std::string& command, int error_number);  // negative: "UNKNOWN"
-  void drift(const std::string& kind);
+  void drift(const std::string& kind, std::size_t count = 1);
   void conflict();
   void taken_over();
   void address_refused();  // an external IP that is another Node's or a gateway

@@ -179,9 +179,9 @@ void SyncReporter::on_taken_over(const ipvs::Owner& service, const ipvs::ServerK
                      "leaves them: taken over");
 }
 
-void SyncReporter::on_drift(const std::string& kind, const std::string& what) {
-  metrics_.drift(kind);
-  spdlog::warn("{}", what);
+void SyncReporter::on_drift(const std::string& kind, std::size_t count, const std::string& what) {
+  metrics_.drift(kind, count);
+  if (!what.empty()) spdlog::warn("{}", what);
 }
 
 void SyncReporter::on_waiting(const std::string& what) { spdlog::warn("{}; trying again", what); }

@@ -49,7 +49,7 @@ class SyncReporter : public SyncObserver {
   void on_failure_over(const ipvs::Failure& failure) override;
   void on_conflict(const Reconciler::Conflict& conflict) override;
   void on_taken_over(const ipvs::Owner& service, const ipvs::ServerKey& server) override;
-  void on_drift(const std::string& kind, const std::string& what) override;
+  void on_drift(const std::string& kind, std::size_t count, const std::string& what) override;
   void on_waiting(const std::string& what) override;
 
   // A change arrived; it is pending until the next pass.

@@ -22,7 +22,7 @@ namespace agent {
 // In the order in which a pass does it.
 enum class Work : std::uint8_t {
   kInstallTable,           // somebody else changed our nftables table
-  kCheckAddresses,         // somebody else changed the addresses of kube-ipvs0
+  kCheckAddresses,         // somebody else changed kube-ipvs0 or its addresses
   kCheckDraining,          // draining destinations may have no connections any more
   kAudit,                  // the next virtual servers are compared with the kernel
   kPlanAgain,              // plans that change with time

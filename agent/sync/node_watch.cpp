@@ -50,6 +50,9 @@ asio::awaitable<void> NodeWatch::follow(std::unique_ptr<ipvs::KernelMonitor> mon
   while (true) {
     co_await readable.async_wait(asio::posix::descriptor_base::wait_read, asio::use_awaitable);
     const ipvs::KernelEvents events = monitor->drain();
+    // First, because others wait for it. The source address of VIP routes may be another one now.
+    if (events.device || events.node_addresses) sync_.device_changed();
+    sync_.vips_changed(events.vips);
     if (events.node_addresses) co_await read();
     if (events.our_table) sync_.table_lost();
     if (events.forwarding) forwarding_.check_again();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Follows the kernel's notifications. The node's addresses and gateways are read again, for the
-// cluster state; a change of our table is passed to the sync loop, a change of a forward chain to
-// the forward guard.
+// cluster state; changes of kube-ipvs0 and of our table are passed to the sync loop, a change of a
+// forward chain to the forward guard.
 //
 // Threading: the agent's io_context thread; the kernel is only read through the KernelThread.
 // Errors: what cannot be read is logged, and the values read before it stay. run() throws where the

@@ -50,7 +50,8 @@ SyncLoop::SyncLoop(asio::any_io_executor executor, ipvs::Kernel& kernel, KernelT
       observer_(observer),
       options_(options),
       reconciler_(backoff()),
-      audit_(kernel, thread, reconciler_, observer, options_.audit_slice),
+      repairs_(observer, options_.now),
+      audit_(kernel, thread, reconciler_, repairs_, observer, options_.audit_slice),
       wake_(executor) {}
 
 Backoff SyncLoop::backoff() const {
@@ -87,11 +88,23 @@ void SyncLoop::sources_ready() {
 }
 
 void SyncLoop::node_addresses_changed() { request(Work::kReadNodePortAddresses); }
-void SyncLoop::table_lost() { request(Work::kInstallTable); }
-void SyncLoop::addresses_lost() { request(Work::kCheckAddresses); }
+void SyncLoop::table_lost() { request(Work::kInstallTable, repairs_.next("table")); }
 
-void SyncLoop::request(Work work) {
-  agenda_.now(work);
+void SyncLoop::device_changed() {
+  request(Work::kCheckAddresses, std::max(repairs_.next("link"), repairs_.next("address")));
+}
+
+// The kernel does not say who did it. What is not wanted was not done by this loop, unless the wish
+// is newer than the notification: then the check finds nothing.
+void SyncLoop::vips_changed(std::span<const ipvs::VipEvent> events) {
+  const bool strange = std::any_of(events.begin(), events.end(), [&](const ipvs::VipEvent& event) {
+    return event.bound != reconciler_.desired().wants(event.address);
+  });
+  if (strange) device_changed();
+}
+
+void SyncLoop::request(Work work, Clock::time_point when) {
+  agenda_.schedule(work, when);
   wake();
 }
 
@@ -207,6 +220,7 @@ asio::awaitable<void> SyncLoop::pass() {
   auto now = time();
   report.planning_seconds = seconds(now - planning);
   if (!changes.empty()) now = co_await carry_out(std::move(changes), report, now);
+  if (repairs_.waiting()) repairs_.report(reconciler_);
   end_pass(report, begin, now);
 }
 
@@ -302,8 +316,8 @@ asio::awaitable<SyncLoop::Clock::time_point> SyncLoop::carry_out(ipvs::Changes c
       co_await thread_.run_short(is_short(changes), [&] { return ipvs::apply(kernel_, changes); });
   const auto now = time();
   report.kernel_seconds += seconds(now - begin);
-  const ipvs::Recorded recorded = reconciler_.record(
-      changes, outcome, {.now = now, .since = in_hand_since_.value_or(now)});
+  const ipvs::Recorded recorded =
+      reconciler_.record(changes, outcome, {.now = now, .since = in_hand_since_.value_or(now)});
   report.operations += recorded.done;
   report.failed += recorded.failures.size();
   for (const ipvs::Failure& failure : recorded.failures) report_failure(failure);
@@ -338,8 +352,7 @@ asio::awaitable<void> SyncLoop::reinstall_table() {
   const int error = co_await thread_.run([&] { return kernel_.install_table(rules, elements); });
   if (error == 0) {
     table_missing_since_.reset();
-    observer_.on_drift("table",
-                       "the nftables table kube-ipvs was changed by somebody else: restored");
+    repairs_.made("table", "the nftables table kube-ipvs was changed by somebody else: restored");
     reconciler_.table_installed(elements);
     co_return;
   }
@@ -353,7 +366,10 @@ asio::awaitable<void> SyncLoop::reinstall_table() {
   co_await pause.async_wait(asio::use_awaitable);
 }
 
-asio::awaitable<void> SyncLoop::check_addresses() { co_await audit_.addresses(); }
+asio::awaitable<void> SyncLoop::check_addresses() {
+  co_await audit_.device();
+  co_await audit_.addresses();
+}
 
 asio::awaitable<void> SyncLoop::check_draining() {
   const auto& draining = reconciler_.ledger().draining_servers();
@@ -370,7 +386,7 @@ asio::awaitable<void> SyncLoop::check_draining() {
 asio::awaitable<void> SyncLoop::audit() {
   agenda_.schedule(Work::kAudit, time() + options_.audit_interval);
   agenda_.cancel(Work::kCheckAddresses);
-  co_await audit_.addresses();
+  co_await check_addresses();
   const std::set<ipvs::Owner> freed = co_await audit_.foreign_servers();
   for (const ipvs::Owner& owner : freed) mark_dirty(owner);
   co_await audit_.next_servers();

@@ -39,6 +39,7 @@
 #include <cstdint>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,7 @@
 #include "agent/sync/agenda.hpp"
 #include "agent/sync/audit.hpp"
 #include "agent/sync/kernel_thread.hpp"
+#include "agent/sync/repairs.hpp"
 #include "agent/sync/sync_observer.hpp"
 
 namespace agent {
@@ -82,7 +84,9 @@ class SyncLoop {
   void sources_ready();           // every source has delivered its first list
   void node_addresses_changed();  // the caller then marks the Services with node ports dirty
   void table_lost();              // somebody else changed our nftables table
-  void addresses_lost();          // somebody else changed the addresses of kube-ipvs0
+  void device_changed();          // kube-ipvs0, or an address of this node
+  // Addresses were added to kube-ipvs0 or deleted, mostly by this loop itself.
+  void vips_changed(std::span<const ipvs::VipEvent> events);
 
   const Reconciler& reconciler() const { return reconciler_; }
   SyncState state() const { return state_; }
@@ -122,7 +126,7 @@ class SyncLoop {
                                                       Clock::time_point begin);
   boost::asio::awaitable<void> forget_flows(const std::vector<ipvs::Kernel::StaleFlow>& flows,
                                             PassReport& report);
-  void request(Work work);
+  void request(Work work, Clock::time_point when = Clock::time_point::min());
   void wake();
   Clock::time_point time() const { return options_.now(); }
 
@@ -154,6 +158,7 @@ class SyncLoop {
 
   SyncState state_ = SyncState::kAwaitingLists;
   Reconciler reconciler_;
+  Repairs repairs_;
   Audit audit_;
   Agenda agenda_;
   boost::asio::steady_timer wake_;

@@ -49,9 +49,10 @@ class SyncObserver {
   virtual void on_conflict(const Reconciler::Conflict& conflict) = 0;
   // A virtual server that we had not made is ours now (agent/decide/takeover.hpp).
   virtual void on_taken_over(const ipvs::Owner& service, const ipvs::ServerKey& server) = 0;
-  // Somebody else changed something of ours in the kernel, and it is repaired: `kind` is "server",
-  // "address" or "table"; `what` is one line.
-  virtual void on_drift(const std::string& kind, const std::string& what) = 0;
+  // Somebody else changed something of ours in the kernel, and it is repaired: `count` objects of
+  // one kind ("link", "route", "address", "server", "destination", "table", "sysctl", "timeout").
+  // `what` is one line; empty if it happens again and again, which was said before.
+  virtual void on_drift(const std::string& kind, std::size_t count, const std::string& what) = 0;
   // The kernel could not be read, the table not be installed at the start, or the record of what is
   // ours not be written; retried. One line.
   virtual void on_waiting(const std::string& what) = 0;

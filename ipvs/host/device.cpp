@@ -22,6 +22,11 @@ KernelError error_of(int error, std::string what, const std::string& extended) {
   return {error, std::move(what)};
 }
 
+KernelError not_ours(const Link& link) {
+  return {EEXIST, "there is a device " + kName + " that is not a dummy device (" + link.kind +
+                      "); remove or rename it"};
+}
+
 }  // namespace
 
 Result<Device> Device::open() {
@@ -33,6 +38,11 @@ Result<Device> Device::open() {
 Result<std::optional<Link>> Device::find() {
   batch_.clear();
   encode_get_link(batch_, kName);
+  return ask_for_link();
+}
+
+// Sends the request in the batch.
+Result<std::optional<Link>> Device::ask_for_link() {
   std::optional<Link> link;
   const auto outcomes = socket_.transact(batch_, [&](std::size_t, const NetlinkMessage& message) {
     if (message.type == RTM_NEWLINK) link = decode_link(message.payload);
@@ -56,20 +66,32 @@ Result<Link> Device::create() {
   return **link;
 }
 
-Result<void> Device::configure(const Link& link, bool up) {
+// What was not as it must be, as parts of a sentence.
+Result<std::vector<std::string>> Device::configure(const Link& link, bool up) {
+  std::vector<std::string> changes;
+  if (link.master != 0) {
+    batch_.clear();
+    encode_leave_master(batch_, link.index);
+    if (const int error = socket_.transact(batch_)[0]) {
+      return error_of(error, "taking " + kName + " out of its master", socket_.extended());
+    }
+    changes.push_back("belonged to another device");
+  }
   if (up && !link.up) {
     // Refused if IPv6 is off; then the device gets no link-local address anyway.
     batch_.clear();
     encode_set_addr_gen_mode_none(batch_, link.index);
     socket_.transact(batch_);
+    changes.push_back("was down");
   }
-  if (link.no_arp && (link.up || !up)) return {};
+  if (!link.no_arp) changes.push_back("answered ARP requests");
+  if (link.no_arp && (link.up || !up)) return changes;
   batch_.clear();
   encode_set_flags(batch_, link.index, up);
   if (const int error = socket_.transact(batch_)[0]) {
     return error_of(error, "setting up " + kName, socket_.extended());
   }
-  return {};
+  return changes;
 }
 
 Result<std::size_t> Device::prepare(const HostSettings& settings) {
@@ -77,10 +99,7 @@ Result<std::size_t> Device::prepare(const HostSettings& settings) {
   if (!found) return found.error();
   const auto link = *found ? Result<Link>(**found) : create();
   if (!link) return link.error();
-  if (link->kind != "dummy") {
-    return KernelError{EEXIST, "there is a device " + kName + " that is not a dummy device (" +
-                                   link->kind + "); remove or rename it"};
-  }
+  if (link->kind != "dummy") return not_ours(*link);
   const auto configured = configure(*link, settings.vip_binding == VipBinding::kRoute);
   if (!configured) return configured.error();
   settings_ = settings;
@@ -94,6 +113,67 @@ Result<std::size_t> Device::prepare(const HostSettings& settings) {
   const auto applied = apply_mtu();
   if (!applied) return applied.error();
   return {boost::system::in_place_value, moved};
+}
+
+// The device with its name. A new one is only made if there is none.
+Result<Link> Device::restore_link(std::vector<Repair>& repairs) {
+  auto found = find();
+  if (!found) return found.error();
+  if (!*found) {
+    found = restore_name(repairs);
+    if (!found) return found.error();
+  }
+  if (*found) {
+    if ((*found)->kind != "dummy") return not_ours(**found);
+    if ((*found)->index != index_ && index_ != 0) {
+      repairs.push_back({"link", kName + " was replaced by another dummy device: taken over"});
+    }
+    return **found;
+  }
+  auto made = create();
+  if (made) repairs.push_back({"link", kName + " was deleted: made again"});
+  return made;
+}
+
+// The device, if it only had another name.
+Result<std::optional<Link>> Device::restore_name(std::vector<Repair>& repairs) {
+  if (index_ == 0) return std::optional<Link>();
+  batch_.clear();
+  encode_get_link(batch_, index_);
+  const auto link = ask_for_link();
+  if (!link) return link.error();
+  if (!*link || (*link)->kind != "dummy") return std::optional<Link>();
+  batch_.clear();
+  if ((*link)->up) encode_set_down(batch_, index_);
+  encode_rename_link(batch_, index_, kName);
+  if (const int error = socket_.transact(batch_).back()) {
+    return error_of(error, "renaming " + (*link)->name + " to " + kName, socket_.extended());
+  }
+  repairs.push_back({"link", kName + " was renamed to " + (*link)->name + ": named as before"});
+  return find();
+}
+
+Result<std::vector<Repair>> Device::check(const HostSettings& settings) {
+  std::vector<Repair> repairs;
+  const auto link = restore_link(repairs);
+  if (!link) return link.error();
+  const bool was_there = repairs.empty();
+  const auto changes = configure(*link, settings.vip_binding == VipBinding::kRoute);
+  if (!changes) return changes.error();
+  for (const std::string& change : *changes) {
+    if (was_there) repairs.push_back({"link", kName + " " + change + ": set up as before"});
+  }
+  settings_ = settings;
+  index_ = link->index;
+  if (settings.vip_binding == VipBinding::kAddress) return repairs;
+  auto bound = read_bound(index_);
+  if (!bound) return bound.error();
+  if (const std::size_t moved = rebind(std::move(*bound))) {
+    repairs.push_back({"route", std::to_string(moved) +
+                                    " VIP routes had another source address than new "
+                                    "connections of this node: added again"});
+  }
+  return repairs;
 }
 
 const std::optional<Address>& Device::source_for(const Address& address) const {
@@ -206,8 +286,21 @@ std::vector<int> Device::change(std::span<const AddressOp> ops) {
     const auto sent = socket_.transact(batch_);
     outcomes.insert(outcomes.end(), sent.begin(), sent.end());
   }
+  add_without_source(ops, outcomes);
   follow_changes(ops, outcomes);
   return outcomes;
+}
+
+// EINVAL: the source address is none of the node's. check() gives the route another one as soon as
+// there is one.
+void Device::add_without_source(std::span<const AddressOp> ops, std::vector<int>& outcomes) {
+  if (settings_.vip_binding != VipBinding::kRoute) return;
+  for (std::size_t i = 0; i < ops.size(); ++i) {
+    if (outcomes[i] != EINVAL || !ops[i].add || !source_for(ops[i].address)) continue;
+    batch_.clear();
+    encode_route(batch_, true, ops[i].address, index_, std::nullopt, mtu_for(ops[i].address));
+    outcomes[i] = socket_.transact(batch_)[0];
+  }
 }
 
 Result<void> Device::read_addresses(unsigned index, std::vector<Bound>& bound) {
@@ -272,8 +365,7 @@ Result<std::vector<Address>> Device::read() {
   const auto link = find();
   if (!link) return link.error();
   if (!*link) {
-    // Someone else deleted the device. prepare() creates it again, with another index.
-    index_ = 0;
+    // Someone else deleted or renamed the device: check() repairs that.
     return addresses;
   }
   const auto bound = read_bound((*link)->index);

@@ -49,6 +49,12 @@ class Device {
   // dump of the node's links if there is nothing to do.
   Result<void> follow_mtu();
 
+  // Does the same with the device that the last prepare() left: puts right what somebody else did
+  // to it since then, and reports each repair. A device that was renamed gets its name back, with
+  // everything it has. One of that name that is not a dummy device is EEXIST: it is not ours.
+  Result<std::vector<Repair>> check(const HostSettings& settings);
+
+  // A route whose source address the node does not have (any more) is added without one.
   std::vector<int> change(std::span<const AddressOp> ops);
   // The VIPs bound in the way that the last prepare() set. Routes count whatever their source
   // address (IPv6 removes it from them when the node loses that address; the next prepare() repairs
@@ -70,8 +76,12 @@ class Device {
 
   explicit Device(NetlinkSocket socket) : socket_(std::move(socket)) {}
   Result<std::optional<Link>> find();
+  Result<std::optional<Link>> ask_for_link();
   Result<Link> create();
-  Result<void> configure(const Link& link, bool up);
+  Result<Link> restore_link(std::vector<Repair>& repairs);
+  Result<std::optional<Link>> restore_name(std::vector<Repair>& repairs);
+  Result<std::vector<std::string>> configure(const Link& link, bool up);
+  void add_without_source(std::span<const AddressOp> ops, std::vector<int>& outcomes);
   Result<std::vector<Bound>> read_bound(unsigned index);
   Result<void> read_addresses(unsigned index, std::vector<Bound>& bound);
   Result<void> read_routes(unsigned index, Family family, std::vector<Bound>& bound);

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ipvs/host/local_addresses.hpp"
 
+#include <arpa/inet.h>
+#include <linux/filter.h>
 #include <linux/if_addr.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
+#include <iterator>
 #include <map>
 #include <tuple>
 #include <utility>
@@ -98,24 +103,99 @@ Result<std::vector<Address>> read_gateways() {
   return gateways;
 }
 
+namespace {
+
+// Offsets in a message: nlmsghdr { length, type, ... } is 16 bytes, then rtmsg { family, dst_len,
+// src_len, tos, table, protocol, ... }. BPF loads in network order.
+constexpr std::uint32_t kTypeOffset = 4, kDstLength = 17, kTable = 20, kProtocol = 21;
+
+// Drops messages about routes that are neither default routes nor VIP routes.
+int drop_other_routes(int fd) {
+  sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_H | BPF_ABS, kTypeOffset),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWROUTE), 1, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELROUTE), 0, 6),
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kDstLength),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 4, 0),
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kTable),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, RT_TABLE_LOCAL, 0, 3),
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kProtocol),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kRouteProtocol, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+  };
+  const sock_fprog filter{.len = std::size(program), .filter = program};
+  const int result = ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
+  return result == 0 ? 0 : errno;
+}
+
+}  // namespace
+
 Result<AddressMonitor> AddressMonitor::open() {
-  auto socket = NetlinkSocket::open(NETLINK_ROUTE, {RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR});
+  auto socket =
+      NetlinkSocket::open(NETLINK_ROUTE, {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
+                                          RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE});
   if (!socket) return socket.error();
+  if (const int error = drop_other_routes(socket->fd())) {
+    return KernelError{error, "filtering the notifications of routes (SO_ATTACH_FILTER)"};
+  }
   return AddressMonitor(std::move(*socket));
 }
 
+bool AddressMonitor::is_device(unsigned index) const {
+  return index != 0 && (index == device_ || index == device_before_);
+}
+
+// A device that gets our name, or had it, is a change, too.
+void AddressMonitor::take_link(Bytes payload, KernelEvents& events) const {
+  const auto link = decode_link(payload);
+  if (link && (is_device(link->index) || link->name == kDeviceName)) events.device = true;
+}
+
+void AddressMonitor::take_address(bool added, Bytes payload, KernelEvents& events) const {
+  const auto reading = decode_address(payload);
+  if (!reading) return;
+  if (is_device(reading->index)) {
+    const bool ignored = reading->address.is_v6() && reading->address.is_link_local();
+    if (!ignored) events.vips.push_back({.address = reading->address, .bound = added});
+  } else if (serves_node_ports(reading->address)) {
+    events.node_addresses = true;
+  }
+}
+
+void AddressMonitor::take_route(bool added, Bytes payload, KernelEvents& events) const {
+  if (is_default_route(payload)) {
+    events.node_addresses = true;
+    return;
+  }
+  const auto route = decode_route(payload);
+  if (route && is_device(route->index)) {
+    events.vips.push_back({.address = route->address, .bound = added});
+  }
+}
+
 KernelEvents AddressMonitor::drain() {
-  // Read each time, because the device may have been created again. Events of the old one then
-  // count as a change, which is harmless.
+  // Read each time, because the device may have been created again.
   const unsigned device = ::if_nametoindex(kDeviceName);
-  bool changed = false;
+  if (device != device_) device_before_ = std::exchange(device_, device);
+  KernelEvents events;
   const bool complete = socket_.read_events([&](const NetlinkMessage& message) {
-    if (message.type != RTM_NEWADDR && message.type != RTM_DELADDR) return;
-    const auto reading = decode_address(message.payload);
-    if (!reading) return;
-    if (reading->index != device && serves_node_ports(reading->address)) changed = true;
+    switch (message.type) {
+      case RTM_NEWLINK:
+      case RTM_DELLINK:
+        return take_link(message.payload, events);
+      case RTM_NEWADDR:
+      case RTM_DELADDR:
+        return take_address(message.type == RTM_NEWADDR, message.payload, events);
+      case RTM_NEWROUTE:
+      case RTM_DELROUTE:
+        return take_route(message.type == RTM_NEWROUTE, message.payload, events);
+      default:
+        return;
+    }
   });
-  return {.node_addresses = changed || !complete};
+  if (!complete) return {.node_addresses = true, .device = true};
+  return events;
 }
 
 }  // namespace ipvs

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The node's own addresses, on which node ports are served: reading them, and watching for changes.
-// Also the gateways of its default routes.
+// The node's own addresses, on which node ports are served, and the gateways of its default routes:
+// reading them, and watching for changes of them, of kube-ipvs0 and of the VIPs on it.
 //
 // Threading: the functions may run on any thread and block; a monitor is not thread-safe.
 //
@@ -26,6 +26,8 @@ Result<std::vector<LocalAddress>> read_local_addresses();
 // The gateways of this node's default routes in the main table, both families, in order, each once.
 Result<std::vector<Address>> read_gateways();
 
+// Follows links, addresses and routes. Of routes, a filter in the kernel passes default routes and
+// VIP routes only: a node may learn thousands of others from a routing protocol.
 class AddressMonitor : public KernelMonitor {
  public:
   static Result<AddressMonitor> open();
@@ -35,7 +37,14 @@ class AddressMonitor : public KernelMonitor {
 
  private:
   explicit AddressMonitor(NetlinkSocket socket) : socket_(std::move(socket)) {}
+  bool is_device(unsigned index) const;
+  void take_link(Bytes payload, KernelEvents& events) const;
+  void take_address(bool added, Bytes payload, KernelEvents& events) const;
+  void take_route(bool added, Bytes payload, KernelEvents& events) const;
+
   NetlinkSocket socket_;
+  unsigned device_ = 0;         // index of kube-ipvs0; 0: there is none
+  unsigned device_before_ = 0;  // the index before that one: what it had is reported later
 };
 
 }  // namespace ipvs

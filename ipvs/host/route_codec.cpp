@@ -50,6 +50,28 @@ void encode_dump_links(MessageBatch& batch) {
   batch.put_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 }
 
+void encode_get_link(MessageBatch& batch, unsigned index) {
+  begin_link(batch, RTM_GETLINK, 0, index);
+}
+
+void encode_set_down(MessageBatch& batch, unsigned index) {
+  batch.begin_message(RTM_NEWLINK);
+  ifinfomsg header{};
+  header.ifi_index = static_cast<int>(index);
+  header.ifi_change = IFF_UP;
+  batch.put_header(header);
+}
+
+void encode_rename_link(MessageBatch& batch, unsigned index, const std::string& name) {
+  begin_link(batch, RTM_NEWLINK, 0, index);
+  batch.put_string(IFLA_IFNAME, name);
+}
+
+void encode_leave_master(MessageBatch& batch, unsigned index) {
+  begin_link(batch, RTM_NEWLINK, 0, index);
+  batch.put_u32(IFLA_MASTER, 0);
+}
+
 void encode_create_dummy(MessageBatch& batch, const std::string& name) {
   begin_link(batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0);
   batch.put_string(IFLA_IFNAME, name);
@@ -85,6 +107,7 @@ std::optional<Link> decode_link(Bytes payload) {
   const auto header = header_of<ifinfomsg>(payload);
   if (!header) return std::nullopt;
   Link link{.index = static_cast<unsigned>(header->ifi_index),
+            .name = {},
             .kind = {},
             .up = (header->ifi_flags & IFF_UP) != 0,
             .no_arp = (header->ifi_flags & IFF_NOARP) != 0,
@@ -92,6 +115,8 @@ std::optional<Link> decode_link(Bytes payload) {
             .mtu = 0};
   for (AttributeReader reader(payload, sizeof(ifinfomsg)); const auto attribute = reader.next();) {
     if (attribute->type == IFLA_MTU) link.mtu = attribute->u32().value_or(0);
+    if (attribute->type == IFLA_IFNAME) link.name = attribute->string();
+    if (attribute->type == IFLA_MASTER) link.master = attribute->u32().value_or(0);
     if (attribute->type != IFLA_LINKINFO) continue;
     for (AttributeReader info(attribute->payload); const auto entry = info.next();) {
       if (entry->type == IFLA_INFO_KIND) link.kind = entry->string();
@@ -241,11 +266,14 @@ void encode_dump_main_routes(MessageBatch& batch, Family family) {
   batch.put_header(header);
 }
 
-std::optional<Address> decode_default_gateway(Bytes payload) {
+bool is_default_route(Bytes payload) {
   const auto header = header_of<rtmsg>(payload);
-  if (!header || header->rtm_dst_len != 0 || header->rtm_table != RT_TABLE_MAIN) {
-    return std::nullopt;
-  }
+  return header && header->rtm_dst_len == 0 && header->rtm_table == RT_TABLE_MAIN;
+}
+
+std::optional<Address> decode_default_gateway(Bytes payload) {
+  if (!is_default_route(payload)) return std::nullopt;
+  const auto header = header_of<rtmsg>(payload);
   std::optional<Address> gateway;
   for (AttributeReader reader(payload, sizeof(rtmsg)); const auto attribute = reader.next();) {
     if (attribute->type == RTA_GATEWAY) gateway = address_of(*attribute, header->rtm_family);

@@ -10,6 +10,7 @@
 //     IFLA_IFNAME    string
 //     IFLA_MTU       u32
 //     IFLA_EXT_MASK  u32
+//     IFLA_MASTER    u32
 //     IFLA_LINKINFO  nest: IFLA_INFO_KIND string
 //     IFLA_AF_SPEC   nest: AF_INET6 nest: IFLA_INET6_ADDR_GEN_MODE u8
 //   RTM_*ADDR    ifaddrmsg { family, prefixlen, flags, scope, index }
@@ -39,11 +40,13 @@ inline constexpr std::uint8_t kRouteProtocol = 112;
 
 struct Link {
   unsigned index = 0;
+  std::string name;
   std::string kind;  // IFLA_INFO_KIND: "dummy", "veth"; empty for hardware
   bool up = false;
   bool no_arp = false;
   bool loopback = false;
   std::uint32_t mtu = 0;
+  unsigned master = 0;  // index of the bridge, bond or VRF that it belongs to; 0: none
 };
 
 struct AddressReading {
@@ -62,10 +65,17 @@ struct RouteReading {
 };
 
 void encode_get_link(MessageBatch& batch, const std::string& name);
+void encode_get_link(MessageBatch& batch, unsigned index);
 void encode_create_dummy(MessageBatch& batch, const std::string& name);
 // Sets IFF_NOARP, and IFF_UP if `up`; never clears a flag. To be sent in a message without other
 // changes: if the kernel refuses the flags, it makes none of them.
 void encode_set_flags(MessageBatch& batch, unsigned index, bool up);
+// Clears IFF_UP.
+void encode_set_down(MessageBatch& batch, unsigned index);
+// Refused with EBUSY before Linux 6.2 if the link is up.
+void encode_rename_link(MessageBatch& batch, unsigned index, const std::string& name);
+// Takes the link out of its bridge, bond or VRF.
+void encode_leave_master(MessageBatch& batch, unsigned index);
 // The link gets no link-local IPv6 address when it is set up (IN6_ADDR_GEN_MODE_NONE).
 void encode_set_addr_gen_mode_none(MessageBatch& batch, unsigned index);
 void encode_delete_link(MessageBatch& batch, unsigned index);
@@ -97,6 +107,8 @@ void encode_address_mtu(MessageBatch& batch, const Address& address, unsigned in
 void encode_dump_routes(MessageBatch& batch, Family family, unsigned index);
 // All routes of the main table.
 void encode_dump_main_routes(MessageBatch& batch, Family family);
+// Of the main table, with a gateway or without.
+bool is_default_route(Bytes payload);
 // The gateway of a default route; nullopt for other routes and for one without a gateway.
 std::optional<Address> decode_default_gateway(Bytes payload);
 // Nullopt if the route is not one of ours.

@@ -53,7 +53,7 @@ struct TableRules {
 // What prepare() sets up on the host.
 struct HostSettings {
   VipBinding vip_binding = VipBinding::kAddress;
-  // Source address of VIP routes (VipBinding::kRoute), per family; unset: none is given.
+  // Source address of VIP routes (VipBinding::kRoute), per family; unset: the kernel's choice.
   std::optional<Address> route_source_v4;
   std::optional<Address> route_source_v6;
   bool strict_arp = false;
@@ -68,6 +68,18 @@ struct HostSettings {
 struct HostFacts {
   std::vector<std::string> warnings;  // one line each: what is wrong, and the remedy
   std::vector<std::string> changes;   // one line each, "net/ipv4/vs/conntrack: 0 -> 1"
+};
+
+// Something that was not as prepare() had left it, and now is again.
+struct Repair {
+  std::string kind;  // "link", "route", "sysctl" or "timeout"
+  std::string what;  // one line: what was found, and what was done about it
+};
+
+// What a check of the host found.
+struct HostCheck {
+  std::vector<Repair> repairs;
+  std::vector<KernelError> faults;  // what could not be checked or repaired
 };
 
 // Everything of ours found in the kernel.
@@ -89,6 +101,10 @@ class Kernel {
 
   // Loads IPVS, creates kube-ipvs0, sets sysctls and timeouts. Idempotent.
   virtual Result<HostFacts> prepare(const HostSettings& settings) = 0;
+  // Puts right what somebody else changed of kube-ipvs0 after prepare(): creates it again, restores
+  // its name and flags, and gives VIP routes the source address that is right now. Which VIPs are
+  // bound is for read_addresses() and change_addresses().
+  virtual HostCheck check_device() = 0;
   // Whether the scheduler can be used; loads its module.
   virtual Result<void> probe_scheduler(const std::string& scheduler) = 0;
   virtual Result<Observed> observe() = 0;

@@ -10,11 +10,26 @@
 // So a false alarm is possible and a missed change is not: on true, read back.
 #pragma once
 
+#include <vector>
+
+#include "ipvs/state/address.hpp"
+
 namespace ipvs {
 
+// A VIP was added to kube-ipvs0 or deleted from it, by us or by somebody else: the kernel does not
+// always say by whom.
+struct VipEvent {
+  Address address;
+  bool bound = false;
+  bool operator==(const VipEvent&) const = default;
+};
+
 struct KernelEvents {
-  bool node_addresses = false;  // what Kernel::read_local_addresses() gives may have changed
-  bool our_table = false;       // our nftables table may have been changed by others
+  // What Kernel::read_local_addresses() and Kernel::read_gateways() give may have changed.
+  bool node_addresses = false;
+  bool device = false;           // kube-ipvs0 itself may have been changed, by us or by others
+  std::vector<VipEvent> vips{};  // in order
+  bool our_table = false;        // our nftables table may have been changed by others
   // A forward chain of others was added or changed, or our rule in it deleted.
   bool forwarding = false;
 };

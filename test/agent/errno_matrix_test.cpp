@@ -131,6 +131,8 @@ class Scenario : public AppFixture {
   }
 
   void change_behind_its_back() {
+    kernel.notify({.device = true});
+    run_a_while();
     failing().behind_its_back([](FailingKernel& k) {
       const auto server = k.servers.find(kVictim);
       if (server != k.servers.end()) server->second.destinations.clear();
@@ -262,12 +264,12 @@ bool one_run(const fake::BrokenCall& broken, Begin begin) {
 TEST_CASE("whatever call fails and however, all else is served and the kernel recovers",
           "[errno-matrix]") {
   const std::vector<std::string> calls = {
-      "observe",         "change_servers",        "change_addresses",
-      "change_elements", "install_table",         "read_server",
-      "read_servers",    "read_destinations",     "read_addresses",
-      "read_elements",   "delete_flows",          "read_gateways",
-      "accept_replies",  "read_forward_chains",   "record_own",
-      "check_record",    "read_kube_proxy_chains"};
+      "observe",         "change_servers",         "change_addresses",
+      "change_elements", "install_table",          "read_server",
+      "read_servers",    "read_destinations",      "read_addresses",
+      "read_elements",   "delete_flows",           "read_gateways",
+      "accept_replies",  "read_forward_chains",    "record_own",
+      "check_record",    "read_kube_proxy_chains", "check_device"};
   std::size_t runs = 0;
   std::map<std::string, std::size_t> failed;
   for (const std::string& call : calls) {

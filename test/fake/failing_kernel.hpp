@@ -68,6 +68,9 @@ class FailingKernel : public FakeKernel {
   ipvs::Result<ipvs::HostFacts> prepare(const ipvs::HostSettings& settings) override {
     return read<ipvs::HostFacts>("prepare", [&] { return FakeKernel::prepare(settings); });
   }
+  ipvs::HostCheck check_device() override {
+    return check("check_device", [&] { return FakeKernel::check_device(); });
+  }
   ipvs::Result<void> probe_scheduler(const std::string& scheduler) override {
     return read<void>("probe_scheduler", [&] { return FakeKernel::probe_scheduler(scheduler); });
   }
@@ -159,6 +162,13 @@ class FailingKernel : public FakeKernel {
   ipvs::Result<T> read(const std::string& name, Call call) {
     const std::lock_guard lock(mutex_);
     if (const auto error = fault_of(name)) return ipvs::KernelError{*error, name};
+    return call();
+  }
+
+  template <typename Call>
+  ipvs::HostCheck check(const std::string& name, Call call) {
+    const std::lock_guard lock(mutex_);
+    if (const auto error = fault_of(name)) return {.repairs = {}, .faults = {{*error, name}}};
     return call();
   }
 

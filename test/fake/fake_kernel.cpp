@@ -59,6 +59,16 @@ std::optional<int> FakeKernel::planned_failure() {
 
 Result<HostFacts> FakeKernel::prepare(const HostSettings&) { return HostFacts{}; }
 
+void FakeKernel::delete_device() {
+  device_deleted_ = true;
+  addresses.clear();
+}
+
+HostCheck FakeKernel::check_device() {
+  if (!std::exchange(device_deleted_, false)) return {};
+  return {.repairs = {{"link", "kube-ipvs0 was deleted: made again"}}, .faults = {}};
+}
+
 Result<void> FakeKernel::probe_scheduler(const std::string& scheduler) {
   if (absent_schedulers.contains(scheduler)) return KernelError{ENOENT, "scheduler " + scheduler};
   return {};
@@ -185,6 +195,8 @@ std::vector<int> FakeKernel::change_addresses(std::span<const AddressOp> ops) {
     int error = 0;
     if (const auto planned = planned_failure()) {
       error = *planned;
+    } else if (device_deleted_) {
+      error = ENODEV;
     } else if (op.add) {
       if (!elements.contains({.kind = ElementKind::kVirtualIp, .address = op.address})) {
         violations.push_back("bound unprotected " + op.address.to_string());
@@ -265,6 +277,9 @@ Result<std::vector<ServerReading>> FakeKernel::read_destinations(std::span<const
 }
 
 Result<std::vector<Address>> FakeKernel::read_addresses() {
+  if (addresses_error != 0) {
+    return KernelError{addresses_error, "reading the addresses of kube-ipvs0"};
+  }
   return std::vector<Address>(addresses.begin(), addresses.end());
 }
 

@@ -37,6 +37,8 @@ class FakeKernel : public ipvs::Kernel {
   std::optional<std::set<ipvs::ServerKey>> record;
   int record_error = 0;
 
+  // Somebody else deleted kube-ipvs0, and with it all addresses; check_device() makes it again.
+  void delete_device();
   // The events that the open monitors report next.
   void notify(const ipvs::KernelEvents& events);
 
@@ -52,8 +54,10 @@ class FakeKernel : public ipvs::Kernel {
   std::set<std::string> absent_schedulers;
   int observe_error = 0;
   int install_error = 0;
+  int addresses_error = 0;  // of read_addresses()
 
   ipvs::Result<ipvs::HostFacts> prepare(const ipvs::HostSettings& settings) override;
+  ipvs::HostCheck check_device() override;
   ipvs::Result<void> probe_scheduler(const std::string& scheduler) override;
   ipvs::Result<ipvs::Observed> observe() override;
   ipvs::Result<void> record_own(std::span<const ipvs::ServerKey> keys) override;
@@ -90,6 +94,7 @@ class FakeKernel : public ipvs::Kernel {
   int try_destination(const ipvs::ServerOp& op);
   bool protected_by_elements(const ipvs::ServerKey& key) const;
 
+  bool device_deleted_ = false;
   std::map<std::size_t, int> fail_at_;
   std::set<std::size_t> lose_at_;
   struct Notifications;

@@ -57,6 +57,39 @@ void set_mtu(unsigned index, std::uint32_t mtu) {
   });
 }
 
+// `dev INDEX` in the table main.
+void encode_main_route(ipvs::MessageBatch& batch, const char* network, unsigned char length,
+                       unsigned index) {
+  batch.begin_message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL);
+  rtmsg header{};
+  header.rtm_family = AF_INET;
+  header.rtm_dst_len = length;
+  header.rtm_table = RT_TABLE_MAIN;
+  header.rtm_protocol = RTPROT_STATIC;
+  header.rtm_scope = RT_SCOPE_LINK;
+  header.rtm_type = RTN_UNICAST;
+  batch.put_header(header);
+  if (length > 0) batch.put_address(RTA_DST, address(network));
+  batch.put_u32(RTA_OIF, index);
+}
+
+void encode_clear_noarp(ipvs::MessageBatch& batch, unsigned index) {
+  batch.begin_message(RTM_NEWLINK);
+  ifinfomsg header{};
+  header.ifi_index = static_cast<int>(index);
+  header.ifi_change = IFF_NOARP;
+  batch.put_header(header);
+}
+
+void encode_create_bridge(ipvs::MessageBatch& batch, const std::string& name) {
+  batch.begin_message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
+  batch.put_header(ifinfomsg{});
+  batch.put_string(IFLA_IFNAME, name);
+  const std::size_t info = batch.begin_nest(IFLA_LINKINFO);
+  batch.put_string(IFLA_INFO_KIND, "bridge");
+  batch.end_nest(info);
+}
+
 std::vector<int> change(Device& device, bool add, std::initializer_list<const char*> addresses) {
   std::vector<AddressOp> ops;
   for (const char* each : addresses) ops.push_back({add, address(each)});
@@ -321,6 +354,121 @@ TEST_CASE("the monitor reports changes of node addresses and not of VIPs") {
   CHECK_FALSE(monitor.drain().node_addresses);
   change_link([&](auto& batch) { ipvs::encode_address(batch, false, address("192.0.2.2"), node); });
   CHECK(monitor.drain().node_addresses);
+}
+
+TEST_CASE(
+    "the monitor reports what happens to the device and to VIPs, and not others' routes (D3)") {
+  enter_own_namespace();
+  const unsigned node = make_node("node0", {"192.0.2.1"});
+  const VipBinding binding = GENERATE(VipBinding::kAddress, VipBinding::kRoute);
+  auto device = Device::open().value();
+  auto monitor = ipvs::AddressMonitor::open().value();
+  REQUIRE(device.prepare({.vip_binding = binding}).has_value());
+  CHECK(monitor.drain().device);
+  REQUIRE(change(device, true, {"10.96.0.1", "fd00:1::1"}) == std::vector<int>{0, 0});
+  const std::vector<ipvs::VipEvent> bound{{address("10.96.0.1"), true},
+                                          {address("fd00:1::1"), true}};
+  CHECK(monitor.drain().vips == bound);
+  REQUIRE(change(device, false, {"10.96.0.1", "fd00:1::1"}) == std::vector<int>{0, 0});
+  const std::vector<ipvs::VipEvent> unbound{{address("10.96.0.1"), false},
+                                            {address("fd00:1::1"), false}};
+  const ipvs::KernelEvents events = monitor.drain();
+  CHECK(events.vips == unbound);
+  CHECK_FALSE(events.device);
+  CHECK_FALSE(events.node_addresses);
+
+  change_link([&](auto& batch) { encode_main_route(batch, "198.51.100.0", 24, node); });
+  const ipvs::KernelEvents of_a_route = monitor.drain();
+  CHECK(of_a_route.vips.empty());
+  CHECK_FALSE(of_a_route.node_addresses);
+  change_link([&](auto& batch) { encode_main_route(batch, "0.0.0.0", 0, node); });
+  CHECK(monitor.drain().node_addresses);
+
+  change_link(
+      [&](auto& batch) { ipvs::encode_delete_link(batch, ::if_nametoindex("kube-ipvs0")); });
+  CHECK(monitor.drain().device);
+}
+
+TEST_CASE("a device that somebody else changed is put right with what it had (D1)") {
+  enter_own_namespace();
+  make_node("node0", {"192.0.2.1"});
+  const VipBinding binding = GENERATE(VipBinding::kAddress, VipBinding::kRoute);
+  const ipvs::HostSettings settings{.vip_binding = binding};
+  auto device = Device::open().value();
+  REQUIRE(device.prepare(settings).has_value());
+  REQUIRE(change(device, true, {"10.96.0.1", "fd00:1::1"}) == std::vector<int>{0, 0});
+  CHECK(device.check(settings).value().empty());
+  const unsigned index = ::if_nametoindex("kube-ipvs0");
+  std::string found = "kube-ipvs0 was renamed to gone0: named as before";
+  bool keeps_vips = true;
+  SECTION("renamed") {
+    change_link([&](auto& batch) {
+      ipvs::encode_set_down(batch, index);
+      ipvs::encode_rename_link(batch, index, "gone0");
+      if (binding == VipBinding::kRoute) ipvs::encode_set_flags(batch, index, true);
+    });
+    keeps_vips = binding == VipBinding::kAddress;
+  }
+  SECTION("deleted") {
+    found = "kube-ipvs0 was deleted: made again";
+    keeps_vips = false;
+    change_link([&](auto& batch) { ipvs::encode_delete_link(batch, index); });
+  }
+  SECTION("deleted, and made by somebody else") {
+    found = "kube-ipvs0 was replaced by another dummy device: taken over";
+    keeps_vips = false;
+    change_link([&](auto& batch) { ipvs::encode_delete_link(batch, index); });
+    change_link([&](auto& batch) { ipvs::encode_create_dummy(batch, "kube-ipvs0"); });
+  }
+  SECTION("NOARP cleared") {
+    found = "kube-ipvs0 answered ARP requests: set up as before";
+    change_link([&](auto& batch) { encode_clear_noarp(batch, index); });
+  }
+  const auto repairs = device.check(settings).value();
+  REQUIRE_FALSE(repairs.empty());
+  CHECK(repairs[0].kind == "link");
+  CHECK(repairs[0].what == found);
+  CHECK(device.check(settings).value().empty());
+  if (keeps_vips) CHECK(device.read().value().size() == 2);
+  const std::vector<int> outcomes = change(device, true, {"10.96.0.1", "fd00:1::1"});
+  for (const int error : outcomes) CHECK((error == 0 || error == EEXIST));
+  CHECK(is_local("10.96.0.1"));
+  CHECK(is_local("fd00:1::1"));
+}
+
+TEST_CASE("a device that was set down serves VIP routes again (D1)") {
+  enter_own_namespace();
+  make_node("node0", {"192.0.2.1"});
+  const ipvs::HostSettings settings{.vip_binding = VipBinding::kRoute};
+  auto device = Device::open().value();
+  REQUIRE(device.prepare(settings).has_value());
+  REQUIRE(change(device, true, {"10.96.0.1", "fd00:1::1"}) == std::vector<int>{0, 0});
+  const unsigned index = ::if_nametoindex("kube-ipvs0");
+  change_link([&](auto& batch) { ipvs::encode_set_down(batch, index); });
+  CHECK_FALSE(is_local("10.96.0.1"));
+  const auto repairs = device.check(settings).value();
+  REQUIRE(repairs.size() == 1);
+  CHECK(repairs[0].what == "kube-ipvs0 was down: set up as before");
+  change(device, true, {"10.96.0.1", "fd00:1::1"});
+  CHECK(is_local("10.96.0.1"));
+  CHECK(is_local("fd00:1::1"));
+}
+
+TEST_CASE("a device of that name that is not a dummy device is never changed (D1)") {
+  enter_own_namespace();
+  make_node("node0", {"192.0.2.1"});
+  auto device = Device::open().value();
+  REQUIRE(device.prepare({}).has_value());
+  change_link(
+      [&](auto& batch) { ipvs::encode_delete_link(batch, ::if_nametoindex("kube-ipvs0")); });
+  change_link([&](auto& batch) { encode_create_bridge(batch, "kube-ipvs0"); });
+  const auto checked = device.check({});
+  REQUIRE_FALSE(checked.has_value());
+  CHECK(checked.error().error_number == EEXIST);
+  change_link(
+      [&](auto& batch) { ipvs::encode_delete_link(batch, ::if_nametoindex("kube-ipvs0")); });
+  CHECK(device.check({}).value().size() == 1);
+  CHECK(change(device, true, {"10.96.0.1"}) == std::vector<int>{0});
 }
 
 TEST_CASE("the cost of binding VIPs", "[.cost]") {

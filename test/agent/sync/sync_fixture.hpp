@@ -126,6 +126,7 @@ struct RecordingObserver : SyncObserver {
   std::vector<ipvs::Failure> over;
   std::vector<Reconciler::Conflict> conflicts;
   std::vector<std::string> drifts, waits, taken_over;
+  std::vector<std::string> drift_lines;  // of each
   std::function<void()> when_passed, when_failed;
 
   void on_pass(const PassReport& report) override {
@@ -143,7 +144,10 @@ struct RecordingObserver : SyncObserver {
   void on_taken_over(const Owner& service, const ServerKey& key) override {
     taken_over.push_back(service + " " + key.text());
   }
-  void on_drift(const std::string& kind, const std::string&) override { drifts.push_back(kind); }
+  void on_drift(const std::string& kind, std::size_t count, const std::string& what) override {
+    for (std::size_t i = 0; i < count; ++i) drifts.push_back(kind);
+    drift_lines.push_back(what);
+  }
   void on_waiting(const std::string& what) override { waits.push_back(what); }
 };
 
