@@ -2,6 +2,7 @@
 #include "agent/app.hpp"
 
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -40,6 +41,11 @@ SyncOptions sync_options_of(const config::Config& config) {
   return {.min_gap = config.min_sync_period, .audit_interval = config.sync_period};
 }
 
+std::size_t descriptor_limit() {
+  rlimit limit{};
+  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
+}
+
 void log_warning(const std::string& line) { spdlog::warn("{}", line); }
 void log_info(const std::string& line) { spdlog::info("{}", line); }
 void log_fault(Metrics& metrics, const k8s::SourceFault& fault) {
@@ -62,10 +68,12 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
       cluster_(config, *this),
       source_(make_source()),
       services_(context.get_executor(), client_.get(), config.node_name, cluster_, metrics_),
+      connections_(HttpConnections::limits_for(descriptor_limit())),
       health_checks_(context.get_executor(),
                      {.proxy_healthy = [this] { return health_.can_serve(); },
                       .warn = log_warning,
-                      .inform = log_info}),
+                      .inform = log_info,
+                      .connections = &connections_}),
       reporter_(cluster_, health_checks_, services_, metrics_, ClusterState::unix_now()),
       sync_(context.get_executor(), kernel, thread_, cluster_, reporter_,
             sync_options.value_or(sync_options_of(config))),
@@ -87,7 +95,7 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
       conditions_(sync_, reporter_, health_),
       scrape_(kernel, thread_, cluster_, sync_, reporter_, conditions_, forwarding_, kube_proxy_,
               *source_, metrics_),
-      http_(context.get_executor(), config, health_, conditions_, scrape_, metrics_),
+      http_(context.get_executor(), config, health_, conditions_, scrape_, metrics_, connections_),
       tasks_(context.get_executor(),
              [this](std::exception_ptr error) {
                try {
@@ -225,6 +233,27 @@ void App::warn_of_api_address(const k8s::Service& kubernetes) {
 void App::on_node_view() {
   sync_.node_addresses_changed();
   health_checks_.set_addresses(health_check_addresses(config_, cluster_.node_view()));
+}
+
+void App::on_ready() {
+  sync_.sources_ready();
+  on_own_node();
+}
+
+void App::on_own_node() {
+  if (sync_.state() == SyncState::kAwaitingLists) return;
+  const NodeTable& nodes = cluster_.nodes();
+  const bool lacks_node = !nodes.own() && !nodes.eligible();  // not so without any Node
+  if (lacks_node == lacks_node_) return;
+  lacks_node_ = lacks_node;
+  if (lacks_node) {
+    spdlog::warn(
+        "no Node has the name {}: load balancers get nodeEligible false, and zone and Pod networks "
+        "of this node are unknown; --hostname-override gives the name that kubectl get nodes shows",
+        config_.node_name);
+  } else {
+    spdlog::info("Node {} is there now", config_.node_name);
+  }
 }
 
 }  // namespace agent

@@ -81,7 +81,8 @@ class App : private ClusterObserver {
   void on_service_change() override { reporter_.service_changed(); }
   void on_endpoint_change() override { reporter_.endpoint_changed(); }
   void on_node_view() override;
-  void on_ready() override { sync_.sources_ready(); }
+  void on_own_node() override;
+  void on_ready() override;
 
   boost::asio::awaitable<void> supervise();
   boost::asio::awaitable<void> run_source();
@@ -104,6 +105,7 @@ class App : private ClusterObserver {
   ClusterState cluster_;
   std::unique_ptr<k8s::Source> source_;
   ServiceReporter services_;
+  HttpConnections connections_;
   HealthCheckPorts health_checks_;
   SyncReporter reporter_;
   SyncLoop sync_;
@@ -120,6 +122,7 @@ class App : private ClusterObserver {
   bool has_warned_of_api_address_ = false;
   StopSignals signals_;
   boost::asio::steady_timer stop_;
+  bool lacks_node_ = false;  // no Node has the name of this one; reported
   bool has_ended_ = false;
   int exit_code_ = 0;
   std::exception_ptr error_;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ipvs/linux_kernel.hpp"
 
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <utility>
@@ -216,6 +219,20 @@ Result<std::size_t> LinuxKernel::delete_flows(std::span<const StaleFlow> flows) 
 
 Result<std::vector<LocalAddress>> LinuxKernel::read_local_addresses() {
   return ipvs::read_local_addresses();
+}
+
+// Three ways to be without: the kernel (ipv6.disable=1), the device (sysctl disable_ipv6, which a new
+// device has from `default`), and IPVS (CONFIG_IP_VS_IPV6).
+std::string LinuxKernel::why_no_ipv6() {
+  const int socket = ::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (socket < 0) return errno == EAFNOSUPPORT ? "the kernel has no IPv6 (ipv6.disable=1?)" : "";
+  ::close(socket);
+  const std::string key = std::string("net/ipv6/conf/") + kDeviceName + "/disable_ipv6";
+  const auto disabled = sysctls_.read(key);
+  if (disabled && *disabled == "1") return "the sysctl " + key + " is 1";
+  const auto probed = read_server({boost::asio::ip::address_v6::loopback(), 1, Protocol::kTcp});
+  const bool refused = !probed && probed.error().error_number == EAFNOSUPPORT;
+  return refused ? "the module ip_vs has no IPv6" : "";
 }
 
 Result<std::vector<Address>> LinuxKernel::read_gateways() { return ipvs::read_gateways(); }

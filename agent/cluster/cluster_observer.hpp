@@ -22,6 +22,8 @@ class ClusterObserver {
   virtual void on_endpoint_change() {}
   // ClusterState::node_view() changed. on_dirty() follows for each Service that depends on it.
   virtual void on_node_view() {}
+  // What this agent reads of its own Node changed, or there is none any more.
+  virtual void on_own_node() {}
   // Every source has delivered its first list.
   virtual void on_ready() {}
 };

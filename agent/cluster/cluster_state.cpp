@@ -82,7 +82,11 @@ ClusterState::ClusterState(const config::Config& config, ClusterObserver& observ
           [this](const std::string& node) { return nodes_.zone_of(node); }, clocks_),
       nodes_(
           config.node_name,
-          {.own_changed = [this] { refresh_node_view(); },
+          {.own_changed =
+               [this] {
+                 refresh_node_view();
+                 observer_.on_own_node();
+               },
            .zones_changed = [this](bool own) { zones_changed(own); },
            .internal_ips =
                [this](const std::string& node, const auto& addresses) {
@@ -157,6 +161,52 @@ void ClusterState::set_local_addresses(std::vector<ipvs::LocalAddress> local) {
   if (local.empty()) return;
   local_ = std::move(local);
   refresh_node_view();
+  set_limits(limits_of(local_, limits_.no_ipv6));
+}
+
+bool ClusterState::set_no_ipv6(std::string why) {
+  if (why == limits_.no_ipv6) return false;
+  set_limits(limits_of(local_, std::move(why)));
+  return true;
+}
+
+// Pods do not get broadcast addresses: what names one is a Service, or an EndpointSlice that people
+// have written.
+void ClusterState::set_limits(HostLimits limits) {
+  if (limits == limits_) return;
+  const bool family_changed = limits.no_ipv6.empty() != limits_.no_ipv6.empty();
+  const bool broadcasts_changed = limits.broadcasts != limits_.broadcasts;
+  limits_ = std::move(limits);
+  const auto is_v6 = [](const k8s::Address& address) { return address.is_v6(); };
+  services_.for_each([&](const k8s::Service& service) {
+    const auto& vips = service.cluster_ips;
+    const bool depends =
+        (family_changed && std::any_of(vips.begin(), vips.end(), is_v6)) ||
+        (broadcasts_changed && (service.selector.empty() || !external_addresses(service).empty()));
+    if (depends) observer_.on_dirty(service.meta.key.text());
+  });
+}
+
+const k8s::Service& ClusterState::usable(const k8s::Service& service,
+                                         std::optional<UsableService>& changed,
+                                         std::vector<Notice>* notices) const {
+  changed = usable_part(service, limits_);
+  if (!changed) return service;
+  for (std::string& note : changed->notes) {
+    if (!notices) break;
+    notices->push_back({.reason = NoticeReason::kAddressRefused, .note = std::move(note)});
+  }
+  return changed->service;
+}
+
+ServiceEndpoints ClusterState::usable_endpoints(const k8s::Service& service,
+                                                std::vector<Notice>* notices) const {
+  ServiceEndpoints endpoints = endpoints_.endpoints_of(service);
+  for (std::string& note : remove_unusable(endpoints, service, node_view_, limits_)) {
+    if (!notices) break;
+    notices->push_back({.reason = NoticeReason::kEndpointRefused, .note = std::move(note)});
+  }
+  return endpoints;
 }
 
 void ClusterState::refresh_node_view() {
@@ -257,8 +307,10 @@ std::optional<PlannedService> ClusterState::plan(const ipvs::Owner& owner) {
   PlannedService plan{.since = service->meta.creation_timestamp,
                       .external_ips = only_external_ips(*service),
                       .plan = {}};
+  std::optional<UsableService> changed;
+  service = &usable(*service, changed, &plan.notices);
   const PlanOptions options = options_for(*service, now, &plan.notices);
-  const ServiceEndpoints endpoints = endpoints_.endpoints_of(*service);
+  const ServiceEndpoints endpoints = usable_endpoints(*service, &plan.notices);
   plan.plan = plan_service(*service, endpoints, node_view_, options);
   plan.again_in_a_second = is_ramping(endpoints, options);
   plan.lacks_local = lacks_local(*service, endpoints);
@@ -292,7 +344,8 @@ std::optional<PlannedService> ClusterState::plan_lingering(const ipvs::Owner& ow
     lingering_.erase(found);
     return std::nullopt;
   }
-  const k8s::Service& service = lingering.service;
+  std::optional<UsableService> changed;
+  const k8s::Service& service = usable(lingering.service, changed);
   return PlannedService{.since = kLingering,
                         .plan = plan_service(service, ServiceEndpoints(service.ports.size()),
                                              node_view_, options_for(service, now)),
@@ -314,7 +367,7 @@ std::optional<HealthCheck> ClusterState::health_check(const k8s::ObjectKey& key)
   return HealthCheck{
       .since = service->meta.creation_timestamp,
       .port = service->health_check_node_port,
-      .local_endpoints = count_local_endpoints(*service, endpoints_.endpoints_of(*service))};
+      .local_endpoints = count_local_endpoints(*service, usable_endpoints(*service))};
 }
 
 bool ClusterState::may_drain(const ipvs::Owner& owner, const ipvs::Endpoint& endpoint) const {

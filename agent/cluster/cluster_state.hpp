@@ -25,6 +25,7 @@
 #include "agent/decide/node_view.hpp"
 #include "agent/decide/service_plan.hpp"
 #include "agent/decide/traffic.hpp"
+#include "agent/decide/usable.hpp"
 
 namespace agent {
 
@@ -64,6 +65,8 @@ class ClusterState : public ServicePlans {
   void set_gateways(const std::vector<ipvs::Address>& gateways);
   // What this node needs for something else than Services: see AddressPolicy::set().
   void set_holder(const Holder& holder, std::vector<ipvs::Endpoint> held);
+  // Why this host has no IPv6; "": it has. True if that is news.
+  bool set_no_ipv6(std::string why);
   // The networks whose traffic is the cluster's own: --cluster-cidr, or else the Pod networks of
   // this Node.
   std::vector<k8s::Cidr> pod_sources() const;
@@ -99,6 +102,12 @@ class ClusterState : public ServicePlans {
   PlanOptions options_for(const k8s::Service& service, MonotonicSeconds now,
                           std::vector<Notice>* notices = nullptr) const;
   void refresh_node_view();
+  void set_limits(HostLimits limits);
+  // What can be planned of it; adds notices about the rest, if there is a place for them.
+  const k8s::Service& usable(const k8s::Service& service, std::optional<UsableService>& changed,
+                             std::vector<Notice>* notices = nullptr) const;
+  ServiceEndpoints usable_endpoints(const k8s::Service& service,
+                                    std::vector<Notice>* notices = nullptr) const;
   void list_delivered();
 
   const config::Config& config_;
@@ -109,6 +118,7 @@ class ClusterState : public ServicePlans {
   NodeTable nodes_;
   std::vector<ipvs::LocalAddress> local_;
   NodeView node_view_;
+  HostLimits limits_;
   AddressUsers users_;
   // Deleted Services that are served until their connections have ended.
   struct Lingering {

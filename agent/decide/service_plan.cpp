@@ -9,6 +9,8 @@ const char* text_of(NoticeReason reason) {
       return "BadAnnotation";
     case NoticeReason::kAddressRefused:
       return "AddressRefused";
+    case NoticeReason::kEndpointRefused:
+      return "EndpointRefused";
     case NoticeReason::kWeightsIgnored:
       return "WeightsIgnored";
   }

@@ -17,7 +17,12 @@
 namespace agent {
 
 // Why something that a Service asks for is not done.
-enum class NoticeReason : std::uint8_t { kBadAnnotation, kAddressRefused, kWeightsIgnored };
+enum class NoticeReason : std::uint8_t {
+  kBadAnnotation,
+  kAddressRefused,
+  kEndpointRefused,
+  kWeightsIgnored
+};
 // The reason of the Kubernetes Event: "BadAnnotation".
 const char* text_of(NoticeReason reason);
 

@@ -143,6 +143,7 @@ void HealthCheckPorts::start(const Place& place, const k8s::ObjectKey& owner) {
       .name = "health check",
       .bind = place,
       .retry = options_.retry,
+      .connections = options_.connections,
       .on_bind = [this, place](const std::string& fault) { bound(place, fault); }};
   const HttpHandler handler = [this, place](std::string_view) { return at_once(answer(place)); };
   auto server = std::make_unique<Server>(executor_, std::move(options), handler);

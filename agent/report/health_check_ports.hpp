@@ -52,6 +52,7 @@ class HealthCheckPorts {
     std::function<void(const std::string&)> warn;
     std::function<void(const std::string&)> inform;
     std::chrono::milliseconds retry{5000};
+    HttpConnections* connections = nullptr;  // see HttpServer::Options
   };
   HealthCheckPorts(boost::asio::any_io_executor executor, Options options);
   ~HealthCheckPorts();

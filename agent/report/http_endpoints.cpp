@@ -9,15 +9,20 @@ namespace agent {
 
 namespace asio = boost::asio;
 
+namespace {
+constexpr int kMostScrapes = 4;
+}  // namespace
+
 HttpEndpoints::HttpEndpoints(asio::any_io_executor executor, const config::Config& config,
                              NodeHealth& health, const Conditions& conditions, Scrape& scrape,
-                             Metrics& metrics)
+                             Metrics& metrics, HttpConnections& connections)
     : executor_(executor),
       config_(config),
       health_(health),
       conditions_(conditions),
       scrape_(scrape),
-      metrics_(metrics) {}
+      metrics_(metrics),
+      connections_(connections) {}
 
 void HttpEndpoints::start(TaskGroup& tasks) {
   const auto proxy_mode = [](std::string_view) -> asio::awaitable<HttpAnswer> {
@@ -54,6 +59,7 @@ void HttpEndpoints::add_server(const std::string& name, const std::optional<conf
   HttpServer::Options options{.name = name,
                               .bind = {bind->address, bind->port},
                               .hard_fail = config_.bind_address_hard_fail,
+                              .connections = &connections_,
                               .on_bind = [this, name](const std::string& fault) {
                                 const bool is_news = health_.set_bind_fault(name, fault);
                                 if (is_news && !fault.empty()) {
@@ -79,9 +85,26 @@ asio::awaitable<HttpAnswer> HttpEndpoints::answer_conditions() {
 }
 
 asio::awaitable<HttpAnswer> HttpEndpoints::answer_metrics() {
+  if (scrapes_ >= kMostScrapes) {
+    co_return HttpAnswer{.status = 503,
+                         .headers = {{"Retry-After", "1"}},
+                         .body = "too many pages of metrics are being sent\n"};
+  }
   co_return HttpAnswer{
       .content_type = "text/plain; version=0.0.4; charset=utf-8",
-      .stream = [this](BodyWriter write) { return scrape_.write(std::move(write)); }};
+      .stream = [this](BodyWriter write) { return write_metrics(std::move(write)); }};
+}
+
+asio::awaitable<void> HttpEndpoints::write_metrics(BodyWriter write) {
+  struct UnderWay {
+    explicit UnderWay(int& count_in) : count(count_in) { ++count; }
+    ~UnderWay() { --count; }
+    UnderWay(const UnderWay&) = delete;
+    UnderWay& operator=(const UnderWay&) = delete;
+    int& count;
+  };
+  const UnderWay scrape(scrapes_);
+  co_await scrape_.write(std::move(write));
 }
 
 }  // namespace agent

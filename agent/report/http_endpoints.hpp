@@ -6,6 +6,7 @@
 // Threading: the agent's io_context thread.
 // Errors: a port that is taken is logged once, shown by /conditions, and retried; with
 // --bind-address-hard-fail it ends the agent.
+// Limits: four pages of metrics at once, because a page may be tens of megabytes; 503 beyond.
 // Metrics: kubeproxy_proxy_healthz_total, kubeproxy_proxy_livez_total.
 #pragma once
 
@@ -30,7 +31,8 @@ namespace agent {
 class HttpEndpoints {
  public:
   HttpEndpoints(boost::asio::any_io_executor executor, const config::Config& config,
-                NodeHealth& health, const Conditions& conditions, Scrape& scrape, Metrics& metrics);
+                NodeHealth& health, const Conditions& conditions, Scrape& scrape, Metrics& metrics,
+                HttpConnections& connections);
 
   // Starts the servers; `tasks` owns what they run.
   void start(TaskGroup& tasks);
@@ -41,6 +43,7 @@ class HttpEndpoints {
   void add_server(const std::string& name, const std::optional<config::HostPort>& bind,
                   std::map<std::string, HttpHandler> routes);
   boost::asio::awaitable<HttpAnswer> answer_metrics();
+  boost::asio::awaitable<void> write_metrics(BodyWriter write);
   boost::asio::awaitable<HttpAnswer> answer_conditions();
   boost::asio::awaitable<HttpAnswer> answer_health(HealthQuestion question);
 
@@ -50,6 +53,8 @@ class HttpEndpoints {
   const Conditions& conditions_;
   Scrape& scrape_;
   Metrics& metrics_;
+  HttpConnections& connections_;
+  int scrapes_ = 0;                                             // under way
   std::map<std::string, std::unique_ptr<HttpServer>> servers_;  // by name
 };
 

@@ -28,7 +28,6 @@ using error_code = boost::system::error_code;
 using Request = http::request<http::empty_body>;
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
-constexpr std::size_t kMaxConnections = 64;
 constexpr std::uint32_t kMaxHeader = 8 * 1024;
 constexpr std::chrono::seconds kRequestTime{10};
 constexpr std::chrono::seconds kAnswerTime{60};
@@ -66,6 +65,18 @@ Listening listen(asio::any_io_executor executor, const tcp::endpoint& bind) {
 
 std::string_view path_of(std::string_view target) { return target.substr(0, target.find('?')); }
 
+bool lacks_descriptors(const error_code& error) {
+  return error == asio::error::no_descriptors || error == asio::error::no_buffer_space ||
+         error == asio::error::no_memory ||
+         error == boost::system::errc::too_many_files_open_in_system;
+}
+
+asio::ip::address client_of(const tcp::socket& socket) {
+  error_code error;
+  const tcp::endpoint client = socket.remote_endpoint(error);
+  return error ? asio::ip::address() : client.address();
+}
+
 http::response_header<> head_of(const Request& request, const HttpAnswer& answer) {
   http::response_header<> head;
   head.version(request.version());
@@ -87,19 +98,22 @@ struct HttpServer::Impl {
   Options options;
   std::map<std::string, HttpHandler> routes;
   TaskGroup connections;
-  std::size_t open = 0;
+  HttpConnections own_places;
+  HttpConnections& places;
   std::uint16_t port = 0;
 
   Impl(asio::any_io_executor e, Options o, std::map<std::string, HttpHandler> r)
       : executor(e),
         options(std::move(o)),
         routes(std::move(r)),
-        connections(e, [](std::exception_ptr) {}) {}
+        connections(e, [](std::exception_ptr) {}),
+        places(options.connections ? *options.connections : own_places) {}
 
   asio::awaitable<tcp::acceptor> bind();
   asio::awaitable<void> accept(tcp::acceptor& acceptor);
   asio::awaitable<void> converse(tcp::socket socket);
-  asio::awaitable<bool> answer(beast::tcp_stream& stream, const Request& request);
+  asio::awaitable<bool> answer(beast::tcp_stream& stream, HttpConnections::Place& place,
+                               const Request& request);
   asio::awaitable<HttpAnswer> route(const Request& request);
 };
 
@@ -144,36 +158,34 @@ asio::awaitable<void> HttpServer::Impl::accept(tcp::acceptor& acceptor) {
   while (true) {
     auto [error, socket] = co_await acceptor.async_accept(kTuple);
     if (error == asio::error::operation_aborted) throw boost::system::system_error(error);
-    if (error || open >= kMaxConnections) {
+    if (error) {
       // Out of descriptors, or the client has already disconnected: neither may end the server or
-      // make it spin.
-      if (error) {
-        asio::steady_timer pause(executor, std::chrono::milliseconds(100));
-        co_await pause.async_wait(asio::use_awaitable);
-      }
+      // make it spin. A connection of this server gives its descriptor back.
+      if (lacks_descriptors(error)) places.make_room(this);
+      asio::steady_timer pause(executor, std::chrono::milliseconds(100));
+      co_await pause.async_wait(asio::use_awaitable);
       continue;
     }
-    ++open;
     connections.spawn(converse(std::move(socket)));
   }
 }
 
 asio::awaitable<void> HttpServer::Impl::converse(tcp::socket socket) {
-  struct Leave {
-    std::size_t& open;
-    ~Leave() { --open; }
-  } leave{open};
+  const asio::ip::address client = client_of(socket);
   beast::tcp_stream stream(std::move(socket));
+  HttpConnections::Place place(places, this, client, [&stream] { stream.close(); });
   beast::flat_buffer buffer(kMaxHeader);
   for (bool keep = true; keep;) {
     http::request_parser<http::empty_body> parser;
     parser.header_limit(kMaxHeader);
+    place.waits_for_request();
     stream.expires_after(kRequestTime);
     const auto [error, bytes] = co_await http::async_read(stream, buffer, parser, kTuple);
     if (error == http::error::end_of_stream || error == beast::error::timeout ||
         error == asio::error::operation_aborted || error == asio::error::connection_reset) {
       break;
     }
+    place.is_answered();
     stream.expires_after(kAnswerTime);
     if (error) {
       Request request;
@@ -185,7 +197,7 @@ asio::awaitable<void> HttpServer::Impl::converse(tcp::socket socket) {
       co_await http::async_write(stream, response, kTuple);
       break;
     }
-    keep = co_await answer(stream, parser.get());
+    keep = co_await answer(stream, place, parser.get());
   }
   error_code ignored;
   stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
@@ -205,7 +217,9 @@ asio::awaitable<HttpAnswer> HttpServer::Impl::route(const Request& request) {
 }
 
 // False: the connection must be closed.
-asio::awaitable<bool> HttpServer::Impl::answer(beast::tcp_stream& stream, const Request& request) {
+asio::awaitable<bool> HttpServer::Impl::answer(beast::tcp_stream& stream,
+                                               HttpConnections::Place& place,
+                                               const Request& request) {
   const HttpAnswer answer = co_await route(request);
   const bool head_only = request.method() == http::verb::head;
   if (!answer.stream) {
@@ -227,12 +241,11 @@ asio::awaitable<bool> HttpServer::Impl::answer(beast::tcp_stream& stream, const 
   if (head_error) co_return false;
   if (head_only) co_return response.keep_alive();
   error_code failed;
-  const BodyWriter write = [&stream, &failed,
+  const BodyWriter write = [&stream, &place, &failed,
                             chunked](std::string_view piece) -> asio::awaitable<void> {
-    return [](beast::tcp_stream& out, error_code& fault, bool chunks,
-              std::string_view bytes) -> asio::awaitable<void> {
+    return [](beast::tcp_stream& out, HttpConnections::Place& progress, error_code& fault,
+              bool chunks, std::string_view bytes) -> asio::awaitable<void> {
       if (fault || bytes.empty()) co_return;
-      out.expires_after(kAnswerTime);
       const asio::const_buffer data(bytes.data(), bytes.size());
       if (chunks) {
         std::tie(fault, std::ignore) =
@@ -240,7 +253,8 @@ asio::awaitable<bool> HttpServer::Impl::answer(beast::tcp_stream& stream, const 
       } else {
         std::tie(fault, std::ignore) = co_await asio::async_write(out, data, kTuple);
       }
-    }(stream, failed, chunked, piece);
+      progress.is_answered();
+    }(stream, place, failed, chunked, piece);
   };
   co_await answer.stream(write);
   if (failed) co_return false;

@@ -8,9 +8,8 @@
 // Errors: a port in use is not fatal: serve() retries every 5 s and reports each try through
 // on_bind;
 //         with hard_fail it throws at the first failure.
-// Limits: 64 connections at once, request headers of 8 KiB, 10 s to send a request, 60 s to receive
-// an
-//         answer or a piece of it.
+// Limits: connections as HttpConnections says; request headers of 8 KiB, 10 s to send a request,
+//         60 s to receive the whole answer.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -23,6 +22,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
+
+#include "agent/report/http_connections.hpp"
 
 namespace agent {
 
@@ -47,6 +48,8 @@ class HttpServer {
     boost::asio::ip::tcp::endpoint bind;  // port 0: chosen by the kernel
     bool hard_fail = false;
     std::chrono::milliseconds retry{5000};
+    // Those of all servers, which must outlive this one; nullptr: its own alone.
+    HttpConnections* connections = nullptr;
     // Called after each try; "": listening, else why not.
     std::function<void(const std::string& fault)> on_bind;
   };

@@ -5,13 +5,20 @@
 #include <unistd.h>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <chrono>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 namespace agent {
 
 namespace asio = boost::asio;
+
+namespace {
+constexpr std::chrono::seconds kFamiliesPeriod{10};
+}  // namespace
 
 NodeWatch::NodeWatch(asio::any_io_executor executor, ipvs::Kernel& kernel, KernelThread& thread,
                      ClusterState& cluster, SyncLoop& sync, ForwardGuard& forwarding,
@@ -24,7 +31,27 @@ NodeWatch::NodeWatch(asio::any_io_executor executor, ipvs::Kernel& kernel, Kerne
       forwarding_(forwarding),
       tasks_(tasks) {}
 
+asio::awaitable<void> NodeWatch::read_families() {
+  const std::string why = co_await thread_.run([this] { return kernel_.why_no_ipv6(); });
+  if (!cluster_.set_no_ipv6(why)) co_return;
+  if (why.empty()) {
+    spdlog::info("this host has IPv6 now: Services are served in it");
+  } else {
+    spdlog::warn("{}: Services are served in IPv4 only", why);
+  }
+}
+
+// The kernel does not report that IPv6 is turned on or off.
+asio::awaitable<void> NodeWatch::follow_families() {
+  while (true) {
+    asio::steady_timer pause(executor_, kFamiliesPeriod);
+    co_await pause.async_wait(asio::use_awaitable);
+    co_await read_families();
+  }
+}
+
 asio::awaitable<void> NodeWatch::read() {
+  co_await read_families();
   auto local = co_await thread_.run([this] { return kernel_.read_local_addresses(); });
   if (!local) {
     spdlog::warn("{}", local.error().text());
@@ -42,6 +69,7 @@ asio::awaitable<void> NodeWatch::read() {
 asio::awaitable<void> NodeWatch::run() {
   auto monitors = co_await thread_.run([this] { return kernel_.open_monitors(); });
   if (!monitors) throw std::runtime_error(monitors.error().text());
+  tasks_.spawn(follow_families());
   for (auto& monitor : *monitors) tasks_.spawn(follow(std::move(monitor)));
 }
 

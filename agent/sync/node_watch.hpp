@@ -34,6 +34,8 @@ class NodeWatch {
   boost::asio::awaitable<void> run();
 
  private:
+  boost::asio::awaitable<void> read_families();
+  boost::asio::awaitable<void> follow_families();
   boost::asio::awaitable<void> follow(std::unique_ptr<ipvs::KernelMonitor> monitor);
 
   boost::asio::any_io_executor executor_;

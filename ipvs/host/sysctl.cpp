@@ -58,6 +58,9 @@ Result<void> carry_out(const Sysctls& sysctls, const SysctlRule& rule, SysctlRep
   const auto found = sysctls.read(rule.key);
   if (found && *found == rule.value) return {};
   if (rule.effort == Effort::kReportOnly) {
+    // Without IPv6 there is nothing to forward (Kernel::why_no_ipv6()).
+    const bool is_v6 = std::string(rule.key).starts_with("net/ipv6/");
+    if (is_v6 && !found && found.error().error_number == ENOENT) return {};
     const std::string is = found ? "is " + *found : "cannot be read";
     report.warnings.push_back(std::string(rule.key) + " " + is + " but should be " + rule.value +
                               ": " + rule.reason);

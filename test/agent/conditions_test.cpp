@@ -3,6 +3,7 @@
 // The whole agent: an object that the kernel refuses for good is that object's condition.
 #include "agent/report/conditions.hpp"
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <cerrno>
 #include <chrono>
@@ -53,4 +54,39 @@ TEST_CASE_METHOD(
   CHECK(log.count("Invalid argument") == 2);
   CHECK(metric("kube_ipvs_conditions{reason=\"KernelRefused\"}") == "0");
   CHECK(get("/conditions", "metrics").ends_with("{\"node\":[],\"objects\":[]}\n"));
+}
+
+TEST_CASE_METHOD(AppFixture,
+                 "without IPv6 Services are served in IPv4, with one line, until it is back (A2)") {
+  kernel.no_ipv6 = "the kernel has no IPv6";
+  start_with({make_service("web", {"10.96.0.1", "fd00:10:96::1"}),
+              make_service("api", {"10.96.0.2", "fd00:10:96::2"})},
+             {make_pod("web-1", {"10.244.0.1", "fd00:10:244::1"})});
+  CHECK(log.count("IPv6") == 1);
+  CHECK(log.count("warning: the kernel has no IPv6: Services are served in IPv4 only") == 1);
+  const auto is_v6 = [](const auto& each) { return each.first.address.is_v6(); };
+  CHECK(kernel.servers.size() == 2);
+  CHECK(std::none_of(kernel.servers.begin(), kernel.servers.end(), is_v6));
+  CHECK(kernel.addresses.size() == 2);
+  CHECK(get("/healthz", "healthz").starts_with("HTTP/1.1 200"));
+  kernel.no_ipv6.clear();
+  kernel.notify({.node_addresses = true});
+  until_programmed(4);
+  CHECK(kernel.servers.size() == 4);
+  CHECK(kernel.addresses.size() == 4);
+  CHECK(log.count("this host has IPv6 now") == 1);
+}
+
+TEST_CASE_METHOD(AppFixture,
+                 "a node name that no Node has is reported, and when such a Node is there (F3)") {
+  start();
+  source->list<k8s::Node>(source->sinks.nodes, {make_node(kOtherNode)});
+  source->list<k8s::Pod>(source->sinks.pods, {});
+  source->list<k8s::EndpointSlice>(source->sinks.slices, {});
+  source->list<k8s::Service>(source->sinks.services, {});
+  until("the table is complete", [this] { return log.count("table complete") > 0; });
+  CHECK(log.count("warning: no Node has the name node-1: ") == 1);
+  source->sinks.nodes->upsert(make_node(kThisNode));
+  CHECK(log.count("info: Node node-1 is there now") == 1);
+  CHECK(log.count("no Node has the name") == 1);
 }

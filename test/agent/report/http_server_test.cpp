@@ -8,6 +8,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/system/system_error.hpp>
 #include <catch2/catch_test_macros.hpp>
 #include <chrono>
@@ -193,19 +194,44 @@ TEST_CASE("a request that is not HTTP is answered with 400, and the connection i
   CHECK(f.get("/hello").starts_with("HTTP/1.1 200 OK\r\n"));
 }
 
-TEST_CASE("connections beyond 64 are closed, and new ones are accepted when others have ended") {
+TEST_CASE("idle connections never keep a request out, the oldest makes room (A3)") {
   Fixture f;
   f.until([&] { return f.server->port() != 0; });
   std::vector<tcp::socket> clients;
-  for (int i = 0; i < 64; ++i) {
+  std::string sent;
+  SECTION("that send nothing") {}
+  SECTION("that send a part of a request") { sent = "GET /hello HTTP/1.1\r\nX: "; }
+  SECTION("that have been answered") { sent = "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"; }
+  for (int i = 0; i < 100; ++i) {
     clients.emplace_back(f.context);
     clients.back().connect(loopback(f.server->port()));
+    if (!sent.empty()) asio::write(clients.back(), asio::buffer(sent));
   }
-  CHECK(f.get("/hello").empty());
-  clients.clear();
-  std::string answer;
-  while (answer.empty()) answer = f.get("/hello");
-  CHECK(answer.starts_with("HTTP/1.1 200 OK\r\n"));
+  CHECK(f.get("/hello").starts_with("HTTP/1.1 200 OK\r\n"));
+  CHECK(f.get("/unwell").starts_with("HTTP/1.1 503"));
+}
+
+namespace {
+
+// More than the sockets of a client that does not read hold.
+asio::awaitable<void> write_much(BodyWriter write) {
+  const std::string piece(100'000, 'x');
+  for (int i = 0; i < 200; ++i) co_await write(piece);
+}
+asio::awaitable<HttpAnswer> much(std::string_view) { co_return HttpAnswer{.stream = write_much}; }
+
+}  // namespace
+
+TEST_CASE("clients that never read an answer never keep a request out (A3)") {
+  Fixture f({.name = "test", .bind = loopback(0)}, {{"/hello", hello}, {"/much", much}});
+  f.until([&] { return f.server->port() != 0; });
+  std::vector<tcp::socket> clients;
+  for (int i = 0; i < 70; ++i) {
+    clients.emplace_back(f.context);
+    clients.back().connect(loopback(f.server->port()));
+    asio::write(clients.back(), asio::buffer(std::string("GET /much HTTP/1.1\r\n\r\n")));
+  }
+  CHECK(f.get("/hello").starts_with("HTTP/1.1 200 OK\r\n"));
 }
 
 TEST_CASE("a port in use is reported, retried, and opened when it is free") {
