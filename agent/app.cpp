@@ -241,6 +241,7 @@ void App::on_ready() {
 }
 
 void App::on_own_node() {
+  sync_.table_rules_may_differ();
   if (sync_.state() == SyncState::kAwaitingLists) return;
   const NodeTable& nodes = cluster_.nodes();
   const bool lacks_node = !nodes.own() && !nodes.eligible();  // not so without any Node

@@ -35,7 +35,7 @@ std::string host_name() {
 }
 
 int refuse(const std::string& why) {
-  constexpr std::size_t kMaxReason = 16 * 1024;
+  constexpr std::size_t kMaxReason = 16'384;
   std::fprintf(stderr, "kube-ipvs: %s\n", config::printable(why, kMaxReason).c_str());
   return 1;
 }

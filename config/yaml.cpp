@@ -270,7 +270,7 @@ class ViewBuffer final : public std::streambuf {
 
  private:
   int_type underflow() override {
-    constexpr std::size_t kPiece = 16 * 1024;
+    constexpr std::size_t kPiece = 16'384;
     if (rest_.empty() || is_stopped(stop_)) return traits_type::eof();
     // The get area is never written to: streambuf has no const form.
     char* begin = const_cast<char*>(rest_.data());

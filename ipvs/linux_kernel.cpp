@@ -12,6 +12,7 @@
 #include "ipvs/host/local_ports.hpp"
 #include "ipvs/nftables/monitor.hpp"
 #include "ipvs/state/own_servers.hpp"
+#include "ipvs/virtual_servers/count.hpp"
 
 namespace ipvs {
 namespace {
@@ -96,6 +97,35 @@ HostCheck LinuxKernel::check_device() {
   return check;
 }
 
+HostCheck LinuxKernel::check_settings() {
+  HostCheck check;
+  auto report = set_sysctls(sysctls_, settings_, running_kernel_version());
+  if (report) {
+    for (std::string& change : report->changes) {
+      check.repairs.push_back({"sysctl", "sysctl " + change + ": put right"});
+    }
+  } else {
+    check.faults.push_back(report.error());
+  }
+  const auto ipvs = ready(ipvs_);
+  if (!ipvs || settings_.timeouts == Timeouts{}) return check;
+  const auto found = (*ipvs)->timeouts();
+  if (!found) {
+    check.faults.push_back(found.error());
+    return check;
+  }
+  const std::string difference = difference_text(*found, settings_.timeouts);
+  if (difference.empty()) return check;
+  const auto set = (*ipvs)->set_timeouts(settings_.timeouts);
+  if (set) {
+    check.repairs.push_back(
+        {"timeout", "timeouts of IPVS, in seconds: " + difference + ": put right"});
+  } else {
+    check.faults.push_back(set.error());
+  }
+  return check;
+}
+
 Result<void> LinuxKernel::probe_scheduler(const std::string& scheduler) {
   const auto ipvs = ready(ipvs_);
   if (!ipvs) return ipvs.error();
@@ -176,6 +206,8 @@ int LinuxKernel::install_table(const TableRules& rules, std::span<const Element>
   const auto table = ready(table_);
   return table ? (*table)->install_table(rules, elements) : table.error().error_number;
 }
+
+Result<std::size_t> LinuxKernel::count_ipv4_servers() { return ipvs::count_ipv4_servers(); }
 
 Result<std::optional<ServerReading>> LinuxKernel::read_server(const ServerKey& key) {
   const auto ipvs = ready(ipvs_);

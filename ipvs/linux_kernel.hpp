@@ -38,6 +38,7 @@ class LinuxKernel : public Kernel {
 
   Result<HostFacts> prepare(const HostSettings& settings) override;
   HostCheck check_device() override;
+  HostCheck check_settings() override;
   Result<void> probe_scheduler(const std::string& scheduler) override;
   Result<Observed> observe() override;
 
@@ -48,6 +49,7 @@ class LinuxKernel : public Kernel {
   int change_elements(std::span<const ElementOp> ops) override;
   int install_table(const TableRules& rules, std::span<const Element> elements) override;
 
+  Result<std::size_t> count_ipv4_servers() override;
   Result<std::optional<ServerReading>> read_server(const ServerKey& key) override;
   Result<std::vector<ServerReading>> read_servers(std::span<const ServerKey> keys) override;
   Result<std::vector<ServerReading>> read_destinations(std::span<const ServerKey> keys) override;

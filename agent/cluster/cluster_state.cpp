@@ -91,6 +91,7 @@ ClusterState::ClusterState(const config::Config& config, ClusterObserver& observ
            .internal_ips =
                [this](const std::string& node, const auto& addresses) {
                  std::vector<ipvs::Endpoint> held;
+                 held.reserve(addresses.size());
                  for (const auto& each : addresses) held.push_back({each});
                  mark_users(node_view_.addresses.set({HolderKind::kNode, node}, std::move(held)));
                }}),

@@ -164,6 +164,9 @@ ipvs::Recorded Reconciler::record(const ipvs::Changes& changes, const ipvs::Outc
                                   const Retries::Moment& moment) {
   ipvs::Recorded recorded = ipvs::record_outcome(ledger_, desired_, changes, outcome);
   for (const ServerKey& key : recorded.foreign) foreign_.insert(key);
+  for (const auto& [key, found] : outcome.read_back) {
+    if (!found) dirty_.servers.insert(key);  // nobody refused it: it is created in the next pass
+  }
   note_ended(failed_.conclude(recorded, moment));
   return recorded;
 }

@@ -75,6 +75,11 @@ std::vector<ipvs::Failure> Retries::conclude(ipvs::Recorded& recorded, const Mom
   attempted_ = {};
   if (!over.empty() || size() < before) wake_dependents(moment.now);
   find_next();
+  count_tries(recorded);
+  return over;
+}
+
+void Retries::count_tries(ipvs::Recorded& recorded) const {
   for (ipvs::Failure& failure : recorded.failures) {
     const Entry* entry = nullptr;
     if (const auto* key = std::get_if<ipvs::ServerKey>(&failure.key)) entry = &servers_.at(*key);
@@ -85,7 +90,6 @@ std::vector<ipvs::Failure> Retries::conclude(ipvs::Recorded& recorded, const Mom
       if (is_same(refusal.failure, failure)) failure.tries = refusal.failure.tries;
     }
   }
-  return over;
 }
 
 template <typename Map, typename Keys>

@@ -88,6 +88,8 @@ class Retries {
                 const Moment& moment);
   void carry_on(Entry& next, Entry* before, bool whole, std::vector<ipvs::Failure>& over,
                 const Moment& moment) const;
+  // Enters into each failure how often it was tried.
+  void count_tries(ipvs::Recorded& recorded) const;
   void wake_dependents(Time now);
   void find_next();
 

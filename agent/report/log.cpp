@@ -16,7 +16,7 @@
 namespace agent {
 namespace {
 
-constexpr std::size_t kMaxMessage = 16 * 1024;
+constexpr std::size_t kMaxMessage = 16'384;
 
 // The message on one line, whatever text of others it contains; spdlog's own %v does not escape.
 std::string on_one_line(const spdlog::details::log_msg& message) {

@@ -25,6 +25,8 @@ enum class Work : std::uint8_t {
   kCheckAddresses,         // somebody else changed kube-ipvs0 or its addresses
   kCheckDraining,          // draining destinations may have no connections any more
   kAudit,                  // the next virtual servers are compared with the kernel
+  kCountServers,           // somebody else may have deleted virtual servers
+  kCompareServers,         // somebody else did: all are compared
   kPlanAgain,              // plans that change with time
   kReadNodePortAddresses,  // node ports are served on other addresses
   kRetry,                  // what the kernel refused

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/sync/audit.hpp"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <utility>
@@ -9,6 +10,12 @@ namespace agent {
 namespace asio = boost::asio;
 
 namespace {
+
+// So many virtual servers a comparison of all reads at a time; what is found is repaired, and events
+// are heard, before the next.
+constexpr std::size_t kLargeSlice = 512;
+// After comparisons that found nothing, as many counts are ignored: up to 2^8, some four minutes.
+constexpr unsigned kMaxDoublings = 8;
 
 template <typename T>
 std::optional<ipvs::KernelError> error_of(const ipvs::Result<T>& result) {
@@ -80,28 +87,89 @@ asio::awaitable<std::set<ipvs::Owner>> Audit::foreign_servers() {
   co_return owners;
 }
 
+asio::awaitable<void> Audit::settings() {
+  take("sysctls and timeouts", co_await thread_.run([this] { return kernel_.check_settings(); }));
+}
+
+// True: it differed.
+bool Audit::compare(const ipvs::ServerKey& key, const std::optional<ipvs::Server>& found) {
+  const ipvs::Server* known = reconciler_.ledger().server(key);
+  const bool same_settings = known && found && known->settings == found->settings;
+  if (!reconciler_.compare(key, found)) return false;
+  repairs_.found(same_settings ? "destination" : "server", key);
+  return true;
+}
+
 asio::awaitable<void> Audit::next_servers() {
   const std::vector<ipvs::ServerKey> slice = next_slice();
-  if (slice.empty()) co_return;
-  const auto readings = co_await thread_.run([&] { return kernel_.read_servers(slice); });
-  if (!is_readable("virtual servers", error_of(readings))) co_return;
-  std::map<ipvs::ServerKey, ipvs::Server> found;
-  for (const auto& reading : *readings) found[reading.settings.key] = to_server(reading);
-  for (const ipvs::ServerKey& key : slice) {
-    const auto server = found.find(key);
-    const auto state = server == found.end() ? std::nullopt : std::optional(server->second);
-    const ipvs::Server* known = reconciler_.ledger().server(key);
-    const bool same_settings = known && state && known->settings == state->settings;
-    if (reconciler_.compare(key, state)) {
-      repairs_.found(same_settings ? "destination" : "server", key);
+  if (!slice.empty()) {
+    const auto readings = co_await thread_.run([&] { return kernel_.read_servers(slice); });
+    if (!is_readable("virtual servers", error_of(readings))) co_return;
+    std::map<ipvs::ServerKey, ipvs::Server> found;
+    for (const auto& reading : *readings) found[reading.settings.key] = to_server(reading);
+    bool differs = false;
+    for (const ipvs::ServerKey& key : slice) {
+      const auto server = found.find(key);
+      const auto state = server == found.end() ? std::nullopt : std::optional(server->second);
+      if (compare(key, state)) differs = true;
     }
+    if (differs && !comparing_all_) compare_all();
+    found_any_ = found_any_ || differs;
   }
+  if (comparing_all_ && queue_.empty()) end_comparison();
+}
+
+void Audit::compare_all() {
+  queue_ = reconciler_.ledger().server_keys();
+  comparing_all_ = true;
+  found_any_ = false;
+}
+
+void Audit::end_comparison() {
+  comparing_all_ = false;
+  foreign_.reset();  // whatever else there is, is not ours
+  vain_comparisons_ = found_any_ ? 0 : std::min(vain_comparisons_ + 1, kMaxDoublings);
+  counts_to_ignore_ = found_any_ ? 0 : 1u << vain_comparisons_;
+}
+
+asio::awaitable<void> Audit::count_servers() {
+  if (comparing_all_) co_return;
+  const auto count =
+      co_await thread_.run_short(true, [this] { return kernel_.count_ipv4_servers(); });
+  const bool is_counted = is_readable("the number of virtual servers", error_of(count));
+  const bool differs = is_counted && !is_number_right(*count);
+  const bool lacks_one = co_await lacks_ipv6_server();
+  if (differs || lacks_one) compare_all();
+}
+
+bool Audit::is_number_right(std::size_t count) {
+  const std::size_t ours = reconciler_.ledger().ipv4_server_count();
+  if (count < ours) return false;
+  const std::size_t foreign = count - ours;
+  if (counts_to_ignore_ > 0) {
+    --counts_to_ignore_;
+    foreign_ = foreign;
+  }
+  if (!foreign_) foreign_ = foreign;
+  return foreign == *foreign_;
+}
+
+asio::awaitable<bool> Audit::lacks_ipv6_server() {
+  const auto next = reconciler_.ledger().next_ipv6_server(last_ipv6_);
+  if (!next) co_return false;
+  last_ipv6_ = *next;
+  const ipvs::ServerKey key = *next;
+  const auto reading =
+      co_await thread_.run_short(true, [this, key] { return kernel_.read_server(key); });
+  if (!is_readable("a virtual server of IPv6", error_of(reading))) co_return false;
+  co_return compare(key, *reading ? std::optional(to_server(**reading)) : std::nullopt);
 }
 
 std::vector<ipvs::ServerKey> Audit::next_slice() {
   if (queue_.empty()) queue_ = reconciler_.ledger().server_keys();
   std::vector<ipvs::ServerKey> slice;
-  while (!queue_.empty() && slice.size() < slice_) {
+  const std::size_t size = comparing_all_ ? std::max(slice_, kLargeSlice) : slice_;
+  while (!queue_.empty() && slice.size() < size) {
     if (reconciler_.ledger().server(queue_.back())) slice.push_back(queue_.back());
     queue_.pop_back();
   }

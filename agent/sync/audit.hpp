@@ -32,16 +32,30 @@ class Audit {
 
   // kube-ipvs0 itself.
   boost::asio::awaitable<void> device();
+  // Sysctls and IPVS timeouts.
+  boost::asio::awaitable<void> settings();
   // All addresses of kube-ipvs0.
   boost::asio::awaitable<void> addresses();
   // The foreign virtual servers that a Service wants the address and port of. Returns the Services
   // that can have theirs now, because the foreign one was deleted: to be planned again.
   boost::asio::awaitable<std::set<ipvs::Owner>> foreign_servers();
+  // Whether somebody else deleted or added virtual servers: compares the number of those of IPv4
+  // with what it should be, and reads one of IPv6, each time another. Constant cost. A number that is
+  // not ours to explain leads to a comparison of all once, or ever more rarely.
+  boost::asio::awaitable<void> count_servers();
   // The next virtual servers of ours, with their destinations; after the last come the first again.
+  // One that is not as programmed leads to a comparison of all.
   boost::asio::awaitable<void> next_servers();
+  // From now on next_servers() reads larger slices, until it has read all.
+  void compare_all();
+  bool is_comparing_all() const { return comparing_all_; }
 
  private:
   std::vector<ipvs::ServerKey> next_slice();
+  bool compare(const ipvs::ServerKey& key, const std::optional<ipvs::Server>& found);
+  boost::asio::awaitable<bool> lacks_ipv6_server();
+  bool is_number_right(std::size_t count);
+  void end_comparison();
   void take(const std::string& check, const ipvs::HostCheck& found);
   bool is_readable(const std::string& what, const std::optional<ipvs::KernelError>& error);
 
@@ -51,7 +65,13 @@ class Audit {
   Repairs& repairs_;
   SyncObserver& observer_;
   const std::size_t slice_;
-  std::vector<ipvs::ServerKey> queue_;         // still to be read in this round
+  std::vector<ipvs::ServerKey> queue_;  // still to be read in this round
+  bool comparing_all_ = false;
+  bool found_any_ = false;              // in this comparison of all
+  std::optional<std::size_t> foreign_;  // IPv4 virtual servers that others made
+  unsigned vain_comparisons_ = 0;       // in a row, that found nothing
+  unsigned counts_to_ignore_ = 0;
+  ipvs::ServerKey last_ipv6_{};                // read by count_servers()
   std::map<std::string, std::string> faults_;  // by check: the error that lasts
 };
 

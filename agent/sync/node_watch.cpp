@@ -60,7 +60,7 @@ asio::awaitable<void> NodeWatch::read() {
   cluster_.set_local_addresses(std::move(*local));
   auto gateways = co_await thread_.run([this] { return kernel_.read_gateways(); });
   if (gateways) {
-    cluster_.set_gateways(std::move(*gateways));
+    cluster_.set_gateways(*gateways);
   } else {
     spdlog::warn("{}", gateways.error().text());
   }

@@ -88,7 +88,14 @@ void SyncLoop::sources_ready() {
 }
 
 void SyncLoop::node_addresses_changed() { request(Work::kReadNodePortAddresses); }
-void SyncLoop::table_lost() { request(Work::kInstallTable, repairs_.next("table")); }
+void SyncLoop::table_lost() {
+  table_lost_ = true;
+  request(Work::kInstallTable, repairs_.next("table"));
+}
+
+void SyncLoop::table_rules_may_differ() {
+  if (installed_rules_ && *installed_rules_ != plans_.table_rules()) request(Work::kInstallTable);
+}
 
 void SyncLoop::device_changed() {
   request(Work::kCheckAddresses, std::max(repairs_.next("link"), repairs_.next("address")));
@@ -111,6 +118,7 @@ void SyncLoop::request(Work work, Clock::time_point when) {
 asio::awaitable<void> SyncLoop::run() {
   co_await start();
   agenda_.schedule(Work::kAudit, time() + options_.audit_interval);
+  agenda_.schedule(Work::kCountServers, time() + options_.count_interval);
   while (true) {
     co_await pass();
     if (options_.min_gap.count() > 0) {
@@ -153,6 +161,7 @@ asio::awaitable<bool> SyncLoop::read_and_install() {
   const ipvs::TableRules rules = plans_.table_rules();
   const int error = co_await thread_.run([&] { return kernel_.install_table(rules, elements); });
   if (error == 0) {
+    installed_rules_ = rules;
     const auto flows = flows_forbidden_at_start(reconciler_.desired(), reconciler_.ledger());
     reconciler_.table_installed(elements);
     if (!flows.empty()) co_await forget_flows(flows, report);
@@ -186,7 +195,9 @@ asio::awaitable<void> SyncLoop::pass() {
   static constexpr KernelWork kKernelWork[] = {{Work::kInstallTable, &SyncLoop::reinstall_table},
                                                {Work::kCheckAddresses, &SyncLoop::check_addresses},
                                                {Work::kCheckDraining, &SyncLoop::check_draining},
-                                               {Work::kAudit, &SyncLoop::audit}};
+                                               {Work::kAudit, &SyncLoop::audit},
+                                               {Work::kCountServers, &SyncLoop::count_servers},
+                                               {Work::kCompareServers, &SyncLoop::compare_servers}};
   struct PlanningWork {
     Work work;
     void (SyncLoop::*run)();
@@ -316,6 +327,7 @@ asio::awaitable<SyncLoop::Clock::time_point> SyncLoop::carry_out(ipvs::Changes c
       co_await thread_.run_short(is_short(changes), [&] { return ipvs::apply(kernel_, changes); });
   const auto now = time();
   report.kernel_seconds += seconds(now - begin);
+  note_lost_servers(outcome);
   const ipvs::Recorded recorded =
       reconciler_.record(changes, outcome, {.now = now, .since = in_hand_since_.value_or(now)});
   report.operations += recorded.done;
@@ -352,18 +364,19 @@ asio::awaitable<void> SyncLoop::reinstall_table() {
   const int error = co_await thread_.run([&] { return kernel_.install_table(rules, elements); });
   if (error == 0) {
     table_missing_since_.reset();
-    repairs_.made("table", "the nftables table kube-ipvs was changed by somebody else: restored");
+    installed_rules_ = rules;
+    if (std::exchange(table_lost_, false)) {
+      repairs_.made("table", "the nftables table kube-ipvs was changed by somebody else: restored");
+    }
     reconciler_.table_installed(elements);
     co_return;
   }
-  agenda_.now(Work::kInstallTable);
+  agenda_.schedule(Work::kInstallTable, time() + options_.retry_first);
   if (!table_missing_since_) table_missing_since_ = in_hand_since_.value_or(time());
   report_failure({.command = "NEWTABLE",
                   .error_number = error,
                   .what = "restoring the nftables table kube-ipvs",
                   .owner = {}});
-  asio::steady_timer pause(executor_, options_.retry_first);
-  co_await pause.async_wait(asio::use_awaitable);
 }
 
 asio::awaitable<void> SyncLoop::check_addresses() {
@@ -389,8 +402,31 @@ asio::awaitable<void> SyncLoop::audit() {
   co_await check_addresses();
   const std::set<ipvs::Owner> freed = co_await audit_.foreign_servers();
   for (const ipvs::Owner& owner : freed) mark_dirty(owner);
-  co_await audit_.next_servers();
+  co_await audit_.settings();
+  co_await compare_servers();
   report_record(co_await thread_.run([this] { return kernel_.check_record(); }));
+}
+
+asio::awaitable<void> SyncLoop::count_servers() {
+  agenda_.schedule(Work::kCountServers, time() + options_.count_interval);
+  co_await audit_.count_servers();
+  if (audit_.is_comparing_all()) agenda_.now(Work::kCompareServers);
+}
+
+// A slice in each pass, so that what was found is repaired before the next is read.
+asio::awaitable<void> SyncLoop::compare_servers() {
+  co_await audit_.next_servers();
+  if (audit_.is_comparing_all()) agenda_.now(Work::kCompareServers);
+}
+
+// The kernel has no such virtual server, though it had accepted it: others may be missing, too.
+void SyncLoop::note_lost_servers(const ipvs::Outcome& outcome) {
+  for (const auto& [key, found] : outcome.read_back) {
+    if (found || !reconciler_.ledger().server(key)) continue;
+    repairs_.found("server", key);
+    if (!audit_.is_comparing_all()) audit_.compare_all();
+    agenda_.now(Work::kCompareServers);
+  }
 }
 
 // Once while it lasts.

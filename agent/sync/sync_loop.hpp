@@ -61,7 +61,9 @@ struct SyncOptions {
   std::chrono::milliseconds drain_interval{5000};
   std::chrono::milliseconds again_interval{1000};   // PlannedService::again_in_a_second
   std::chrono::milliseconds audit_interval{30000};  // --ipvs-sync-period
-  std::size_t audit_slice = 16;                     // virtual servers compared in each audit
+  std::chrono::milliseconds count_interval{
+      1000};                     // of virtual servers, which costs next to nothing
+  std::size_t audit_slice = 16;  // virtual servers compared in each audit
   std::chrono::milliseconds retry_first{1000};
   std::chrono::milliseconds retry_limit{30000};
   std::chrono::milliseconds object_retry_limit{600000};  // of what an object itself is to blame for
@@ -84,6 +86,7 @@ class SyncLoop {
   void sources_ready();           // every source has delivered its first list
   void node_addresses_changed();  // the caller then marks the Services with node ports dirty
   void table_lost();              // somebody else changed our nftables table
+  void table_rules_may_differ();  // this node's Pod networks may be others
   void device_changed();          // kube-ipvs0, or an address of this node
   // Addresses were added to kube-ipvs0 or deleted, mostly by this loop itself.
   void vips_changed(std::span<const ipvs::VipEvent> events);
@@ -126,6 +129,9 @@ class SyncLoop {
                                                       Clock::time_point begin);
   boost::asio::awaitable<void> forget_flows(const std::vector<ipvs::Kernel::StaleFlow>& flows,
                                             PassReport& report);
+  boost::asio::awaitable<void> count_servers();
+  boost::asio::awaitable<void> compare_servers();
+  void note_lost_servers(const ipvs::Outcome& outcome);
   void request(Work work, Clock::time_point when = Clock::time_point::min());
   void wake();
   Clock::time_point time() const { return options_.now(); }
@@ -157,6 +163,8 @@ class SyncLoop {
   const SyncOptions options_;
 
   SyncState state_ = SyncState::kAwaitingLists;
+  std::optional<ipvs::TableRules> installed_rules_;
+  bool table_lost_ = false;
   Reconciler reconciler_;
   Repairs repairs_;
   Audit audit_;

@@ -156,12 +156,13 @@ std::vector<int> change_addresses(Kernel& kernel, const std::vector<AddressOp>& 
 // reply was lost.
 bool in_doubt(const ServerOp& op, int error) {
   if (error == kUnknownOutcome) return true;
-  if (op.command == ServerCommand::kNewService || op.command == ServerCommand::kNewDest)
-    return error == EEXIST;
-  // A change of something that does not exist: somebody else deleted it.
-  const bool set =
-      op.command == ServerCommand::kSetService || op.command == ServerCommand::kSetDest;
-  return set && (error == ESRCH || error == ENOENT);
+  if (op.command == ServerCommand::kNewService) return error == EEXIST;
+  if (op.command == ServerCommand::kNewDest && error == EEXIST) return true;
+  // A change of something that does not exist, or a destination of a virtual server that does not:
+  // somebody else deleted it.
+  const bool deletes =
+      op.command == ServerCommand::kDelService || op.command == ServerCommand::kDelDest;
+  return !deletes && (error == ESRCH || error == ENOENT);
 }
 
 void read_back_doubtful(Kernel& kernel, const std::vector<ServerOp>& ops,

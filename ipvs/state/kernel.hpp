@@ -105,6 +105,8 @@ class Kernel {
   // its name and flags, and gives VIP routes the source address that is right now. Which VIPs are
   // bound is for read_addresses() and change_addresses().
   virtual HostCheck check_device() = 0;
+  // The same of the sysctls and of the IPVS timeouts that the settings give.
+  virtual HostCheck check_settings() = 0;
   // Whether the scheduler can be used; loads its module.
   virtual Result<void> probe_scheduler(const std::string& scheduler) = 0;
   virtual Result<Observed> observe() = 0;
@@ -123,6 +125,9 @@ class Kernel {
   // Replaces our whole table (or creates it) in one transaction.
   virtual int install_table(const TableRules& rules, std::span<const Element> elements) = 0;
 
+  // How many virtual servers of IPv4 the network namespace has, whoever made them. One getsockopt,
+  // of constant cost (IP_VS_SO_GET_INFO). Nothing counts those of IPv6.
+  virtual Result<std::size_t> count_ipv4_servers() = 0;
   virtual Result<std::optional<ServerReading>> read_server(const ServerKey& key) = 0;
   // Every virtual server with its destinations and counters.
   virtual Result<std::vector<ServerReading>> read_servers(std::span<const ServerKey> keys) = 0;

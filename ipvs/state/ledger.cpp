@@ -30,7 +30,14 @@ void Ledger::put_server(Server server) {
   if (const Server* old = this->server(key)) destination_count_ -= old->destinations.size();
   destination_count_ += server.destinations.size();
   const auto [entry, added] = servers_.insert_or_assign(key, std::move(server));
+  if (added && key.address.is_v6()) ipv6_.insert(key);
   note_draining(entry->second);
+}
+
+std::optional<ServerKey> Ledger::next_ipv6_server(const ServerKey& key) const {
+  if (ipv6_.empty()) return std::nullopt;
+  const auto next = ipv6_.upper_bound(key);
+  return next == ipv6_.end() ? *ipv6_.begin() : *next;
 }
 
 void Ledger::set_settings(const VirtualServer& settings) {
@@ -48,6 +55,7 @@ void Ledger::remove_server(const ServerKey& key) {
   if (entry == servers_.end()) return;
   destination_count_ -= entry->second.destinations.size();
   draining_.erase(key);
+  ipv6_.erase(key);
   servers_.erase(entry);
 }
 

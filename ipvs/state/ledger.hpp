@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <set>
 #include <unordered_map>
 #include <vector>
@@ -47,6 +48,9 @@ class Ledger {
   const std::set<Element, ElementKeyLess>& elements() const { return elements_; }
   const std::set<Address>& addresses() const { return addresses_; }
   std::size_t server_count() const { return servers_.size(); }
+  std::size_t ipv4_server_count() const { return servers_.size() - ipv6_.size(); }
+  // The IPv6 virtual server after that one, or the first; nullopt: there is none.
+  std::optional<ServerKey> next_ipv6_server(const ServerKey& key) const;
   std::size_t destination_count() const { return destination_count_; }
 
  private:
@@ -57,6 +61,7 @@ class Ledger {
   std::set<Element, ElementKeyLess> elements_;
   std::set<ServerKey> draining_;
   std::set<ServerKey> lost_;
+  std::set<ServerKey> ipv6_;  // of servers_
   std::size_t destination_count_ = 0;
 };
 

@@ -46,6 +46,19 @@ Server to_server(const ServerReading& reading) {
   return server;
 }
 
+std::string difference_text(const Timeouts& found, const Timeouts& wanted) {
+  std::string text;
+  const auto compare = [&text](const char* name, std::uint32_t is, std::uint32_t should_be) {
+    if (should_be == 0 || is == should_be) return;
+    text += text.empty() ? "" : ", ";
+    text += std::string(name) + " " + std::to_string(is) + " -> " + std::to_string(should_be);
+  };
+  compare("tcp", found.tcp, wanted.tcp);
+  compare("tcp_fin", found.tcp_fin, wanted.tcp_fin);
+  compare("udp", found.udp, wanted.udp);
+  return text;
+}
+
 std::size_t hash_value(const ServerKey& key) {
   std::size_t seed = hash_value(key.address);
   boost::hash_combine(seed, key.port);

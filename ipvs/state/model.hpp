@@ -113,6 +113,9 @@ struct Timeouts {
   bool operator==(const Timeouts&) const = default;
 };
 
+// "tcp 900 -> 600, udp 300 -> 30": where `wanted` sets another value than was found; "" if nowhere.
+std::string difference_text(const Timeouts& found, const Timeouts& wanted);
+
 std::size_t hash_value(const ServerKey& key);
 std::size_t hash_value(const Endpoint& endpoint);
 

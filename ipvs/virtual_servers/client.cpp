@@ -227,6 +227,17 @@ Result<IpvsInfo> IpvsClient::info() {
   return *info;
 }
 
+Result<Timeouts> IpvsClient::timeouts() {
+  batch_.clear();
+  encode_get_timeouts(batch_, family_);
+  Timeouts timeouts;
+  const auto outcomes = socket_.transact(batch_, [&](std::size_t, const NetlinkMessage& message) {
+    timeouts = decode_timeouts(message.payload);
+  });
+  if (outcomes[0] == 0) return timeouts;
+  return error_of(outcomes[0], "reading the timeouts of IPVS (GET_CONFIG)", socket_.extended());
+}
+
 Result<void> IpvsClient::set_timeouts(const Timeouts& timeouts) {
   if (timeouts == Timeouts{}) return {};
   batch_.clear();

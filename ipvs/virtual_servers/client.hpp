@@ -47,6 +47,7 @@ class IpvsClient {
   Result<IpvsInfo> info();
   // In seconds; those that are 0 keep their value.
   Result<void> set_timeouts(const Timeouts& timeouts);
+  Result<Timeouts> timeouts();
 
  private:
   // Adds the destinations of each.

@@ -241,6 +241,10 @@ void encode_set_timeouts(MessageBatch& batch, std::uint16_t family, const Timeou
   if (timeouts.udp != 0) batch.put_u32(IPVS_CMD_ATTR_TIMEOUT_UDP, timeouts.udp);
 }
 
+void encode_get_timeouts(MessageBatch& batch, std::uint16_t family) {
+  begin(batch, family, IPVS_CMD_GET_CONFIG);
+}
+
 std::optional<ServerReading> decode_service(Bytes payload) {
   const auto nest = find_nest(payload, IPVS_CMD_ATTR_SERVICE);
   if (!nest) return std::nullopt;
@@ -297,6 +301,17 @@ std::optional<IpvsInfo> decode_info(Bytes payload) {
     }
   }
   return found ? std::optional(info) : std::nullopt;
+}
+
+Timeouts decode_timeouts(Bytes payload) {
+  Timeouts timeouts;
+  for (AttributeReader reader(payload, GENL_HDRLEN); const auto attribute = reader.next();) {
+    const std::uint32_t seconds = attribute->u32().value_or(0);
+    if (attribute->type == IPVS_CMD_ATTR_TIMEOUT_TCP) timeouts.tcp = seconds;
+    if (attribute->type == IPVS_CMD_ATTR_TIMEOUT_TCP_FIN) timeouts.tcp_fin = seconds;
+    if (attribute->type == IPVS_CMD_ATTR_TIMEOUT_UDP) timeouts.udp = seconds;
+  }
+  return timeouts;
 }
 
 }  // namespace ipvs

@@ -39,6 +39,7 @@ void encode_dump_services(MessageBatch& batch, std::uint16_t family);
 void encode_dump_destinations(MessageBatch& batch, std::uint16_t family, const ServerKey& key);
 void encode_get_info(MessageBatch& batch, std::uint16_t family);
 // Timeouts in seconds; those that are 0 are left out, and so keep their value.
+void encode_get_timeouts(MessageBatch& batch, std::uint16_t family);
 void encode_set_timeouts(MessageBatch& batch, std::uint16_t family, const Timeouts& timeouts);
 
 struct IpvsInfo {
@@ -50,5 +51,6 @@ struct IpvsInfo {
 std::optional<ServerReading> decode_service(Bytes payload);  // without destinations
 std::optional<DestinationReading> decode_destination(Bytes payload, Family service_family);
 std::optional<IpvsInfo> decode_info(Bytes payload);
+Timeouts decode_timeouts(Bytes payload);  // 0: none is given
 
 }  // namespace ipvs

@@ -25,7 +25,7 @@ using Milliseconds = ManifestOptions::Milliseconds;
 constexpr Milliseconds kRetry{1000};
 constexpr int kMostSettles = 20;
 // What is parsed at once: about 20 ms of the event loop. More is left to the thread.
-constexpr std::uintmax_t kShortBytes = 16 * 1024;
+constexpr std::uintmax_t kShortBytes = 16'384;
 
 asio::awaitable<void> wait_on_timer(Milliseconds duration) {
   asio::steady_timer timer(co_await asio::this_coro::executor, duration);

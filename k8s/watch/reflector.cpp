@@ -226,7 +226,7 @@ asio::awaitable<ReflectorCore::Ended> ReflectorCore::list() {
   }
 }
 
-GetRequest ReflectorCore::list_request(std::string query) const {
+GetRequest ReflectorCore::list_request(const std::string& query) const {
   GetRequest request{.path = options_.paths[version_] + query + selectors(),
                      .gzip = true,
                      .protobuf = takes_protobuf(),

@@ -146,7 +146,7 @@ class ReflectorCore {
   boost::asio::awaitable<Ended> discover();
   boost::asio::awaitable<void> follow(Step step, const Ended& ended);
   boost::asio::awaitable<void> pause(std::chrono::milliseconds length);
-  GetRequest list_request(std::string query) const;
+  GetRequest list_request(const std::string& query) const;
   bool may_watch_list() const;
   void begin_list();
   bool take_list(std::string_view bytes);

@@ -243,7 +243,7 @@ TEST_CASE("flags that do one thing and exit need no node name (G)") {
   CHECK(good({"--cleanup"}, unfit).cleanup);
 }
 
-TEST_CASE("--cleanup needs no valid configuration, but no unknown flag either (G)") {
+TEST_CASE("the flag --cleanup needs no valid configuration, but no unknown flag either (G)") {
   Environment environment = node_a();
   environment.load_file = [](const std::string& path) { return load_yaml_text("kind: [", path); };
   CHECK(good({"--cleanup", "--config=f"}, environment).warnings.size() == 1);

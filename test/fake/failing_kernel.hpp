@@ -71,6 +71,13 @@ class FailingKernel : public FakeKernel {
   ipvs::HostCheck check_device() override {
     return check("check_device", [&] { return FakeKernel::check_device(); });
   }
+  ipvs::HostCheck check_settings() override {
+    return check("check_settings", [&] { return FakeKernel::check_settings(); });
+  }
+  ipvs::Result<std::size_t> count_ipv4_servers() override {
+    return read<std::size_t>("count_ipv4_servers",
+                             [&] { return FakeKernel::count_ipv4_servers(); });
+  }
   ipvs::Result<void> probe_scheduler(const std::string& scheduler) override {
     return read<void>("probe_scheduler", [&] { return FakeKernel::probe_scheduler(scheduler); });
   }

@@ -69,6 +69,16 @@ HostCheck FakeKernel::check_device() {
   return {.repairs = {{"link", "kube-ipvs0 was deleted: made again"}}, .faults = {}};
 }
 
+HostCheck FakeKernel::check_settings() {
+  return {.repairs = std::exchange(changed_settings, {}), .faults = {}};
+}
+
+Result<std::size_t> FakeKernel::count_ipv4_servers() {
+  const auto count = std::count_if(servers.begin(), servers.end(),
+                                   [](const auto& each) { return each.first.address.is_v4(); });
+  return {boost::system::in_place_value, static_cast<std::size_t>(count)};
+}
+
 Result<void> FakeKernel::probe_scheduler(const std::string& scheduler) {
   if (absent_schedulers.contains(scheduler)) return KernelError{ENOENT, "scheduler " + scheduler};
   return {};

@@ -55,10 +55,13 @@ class FakeKernel : public ipvs::Kernel {
   std::set<std::string> absent_schedulers;
   int observe_error = 0;
   int install_error = 0;
-  int addresses_error = 0;  // of read_addresses()
+  std::vector<ipvs::Repair> changed_settings;  // what check_settings() finds next
+  int addresses_error = 0;                     // of read_addresses()
 
   ipvs::Result<ipvs::HostFacts> prepare(const ipvs::HostSettings& settings) override;
   ipvs::HostCheck check_device() override;
+  ipvs::HostCheck check_settings() override;
+  ipvs::Result<std::size_t> count_ipv4_servers() override;
   ipvs::Result<void> probe_scheduler(const std::string& scheduler) override;
   ipvs::Result<ipvs::Observed> observe() override;
   ipvs::Result<void> record_own(std::span<const ipvs::ServerKey> keys) override;

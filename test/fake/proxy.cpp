@@ -132,7 +132,7 @@ struct Proxy::State : std::enable_shared_from_this<State> {
   std::vector<std::weak_ptr<Pair>> pairs;
 };
 
-Proxy::Proxy(asio::any_io_executor executor, std::optional<Certificate> certificate)
+Proxy::Proxy(asio::any_io_executor executor, const std::optional<Certificate>& certificate)
     : state_(std::make_shared<State>(executor, certificate)) {
   asio::co_spawn(executor, State::accept(state_), asio::detached);
 }

@@ -20,7 +20,7 @@ namespace fake {
 class Proxy {
  public:
   explicit Proxy(boost::asio::any_io_executor executor,
-                 std::optional<Certificate> certificate = std::nullopt);
+                 const std::optional<Certificate>& certificate = std::nullopt);
   ~Proxy();
   Proxy(const Proxy&) = delete;
   Proxy& operator=(const Proxy&) = delete;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "ipvs/virtual_servers/client.hpp"
+#include "ipvs/virtual_servers/count.hpp"
 #include "own_namespace.hpp"
 
 namespace {
@@ -187,6 +188,17 @@ TEST_CASE("the configuration read from /proc equals the one read with netlink") 
     destinations += expected.size();
   }
   CHECK(destinations == 1502);
+}
+
+TEST_CASE("IPv4 virtual servers are counted, and timeouts are read (D2, D4)") {
+  enter_own_namespace();
+  auto client = IpvsClient::open().value();
+  const std::size_t before = ipvs::count_ipv4_servers().value();
+  const std::vector<ServerOp> ops = many(0, 3, 1);
+  REQUIRE(failures(client.change_servers(ops)) == 0);
+  CHECK(ipvs::count_ipv4_servers().value() == before + 3);
+  REQUIRE(client.set_timeouts({.tcp = 600, .tcp_fin = 60, .udp = 30}).has_value());
+  CHECK(client.timeouts().value() == ipvs::Timeouts{.tcp = 600, .tcp_fin = 60, .udp = 30});
 }
 
 // A measurement without a limit, because the time depends on the machine. `[.cost]` keeps it out of

@@ -139,4 +139,121 @@ TEST_CASE("an error of a check is reported once while it lasts (D1)") {
   CHECK(f.observer.failures[0].error_number == ENOBUFS);
 }
 
+namespace {
+
+void delete_all_servers(Fixture& f) {
+  f.on_kernel([](auto& kernel) { kernel.servers.clear(); });
+}
+
+bool is_complete(Fixture& f) {
+  const auto kernel = f.look();
+  return kernel.servers.size() == 2 &&
+         std::all_of(kernel.servers.begin(), kernel.servers.end(),
+                     [](const auto& each) { return each.second.destinations.size() == 1; });
+}
+
+}  // namespace
+
+TEST_CASE("virtual servers that somebody else deleted are back after the next count (D2)") {
+  SyncOptions options = quick();
+  options.count_interval = 1ms;
+  options.audit_slice = 1;
+  Fixture f(options);
+  SECTION("all of them") {
+    serve(f);
+    f.run_what_is_ready();
+    delete_all_servers(f);
+  }
+  SECTION("those of IPv6, which nothing counts") {
+    f.want("a/web", plan_of("fd00:10:96::1", {"fd00:10:244::1"}));
+    f.want("a/api", plan_of("fd00:10:96::2", {"fd00:10:244::2"}));
+    f.settle();
+    delete_all_servers(f);
+  }
+  SECTION("one, for which somebody else added another") {
+    serve(f);
+    f.on_kernel([](auto& kernel) {
+      kernel.servers.erase(kWeb);
+      const ServerKey other{ip("198.51.100.9"), 80};
+      kernel.servers[other] = {.settings = {.key = other, .scheduler = "rr"}};
+    });
+    f.sync.mark_dirty("a/web");  // the number is right: the audit, or the next change, finds it
+    f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1", "10.244.0.3"}));
+    f.until([&] { return f.look().servers.contains(kWeb); });
+    return;
+  }
+  f.until([&] { return is_complete(f); });
+}
+
+TEST_CASE("a virtual server that is missing when an endpoint is added brings all back (D2)") {
+  Fixture f;
+  serve(f);
+  delete_all_servers(f);
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1", "10.244.0.3"}));
+  f.until([&] {
+    const auto kernel = f.look();
+    return kernel.servers.size() == 2 && kernel.servers.at(kWeb).destinations.size() == 2;
+  });
+  CHECK(f.look().violations.empty());
+}
+
+TEST_CASE("one virtual server of a slice that is wrong leads to a comparison of all (D2)") {
+  SyncOptions options = quick();
+  options.audit_interval = 1ms;
+  options.audit_slice = 1;
+  Fixture f(options);
+  serve(f);
+  f.on_kernel([](auto& kernel) {
+    for (auto& [key, server] : kernel.servers) server.destinations.clear();
+  });
+  f.until([&] { return is_complete(f); });
+}
+
+TEST_CASE("virtual servers of others lead to one comparison, not to one with each count (D2)") {
+  SyncOptions options = quick();
+  options.count_interval = 1ms;
+  Fixture f(options);
+  serve(f);
+  f.until([&] { return f.look().counts > 0; });
+  f.on_kernel([](auto& kernel) {
+    const ServerKey other{ip("198.51.100.9"), 80};
+    kernel.servers[other] = {.settings = {.key = other, .scheduler = "rr"}};
+  });
+  f.until([&] { return f.look().reads() == 1; });
+  for (int i = 0; i < 20; ++i) f.step();
+  CHECK(f.look().reads() == 1);
+  CHECK(f.observer.drifts.empty());
+}
+
+TEST_CASE("sysctls and timeouts that somebody else changed are put right and reported (D4)") {
+  SyncOptions options = quick();
+  options.audit_interval = 1ms;
+  Fixture f(options);
+  serve(f);
+  f.on_kernel([](auto& kernel) {
+    kernel.changed_settings = {
+        {"sysctl", "sysctl net/ipv4/vs/conntrack: 0 -> 1: put right"},
+        {"timeout", "timeouts of IPVS, in seconds: tcp 5 -> 900: put right"}};
+  });
+  f.until([&] { return f.observer.drifts == std::vector<std::string>{"sysctl", "timeout"}; });
+}
+
+TEST_CASE("the table gets other rules when the Pod networks of the node change (D5)") {
+  Fixture f;
+  serve(f);
+  const auto installs = [&] {
+    const auto calls = f.look().calls;
+    return std::count(calls.begin(), calls.end(), "install_table");
+  };
+  CHECK(installs() == 1);
+  f.sync.table_rules_may_differ();
+  f.run_what_is_ready();
+  CHECK(installs() == 1);
+  f.plans.rules.own_pods = {{ip("10.244.1.0"), 24}};
+  f.sync.table_rules_may_differ();
+  f.until([&] { return installs() == 2; });
+  f.until_idle();
+  CHECK(f.observer.drifts.empty());
+}
+
 }  // namespace agent

@@ -52,6 +52,7 @@ inline ServicePlan plan_of(const std::string& vip, const std::vector<std::string
 // Writes down what it is asked for, in order.
 struct RecordingKernel : fake::FakeKernel {
   std::vector<std::string> calls;
+  std::size_t counts = 0;  // calls of count_ipv4_servers(), which are not in `calls`
   std::map<ipvs::Address, int> refused_endpoints;  // with the errno for each NEW_DEST
   // How often virtual servers or their destinations were read.
   std::size_t reads() const {
@@ -63,6 +64,10 @@ struct RecordingKernel : fake::FakeKernel {
   ipvs::Result<ipvs::Observed> observe() override {
     calls.push_back("observe");
     return FakeKernel::observe();
+  }
+  ipvs::Result<std::size_t> count_ipv4_servers() override {
+    ++counts;
+    return FakeKernel::count_ipv4_servers();
   }
   std::vector<int> change_servers(std::span<const ipvs::ServerOp> ops) override {
     if (!ops.empty()) calls.push_back("change_servers");
@@ -156,6 +161,7 @@ inline SyncOptions quick() {
           .drain_interval = 1ms,
           .again_interval = 1ms,
           .audit_interval = 1h,
+          .count_interval = 1h,
           .retry_first = 1ms,
           .retry_limit = 4ms,
           .object_retry_limit = 4ms};
@@ -165,6 +171,7 @@ inline SyncOptions quick() {
 struct FakePlans : ServicePlans {
   std::map<Owner, PlannedService> wanted;
   std::set<ipvs::Address> drainable;
+  ipvs::TableRules rules;
   std::vector<ipvs::Address> node_addresses;
   std::set<std::string> schedulers_known;  // any other is the default scheduler
   std::vector<Owner> drained_services;
@@ -184,7 +191,7 @@ struct FakePlans : ServicePlans {
   bool scheduler_is_missing(const std::string& scheduler) override {
     return schedulers_known.erase(scheduler) > 0;
   }
-  ipvs::TableRules table_rules() const override { return {}; }
+  ipvs::TableRules table_rules() const override { return rules; }
   std::vector<ipvs::Address> node_port_addresses() const override { return node_addresses; }
 };
 

@@ -34,7 +34,7 @@ def case_a_metrics_port_in_use_is_reported_and_leaves_the_node_healthy(lab):
 
 def case_when_the_metrics_port_is_free_the_agent_opens_it(lab):
     lab.stop("taken")
-    wait_until("it is open", 20, lambda: not lab.node.refused("http://127.0.0.1:10249/conditions"))
+    wait_until("it is open", 20, lambda: lab.node.get("http://127.0.0.1:10249/conditions"))
     assert lab.node.get("http://127.0.0.1:10249/conditions") == '{"node":[],"objects":[]}\n'
     lab.agent.metrics()
 

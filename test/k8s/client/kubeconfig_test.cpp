@@ -257,7 +257,7 @@ TEST_CASE("a server without a scheme is http, or https where TLS is configured (
   CHECK(good("    server: https://10.0.0.1/\n", kUser).url() == "https://10.0.0.1:443");
 }
 
-TEST_CASE("--master without a scheme is http, and gets no service account's token (G)",
+TEST_CASE("the flag --master without a scheme is http, and gets no service account's token (G)",
           "[kubeconfig]") {
   const TemporaryFolder folder;
   folder.write("token", "t");

@@ -6,6 +6,7 @@
 #include <boost/json/serialize.hpp>
 #include <catch2/catch_test_macros.hpp>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
