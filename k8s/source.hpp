@@ -57,7 +57,7 @@ class Source {
   virtual std::vector<boost::asio::ip::address> server_addresses() const { return {}; }
   // `changed` is called after each change of server_addresses(), on the source's thread, also
   // before run(). Replaces the last one; it must be callable as long as the source lives.
-  virtual void on_server_addresses(std::function<void()> /*changed*/) {}
+  virtual void on_server_addresses(const std::function<void()>& /*changed*/) {}
 };
 
 using FaultHandler = std::function<void(const SourceFault&)>;

@@ -253,6 +253,7 @@ void ManifestSet::terminate(const ObjectKey& key, Slot<Pod>& slot, ManifestChang
   if (!slot.given->meta.deletion_timestamp) {
     auto ending = std::make_shared<Pod>(*slot.given);
     ending->meta.deletion_timestamp = end;
+    ending->meta.deletion_grace_seconds = static_cast<std::uint32_t>(end - now);
     slot.given = std::move(ending);
     slot.source = nullptr;
     change.upserted.push_back(slot.given);

@@ -125,8 +125,8 @@ std::vector<asio::ip::address> ClusterSource::server_addresses() const {
   return client_.addresses().all();
 }
 
-void ClusterSource::on_server_addresses(std::function<void()> changed) {
-  client_.addresses().on_change(std::move(changed));
+void ClusterSource::on_server_addresses(const std::function<void()>& changed) {
+  client_.addresses().on_change(changed);
 }
 
 }  // namespace k8s

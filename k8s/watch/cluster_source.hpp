@@ -59,7 +59,7 @@ class ClusterSource final : public Source {
   boost::asio::awaitable<void> run() override;
   std::vector<KindCounters> counters() const override;
   std::vector<boost::asio::ip::address> server_addresses() const override;
-  void on_server_addresses(std::function<void()> changed) override;
+  void on_server_addresses(const std::function<void()>& changed) override;
 
  private:
   boost::asio::any_io_executor executor_;

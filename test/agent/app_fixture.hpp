@@ -50,9 +50,7 @@ class FakeSource : public k8s::Source {
   }
 
   std::vector<k8s::Address> server_addresses() const override { return servers; }
-  void on_server_addresses(std::function<void()> changed) override {
-    on_servers = std::move(changed);
-  }
+  void on_server_addresses(const std::function<void()>& changed) override { on_servers = changed; }
 
   k8s::Sinks sinks;
   k8s::FaultHandler on_fault;

@@ -137,6 +137,7 @@ TEST_CASE("objects of a broken file keep their last good state until it is fixed
   tester.put("a.yaml", service("web"));
   CHECK(tester.settle() == Lines{"+Pod default/x"});  // terminates gracefully
   CHECK(tester.pod_named("x").meta.deletion_timestamp == 1030);
+  CHECK(tester.pod_named("x").meta.deletion_grace_seconds == 30);
 }
 
 TEST_CASE("a broken document's objects are kept while the valid documents are used") {
