@@ -40,8 +40,9 @@ class Audit {
   // that can have theirs now, because the foreign one was deleted: to be planned again.
   boost::asio::awaitable<std::set<ipvs::Owner>> foreign_servers();
   // Whether somebody else deleted or added virtual servers: compares the number of those of IPv4
-  // with what it should be, and reads one of IPv6, each time another. Constant cost. A number that is
-  // not ours to explain leads to a comparison of all once, or ever more rarely.
+  // with what it should be, and reads one of IPv6, each time another. Constant cost. A wrong number
+  // leads to a comparison of all. While comparisons find nothing, since others change virtual servers
+  // of their own, they become rarer: one in up to 256 counts.
   boost::asio::awaitable<void> count_servers();
   // The next virtual servers of ours, with their destinations; after the last come the first again.
   // One that is not as programmed leads to a comparison of all.
