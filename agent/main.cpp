@@ -112,18 +112,24 @@ int write_config(const config::Config& config) {
   return 0;
 }
 
+// What is done goes to standard output, line by line; what the operator should know, to the log.
 int clean_up(const config::Config& config) {
   agent::catch_stop_signals(1);  // half of it done is a failure
   agent::InstanceLock lock;
-  if (lock.take() == agent::InstanceLock::State::kTaken) {
-    return refuse("--cleanup: kube-ipvs runs here (" + lock.holder() +
+  if (!config.dry_run && lock.take() == agent::InstanceLock::State::kTaken) {
+    return refuse("cleanup: kube-ipvs runs here (" + lock.holder() +
                   ") and would restore what is deleted: stop it first");
   }
   ipvs::LinuxKernel kernel(config.run_dir);
-  const auto cleaned = kernel.cleanup();
-  if (!cleaned) return refuse(cleaned.error().text());
-  spdlog::info("removed everything that kube-ipvs had created in the kernel");
-  return 0;
+  const ipvs::CleanupReport report =
+      kernel.cleanup({.handover = config.handover, .dry_run = config.dry_run});
+  for (const ipvs::CleanupStep& step : report.steps) {
+    std::printf("%s\n", ipvs::text(step, config.dry_run).c_str());
+  }
+  if (report.steps.empty()) std::printf("nothing of kube-ipvs is here\n");
+  for (const std::string& note : report.notes) spdlog::warn("{}", note);
+  for (const ipvs::KernelError& fault : report.faults) refuse(fault.text());
+  return report.faults.empty() ? 0 : 1;
 }
 
 // Every health check node port needs a descriptor, and 1024 is the usual limit.

@@ -91,7 +91,11 @@ struct Config {
   int verbosity = 0;                        // --v 0-10
   // --run-dir DIR: where the record of our virtual servers is kept; empty: there is none.
   std::string run_dir = "/run/kube-ipvs";
-  bool cleanup = false;         // --cleanup: delete our state in the kernel and exit
+  bool cleanup = false;   // cleanup, --cleanup: delete our state in the kernel and exit
+  bool handover = false;  // --handover, with cleanup: leave what kube-proxy takes over
+  bool dry_run = false;   // --dry-run, with cleanup: say what it would do
+  // plan --against-kernel: say what a start would change, and exit.
+  bool against_kernel = false;
   bool init_only = false;       // --init-only: prepare the kernel and exit
   std::string write_config_to;  // --write-config-to FILE: write these settings and exit
 

@@ -74,7 +74,10 @@ std::string option_lines(const Option& option) {
 std::string help_text() {
   std::string out =
       "kube-ipvs makes this node's kernel serve the cluster's Services with IPVS.\n\n"
-      "Usage:\n  kube-ipvs [flags]\n";
+      "Usage:\n"
+      "  kube-ipvs [flags]\n"
+      "  kube-ipvs plan --against-kernel [flags]\n"
+      "  kube-ipvs cleanup [--handover] [--dry-run]\n";
   for (const Heading& heading : kHeadings) {
     out += "\n" + std::string(heading.text) + ":\n";
     for (const Option& option : options()) {

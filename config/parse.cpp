@@ -2,11 +2,13 @@
 #include "config/parse.hpp"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "config/file.hpp"
 #include "config/flags.hpp"
 #include "config/help.hpp"
+#include "config/options.hpp"
 #include "config/validate.hpp"
 
 #ifndef KUBE_IPVS_VERSION
@@ -14,6 +16,45 @@
 #endif
 
 namespace config {
+namespace {
+
+// The command, which is the first word; without one the agent runs.
+constexpr std::string_view kCleanup = "cleanup";
+constexpr std::string_view kPlan = "plan";
+
+void take_words(CommandLine& line, std::vector<Fault>& faults) {
+  if (line.words.empty()) return;
+  const std::string command = line.words.front();
+  const bool is_command = command == kCleanup || command == kPlan;
+  if (command == kCleanup) {
+    line.settings.given.push_back(
+        {.option = find_option(kCleanup), .where = command, .items = {{"true", command}}});
+  }
+  const std::size_t used = is_command ? 1 : 0;
+  if (line.words.size() == used) return;
+  faults.push_back({"command line", "unexpected argument \"" + line.words[used] + "\""});
+}
+
+// Flags that belong to one command.
+void check_command(const std::vector<std::string>& words, const Config& config,
+                   std::vector<Fault>& faults) {
+  const bool is_plan = !words.empty() && words.front() == kPlan;
+  if (is_plan && !config.against_kernel) {
+    faults.push_back({"plan", "needs --against-kernel, the only comparison there is"});
+  }
+  if (is_plan && config.cleanup) faults.push_back({"--cleanup", "cannot be combined with plan"});
+  if (config.against_kernel && !is_plan) {
+    faults.push_back({"--against-kernel", "belongs to \"kube-ipvs plan\""});
+  }
+  for (const auto& [is_given, flag] :
+       {std::pair{config.handover, "--handover"}, std::pair{config.dry_run, "--dry-run"}}) {
+    if (is_given && !config.cleanup) {
+      faults.push_back({flag, "belongs to \"kube-ipvs cleanup\""});
+    }
+  }
+}
+
+}  // namespace
 
 ParseOutcome parse(int argc, const char* const* argv, const Environment& environment) {
   ParseOutcome outcome;
@@ -26,10 +67,7 @@ ParseOutcome parse(int argc, const char* const* argv, const Environment& environ
     outcome.print = "kube-ipvs " KUBE_IPVS_VERSION "\n";
     return outcome;
   }
-  if (!line.words.empty()) {
-    outcome.faults.push_back(
-        {"command line", "unexpected argument \"" + line.words.front() + "\""});
-  }
+  take_words(line, outcome.faults);
   std::vector<Settings> layers;
   if (!line.config_file.empty()) {
     const YamlFile file = environment.load_file ? environment.load_file(line.config_file)
@@ -38,8 +76,10 @@ ParseOutcome parse(int argc, const char* const* argv, const Environment& environ
   }
   const std::vector<Fault> faults_of_line = std::exchange(line.settings.faults, {});
   layers.push_back(std::move(line.settings));
+  const std::vector<std::string> words = std::move(line.words);
   Checked checked = apply_and_validate(layers, environment.host_name);
   outcome.faults.insert(outcome.faults.end(), faults_of_line.begin(), faults_of_line.end());
+  check_command(words, checked.config, outcome.faults);
   if (checked.config.cleanup) {
     // --cleanup needs none of the settings, so it must not fail because of one. An unknown flag may
     // mean that something else was wanted.

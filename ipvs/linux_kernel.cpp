@@ -8,10 +8,11 @@
 #include <cerrno>
 #include <utility>
 
+#include "ipvs/cleanup.hpp"
 #include "ipvs/host/local_addresses.hpp"
 #include "ipvs/host/local_ports.hpp"
 #include "ipvs/nftables/monitor.hpp"
-#include "ipvs/state/own_servers.hpp"
+#include "ipvs/ready.hpp"
 #include "ipvs/virtual_servers/count.hpp"
 
 namespace ipvs {
@@ -20,24 +21,24 @@ namespace {
 // The virtual server that kube-proxy probes with: an address of TEST-NET-2, which no host has.
 const ServerKey kProbe{boost::asio::ip::address_v4(0xc6336400), 20000, Protocol::kTcp};
 
-// The client in `slot`; opens it if it is not open yet.
-template <typename Client>
-Result<Client*> ready(std::optional<Client>& slot) {
-  if (!slot) {
-    auto opened = Client::open();
-    if (!opened) return opened.error();
-    slot.emplace(std::move(*opened));
-  }
-  return &*slot;
-}
-
-KernelError table_error(int error, const std::string& what, const NftClient& table) {
-  std::string text = what;
-  if (!table.outcome().refused.empty()) text += " (" + table.outcome().refused + ")";
-  return {error, std::move(text)};
+// Those that are 0 keep their value.
+Timeouts merged(const Timeouts& found, const Timeouts& wanted) {
+  const auto or_found = [](std::uint32_t value, std::uint32_t is) {
+    return value == 0 ? is : value;
+  };
+  return {.tcp = or_found(wanted.tcp, found.tcp),
+          .tcp_fin = or_found(wanted.tcp_fin, found.tcp_fin),
+          .udp = or_found(wanted.udp, found.udp)};
 }
 
 }  // namespace
+
+LinuxKernel::LinuxKernel(const std::string& record_directory, Sysctls sysctls)
+    : changed_settings_(record_directory, kernel_and_namespace()),
+      sysctls_(std::move(sysctls)),
+      record_(record_directory, kernel_and_namespace()) {
+  sysctls_.record_in(changed_settings_);
+}
 
 Result<HostFacts> LinuxKernel::prepare(const HostSettings& settings) {
   HostFacts facts;
@@ -76,9 +77,24 @@ Result<HostFacts> LinuxKernel::prepare(const HostSettings& settings) {
                             " virtual IPs moved to the configured binding");
   }
   // As in kube-proxy, a failure is only a warning.
-  const auto timeouts = (*ipvs)->set_timeouts(settings.timeouts);
+  const auto timeouts = set_timeouts(settings.timeouts);
   if (!timeouts) facts.warnings.push_back(timeouts.error().text());
+  if (!changed_settings_.fault().empty()) {
+    facts.warnings.push_back("cleanup will not restore sysctls: " + changed_settings_.fault());
+  }
   return facts;
+}
+
+Result<void> LinuxKernel::set_timeouts(const Timeouts& timeouts) {
+  if (timeouts == Timeouts{}) return {};
+  const auto ipvs = ready(ipvs_);
+  if (!ipvs) return ipvs.error();
+  const auto found = (*ipvs)->timeouts();
+  if (found && !difference_text(*found, timeouts).empty()) {
+    changed_settings_.note(std::string(kTimeoutsSetting), setting_text(*found),
+                           setting_text(merged(*found, timeouts)));
+  }
+  return (*ipvs)->set_timeouts(timeouts);
 }
 
 HostCheck LinuxKernel::check_device() {
@@ -116,7 +132,7 @@ HostCheck LinuxKernel::check_settings() {
   }
   const std::string difference = difference_text(*found, settings_.timeouts);
   if (difference.empty()) return check;
-  const auto set = (*ipvs)->set_timeouts(settings_.timeouts);
+  const auto set = set_timeouts(settings_.timeouts);
   if (set) {
     check.repairs.push_back(
         {"timeout", "timeouts of IPVS, in seconds: " + difference + ": put right"});
@@ -165,29 +181,24 @@ Result<Observed> LinuxKernel::observe() {
   auto elements = (*table)->read_elements(observed.table_present);
   if (!elements) return elements.error();
   observed.elements = std::move(*elements);
-  observed.recorded = record().read();
+  observed.recorded = record_.read();
   (void)read_kube_proxy_chains();
   observed.has_kube_proxy_chains = saw_kube_proxy_chains_;
   return observed;
 }
 
-OwnRecordFile& LinuxKernel::record() {
-  if (!record_) record_.emplace(record_directory_, kernel_and_namespace());
-  return *record_;
-}
-
 Result<void> LinuxKernel::record_own(std::span<const ServerKey> keys) {
-  return record().replace(keys);
+  return record_.replace(keys);
 }
 
-Result<void> LinuxKernel::check_record() { return record().check(); }
+Result<void> LinuxKernel::check_record() { return record_.check(); }
 
 std::vector<int> LinuxKernel::change_servers(std::span<const ServerOp> ops) {
   const auto ipvs = ready(ipvs_);
   if (!ipvs) return std::vector<int>(ops.size(), ipvs.error().error_number);
-  record().before(ops);
+  record_.before(ops);
   std::vector<int> outcomes = (*ipvs)->change_servers(ops);
-  record().after(ops, outcomes);
+  record_.after(ops, outcomes);
   return outcomes;
 }
 
@@ -311,60 +322,27 @@ int LinuxKernel::remove_kube_proxy_chains(const KubeProxyChains& chains) {
   return rules ? (*rules)->remove(chains) : rules.error().error_number;
 }
 
-Result<void> LinuxKernel::withdraw_everywhere() {
-  const auto chains = read_forward_chains();
-  if (!chains) return chains.error();
-  for (const ForwardChain& chain : *chains) {
-    const int error = withdraw(chain);
-    if (error != 0) return KernelError{error, "removing our rule from " + chain.text()};
+CleanupReport LinuxKernel::cleanup(const CleanupRequest& request) {
+  Cleanup work({.ipvs = ipvs_,
+                .device = device_,
+                .table = table_,
+                .forward_chains = forward_chains_,
+                .record = record_,
+                .sysctls = sysctls_},
+               request);
+  CleanupReport report = work.run();
+  const auto chains = read_kube_proxy_chains();
+  const bool has_kube_proxy = chains && !chains->empty();
+  if (request.handover && !has_kube_proxy) {
+    report.notes.emplace_back(
+        "kube-proxy has no rules here yet: until it has started, node ports and load balancers "
+        "are not masqueraded. Start it first, and hand over then, to leave no gap");
+  } else if (!request.handover && has_kube_proxy) {
+    report.notes.push_back("rules of kube-proxy are here (" + chains->front().text() +
+                           "): if it runs, it makes kube-ipvs0 and its virtual servers again "
+                           "within 30 s; to hand over to it, use --handover");
   }
-  return {};
-}
-
-// In the order in which everything is removed: addresses, virtual servers, table.
-Result<void> LinuxKernel::cleanup() {
-  const auto device = ready(device_);
-  if (!device) return device.error();
-  const auto elements = read_elements();
-  if (!elements) return elements.error();
-  const auto addresses = (*device)->read_all();
-  if (!addresses) return addresses.error();
-
-  const auto unbound = (*device)->remove();
-  if (!unbound) return unbound.error();
-  const auto dismantled = remove_servers(*elements, *addresses);
-  if (!dismantled) return dismantled.error();
-  const int error = table_->delete_table();
-  if (error != 0 && error != ENOENT)
-    return table_error(error, "deleting our nftables table", *table_);
-  const auto withdrawn = withdraw_everywhere();
-  if (!withdrawn) return withdrawn.error();
-  return record().remove();
-}
-
-Result<void> LinuxKernel::remove_servers(std::span<const Element> elements,
-                                         std::span<const Address> addresses) {
-  const auto ipvs = ready(ipvs_);
-  if (!ipvs && ipvs.error().error_number == ENOENT) return {};  // no IPVS: none to remove
-  if (!ipvs) return ipvs.error();
-  const auto servers = (*ipvs)->dump_services();
-  if (!servers) return servers.error();
-  const auto recorded = record().read();
-  const OwnServers own(
-      recorded ? std::optional<std::span<const ServerKey>>(*recorded) : std::nullopt, elements,
-      addresses);
-  std::vector<ServerOp> ops;
-  for (const ServerReading& server : *servers) {
-    if (!own.contains(server.settings.key)) continue;
-    ops.push_back(
-        {.command = ServerCommand::kDelService, .server = server.settings, .destination = {}});
-  }
-  const auto outcomes = (*ipvs)->change_servers(ops);
-  for (std::size_t i = 0; i < ops.size(); ++i) {
-    if (outcomes[i] == 0 || outcomes[i] == ESRCH) continue;
-    return KernelError{outcomes[i], "removing " + ops[i].server.key.text() + " (DEL_SERVICE)"};
-  }
-  return {};
+  return report;
 }
 
 }  // namespace ipvs

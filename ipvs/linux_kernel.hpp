@@ -21,6 +21,7 @@
 #include "ipvs/host/device.hpp"
 #include "ipvs/host/flows.hpp"
 #include "ipvs/host/own_record_file.hpp"
+#include "ipvs/host/setting_record.hpp"
 #include "ipvs/host/sysctl.hpp"
 #include "ipvs/nftables/client.hpp"
 #include "ipvs/nftables/forward_chains.hpp"
@@ -32,9 +33,9 @@ namespace ipvs {
 
 class LinuxKernel : public Kernel {
  public:
-  // `record_directory`: of the record of what is ours (ipvs/host/own_record_file.hpp).
-  explicit LinuxKernel(std::string record_directory = {}, Sysctls sysctls = Sysctls())
-      : record_directory_(std::move(record_directory)), sysctls_(std::move(sysctls)) {}
+  // `record_directory`: of the records of what is ours and of what we changed
+  // (ipvs/host/own_record_file.hpp, setting_record.hpp).
+  explicit LinuxKernel(const std::string& record_directory = {}, Sysctls sysctls = Sysctls());
 
   Result<HostFacts> prepare(const HostSettings& settings) override;
   HostCheck check_device() override;
@@ -56,7 +57,7 @@ class LinuxKernel : public Kernel {
   Result<std::vector<Address>> read_addresses() override;
   Result<std::vector<Element>> read_elements() override;
   Result<std::size_t> delete_flows(std::span<const StaleFlow> flows) override;
-  Result<void> cleanup() override;
+  CleanupReport cleanup(const CleanupRequest& request) override;
 
   Result<std::vector<LocalAddress>> read_local_addresses() override;
   std::string why_no_ipv6() override;
@@ -69,12 +70,9 @@ class LinuxKernel : public Kernel {
   Result<std::vector<std::unique_ptr<KernelMonitor>>> open_monitors() override;
 
  private:
-  OwnRecordFile& record();
-  Result<void> remove_servers(std::span<const Element> elements,
-                              std::span<const Address> addresses);
-  Result<void> withdraw_everywhere();
+  Result<void> set_timeouts(const Timeouts& timeouts);
 
-  const std::string record_directory_;
+  SettingRecord changed_settings_;
   Sysctls sysctls_;
   HostSettings settings_;  // of the last prepare()
   std::optional<IpvsClient> ipvs_;
@@ -84,7 +82,7 @@ class LinuxKernel : public Kernel {
   std::optional<ForwardChains> forward_chains_;
   std::optional<KubeProxyRules> kube_proxy_rules_;
   bool saw_kube_proxy_chains_ = false;  // also if they are deleted now
-  std::optional<OwnRecordFile> record_;
+  OwnRecordFile record_;
 };
 
 }  // namespace ipvs

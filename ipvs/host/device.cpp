@@ -387,6 +387,25 @@ Result<std::vector<Address>> Device::read_all() {
   return addresses;
 }
 
+Result<std::size_t> Device::count_routes() {
+  std::size_t count = 0;
+  const auto link = find();
+  if (!link) return link.error();
+  if (*link) {
+    const auto bound = read_bound((*link)->index);
+    if (!bound) return bound.error();
+    const auto is_route = [](const Bound& each) { return each.binding == VipBinding::kRoute; };
+    count = static_cast<std::size_t>(std::count_if(bound->begin(), bound->end(), is_route));
+  }
+  return {boost::system::in_place_value, count};
+}
+
+Result<bool> Device::exists() {
+  const auto link = find();
+  if (!link) return link.error();
+  return yes_or_no(link->has_value());
+}
+
 Result<void> Device::remove() {
   const auto link = find();
   if (!link) return link.error();

@@ -60,8 +60,11 @@ class Device {
   // address (IPv6 removes it from them when the node loses that address; the next prepare() repairs
   // them). Empty if the device does not exist.
   Result<std::vector<Address>> read();
-  // The VIPs bound in either way, for cleanup.
+  // For cleanup: the VIPs bound in either way, how many of them by a route, and whether there is the
+  // device.
   Result<std::vector<Address>> read_all();
+  Result<std::size_t> count_routes();
+  Result<bool> exists();
   // Deletes the device, and with it its addresses and routes. Success, too, if it does not exist.
   Result<void> remove();
 

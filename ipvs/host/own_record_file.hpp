@@ -21,21 +21,17 @@
 #include <unordered_set>
 #include <vector>
 
+#include "ipvs/host/run_file.hpp"
 #include "ipvs/state/kernel_error.hpp"
 #include "ipvs/state/model.hpp"
 #include "ipvs/state/operations.hpp"
 
 namespace ipvs {
 
-// Of the running kernel and this thread's network namespace: "BOOT-ID net:[NUMBER] COOKIE"; empty
-// if it cannot be found out.
-std::string kernel_and_namespace();
-
 class OwnRecordFile {
  public:
-  // The file is `directory`/servers-NUMBER with the number of the network namespace, since several
-  // may share the directory, which is made if it is missing. An empty `directory`: no record.
-  OwnRecordFile(std::string directory, std::string kernel_and_namespace);
+  // The file is `directory`/servers-NUMBER (ipvs/host/run_file.hpp). An empty `directory`: no record.
+  OwnRecordFile(const std::string& directory, std::string kernel_and_namespace);
   ~OwnRecordFile();
   OwnRecordFile(const OwnRecordFile&) = delete;
   OwnRecordFile& operator=(const OwnRecordFile&) = delete;
@@ -57,10 +53,9 @@ class OwnRecordFile {
  private:
   void append(const std::string& text, std::size_t lines);
   Result<void> rewrite();
-  Result<void> failed(int error, const char* doing);
+  Result<void> failed(int error);
   void close_file();
 
-  const std::string directory_;
   const std::string kernel_and_namespace_;
   const std::string path_;  // empty: no record
   int file_ = -1;           // open for appending; -1: to be written anew

@@ -5,9 +5,11 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <iterator>
 #include <utility>
 
 namespace ipvs {
@@ -81,6 +83,25 @@ Result<void> carry_out(const Sysctls& sysctls, const SysctlRule& rule, SysctlRep
   return {};
 }
 
+// What was set by a rule that does not apply any more: strict ARP, after a start without it.
+void restore_unneeded(const Sysctls& sysctls, const HostSettings& settings, KernelVersion version,
+                      SysctlReport& report) {
+  for (const ChangedSetting& changed : sysctls.changed()) {
+    const auto is_unneeded = [&](const SysctlRule& rule) {
+      return changed.name == rule.key && !applies(rule, settings, version);
+    };
+    if (std::none_of(std::begin(kRules), std::end(kRules), is_unneeded)) continue;
+    const auto restored = sysctls.restore(changed);
+    if (!restored) {
+      report.warnings.push_back(restored.error().text() + ": it was to be " + changed.before +
+                                " again");
+    } else if (*restored) {
+      report.changes.push_back(changed.name + ": " + changed.set + " -> " + changed.before +
+                               ", as before kube-ipvs");
+    }
+  }
+}
+
 }  // namespace
 
 KernelVersion parse_kernel_version(const std::string& release) {
@@ -121,6 +142,37 @@ Result<std::string> Sysctls::read(const std::string& key) const {
 }
 
 Result<void> Sysctls::write(const std::string& key, const std::string& value) const {
+  const auto before = read(key);
+  if (record_ != nullptr && before) record_->note(key, *before, value);
+  return put(key, value);
+}
+
+Result<bool> Sysctls::is_as_set(const ChangedSetting& setting) const {
+  const auto now = read(setting.name);
+  if (!now) return now.error();
+  return yes_or_no(*now == setting.set);
+}
+
+Result<bool> Sysctls::restore(const ChangedSetting& setting) const {
+  const auto as_set = is_as_set(setting);
+  if (!as_set) return as_set.error();
+  if (*as_set) {
+    const auto written = put(setting.name, setting.before);
+    if (!written) return written.error();
+  }
+  if (record_ != nullptr) record_->forget(setting.name);
+  return yes_or_no(*as_set);
+}
+
+void Sysctls::forget_changes() const {
+  if (record_ != nullptr) record_->remove();
+}
+
+std::vector<ChangedSetting> Sysctls::changed() const {
+  return record_ != nullptr ? record_->read() : std::vector<ChangedSetting>();
+}
+
+Result<void> Sysctls::put(const std::string& key, const std::string& value) const {
   const std::string what = "setting the sysctl " + key + " to " + value;
   const int file = ::open((root_ + "/" + key).c_str(), O_WRONLY | O_CLOEXEC | O_TRUNC);
   if (file < 0) return KernelError{errno, what};
@@ -143,6 +195,7 @@ Result<SysctlReport> set_sysctls(const Sysctls& sysctls, const HostSettings& set
     const auto result = carry_out(sysctls, rule, report);
     if (!result) return result.error();
   }
+  restore_unneeded(sysctls, settings, version, report);
   return report;
 }
 

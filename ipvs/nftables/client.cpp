@@ -106,12 +106,18 @@ int NftClient::change_elements(std::span<const ElementOp> ops) {
 
 int NftClient::delete_table() { return send(encode_delete_table()); }
 
-Result<void> NftClient::try_table() {
+Result<bool> NftClient::exists() {
   MessageBatch query;
   encode_get_table(query);
-  const int found = socket_.transact(query).front();
-  if (found == 0) return {};  // the kernel has it
-  if (found != ENOENT) return reading_failed(found, "GETTABLE");
+  const int error = socket_.transact(query).front();
+  if (error == 0 || error == ENOENT) return yes_or_no(error == 0);
+  return reading_failed(error, "GETTABLE");
+}
+
+Result<void> NftClient::try_table() {
+  const auto found = exists();
+  if (!found) return found.error();
+  if (*found) return {};  // the kernel has it
   const int error = install_table({}, {});
   if (error == 0) {
     const int deleted = delete_table();
@@ -128,11 +134,9 @@ Result<void> NftClient::try_table() {
 Result<std::vector<Element>> NftClient::read_elements(bool& table_present) {
   table_present = false;
   std::vector<Element> elements;
-  MessageBatch query;
-  encode_get_table(query);
-  const int error = socket_.transact(query).front();
-  if (error == ENOENT) return elements;
-  if (error != 0) return reading_failed(error, "GETTABLE");
+  const auto found = exists();
+  if (!found) return found.error();
+  if (!*found) return elements;
 
   bool complete = true;
   for (const TableSet& set : table_sets()) {

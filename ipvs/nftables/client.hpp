@@ -51,6 +51,8 @@ class NftClient {
   // not, or there is no table.
   int change_elements(std::span<const ElementOp> ops);
 
+  // Also if it lacks sets.
+  Result<bool> exists();
   // ENOENT if there is none.
   int delete_table();
 

@@ -21,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "ipvs/state/cleanup.hpp"
 #include "ipvs/state/element.hpp"
 #include "ipvs/state/host_network.hpp"
 #include "ipvs/state/kernel_error.hpp"
@@ -174,9 +175,10 @@ class Kernel {
   // They report what changes after this call.
   virtual Result<std::vector<std::unique_ptr<KernelMonitor>>> open_monitors() = 0;
 
-  // Removes everything: our table, kube-ipvs0, our virtual servers, the record of them, and our
-  // rules in chains of others.
-  virtual Result<void> cleanup() = 0;
+  // Removes everything: kube-ipvs0, our virtual servers, our table, our rules in chains of others,
+  // and the records; restores the settings that prepare() changed. A step that fails does not keep
+  // the others from being done. The device is prepared again by prepare() only.
+  virtual CleanupReport cleanup(const CleanupRequest& request) = 0;
 };
 
 }  // namespace ipvs

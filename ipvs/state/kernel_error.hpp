@@ -38,4 +38,7 @@ struct KernelError {
 template <typename T>
 using Result = boost::system::result<T, KernelError>;
 
+// A Result does not take a bool by itself, because an errno could be meant.
+inline Result<bool> yes_or_no(bool value) { return {boost::system::in_place_value, value}; }
+
 }  // namespace ipvs

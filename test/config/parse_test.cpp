@@ -252,8 +252,32 @@ TEST_CASE("the flag --cleanup needs no valid configuration, but no unknown flag 
             .ends_with(": not needed by --cleanup"));
   CHECK(good({"--cleanup", "--proxy-mode=iptables", "--ipvs-scheduler=x"}).warnings.size() == 2);
   CHECK(good({"--cleanup", "--manifests=d", "--kubeconfig=k"}).cleanup);
-  CHECK(faults({"--cleanup", "--dry-run"}).size() == 1);
+  CHECK(faults({"--cleanup", "--dry-ran"}).size() == 1);
   CHECK(faults({"--cleanup=false", "--proxy-mode=iptables"}).size() == 1);
+}
+
+TEST_CASE("the command cleanup is the flag, and has flags of its own") {
+  CHECK(good({"cleanup"}).cleanup);
+  CHECK(good({"cleanup", "--proxy-mode=iptables"}).warnings.size() == 1);
+  const Config config = good({"cleanup", "--handover", "--dry-run"});
+  CHECK(config.handover);
+  CHECK(config.dry_run);
+  CHECK(good({"--cleanup", "--dry-run"}).dry_run);
+  CHECK(faults({"--dry-run"}) ==
+        std::vector<std::string>{"--dry-run: belongs to \"kube-ipvs cleanup\""});
+  CHECK(faults({"--handover"}).size() == 1);
+  CHECK(faults({"cleanup", "now"}) ==
+        std::vector<std::string>{"command line: unexpected argument \"now\""});
+  CHECK(faults({"clean"}).size() == 1);
+}
+
+TEST_CASE("the command plan needs to know against what") {
+  CHECK(good({"plan", "--against-kernel"}).against_kernel);
+  CHECK(good({"--manifests=d", "plan", "--against-kernel"}).manifests == "d");
+  CHECK(faults({"plan"}).size() == 1);
+  CHECK(faults({"--against-kernel"}).size() == 1);
+  CHECK(faults({"plan", "--against-kernel", "--dry-run"}).size() == 1);
+  CHECK(faults({"plan", "--against-kernel", "--cleanup"}).size() == 1);
 }
 
 TEST_CASE("what --write-config-to writes is read back as the same settings (G)") {
@@ -380,7 +404,7 @@ TEST_CASE("help has one line for each flag, with its default, in at most 100 col
   const std::string help = help_text();
   for (const Option& option : options()) {
     const std::string name = "--" + std::string(option.flag) + " ";
-    const std::size_t at = help.find(name);
+    const std::size_t at = help.find(name, help.find("\n\nThe cluster:"));
     REQUIRE(at != std::string::npos);
     const std::string line = help.substr(at, help.find('\n', at) - at);
     CAPTURE(line);

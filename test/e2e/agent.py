@@ -43,8 +43,9 @@ class Agent:
         self.start(*flags, **options)
         self.ready()
 
-    def cleanup(self):
-        self.lab.node.run(self.program, "--cleanup")
+    def cleanup(self, *flags):
+        """What it printed, line by line."""
+        return self.lab.node.run(self.program, "cleanup", *flags).splitlines()
 
     def log_text(self):
         with open(self.log, encoding="utf-8", errors="replace") as file:

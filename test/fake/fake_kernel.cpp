@@ -368,7 +368,8 @@ int FakeKernel::remove_kube_proxy_chains(const KubeProxyChains& chains) {
   return 0;
 }
 
-Result<void> FakeKernel::cleanup() {
+CleanupReport FakeKernel::cleanup(const CleanupRequest& request) {
+  if (request.dry_run || request.handover) return {};
   record.reset();
   servers.clear();
   addresses.clear();

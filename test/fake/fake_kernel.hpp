@@ -88,7 +88,7 @@ class FakeKernel : public ipvs::Kernel {
   ipvs::Result<std::vector<ipvs::KubeProxyChains>> read_kube_proxy_chains() override;
   int remove_kube_proxy_chains(const ipvs::KubeProxyChains& chains) override;
   ipvs::Result<std::vector<std::unique_ptr<ipvs::KernelMonitor>>> open_monitors() override;
-  ipvs::Result<void> cleanup() override;
+  ipvs::CleanupReport cleanup(const ipvs::CleanupRequest& request) override;
 
  private:
   // The errno planned for this operation, if any.

@@ -111,7 +111,7 @@ TEST_CASE("the record is exact where the table alone is not (C3, C4)") {
   }
   LinuxKernel kernel(directory);
   CHECK(kernel.observe().value().recorded == std::vector<ServerKey>{kVip, kNodePort});
-  REQUIRE(kernel.cleanup().has_value());
+  REQUIRE(kernel.cleanup({}).faults.empty());
   const auto left = kernel.observe().value();
   CHECK_FALSE(left.recorded.has_value());
   std::vector<ServerKey> keys;
@@ -164,8 +164,15 @@ TEST_CASE("what was programmed is observed, and cleanup leaves everything that i
   CHECK(observed.addresses == std::vector{kVip.address});
   CHECK(observed.elements.size() == kElements.size());
 
-  CHECK(kernel.cleanup().has_value());
-  CHECK(kernel.cleanup().has_value());
+  const ipvs::CleanupReport expected = kernel.cleanup({.dry_run = true});
+  CHECK(kernel.observe().value().servers.size() == 3);
+  const ipvs::CleanupReport done = kernel.cleanup({});
+  CHECK(done.steps == expected.steps);
+  CHECK(done.steps.size() == 4);
+  CHECK(done.faults.empty());
+  const ipvs::CleanupReport again = kernel.cleanup({});
+  CHECK(again.steps.empty());
+  CHECK(again.faults.empty());
   const auto left = kernel.observe().value();
   CHECK_FALSE(left.table_present);
   CHECK(left.addresses.empty());

@@ -304,6 +304,49 @@ def case_virtual_servers_of_others_beside_ours_are_left_alone_C4(lab):
     lab.agent.restart(*FLAGS)
 
 
+def sysctls(lab):
+    names = ("net.ipv4.vs.conntrack", "net.ipv4.vs.expire_nodest_conn", "net.ipv4.conf.all.arp_ignore")
+    return [lab.node.run("sysctl", "-n", name).strip() for name in names]
+
+
+def case_cleanup_says_first_what_it_will_do_and_restores_every_sysctl(lab):
+    lab.agent.stop()
+    lab.agent.cleanup()
+    before = sysctls(lab)
+    assert before == ["0", "0", "0"], before
+    lab.agent.restart(*FLAGS, "--ipvs-strict-arp", "--ipvs-tcp-timeout=600s")
+    assert sysctls(lab) == ["1", "1", "1"]
+    lab.agent.stop()
+    would = lab.agent.cleanup("--dry-run")
+    assert sysctls(lab) == ["1", "1", "1"]
+    assert lab.has_server(f"TCP {VIP}:80")
+    did = lab.agent.cleanup()
+    print("\n".join(did))
+    assert [re.sub("^would (remove|restore)", r"\1d", line) for line in would] == did
+    assert sysctls(lab) == before
+    assert "restored the timeouts of IPVS: 600 120 300 -> 900 120 300" in did, did
+    assert lab.agent.cleanup() == ["nothing of kube-ipvs is here"]
+    lab.agent.restart(*FLAGS)
+
+
+def case_a_handover_leaves_what_kube_proxy_takes_over(lab):
+    servers = lab.ipvs_table()
+    lab.agent.stop()
+    would = lab.agent.cleanup("--handover", "--dry-run")
+    assert lab.node.succeeds("nft", "list", "table", "inet", "kube-ipvs")
+    did = lab.agent.cleanup("--handover")
+    print("\n".join(would + did))
+    assert [line.replace("would remove", "removed") for line in would] == did
+    assert len(did) == 1, did
+    assert lab.ipvs_table() == servers
+    assert lab.has_address(VIP)
+    assert sysctls(lab)[0] == "1"
+    assert not os.path.exists(record_file(lab))
+    foreign_things_are_untouched(lab)
+    lab.agent.restart(*FLAGS)
+    assert lab.leads_to(f"TCP {VIP}:80", *BOTH)
+
+
 def case_cleanup_leaves_nothing_of_ours_and_all_that_is_not(lab):
     lab.agent.stop()
     lab.agent.cleanup()

@@ -127,3 +127,36 @@ TEST_CASE("the kernel version is parsed from the release that uname reports") {
   CHECK(ipvs::parse_kernel_version("5.15.167.4-microsoft-standard-WSL2") == KernelVersion{5, 15});
   CHECK(ipvs::parse_kernel_version("strange") == KernelVersion{0, 0});
 }
+
+TEST_CASE("settings are restored, unless somebody else has changed them since") {
+  const Tree tree;
+  ipvs::SettingRecord record(tree.root(), "boot net:[1] 2");
+  Sysctls sysctls(tree.root());
+  sysctls.record_in(record);
+  REQUIRE(ipvs::set_sysctls(sysctls, {}, {6, 1}).has_value());
+  REQUIRE(ipvs::set_sysctls(sysctls, {}, {6, 1}).has_value());
+  REQUIRE(sysctls.changed().size() == 4);
+  tree.set("net/ipv4/ip_forward", "2");
+  for (const ipvs::ChangedSetting& changed : sysctls.changed()) {
+    INFO(changed.name);
+    CHECK(sysctls.restore(changed).value() == (changed.name != "net/ipv4/ip_forward"));
+  }
+  CHECK(tree.get("net/ipv4/ip_forward") == "2");
+  CHECK(tree.get("net/ipv4/vs/conntrack") == "0");
+  CHECK(sysctls.changed().empty());
+}
+
+TEST_CASE("strict ARP is restored by a start without it (kubernetes#123992)") {
+  const Tree tree;
+  ipvs::SettingRecord record(tree.root(), "boot net:[1] 2");
+  Sysctls sysctls(tree.root());
+  sysctls.record_in(record);
+  REQUIRE(ipvs::set_sysctls(sysctls, {.strict_arp = true}, {6, 1}).has_value());
+  REQUIRE(tree.get("net/ipv4/conf/all/arp_announce") == "2");
+  const auto report = ipvs::set_sysctls(sysctls, {}, {6, 1}).value();
+  CHECK(tree.get("net/ipv4/conf/all/arp_announce") == "0");
+  CHECK(tree.get("net/ipv4/conf/all/arp_ignore") == "0");
+  CHECK(report.changes ==
+        std::vector<std::string>{"net/ipv4/conf/all/arp_ignore: 1 -> 0, as before kube-ipvs",
+                                 "net/ipv4/conf/all/arp_announce: 2 -> 0, as before kube-ipvs"});
+}

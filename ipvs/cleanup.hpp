@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Removes everything of ours from the kernel, or says what it would remove. In the order in which a
+// Service is removed: addresses, virtual servers, table; then our rules in chains of others, and
+// host settings. The record of what is ours goes last, and only if all that it names is gone.
+//
+// Threading: not thread-safe; calls block.
+// Errors: a step that fails is in the report, and the others are done all the same.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ipvs/host/device.hpp"
+#include "ipvs/host/own_record_file.hpp"
+#include "ipvs/host/sysctl.hpp"
+#include "ipvs/nftables/client.hpp"
+#include "ipvs/nftables/forward_chains.hpp"
+#include "ipvs/state/cleanup.hpp"
+#include "ipvs/virtual_servers/client.hpp"
+
+namespace ipvs {
+
+class Cleanup {
+ public:
+  struct Parts {
+    std::optional<IpvsClient>& ipvs;
+    std::optional<Device>& device;
+    std::optional<NftClient>& table;
+    std::optional<ForwardChains>& forward_chains;
+    OwnRecordFile& record;
+    const Sysctls& sysctls;
+  };
+
+  Cleanup(const Parts& parts, const CleanupRequest& request) : parts_(parts), request_(request) {}
+
+  CleanupReport run();
+
+ private:
+  using Verb = CleanupStep::Verb;
+
+  void read();
+  void remove_device();
+  void move_routes();
+  void remove_servers();
+  void remove_table();
+  void withdraw_rules();
+  void restore_settings();
+  void restore(const ChangedSetting& setting);
+  Result<bool> restore_timeouts(const ChangedSetting& setting);
+  void forget();
+
+  // Enters the step, and does it unless this is a dry run.
+  template <typename Action>
+  void step(Verb verb, std::string what, const Action& action);
+  void fault(const KernelError& error) { report_.faults.push_back(error); }
+
+  const Parts parts_;
+  const CleanupRequest request_;
+  CleanupReport report_;
+  std::vector<Element> elements_;  // of our table
+  std::vector<Address> addresses_;
+  bool has_table_ = false;
+};
+
+}  // namespace ipvs
