@@ -69,7 +69,7 @@ asio::awaitable<void> Audit::addresses() {
   const auto found = co_await thread_.run([this] { return kernel_.read_addresses(); });
   if (!is_readable("the addresses of kube-ipvs0", error_of(found))) co_return;
   for (const ipvs::Address& address : reconciler_.compare_addresses(*found)) {
-    repairs_.found("address", address);
+    repairs_.found(address);
   }
 }
 
@@ -96,7 +96,10 @@ bool Audit::compare(const ipvs::ServerKey& key, const std::optional<ipvs::Server
   const ipvs::Server* known = reconciler_.ledger().server(key);
   const bool same_settings = known && found && known->settings == found->settings;
   if (!reconciler_.compare(key, found)) return false;
-  repairs_.found(same_settings ? "destination" : "server", key);
+  repairs_.found(!found          ? Repairs::Fault::kDeleted
+                 : same_settings ? Repairs::Fault::kDestinations
+                                 : Repairs::Fault::kSettings,
+                 key);
   return true;
 }
 

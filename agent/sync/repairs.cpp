@@ -51,39 +51,51 @@ std::string names(const std::vector<std::string>& all) {
   return text;
 }
 
-std::string line_of(const std::string& kind, const std::vector<std::string>& right) {
-  if (kind == "address") {
-    return "VIPs of kube-ipvs0 that somebody else deleted or added: " + names(right) +
-           ": put right";
+std::string line_of(Repairs::Fault fault, const std::vector<std::string>& right) {
+  const std::string all = names(right);
+  switch (fault) {
+    case Repairs::Fault::kDeleted:
+      return all + (right.size() == 1 ? " was" : " were") +
+             " deleted by somebody else: added again";
+    case Repairs::Fault::kSettings:
+      return "the settings of " + all + " were changed by somebody else: put right";
+    case Repairs::Fault::kDestinations:
+      return "the destinations of " + all + " were changed by somebody else: put right";
   }
-  const std::string of = kind == "destination" ? "the destinations of " : "";
-  return of + names(right) + " was not as programmed: put right";
+  return all;
 }
 
 }  // namespace
 
-void Repairs::found(const std::string& kind, const ipvs::Address& address) {
-  waiting_[kind].addresses.insert(address);
-}
+void Repairs::found(const ipvs::Address& address) { addresses_.insert(address); }
 
-void Repairs::found(const std::string& kind, const ipvs::ServerKey& key) {
-  waiting_[kind].servers.insert(key);
-}
+void Repairs::found(Fault fault, const ipvs::ServerKey& key) { servers_[fault].insert(key); }
 
 void Repairs::made(const std::string& kind, const std::string& what) { tell(kind, 1, what); }
 
-void Repairs::report(const Reconciler& reconciler) {
-  for (auto entry = waiting_.begin(); entry != waiting_.end();) {
-    auto& [kind, keys] = *entry;
-    std::vector<std::string> right =
-        take_right(keys.servers, reconciler, [](const ipvs::ServerKey& key) { return key.text(); });
-    for (std::string& address :
-         take_right(keys.addresses, reconciler,
-                    [](const ipvs::Address& each) { return each.to_string(); })) {
-      right.push_back(std::move(address));
+void Repairs::report(const Reconciler& reconciler, bool comparing_all) {
+  report_addresses(reconciler);
+  if (!comparing_all) report_servers(reconciler);
+}
+
+void Repairs::report_addresses(const Reconciler& reconciler) {
+  const auto right = take_right(addresses_, reconciler,
+                                [](const ipvs::Address& each) { return each.to_string(); });
+  if (right.empty()) return;
+  tell("address", right.size(),
+       "VIPs of kube-ipvs0 that somebody else deleted or added: " + names(right) + ": put right");
+}
+
+void Repairs::report_servers(const Reconciler& reconciler) {
+  for (auto entry = servers_.begin(); entry != servers_.end();) {
+    auto& [fault, keys] = *entry;
+    const auto right =
+        take_right(keys, reconciler, [](const ipvs::ServerKey& key) { return key.text(); });
+    if (!right.empty()) {
+      tell(fault == Fault::kDestinations ? "destination" : "server", right.size(),
+           line_of(fault, right));
     }
-    if (!right.empty()) tell(kind, right.size(), line_of(kind, right));
-    entry = keys.empty() ? waiting_.erase(entry) : std::next(entry);
+    entry = keys.empty() ? servers_.erase(entry) : std::next(entry);
   }
 }
 

@@ -8,8 +8,11 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "agent/decide/reconciler.hpp"
 #include "agent/sync/repair_pace.hpp"
@@ -22,25 +25,31 @@ class Repairs {
   using Now = RepairPace::TimePoint (*)();
   Repairs(SyncObserver& observer, Now now) : observer_(observer), now_(now) {}
 
-  // Found in the kernel, not repaired yet: the Reconciler's next changes do that. `kind` is
-  // "address", "server" or "destination".
-  void found(const std::string& kind, const ipvs::Address& address);
-  void found(const std::string& kind, const ipvs::ServerKey& key);
+  // Of a virtual server.
+  enum class Fault : std::uint8_t { kDeleted, kSettings, kDestinations };
+
+  // Found in the kernel, not repaired yet: the Reconciler's next changes do that.
+  void found(const ipvs::Address& address);
+  void found(Fault fault, const ipvs::ServerKey& key);
   // Repaired already: one line.
   void made(const std::string& kind, const std::string& what);
-  // Reports what was found, as far as the kernel now holds what is wanted.
-  void report(const Reconciler& reconciler);
+  // Reports what was found, as far as the kernel now holds what is wanted. While all virtual servers
+  // are compared, more of the same may be found: those wait for the end (`comparing_all`).
+  void report(const Reconciler& reconciler, bool comparing_all);
 
-  bool waiting() const { return !waiting_.empty(); }
+  bool waiting() const { return !addresses_.empty() || !servers_.empty(); }
   // When something of this kind may be repaired again.
   RepairPace::TimePoint next(const std::string& kind) { return paces_[kind].next(); }
 
  private:
+  void report_addresses(const Reconciler& reconciler);
+  void report_servers(const Reconciler& reconciler);
   void tell(const std::string& kind, std::size_t count, const std::string& what);
 
   SyncObserver& observer_;
   const Now now_;
-  std::map<std::string, ipvs::DirtyKeys> waiting_;
+  std::set<ipvs::Address> addresses_;
+  std::map<Fault, std::set<ipvs::ServerKey>> servers_;
   std::map<std::string, RepairPace> paces_;
 };
 

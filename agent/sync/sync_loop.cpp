@@ -231,7 +231,7 @@ asio::awaitable<void> SyncLoop::pass() {
   auto now = time();
   report.planning_seconds = seconds(now - planning);
   if (!changes.empty()) now = co_await carry_out(std::move(changes), report, now);
-  if (repairs_.waiting()) repairs_.report(reconciler_);
+  if (repairs_.waiting()) repairs_.report(reconciler_, audit_.is_comparing_all());
   end_pass(report, begin, now);
 }
 
@@ -408,8 +408,10 @@ asio::awaitable<void> SyncLoop::audit() {
 }
 
 asio::awaitable<void> SyncLoop::count_servers() {
-  agenda_.schedule(Work::kCountServers, time() + options_.count_interval);
   co_await audit_.count_servers();
+  // Where somebody deletes virtual servers again and again, comparisons of all become rarer.
+  agenda_.schedule(Work::kCountServers,
+                   std::max(time() + options_.count_interval, repairs_.next("server")));
   if (audit_.is_comparing_all()) agenda_.now(Work::kCompareServers);
 }
 
@@ -423,7 +425,7 @@ asio::awaitable<void> SyncLoop::compare_servers() {
 void SyncLoop::note_lost_servers(const ipvs::Outcome& outcome) {
   for (const auto& [key, found] : outcome.read_back) {
     if (found || !reconciler_.ledger().server(key)) continue;
-    repairs_.found("server", key);
+    repairs_.found(Repairs::Fault::kDeleted, key);
     if (!audit_.is_comparing_all()) audit_.compare_all();
     agenda_.now(Work::kCompareServers);
   }

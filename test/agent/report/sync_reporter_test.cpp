@@ -140,8 +140,8 @@ TEST_CASE_METHOD(ReportFixture,
 }
 
 TEST_CASE_METHOD(ReportFixture, "what was repaired in the kernel is counted by kind") {
-  reporter.on_drift("server", 1, "TCP 10.96.0.1:80 was not as programmed: put right");
-  CHECK(log.count("warning: TCP 10.96.0.1:80 was not as programmed") == 1);
+  reporter.on_drift("server", 1, "TCP 10.96.0.1:80 was deleted by somebody else: added again");
+  CHECK(log.count("warning: TCP 10.96.0.1:80 was deleted by somebody else") == 1);
   CHECK(metric("kube_ipvs_drift_corrected_total{kind=\"server\"}") == "1");
 }
 

@@ -185,6 +185,76 @@ TEST_CASE("virtual servers that somebody else deleted are back after the next co
   f.until([&] { return is_complete(f); });
 }
 
+TEST_CASE("what a comparison of all repairs is one line, however many slices it had (D2)") {
+  SyncOptions options = quick();
+  options.count_interval = 1ms;
+  Fixture f(options);
+  for (int i = 0; i < 3000; ++i) {
+    const std::string vip = "10.96." + std::to_string(i / 250) + "." + std::to_string(1 + i % 250);
+    f.want("a/" + vip, plan_of(vip, {"10.244.0.1"}));
+  }
+  f.settle();
+  delete_all_servers(f);
+  f.until([&] { return !f.observer.drift_lines.empty(); });
+  f.until_idle();
+  CHECK(f.look().servers.size() == 3000);
+  CHECK(f.observer.drifts.size() == 3000);
+  REQUIRE(f.observer.drift_lines.size() == 1);
+  CHECK(f.observer.drift_lines[0].ends_with(
+      " and 2997 more were deleted by somebody else: added again"));
+}
+
+TEST_CASE("the line of a repair says what somebody else did to a virtual server (D2)") {
+  SyncOptions options = quick();
+  options.audit_interval = 1ms;
+  Fixture f(options);
+  serve(f);
+  SECTION("it was deleted") {
+    f.on_kernel([](auto& kernel) { kernel.servers.erase(kWeb); });
+    f.until([&] { return !f.observer.drift_lines.empty(); });
+    CHECK(f.observer.drift_lines[0] ==
+          "TCP 10.96.0.1:80 was deleted by somebody else: added again");
+  }
+  SECTION("it got another scheduler") {
+    f.on_kernel([](auto& kernel) { kernel.servers.at(kWeb).settings.scheduler = "sh"; });
+    f.until([&] { return !f.observer.drift_lines.empty(); });
+    CHECK(f.observer.drift_lines[0] ==
+          "the settings of TCP 10.96.0.1:80 were changed by somebody else: put right");
+  }
+  SECTION("it lost a destination") {
+    f.on_kernel([](auto& kernel) { kernel.servers.at(kWeb).destinations.clear(); });
+    f.until([&] { return !f.observer.drift_lines.empty(); });
+    CHECK(f.observer.drift_lines[0] ==
+          "the destinations of TCP 10.96.0.1:80 were changed by somebody else: put right");
+    CHECK(f.observer.drifts == std::vector<std::string>{"destination"});
+  }
+}
+
+TEST_CASE("where virtual servers are deleted again and again, comparisons become rarer (D2)") {
+  SyncOptions options = quick();
+  options.count_interval = 1ms;
+  options.now = &TestClock::now;
+  TestClock::ahead = {};
+  Fixture f(options);
+  serve(f);
+  const auto lose = [&] { f.on_kernel([](auto& kernel) { kernel.servers.erase(kWeb); }); };
+  for (std::size_t i = 1; i <= 5; ++i) {
+    lose();
+    f.until([&] { return f.observer.drifts.size() == i; });
+  }
+  CHECK(f.observer.drift_lines[4].find("again and again") != std::string::npos);
+  f.until_idle();
+  lose();
+  // The count that was due before the fifth repair was reported may still come.
+  f.run_what_is_ready();
+  const std::size_t counts = f.look().counts;
+  f.run_what_is_ready();
+  CHECK(f.look().counts == counts);
+  TestClock::ahead += 1s;
+  f.sync.mark_dirty("a/web");  // wakes the loop, whose timer runs on the real clock
+  f.until([&] { return f.look().servers.contains(kWeb); });
+}
+
 TEST_CASE("a virtual server that is missing when an endpoint is added brings all back (D2)") {
   Fixture f;
   serve(f);

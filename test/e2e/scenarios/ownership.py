@@ -109,7 +109,7 @@ def case_an_address_deleted_from_kube_ipvs0_is_restored(lab):
 def case_a_virtual_server_deleted_by_somebody_else_is_restored_by_the_audit(lab):
     lab.node.run("ipvsadm", "-D", "-t", f"{VIP}:80")
     wait_until("it is back", 60, lambda: lab.leads_to(f"TCP {VIP}:80", *BOTH))
-    wait_until("it is reported", 5, lambda: lab.agent.logged(f"{VIP}:80 was not as programmed"))
+    wait_until("it is reported", 5, lambda: lab.agent.logged(f"{VIP}:80 was deleted by somebody else"))
 
 
 def case_a_destination_added_by_somebody_else_is_deleted_by_the_audit(lab):
