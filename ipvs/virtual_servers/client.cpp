@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <unordered_set>
 #include <utility>
 
 #include "ipvs/virtual_servers/proc_table.hpp"
@@ -21,6 +22,20 @@ namespace {
 
 // Up to this many virtual servers, a netlink dump for each is as fast as the file.
 constexpr std::size_t kFewServers = 16;
+
+// A dump comes in parts, and the kernel begins each at a number, not at a virtual server. If it moves
+// them to a larger table between two parts (from Linux 7 on), or somebody else changes them, some
+// come twice, and as many are missing: then all are read again, so many times.
+constexpr int kDumpTries = 5;
+
+// How many there were.
+std::size_t erase_repeated(std::vector<ServerReading>& readings) {
+  std::unordered_set<ServerKey> seen;
+  seen.reserve(readings.size());
+  return std::erase_if(readings, [&](const ServerReading& reading) {
+    return !seen.insert(reading.settings.key).second;
+  });
+}
 
 KernelError error_of(int error, std::string what, const std::string& extended) {
   if (error == EPERM) what += " (run as root or grant CAP_NET_ADMIN)";
@@ -101,6 +116,14 @@ std::vector<int> IpvsClient::change_servers(std::span<const ServerOp> ops) {
 }
 
 Result<std::vector<ServerReading>> IpvsClient::dump_services() {
+  for (int tries = 1;; ++tries) {
+    auto readings = dump_services_once();
+    if (!readings) return readings;
+    if (erase_repeated(*readings) == 0 || tries == kDumpTries) return readings;
+  }
+}
+
+Result<std::vector<ServerReading>> IpvsClient::dump_services_once() {
   std::vector<ServerReading> readings;
   batch_.clear();
   encode_dump_services(batch_, family_);

@@ -28,7 +28,7 @@ class IpvsClient {
 
   std::vector<int> change_servers(std::span<const ServerOp> ops);
 
-  // All virtual servers of the network namespace, without destinations.
+  // All virtual servers of the network namespace, each once, without destinations.
   Result<std::vector<ServerReading>> dump_services();
   // Ordered by endpoint; empty also if there is no such virtual server.
   Result<std::vector<DestinationReading>> dump_destinations(const ServerKey& key);
@@ -50,6 +50,7 @@ class IpvsClient {
   Result<Timeouts> timeouts();
 
  private:
+  Result<std::vector<ServerReading>> dump_services_once();
   // Adds the destinations of each.
   Result<std::vector<ServerReading>> with_destinations(std::vector<ServerReading> readings);
   IpvsClient(NetlinkSocket socket, std::uint16_t family);

@@ -77,8 +77,18 @@ TEST_CASE("nft prints our table as in nft_table_text.hpp", "[kernel][nft]") {
   CHECK(list_table() == kDrawnTable);
 }
 
+// nft 1.0.6 asks for the byte order of the protocol, one byte, where a set has intervals. Newer
+// kernels, of those tested 6.12 and 7.2, refuse that, from whichever table it comes.
+bool nft_reads_concatenations_with_intervals() {
+  return shell(
+             "echo 'table inet probe { set s { type inet_proto . ipv4_addr; flags interval; } "
+             "chain c { meta l4proto . ip saddr @s drop; }; }' | nft -c -f - 2>&1")
+             .status == 0;
+}
+
 TEST_CASE("nft reads what it prints of our table", "[kernel][nft]") {
   enter_new_network();
+  if (!nft_reads_concatenations_with_intervals()) SKIP("this nft has no text for such rules here");
   NftClient client = open_client();
   REQUIRE(client.install_table(kPodNetworks, one_of_each()) == 0);
   const std::string printed = list_table();
