@@ -53,3 +53,6 @@ class Namespace:
 # The one this program was started in.
 HOME = Namespace(os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC))
 Namespace.current = HOME
+
+# False where the kernel was started with ipv6.disable=1.
+HAS_IPV6 = os.path.exists("/proc/net/if_inet6")

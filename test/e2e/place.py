@@ -7,7 +7,7 @@ import subprocess
 import client
 from checks import show, wait_until
 from load import Load
-from namespace import Namespace
+from namespace import HAS_IPV6, Namespace
 
 
 def as_text(answers):
@@ -29,7 +29,9 @@ class Place:
         self.sysctl("ipv6/conf/all/accept_dad", 0)
 
     def sysctl(self, key, value):
-        """Writes a file of /proc/sys/net."""
+        """Writes a file of /proc/sys/net. Those of IPv6 are left out where the kernel has none."""
+        if key.startswith("ipv6/") and not HAS_IPV6:
+            return
         with self.namespace, open(f"/proc/sys/net/{key}", "w") as file:
             file.write(str(value))
 
@@ -47,8 +49,8 @@ class Place:
             return subprocess.run(command, stdin=subprocess.DEVNULL).returncode == 0
 
     def ip(self, *lines):
-        """Commands of `ip`, in one batch."""
-        self.run("ip", "-batch", "-", input="\n".join(lines))
+        """Commands of `ip`, in one batch. Those of IPv6 are left out where the kernel has none."""
+        self.run("ip", "-batch", "-", input="\n".join(line for line in lines if HAS_IPV6 or "fd00:" not in line))
 
     # HTTP
 

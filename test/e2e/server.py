@@ -7,21 +7,24 @@
 #   TCP 7                   the name as a line, then each byte comes back
 #   UDP 53                  each datagram is answered by the name as a line
 #
-# IPv4 and IPv6, in the network namespace where the Server was made; from then on clients can connect. On SIGTERM run()
-# does what a well-behaved server does: it takes what has still been sent to it, and returns when nobody has asked for a
-# moment. One thread.
+# IPv4 and IPv6 (where the kernel has it), in the network namespace where the Server was made; from then on clients can
+# connect. On SIGTERM run() does what a well-behaved server does: it takes what has still been sent to it, and returns
+# when nobody has asked for a moment. One thread.
 import select
 import signal
 import socket
+
+from namespace import HAS_IPV6
 
 HEAD = b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
 
 
 def bind(kind, port):
-    listener = socket.socket(socket.AF_INET6, kind)
-    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    listener = socket.socket(socket.AF_INET6 if HAS_IPV6 else socket.AF_INET, kind)
+    if HAS_IPV6:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("::", port))
+    listener.bind(("::" if HAS_IPV6 else "", port))
     if kind == socket.SOCK_STREAM:
         listener.listen(512)
     listener.setblocking(False)

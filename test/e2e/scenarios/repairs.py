@@ -56,7 +56,7 @@ def repaired(lab, *lines, seconds=10):
 DELETED = "deleted by somebody else: added again"
 
 
-# --- the device and its addresses --------------------------------------------------------------------------------------
+# --- the device and its addresses -------------------------------------------------------------------------------------
 
 
 def case_a_deleted_kube_ipvs0_is_made_again_with_its_addresses_D1(lab):
@@ -84,7 +84,7 @@ def case_one_address_that_is_deleted_is_back_D3(lab):
         lab.node.ip(f"address delete {VIP6}/128 dev kube-ipvs0")
 
 
-# --- IPVS --------------------------------------------------------------------------------------------------------------
+# --- IPVS -------------------------------------------------------------------------------------------------------------
 
 
 def case_all_virtual_servers_that_are_cleared_are_back_with_their_destinations_D2(lab):
@@ -131,7 +131,7 @@ def case_a_scheduler_that_was_set_by_hand_is_put_right_D2(lab):
     lab["pod-1"].reaches(f"http://{VIP}", "pod-1", "pod-2")
 
 
-# --- nftables, sysctls, timeouts ---------------------------------------------------------------------------------------
+# --- nftables, sysctls, timeouts --------------------------------------------------------------------------------------
 
 
 def case_a_flushed_nftables_ruleset_is_back_and_masquerades(lab):
@@ -157,7 +157,7 @@ def case_timeouts_of_IPVS_that_were_changed_are_put_right_D4(lab):
     assert connection.works()
 
 
-# --- one object's fault is that object's -------------------------------------------------------------------------------
+# --- one object's fault is that object's ------------------------------------------------------------------------------
 
 
 def is_healthy(lab):
@@ -206,7 +206,7 @@ def case_half_open_clients_hold_no_health_port_A3(lab):
         is_healthy(lab)
 
 
-# --- the other binding: last, since the agent gets other flags ---------------------------------------------------------
+# --- the other binding: last, since the agent gets other flags --------------------------------------------------------
 
 
 def case_with_routes_a_kube_ipvs0_that_was_set_down_is_up_again_with_its_routes_D1(lab):
