@@ -365,10 +365,10 @@ bool ClusterState::scheduler_is_missing(const std::string& scheduler) {
 std::optional<HealthCheck> ClusterState::health_check(const k8s::ObjectKey& key) const {
   const k8s::Service* service = services_.find(key);
   if (!service || !needs_health_check(*service, config_.service_proxy_name)) return std::nullopt;
-  return HealthCheck{
-      .since = service->meta.creation_timestamp,
-      .port = service->health_check_node_port,
-      .local_endpoints = count_local_endpoints(*service, usable_endpoints(*service))};
+  return HealthCheck{.since = service->meta.creation_timestamp,
+                     .port = service->health_check_node_port,
+                     .local_endpoints = count_local_endpoints(*service, usable_endpoints(*service)),
+                     .load_balancer_ips = health_checked_addresses(*service, node_view_)};
 }
 
 bool ClusterState::may_drain(const ipvs::Owner& owner, const ipvs::Endpoint& endpoint) const {

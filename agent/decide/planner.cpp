@@ -92,14 +92,7 @@ class Plan {
   // Load balancers that pass packets through probe the address that they balance.
   void add_health_checks() {
     if (!has_health_check(service_)) return;
-    for (const Address& address : load_balancer_addresses(service_)) {
-      if (!cluster_ip_of(service_, ipvs::family_of(address))) continue;
-      if (node_.addresses.refusal({.address = address,
-                                   .port = service_.health_check_node_port,
-                                   .field = AddressField::kLoadBalancer,
-                                   .answers_dns = answers_dns(service_)})) {
-        continue;
-      }
+    for (const Address& address : health_checked_addresses(service_, node_)) {
       plan_.elements.push_back({.kind = ElementKind::kHealthCheckIp,
                                 .address = address,
                                 .protocol = ipvs::Protocol::kTcp,
@@ -282,6 +275,18 @@ bool is_ramping(const ServiceEndpoints& endpoints, const PlanOptions& options) {
     return std::any_of(of_port.begin(), of_port.end(),
                        [&](const ServiceEndpoint& e) { return is_ramping(e, options); });
   });
+}
+
+std::vector<Address> health_checked_addresses(const k8s::Service& service, const NodeView& node) {
+  std::vector<Address> addresses = load_balancer_addresses(service);
+  std::erase_if(addresses, [&](const Address& address) {
+    return !cluster_ip_of(service, ipvs::family_of(address)) ||
+           node.addresses.refusal({.address = address,
+                                   .port = service.health_check_node_port,
+                                   .field = AddressField::kLoadBalancer,
+                                   .answers_dns = answers_dns(service)});
+  });
+  return addresses;
 }
 
 LacksLocal lacks_local(const k8s::Service& service, const ServiceEndpoints& endpoints) {

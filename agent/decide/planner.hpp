@@ -46,6 +46,9 @@ bool is_served(const k8s::Service& service, const std::string& proxy_name = {});
 // Whether the Service has a healthCheckNodePort: it is of type LoadBalancer, with
 // externalTrafficPolicy Local.
 bool has_health_check(const k8s::Service& service);
+// The load balancer IPs on which such a port is answered: those that this node serves.
+std::vector<ipvs::Address> health_checked_addresses(const k8s::Service& service,
+                                                    const NodeView& node);
 
 // The endpoints that receive traffic: the ready ones, or, if none is ready, the terminating ones
 // that still serve. Ordered by address and port, without duplicates; `local_only`: this node's

@@ -88,3 +88,32 @@ def case_a_host_port_is_left_alone_on_what_no_service_has_b6(lab):
     everybody_reaches(lab, "second", "http://203.0.113.1:30180", "http://[fd00:203::1]:30180", "http://203.0.113.3")
     lab.node.run("nft", "delete", "table", "inet", "cni_hostport")
     lab.agent.restart(*FLAGS)
+
+
+# --- health checks
+
+def case_a_health_check_on_the_load_balancers_address_is_answered_wherever_node_ports_are_e4(lab):
+    for binding in ("address", "route"):
+        lab.agent.restart(*FLAGS, "--nodeport-addresses", "203.0.113.3/32,fd00:204::/64", "--vip-binding", binding)
+        lab.write("case.yaml", load_balancer("checked", "10.96.9.61", {"pod": "first"}, ["192.0.2.161", "fd00:192::161"],
+                                             node_port=30161, externalTrafficPolicy="Local",
+                                             externalIPs=["192.0.2.162"], healthCheckNodePort=32161,
+                                             **dual_stack("10.96.9.61", "fd00:10:96::961")))
+        for address in ("192.0.2.161", "[fd00:192::161]", "203.0.113.3"):
+            for name in ("outside", "second", "node"):
+                wait_until(f"{name} is answered 200 on {address} ({binding})", 10,
+                           lambda: asked(lab[name], f"http://{address}:32161") == 200)
+        for address in ("203.0.113.1", "192.0.2.162", "10.96.9.61"):
+            assert lab.outside.refused(f"http://{address}:32161")
+        assert not lab.agent.logged("W.*health check")
+        lab.remove("case.yaml")
+        wait_until("the port is closed", 10, lambda: lab.outside.refused("http://203.0.113.3:32161"))
+    lab.agent.restart(*FLAGS)
+
+
+def asked(place, url):
+    """The status; None: no answer."""
+    try:
+        return place.fetch(url, timeout=5).status
+    except OSError:
+        return None
