@@ -223,12 +223,26 @@ class Plan {
     plan_.elements.push_back(element);
   }
 
+  // Whether Pod networks are known, and the address is in none.
+  bool is_outside_cidrs(const Address& address) const {
+    bool is_known = false;
+    for (const ipvs::Network& network : options_.cluster_cidrs) {
+      if (ipvs::family_of(network.address) != ipvs::family_of(address)) continue;
+      if (ipvs::is_in(address, network.address, network.prefix_length)) return false;
+      is_known = true;
+    }
+    return is_known;
+  }
+
   // For all local endpoints, chosen or not: so a change of readiness needs no nftables transaction,
-  // and a draining pod can still be a client of itself.
+  // and a draining pod can still be a client of itself. For other nodes' own addresses, too: their
+  // invalid segments are not to be answered (ipvs/nftables/adr-masquerade.md), and such a node that
+  // reaches itself through this one is masqueraded like a pod.
   void add_hairpins(const std::vector<ServiceEndpoint>& candidates) {
     for (const ServiceEndpoint& endpoint : candidates) {
       const Address& address = endpoint.endpoint.address;
-      if (!endpoint.local || !is_usable_endpoint(address)) continue;
+      if (!is_usable_endpoint(address)) continue;
+      if (!endpoint.local && !is_outside_cidrs(address)) continue;
       if (!cluster_ip_of(service_, ipvs::family_of(address))) continue;
       plan_.elements.push_back({.kind = ElementKind::kHairpin, .address = address});
     }

@@ -17,6 +17,7 @@
 //   - A Service without any endpoint refuses connections.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,8 @@ struct PlanOptions {
   // short cuts.
   bool kube_proxy = false;
   MonotonicSeconds now = 0;  // for slow start
+  // --cluster-cidr. An endpoint in none of a family's is a node's own: hostNetwork.
+  std::span<const ipvs::Network> cluster_cidrs{};
 };
 
 // Whether the agent serves this Service: it has cluster IPs, is not ExternalName, and its label
