@@ -40,10 +40,19 @@ int refuse(const std::string& why) {
   return 1;
 }
 
+// --bind-address, of its family; for the others the kernel chooses.
+std::optional<ipvs::Address> route_source(const config::Config& config, ipvs::Family family) {
+  const ipvs::Address& bind = config.bind_address;
+  if (bind.is_unspecified() || ipvs::family_of(bind) != family) return std::nullopt;
+  return bind;
+}
+
 ipvs::HostSettings host_settings(const config::Config& config) {
   return {.vip_binding = config.vip_binding == config::VipBinding::kRoute
                              ? ipvs::VipBinding::kRoute
                              : ipvs::VipBinding::kAddress,
+          .route_source_v4 = route_source(config, ipvs::Family::kIpv4),
+          .route_source_v6 = route_source(config, ipvs::Family::kIpv6),
           .strict_arp = config.ipvs_strict_arp,
           .node_port_first = config.node_port_first,
           .node_port_last = config.node_port_last,
@@ -52,21 +61,9 @@ ipvs::HostSettings host_settings(const config::Config& config) {
                        .udp = config.ipvs_udp_timeout}};
 }
 
-// The routes of --vip-binding=route have the node's address as their source address.
-void choose_route_sources(const config::Config& config, ipvs::Kernel& kernel,
-                          ipvs::HostSettings& settings) {
-  if (settings.vip_binding != ipvs::VipBinding::kRoute) return;
-  const auto local = kernel.read_local_addresses();
-  if (!local) return;
-  settings.route_source_v4 = agent::primary_address(ipvs::Family::kIpv4, config, nullptr, *local);
-  settings.route_source_v6 = agent::primary_address(ipvs::Family::kIpv6, config, nullptr, *local);
-}
-
 // Returns "" or why the kernel cannot be prepared.
 std::string prepare(const config::Config& config, ipvs::LinuxKernel& kernel) {
-  ipvs::HostSettings settings = host_settings(config);
-  choose_route_sources(config, kernel, settings);
-  const auto facts = kernel.prepare(settings);
+  const auto facts = kernel.prepare(host_settings(config));
   if (!facts) return facts.error().text();
   for (const std::string& change : facts->changes) spdlog::info("sysctl {}", change);
   for (const std::string& warning : facts->warnings) spdlog::warn("{}", warning);

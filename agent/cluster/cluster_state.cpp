@@ -69,6 +69,7 @@ k8s::UnixSeconds ClusterState::unix_now() { return std::time(nullptr); }
 
 ClusterState::ClusterState(const config::Config& config, ClusterObserver& observer, Clocks clocks)
     : config_(config),
+      cluster_cidrs_(to_networks(to_cidrs(config.cluster_cidrs))),
       observer_(observer),
       clocks_(std::move(clocks)),
       services_({.changed = [this](const k8s::Service& s) { service_changed(s); },
@@ -281,7 +282,7 @@ std::vector<k8s::Cidr> ClusterState::own_pods() const {
 
 ipvs::TableRules ClusterState::table_rules() const {
   return {.masquerade_all = config_.masquerade_all,
-          .cluster_cidrs = to_networks(to_cidrs(config_.cluster_cidrs)),
+          .cluster_cidrs = cluster_cidrs_,
           .pod_sources = to_networks(pod_sources()),
           .own_pods = to_networks(own_pods())};
 }
@@ -296,7 +297,8 @@ PlanOptions ClusterState::options_for(const k8s::Service& service, MonotonicSeco
   }
   return {.service = std::move(reading.options),
           .kube_proxy = config_.compat == config::Compat::kKubeProxy,
-          .now = now};
+          .now = now,
+          .cluster_cidrs = cluster_cidrs_};
 }
 
 std::optional<PlannedService> ClusterState::plan(const ipvs::Owner& owner) {
@@ -365,10 +367,10 @@ bool ClusterState::scheduler_is_missing(const std::string& scheduler) {
 std::optional<HealthCheck> ClusterState::health_check(const k8s::ObjectKey& key) const {
   const k8s::Service* service = services_.find(key);
   if (!service || !needs_health_check(*service, config_.service_proxy_name)) return std::nullopt;
-  return HealthCheck{
-      .since = service->meta.creation_timestamp,
-      .port = service->health_check_node_port,
-      .local_endpoints = count_local_endpoints(*service, usable_endpoints(*service))};
+  return HealthCheck{.since = service->meta.creation_timestamp,
+                     .port = service->health_check_node_port,
+                     .local_endpoints = count_local_endpoints(*service, usable_endpoints(*service)),
+                     .load_balancer_ips = health_checked_addresses(*service, node_view_)};
 }
 
 bool ClusterState::may_drain(const ipvs::Owner& owner, const ipvs::Endpoint& endpoint) const {

@@ -26,6 +26,7 @@
 #include "agent/decide/service_plan.hpp"
 #include "agent/decide/traffic.hpp"
 #include "agent/decide/usable.hpp"
+#include "ipvs/state/networks.hpp"
 
 namespace agent {
 
@@ -111,6 +112,7 @@ class ClusterState : public ServicePlans {
   void list_delivered();
 
   const config::Config& config_;
+  const std::vector<ipvs::Network> cluster_cidrs_;
   ClusterObserver& observer_;
   const Clocks clocks_;
   ServiceTable services_;

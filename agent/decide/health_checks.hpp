@@ -22,6 +22,7 @@ struct HealthCheck {
   k8s::UnixSeconds since = 0;  // the Service's creation
   std::uint16_t port = 0;
   std::size_t local_endpoints = 0;
+  std::vector<ipvs::Address> load_balancer_ips{};  // that this node serves
   bool operator==(const HealthCheck&) const = default;
 };
 using HealthChecks = std::map<k8s::ObjectKey, HealthCheck>;
@@ -36,8 +37,8 @@ std::size_t count_local_endpoints(const k8s::Service& service, const ServiceEndp
 // name.
 std::map<std::uint16_t, k8s::ObjectKey> health_check_owners(const HealthChecks& checks);
 
-// Where to listen: on all addresses, or where node ports are served if --nodeport-addresses is
-// given.
+// Where to listen for all Services: on all addresses, or, if --nodeport-addresses is given, where
+// node ports are served; then also on the load balancer IPs of each Service.
 std::vector<ipvs::Address> health_check_addresses(const config::Config& config,
                                                   const NodeView& node);
 

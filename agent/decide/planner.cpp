@@ -92,14 +92,7 @@ class Plan {
   // Load balancers that pass packets through probe the address that they balance.
   void add_health_checks() {
     if (!has_health_check(service_)) return;
-    for (const Address& address : load_balancer_addresses(service_)) {
-      if (!cluster_ip_of(service_, ipvs::family_of(address))) continue;
-      if (node_.addresses.refusal({.address = address,
-                                   .port = service_.health_check_node_port,
-                                   .field = AddressField::kLoadBalancer,
-                                   .answers_dns = answers_dns(service_)})) {
-        continue;
-      }
+    for (const Address& address : health_checked_addresses(service_, node_)) {
       plan_.elements.push_back({.kind = ElementKind::kHealthCheckIp,
                                 .address = address,
                                 .protocol = ipvs::Protocol::kTcp,
@@ -230,12 +223,26 @@ class Plan {
     plan_.elements.push_back(element);
   }
 
+  // Whether Pod networks are known, and the address is in none.
+  bool is_outside_cidrs(const Address& address) const {
+    bool is_known = false;
+    for (const ipvs::Network& network : options_.cluster_cidrs) {
+      if (ipvs::family_of(network.address) != ipvs::family_of(address)) continue;
+      if (ipvs::is_in(address, network.address, network.prefix_length)) return false;
+      is_known = true;
+    }
+    return is_known;
+  }
+
   // For all local endpoints, chosen or not: so a change of readiness needs no nftables transaction,
-  // and a draining pod can still be a client of itself.
+  // and a draining pod can still be a client of itself. For other nodes' own addresses, too: their
+  // invalid segments are not to be answered (ipvs/nftables/adr-masquerade.md), and such a node that
+  // reaches itself through this one is masqueraded like a pod.
   void add_hairpins(const std::vector<ServiceEndpoint>& candidates) {
     for (const ServiceEndpoint& endpoint : candidates) {
       const Address& address = endpoint.endpoint.address;
-      if (!endpoint.local || !is_usable_endpoint(address)) continue;
+      if (!is_usable_endpoint(address)) continue;
+      if (!endpoint.local && !is_outside_cidrs(address)) continue;
       if (!cluster_ip_of(service_, ipvs::family_of(address))) continue;
       plan_.elements.push_back({.kind = ElementKind::kHairpin, .address = address});
     }
@@ -282,6 +289,18 @@ bool is_ramping(const ServiceEndpoints& endpoints, const PlanOptions& options) {
     return std::any_of(of_port.begin(), of_port.end(),
                        [&](const ServiceEndpoint& e) { return is_ramping(e, options); });
   });
+}
+
+std::vector<Address> health_checked_addresses(const k8s::Service& service, const NodeView& node) {
+  std::vector<Address> addresses = load_balancer_addresses(service);
+  std::erase_if(addresses, [&](const Address& address) {
+    return !cluster_ip_of(service, ipvs::family_of(address)) ||
+           node.addresses.refusal({.address = address,
+                                   .port = service.health_check_node_port,
+                                   .field = AddressField::kLoadBalancer,
+                                   .answers_dns = answers_dns(service)});
+  });
+  return addresses;
 }
 
 LacksLocal lacks_local(const k8s::Service& service, const ServiceEndpoints& endpoints) {

@@ -17,6 +17,7 @@
 //   - A Service without any endpoint refuses connections.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,8 @@ struct PlanOptions {
   // short cuts.
   bool kube_proxy = false;
   MonotonicSeconds now = 0;  // for slow start
+  // --cluster-cidr. An endpoint in none of a family's is a node's own: hostNetwork.
+  std::span<const ipvs::Network> cluster_cidrs{};
 };
 
 // Whether the agent serves this Service: it has cluster IPs, is not ExternalName, and its label
@@ -46,6 +49,9 @@ bool is_served(const k8s::Service& service, const std::string& proxy_name = {});
 // Whether the Service has a healthCheckNodePort: it is of type LoadBalancer, with
 // externalTrafficPolicy Local.
 bool has_health_check(const k8s::Service& service);
+// The load balancer IPs on which such a port is answered: those that this node serves.
+std::vector<ipvs::Address> health_checked_addresses(const k8s::Service& service,
+                                                    const NodeView& node);
 
 // The endpoints that receive traffic: the ready ones, or, if none is ready, the terminating ones
 // that still serve. Ordered by address and port, without duplicates; `local_only`: this node's

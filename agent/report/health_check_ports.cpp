@@ -22,6 +22,8 @@ std::string port_of(const k8s::ObjectKey& service, std::uint16_t port) {
   return "Service " + service.text() + ": health check node port " + std::to_string(port);
 }
 
+bool is_unspecified(const ipvs::Address& address) { return address.is_unspecified(); }
+
 asio::awaitable<HttpAnswer> at_once(HttpAnswer answer) { co_return answer; }
 
 }  // namespace
@@ -71,7 +73,8 @@ void HealthCheckPorts::update(const Changes& changes) {
       ports_changed = true;
     } else {
       ports_changed = ports_changed || before->second.port != check->port ||
-                      before->second.since != check->since;
+                      before->second.since != check->since ||
+                      before->second.load_balancer_ips != check->load_balancer_ips;
       before->second = *check;
     }
   }
@@ -106,8 +109,12 @@ void HealthCheckPorts::start_and_stop_servers() {
   if (running_) {
     const auto owners = health_check_owners(checks_);
     report_shadowed(owners);
+    const bool on_all = std::any_of(addresses_.begin(), addresses_.end(), is_unspecified);
     for (const auto& [port, owner] : owners) {
       for (const ipvs::Address& address : addresses_)
+        wanted.emplace(Place(k8s::Address(address), port), owner);
+      if (on_all) continue;
+      for (const ipvs::Address& address : checks_.at(owner).load_balancer_ips)
         wanted.emplace(Place(k8s::Address(address), port), owner);
     }
   }
@@ -142,6 +149,8 @@ void HealthCheckPorts::start(const Place& place, const k8s::ObjectKey& owner) {
   HttpServer::Options options{
       .name = "health check",
       .bind = place,
+      // A load balancer IP is local after it is planned, and by a route alone with some bindings.
+      .bind_any = true,
       .retry = options_.retry,
       .connections = options_.connections,
       .on_bind = [this, place](const std::string& fault) { bound(place, fault); }};

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/report/http_server.hpp"
 
+#include <netinet/in.h>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -37,7 +39,18 @@ struct Listening {
   std::string fault;
 };
 
-Listening listen(asio::any_io_executor executor, const tcp::endpoint& bind) {
+using BindAny4 = asio::detail::socket_option::boolean<IPPROTO_IP, IP_FREEBIND>;
+using BindAny6 = asio::detail::socket_option::boolean<IPPROTO_IPV6, IPV6_FREEBIND>;
+
+void allow_any_address(tcp::acceptor& acceptor, const tcp::endpoint& bind, error_code& error) {
+  if (bind.address().is_v6()) {
+    acceptor.set_option(BindAny6(true), error);
+  } else {
+    acceptor.set_option(BindAny4(true), error);
+  }
+}
+
+Listening listen(asio::any_io_executor executor, const tcp::endpoint& bind, bool bind_any) {
   tcp::acceptor acceptor(executor);
   error_code error;
   const auto step = [&error](auto&& function) {
@@ -46,7 +59,7 @@ Listening listen(asio::any_io_executor executor, const tcp::endpoint& bind) {
   acceptor.open(bind.protocol(), error);
   if (error == asio::error::address_family_not_supported && bind.address().is_v6() &&
       bind.address().is_unspecified()) {
-    return listen(executor, {asio::ip::address_v4::any(), bind.port()});
+    return listen(executor, {asio::ip::address_v4::any(), bind.port()}, bind_any);
   }
   step([&] { acceptor.set_option(tcp::acceptor::reuse_address(true), error); });
   if (bind.address().is_v6() && bind.address().is_unspecified()) {
@@ -55,6 +68,7 @@ Listening listen(asio::any_io_executor executor, const tcp::endpoint& bind) {
     error_code ignored;
     acceptor.set_option(asio::ip::v6_only(false), ignored);
   }
+  if (bind_any) step([&] { allow_any_address(acceptor, bind, error); });
   step([&] { acceptor.bind(bind, error); });
   step([&] { acceptor.listen(asio::socket_base::max_listen_connections, error); });
   if (!error) return {.acceptor = std::move(acceptor), .fault = {}};
@@ -145,7 +159,7 @@ asio::awaitable<void> HttpServer::serve() {
 
 asio::awaitable<tcp::acceptor> HttpServer::Impl::bind() {
   while (true) {
-    Listening listening = listen(executor, options.bind);
+    Listening listening = listen(executor, options.bind, options.bind_any);
     if (options.on_bind) options.on_bind(listening.fault);
     if (listening.acceptor) co_return std::move(*listening.acceptor);
     if (options.hard_fail) throw std::runtime_error(options.name + ": " + listening.fault);

@@ -46,6 +46,7 @@ class HttpServer {
   struct Options {
     std::string name;                     // "metrics", "healthz": for messages
     boost::asio::ip::tcp::endpoint bind;  // port 0: chosen by the kernel
+    bool bind_any = false;                // even to an address that this host does not have (yet)
     bool hard_fail = false;
     std::chrono::milliseconds retry{5000};
     // Those of all servers, which must outlive this one; nullptr: its own alone.

@@ -102,7 +102,7 @@ Result<std::size_t> Device::prepare(const HostSettings& settings) {
   if (link->kind != "dummy") return not_ours(*link);
   const auto configured = configure(*link, settings.vip_binding == VipBinding::kRoute);
   if (!configured) return configured.error();
-  settings_ = settings;
+  settings_ = with_sources(settings);
   index_ = link->index;
   const auto mtu = read_smallest_mtu();
   if (!mtu) return mtu.error();
@@ -163,7 +163,7 @@ Result<std::vector<Repair>> Device::check(const HostSettings& settings) {
   for (const std::string& change : *changes) {
     if (was_there) repairs.push_back({"link", kName + " " + change + ": set up as before"});
   }
-  settings_ = settings;
+  settings_ = with_sources(settings);
   index_ = link->index;
   if (settings.vip_binding == VipBinding::kAddress) return repairs;
   auto bound = read_bound(index_);

@@ -7,7 +7,10 @@
 //     an address is local, and the host answers ARP requests for it, even if its device is down.
 //   VipBinding::kRoute
 //     Each VIP is a route, `local VIP dev kube-ipvs0 table local proto 112 [src NODE_IP]`. The
-//     device is up, because IPv6 routes need that, and has no address.
+//     device is up, because IPv6 routes need that, and has no address. Where the settings have no
+//     source address, it is the one that the kernel chooses for connections by the default route,
+//     asked for at each prepare() and check(). Without a default route there is none in the route:
+//     then connections of the host have the VIP itself (IPv4), or an address by RFC 6724 (IPv6).
 //
 // Every IPv4 route to a VIP has an MTU: the smallest of the node's interfaces. A local route has
 // that of the loopback device otherwise, 65536, and datagrams of this host to a VIP would not be
@@ -97,13 +100,16 @@ class Device {
   void encode_bound(bool add, const Bound& bound);
   std::size_t rebind(std::vector<Bound> bound);
 
+  std::optional<Address> ask_for_source(const Address& destination);
+  HostSettings with_sources(HostSettings settings);
+
   std::uint32_t mtu_for(const Address& address) const;
   Result<std::uint32_t> read_smallest_mtu();
   Result<void> apply_mtu();
   void follow_changes(std::span<const AddressOp> ops, std::span<const int> outcomes);
 
   NetlinkSocket socket_;
-  HostSettings settings_;
+  HostSettings settings_;  // with the source addresses that the kernel chose
   unsigned index_ = 0;     // of the device; 0: not prepared
   std::uint32_t mtu_ = 0;  // of VIP routes; 0: no interface has one
   MessageBatch batch_;     // kept for its memory

@@ -247,6 +247,25 @@ void encode_address_mtu(MessageBatch& batch, const Address& address, unsigned in
              .protocol = RTPROT_KERNEL});
 }
 
+void encode_get_route(MessageBatch& batch, const Address& destination) {
+  batch.begin_message(RTM_GETROUTE);
+  rtmsg header{};
+  header.rtm_family = af_of(family_of(destination));
+  header.rtm_dst_len = full_length(destination);
+  batch.put_header(header);
+  batch.put_address(RTA_DST, destination);
+}
+
+std::optional<Address> decode_chosen_source(Bytes payload) {
+  const auto header = header_of<rtmsg>(payload);
+  if (!header || header->rtm_type != RTN_UNICAST) return std::nullopt;
+  std::optional<Address> source;
+  for (AttributeReader reader(payload, sizeof(rtmsg)); const auto attribute = reader.next();) {
+    if (attribute->type == RTA_PREFSRC) source = address_of(*attribute, header->rtm_family);
+  }
+  return source;
+}
+
 void encode_dump_routes(MessageBatch& batch, Family family, unsigned index) {
   batch.begin_message(RTM_GETROUTE, NLM_F_DUMP);
   rtmsg header{};

@@ -103,6 +103,10 @@ void encode_route_mtu(MessageBatch& batch, const Address& address, unsigned inde
 // remains the kernel's, which deletes it with the address.
 void encode_address_mtu(MessageBatch& batch, const Address& address, unsigned index,
                         std::uint32_t mtu);
+// The way that a packet of this host to `destination` would take.
+void encode_get_route(MessageBatch& batch, const Address& destination);
+// The source address in the answer; nullopt if there is none, or packets would not be sent.
+std::optional<Address> decode_chosen_source(Bytes payload);
 // Our routes to the interface `index`; older kernels send others, too.
 void encode_dump_routes(MessageBatch& batch, Family family, unsigned index);
 // All routes of the main table.

@@ -202,12 +202,21 @@ void add_short_cuts(std::vector<Rule>& out) {
   }
 }
 
-// `dnat to ip daddr`: see the head of ipvs/nftables/table.hpp.
+// `dnat to ip daddr`: see the head of ipvs/nftables/table.hpp. What is no virtual IP is an address of
+// this node's own; there it holds for the ports of Services alone.
 void add_fixed_destination(std::string_view chain, std::vector<Rule>& out) {
   for (const FamilyFacts& f : kFamilies) {
-    out.push_back({chain, address_in(f, f.destination, f.set(kVirtualIp)) +
-                              Expressions{network_header(f.destination, f.length, NFT_REG_1),
-                                          expression::DestinationNat{f.family, NFT_REG_1}}});
+    const auto keep = [&](const Expressions& matches) {
+      out.push_back(
+          {chain, matches + Expressions{network_header(f.destination, f.length, NFT_REG_1),
+                                        expression::DestinationNat{f.family, NFT_REG_1}}});
+    };
+    keep(address_in(f, f.destination, f.set(kVirtualIp)));
+    for (const TrafficClass traffic_class : {kClusterIp, kExternal, kExternalLocal}) {
+      keep(destination_service_in(f, f.set(kServiceIp, traffic_class)));
+    }
+    keep(node_port_in(f, "node-ports"));
+    keep(node_port_in(f, "node-ports-local"));
   }
 }
 

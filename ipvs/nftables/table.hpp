@@ -18,7 +18,7 @@
 //   * Chains of type nat see the first packet of a flow only: an established flow runs no rule.
 //   * `dnat to ip daddr` changes nothing, but it fixes the flow's destination: whoever redirects
 //     local addresses after us (host ports of CNI plugins, at -100) does not get traffic for a
-//     virtual IP.
+//     virtual IP, nor for a Service's port on an address of this node's own.
 #pragma once
 
 #include <cstdint>

@@ -54,7 +54,8 @@ struct TableRules {
 // What prepare() sets up on the host.
 struct HostSettings {
   VipBinding vip_binding = VipBinding::kAddress;
-  // Source address of VIP routes (VipBinding::kRoute), per family; unset: the kernel's choice.
+  // Source address of VIP routes (VipBinding::kRoute), per family; unset: the kernel's choice by the
+  // default route, followed when that changes.
   std::optional<Address> route_source_v4;
   std::optional<Address> route_source_v6;
   bool strict_arp = false;

@@ -134,12 +134,25 @@ TEST_CASE("the rules for short cuts name the Pod networks of the cluster and of 
                                          {.address = address("fd00:244::"), .prefix_length = 56}},
                          .own_pods = {{.address = address("10.244.1.0"), .prefix_length = 24}}};
   REQUIRE(client.install_table(rules, {}) == 0);
-  CHECK(chain_body("prerouting") ==
-        "\t\ttype nat hook prerouting priority dstnat - 10; policy accept;\n"
-        "\t\tip saddr 10.244.0.0/16 jump short-cuts\n"
-        "\t\tip6 saddr fd00:244::/56 jump short-cuts\n"
-        "\t\tip daddr @virtual-ips-4 dnat ip to ip daddr\n"
-        "\t\tip6 daddr @virtual-ips-6 dnat ip6 to ip6 daddr\n");
+  CHECK(
+      chain_body("prerouting") ==
+      "\t\ttype nat hook prerouting priority dstnat - 10; policy accept;\n"
+      "\t\tip saddr 10.244.0.0/16 jump short-cuts\n"
+      "\t\tip6 saddr fd00:244::/56 jump short-cuts\n"
+      "\t\tip daddr @virtual-ips-4 dnat ip to ip daddr\n"
+      "\t\tip daddr . meta l4proto . th dport @cluster-ips-4 dnat ip to ip daddr\n"
+      "\t\tip daddr . meta l4proto . th dport @external-ips-4 dnat ip to ip daddr\n"
+      "\t\tip daddr . meta l4proto . th dport @external-local-ips-4 dnat ip to ip daddr\n"
+      "\t\tip daddr @node-addresses-4 meta l4proto . th dport @node-ports dnat ip to ip daddr\n"
+      "\t\tip daddr @node-addresses-4 meta l4proto . th dport @node-ports-local dnat ip to ip "
+      "daddr\n"
+      "\t\tip6 daddr @virtual-ips-6 dnat ip6 to ip6 daddr\n"
+      "\t\tip6 daddr . meta l4proto . th dport @cluster-ips-6 dnat ip6 to ip6 daddr\n"
+      "\t\tip6 daddr . meta l4proto . th dport @external-ips-6 dnat ip6 to ip6 daddr\n"
+      "\t\tip6 daddr . meta l4proto . th dport @external-local-ips-6 dnat ip6 to ip6 daddr\n"
+      "\t\tip6 daddr @node-addresses-6 meta l4proto . th dport @node-ports dnat ip6 to ip6 daddr\n"
+      "\t\tip6 daddr @node-addresses-6 meta l4proto . th dport @node-ports-local dnat ip6 to ip6 "
+      "daddr\n");
   CHECK(chain_body("external-local") ==
         "\t\tfib saddr type local masquerade fully-random\n"
         "\t\tip saddr 10.244.0.0/16 ip saddr != 10.244.1.0/24 masquerade fully-random\n"

@@ -324,11 +324,12 @@ TEST_CASE("each class of traffic is masqueraded as it should be", "[kernel][nft]
   CHECK(watch.fate("fd00:cb00:7107::", "fd00:a60:1::", 53) == kMasqueraded);
 }
 
-// Instead of IPVS, a rule of another table leads to the pod, as IPVS does before postrouting.
+// Instead of IPVS, a rule of another table leads to the pod, as IPVS does before postrouting; before
+// our table, which keeps a Service's destination.
 const char* const kLeadsToThePod = R"(
   table inet leads {
     chain out {
-      type nat hook output priority -90
+      type nat hook output priority -115
       ip daddr 10.96.0.1 dnat ip to 10.244.1.5
       ip daddr 192.0.2.2 dnat ip to 10.244.1.5
       ip6 daddr fd00:a60:1:: dnat ip6 to fd00:af4:105::
@@ -411,6 +412,31 @@ TEST_CASE("a host port of others does not take the traffic of a virtual IP", "[k
                                std::vector{plain(ElementKind::kVirtualIp, "10.96.0.1")}) == 0);
   CHECK(connect_to("10.96.0.1", 8080) == ECONNREFUSED);
   CHECK(connect_to("203.0.113.7", 8080) == 0);
+}
+
+TEST_CASE("a host port of others does not take a Service's traffic on an own address (B6)",
+          "[kernel][nft]") {
+  make_host({"203.0.113.7", "203.0.113.8"});
+  const Listener pod;
+  const std::string redirect =
+      "fib daddr type local tcp dport { 8080, 8081, 30080, 30081 } dnat ip to 203.0.113.7:" +
+      std::to_string(pod.port());
+  feed_nft("table inet cni {\n chain out { type nat hook output priority -100;\n" + redirect +
+           "\n}\n}\n");
+  REQUIRE(connect_to("203.0.113.7", 8080) == 0);
+
+  NftClient client = open_client();
+  const std::vector elements{service("203.0.113.7", 8080, TrafficClass::kExternal),
+                             service("203.0.113.7", 8081, TrafficClass::kExternalLocal),
+                             node_port(30080, TrafficClass::kExternal),
+                             node_port(30081, TrafficClass::kExternalLocal),
+                             plain(ElementKind::kNodeAddress, "203.0.113.7")};
+  REQUIRE(client.install_table(kPlainRules, elements) == 0);
+  for (const std::uint16_t port : std::initializer_list<std::uint16_t>{8080, 8081, 30080, 30081}) {
+    CAPTURE(port);
+    CHECK(connect_to("203.0.113.7", port) == ECONNREFUSED);
+    CHECK(connect_to("203.0.113.8", port) == 0);  // no Service's
+  }
 }
 
 TEST_CASE("there is no moment without rules while the table is replaced", "[kernel][nft]") {

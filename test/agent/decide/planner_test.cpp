@@ -572,6 +572,31 @@ hairpin-6 fd00:244::1 . fd00:244::1
 )");
 }
 
+TEST_CASE("endpoints of other nodes outside the Pod networks get a hairpin element (E2)") {
+  const auto service = make_service("web", {"10.96.0.1", "fd00:96::1"});
+  const auto elements_with = [&](const std::vector<ipvs::Network>& cluster_cidrs) {
+    const auto plan = agent::plan_service(
+        service,
+        {{local(endpoint("10.244.0.1")), endpoint("10.244.1.1"), endpoint("172.20.0.2"),
+          endpoint("fd00:172::2"), endpoint("fd00:244:1::1")}},
+        node_view(), {.cluster_cidrs = cluster_cidrs});
+    std::vector<std::string> texts;
+    for (const ipvs::Element& each : plan.elements) {
+      if (each.kind == ipvs::ElementKind::kHairpin) texts.push_back(each.text());
+    }
+    return texts;
+  };
+  using Texts = std::vector<std::string>;
+  const std::string here = "hairpin-4 10.244.0.1 . 10.244.0.1";
+  const std::string host = "hairpin-4 172.20.0.2 . 172.20.0.2";
+  CHECK(elements_with({}) == Texts{here});
+  // A family without a Pod network: there every reset counts anyway.
+  const ipvs::Network v4{.address = kernel_ips({"10.244.0.0"})[0], .prefix_length = 16};
+  const ipvs::Network v6{.address = kernel_ips({"fd00:244::"})[0], .prefix_length = 32};
+  CHECK(elements_with({v4}) == Texts{here, host});
+  CHECK(elements_with({v4, v6}) == Texts{here, host, "hairpin-6 fd00:172::2 . fd00:172::2"});
+}
+
 TEST_CASE("each port has its own endpoints") {
   const auto service = make_service("web", {"10.96.0.1"}, {make_port(80), make_port(443)});
   const auto plan = agent::plan_service(

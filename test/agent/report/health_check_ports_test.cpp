@@ -290,6 +290,26 @@ TEST_CASE("health check ports follow the addresses of the node") {
   CHECK(f.warnings.empty());
 }
 
+TEST_CASE(
+    "where node ports have addresses of their own, a Service's load balancer IPs answer (E4)") {
+  Fixture f;
+  const std::uint16_t port = f.free_port();
+  const auto ips = [](const std::vector<std::string>& texts) { return kernel_ips(texts); };
+  f.set("web", {.port = port, .local_endpoints = 1, .load_balancer_ips = ips({"127.0.0.4"})});
+  CHECK_FALSE(f.answer(port, "/", "127.0.0.1").empty());
+  CHECK_FALSE(f.answer(port, "/", "127.0.0.4").empty());
+  CHECK(f.answer(port, "/", "127.0.0.5").empty());
+  f.set("web", {.port = port, .local_endpoints = 1, .load_balancer_ips = ips({"127.0.0.5"})});
+  CHECK(f.answer(port, "/", "127.0.0.4").empty());
+  CHECK_FALSE(f.answer(port, "/", "127.0.0.5").empty());
+  // One that is not local (yet), and one that is a node port's address as well.
+  f.set("web", {.port = port,
+                .local_endpoints = 1,
+                .load_balancer_ips = ips({"127.0.0.1", "192.0.2.77", "2001:db8::77"})});
+  CHECK_FALSE(f.answer(port, "/", "127.0.0.1").empty());
+  CHECK(f.warnings.empty());
+}
+
 TEST_CASE("the IPv6 wildcard serves IPv4 as well, with or without IPv6") {
   Fixture f;
   f.ports.set_addresses(kernel_ips({"::"}));

@@ -208,6 +208,24 @@ def case_a_connection_survives_segments_outside_the_window_e2(lab):
     survives(lab, "outside", "fd00:192::21", 7, "remote", "fd00:244:2::21")
 
 
+# With --cluster-cidr, which the node's address is not in.
+def case_a_connection_to_another_nodes_own_address_survives_segments_outside_the_window_e2(lab):
+    there = pod("there", "2.99", {"set": "there"})
+    there["spec"]["hostNetwork"] = True
+    there["status"] = {"podIP": "172.20.0.2", "podIPs": [{"ip": "172.20.0.2"}, {"ip": "fd00:172::2"}]}
+    lab.write("case.yaml", there,
+              load_balancer("there", "10.96.9.25", {"set": "there"}, ["192.0.2.25", "fd00:192::25"], port=ECHO,
+                            node_port=30125, **dual_stack("10.96.9.25", "fd00:10:96::925")))
+    lab.served("192.0.2.25", 7, "172.20.0.2:7")
+    lab.served("[fd00:192::25]", 7, "[fd00:172::2]:7")
+    lab.serve("worker", lab["worker"])
+    for client in ("outside", "first", "node"):
+        survives(lab, client, "203.0.113.1", 30125, "worker", "172.20.0.2")
+        survives(lab, client, "10.96.9.25", 7, "worker", "172.20.0.2")
+        survives(lab, client, "fd00:192::25", 7, "worker", "fd00:172::2")
+    lab.stop("worker")
+
+
 def case_an_invalid_segment_to_no_service_is_answered_as_by_any_host_e2(lab):
     """A stray answer to a port of the node that has no Service: the host resets it."""
     with lab.outside.namespace, socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw:

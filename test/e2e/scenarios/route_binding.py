@@ -2,7 +2,8 @@
 #
 # --vip-binding=route: virtual IPs are local by routes instead of addresses.
 from agent import CLUSTER_IPS
-from objects import pod
+from checks import wait_until
+from objects import dual_stack, pod, service
 
 FLAGS = (*CLUSTER_IPS, "--cluster-cidr", "10.244.0.0/16,fd00:244::/64", "--bind-address", "203.0.113.1")
 
@@ -54,6 +55,46 @@ def case_from_routes_to_addresses_and_back_no_virtual_ip_is_lost_and_no_connecti
     assert load["failed"] <= load["names"]["pod-1"], load
     assert load["total"] > 10, load
     assert sum(load["names"].values()) == 6, load
+
+
+# docker0 is older than what is added later, and its address sorts first.
+def case_with_routes_host_traffic_has_the_source_address_of_the_default_route_and_follows_it_d6(lab):
+    lab.agent.stop()
+    lab.node.ip("link add docker0 type dummy", "address add 172.17.0.1/16 dev docker0",
+                "address add fd00:17::1/64 dev docker0 nodad", "link set docker0 up",
+                "route add default via fd00:203::2")
+    # No --cluster-cidr: nothing masquerades what has a wrong source.
+    lab.agent.restart(*CLUSTER_IPS, "--vip-binding", "route")
+
+    def has_source(destination, source):
+        wait_until(f"{destination} is called from {source}", 10,
+                   lambda: f" src {source} " in lab.node.run("ip", "route", "get", destination) + " ")
+
+    def answers(number, source, source6):
+        lab.write("case.yaml", service("late", f"10.96.9.{number}", {"pod": "pod-1"},
+                                       **dual_stack(f"10.96.9.{number}", f"fd00:10:96::9{number}")))
+        for server, pod_1 in ((f"TCP 10.96.9.{number}:80", "10.244.1.11:80"),
+                              (f"TCP [fd00:10:96::9{number}]:80", "[fd00:244::11]:80")):
+            wait_until(f"{server} leads to the pod", 20, lambda: lab.leads_to(server, pod_1))
+        for address, expected in (("10.96.1.1", source), (f"10.96.9.{number}", source), ("fd00:10:96::11", source6),
+                                  (f"fd00:10:96::9{number}", source6)):
+            has_source(address, expected)
+        lab.node.seen_as(f"http://10.96.9.{number}", source)
+        lab.node.seen_as(f"http://[fd00:10:96::9{number}]", source6)
+
+    answers(1, "203.0.113.1", "fd00:203::1")
+    lab.node.ip("link delete docker0")
+    answers(2, "203.0.113.1", "fd00:203::1")
+    # The primary address goes, and then another one comes. (With it go the secondary one and the default route.)
+    lab.node.ip("address delete 203.0.113.1/24 dev eth0", "address delete fd00:203::1/64 dev eth0")
+    lab.node.ip("address add 203.0.113.9/24 dev eth0", "address add fd00:203::9/64 dev eth0 nodad",
+                "route replace default via 203.0.113.2", "route replace default via fd00:203::2")
+    answers(3, "203.0.113.9", "fd00:203::9")
+    lab.agent.stop()
+    lab.node.ip("address flush dev eth0 scope global", "address add 203.0.113.1/24 dev eth0",
+                "address add 203.0.113.3/24 dev eth0", "address add fd00:203::1/64 dev eth0 nodad",
+                "route replace default via 203.0.113.2")
+    lab.agent.restart(*FLAGS, "--vip-binding", "route")
 
 
 def case_with_routes_cleanup_leaves_nothing(lab):

@@ -53,6 +53,27 @@ TEST_CASE("a VIP route is decoded as it was encoded") {
   CHECK(route->source == address("2001:db8::1"));
 }
 
+TEST_CASE("the source of an answer is read, unless packets would not be sent (D6)") {
+  for (const char* text : {"192.0.2.1", "2001:db8::1"}) {
+    const ipvs::Address source = address(text);
+    const auto reading = [&](unsigned char type, const ipvs::Address& preferred) {
+      MessageBatch batch;
+      batch.begin_message(RTM_NEWROUTE);
+      rtmsg header{};
+      header.rtm_family = source.is_v4() ? AF_INET : AF_INET6;
+      header.rtm_type = type;
+      batch.put_header(header);
+      batch.put_address(RTA_PREFSRC, preferred);
+      return ipvs::decode_chosen_source(payload_of(batch));
+    };
+    CHECK(reading(RTN_UNICAST, source) == source);
+    CHECK_FALSE(reading(RTN_UNREACHABLE, source));
+    CHECK_FALSE(reading(RTN_BLACKHOLE, source));
+    CHECK_FALSE(reading(RTN_UNICAST, address(source.is_v4() ? "fd00::1" : "10.0.0.1")));
+  }
+  CHECK_FALSE(ipvs::decode_chosen_source({}));
+}
+
 TEST_CASE("routes of others are ignored") {
   MessageBatch batch;
   batch.begin_message(RTM_NEWROUTE);
