@@ -117,6 +117,7 @@ int run_agent(const config::Config& config) {
                              k8s::ProxyEnvironment::from_environment());
     if (!found) return refuse(found.error().text());
     access = std::move(*found);
+    for (const std::string& warning : access->warnings) spdlog::warn("{}", warning);
     if (const auto fault = k8s::find_identity_fault(*access)) return refuse(*fault);
   }
 
