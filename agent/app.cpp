@@ -41,6 +41,24 @@ SyncOptions sync_options_of(const config::Config& config) {
   return {.min_gap = config.min_sync_period, .audit_interval = config.sync_period};
 }
 
+NodeWatchOptions node_watch_options_of(const std::optional<SyncOptions>& sync,
+                                       std::function<void()> on_first_read) {
+  NodeWatchOptions options;
+  options.on_first_read = std::move(on_first_read);
+  if (!sync) return options;
+  options.retry_first = sync->retry_first;
+  options.retry_limit = sync->retry_limit;
+  options.families_period = sync->audit_interval;
+  return options;
+}
+
+KubeProxyGuard::Options kube_proxy_options_of(const config::Config& config,
+                                              const std::optional<SyncOptions>& sync) {
+  KubeProxyGuard::Options options{.remove = config.remove_kube_proxy_rules};
+  if (sync) options.period = sync->audit_interval;
+  return options;
+}
+
 std::size_t descriptor_limit() {
   rlimit limit{};
   return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
@@ -83,14 +101,15 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
                          services_.warn_of_node("ForwardingDropped", "Check", line);
                        },
                    .note = log_info},
-                  {.accept = config.forward_accept, .period = config.sync_period}),
+                  {.accept = config.forward_accept,
+                   .period = sync_options.value_or(sync_options_of(config)).audit_interval}),
       kube_proxy_(context.get_executor(), kernel, thread_,
                   {.warn =
                        [this](const std::string& line) {
                          services_.warn_of_node("KubeProxyRulesLeft", "Check", line);
                        },
                    .note = log_info},
-                  {.remove = config.remove_kube_proxy_rules}),
+                  kube_proxy_options_of(config, sync_options)),
       health_(sync_, cluster_, reporter_),
       conditions_(sync_, reporter_, health_),
       scrape_(kernel, thread_, cluster_, sync_, reporter_, conditions_, forwarding_, kube_proxy_,
@@ -104,7 +123,8 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
                  fail(e.what());
                }
              }),
-      node_watch_(context.get_executor(), kernel, thread_, cluster_, sync_, forwarding_, tasks_),
+      node_watch_(context.get_executor(), kernel, thread_, cluster_, sync_, forwarding_, tasks_,
+                  node_watch_options_of(sync_options, [this] { begin_sync(); })),
       nameservers_(context.get_executor(), cluster_, {}),
       signals_(context.get_executor()),
       stop_(context, asio::steady_timer::time_point::max()) {}
@@ -236,6 +256,13 @@ void App::on_node_view() {
 }
 
 void App::on_ready() {
+  has_lists_ = true;
+  begin_sync();
+}
+
+// Both what the cluster wants and the addresses it is wanted on are known.
+void App::begin_sync() {
+  if (!has_lists_ || !node_watch_.has_read()) return;
   sync_.sources_ready();
   on_own_node();
 }

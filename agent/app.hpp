@@ -91,6 +91,7 @@ class App : private ClusterObserver {
   std::unique_ptr<k8s::Source> make_source();
   void fail(const std::string& why);
   void on_signal(int number);
+  void begin_sync();
 
   boost::asio::io_context& context_;
   const config::Config& config_;
@@ -122,6 +123,7 @@ class App : private ClusterObserver {
   bool has_warned_of_api_address_ = false;
   StopSignals signals_;
   boost::asio::steady_timer stop_;
+  bool has_lists_ = false;
   bool lacks_node_ = false;  // no Node has the name of this one; reported
   bool has_ended_ = false;
   int exit_code_ = 0;

@@ -17,6 +17,7 @@
 #include "agent/app.hpp"
 #include "agent/decide/api_address.hpp"
 #include "agent/instance_lock.hpp"
+#include "agent/prepare_kernel.hpp"
 #include "agent/report/log.hpp"
 #include "agent/stop_signals.hpp"
 #include "config/parse.hpp"
@@ -38,37 +39,6 @@ int refuse(const std::string& why) {
   constexpr std::size_t kMaxReason = 16'384;
   std::fprintf(stderr, "kube-ipvs: %s\n", config::printable(why, kMaxReason).c_str());
   return 1;
-}
-
-// --bind-address, of its family; for the others the kernel chooses.
-std::optional<ipvs::Address> route_source(const config::Config& config, ipvs::Family family) {
-  const ipvs::Address& bind = config.bind_address;
-  if (bind.is_unspecified() || ipvs::family_of(bind) != family) return std::nullopt;
-  return bind;
-}
-
-ipvs::HostSettings host_settings(const config::Config& config) {
-  return {.vip_binding = config.vip_binding == config::VipBinding::kRoute
-                             ? ipvs::VipBinding::kRoute
-                             : ipvs::VipBinding::kAddress,
-          .route_source_v4 = route_source(config, ipvs::Family::kIpv4),
-          .route_source_v6 = route_source(config, ipvs::Family::kIpv6),
-          .strict_arp = config.ipvs_strict_arp,
-          .node_port_first = config.node_port_first,
-          .node_port_last = config.node_port_last,
-          .timeouts = {.tcp = config.ipvs_tcp_timeout,
-                       .tcp_fin = config.ipvs_tcp_fin_timeout,
-                       .udp = config.ipvs_udp_timeout}};
-}
-
-// Returns "" or why the kernel cannot be prepared.
-std::string prepare(const config::Config& config, ipvs::LinuxKernel& kernel) {
-  const auto facts = kernel.prepare(host_settings(config));
-  if (!facts) return facts.error().text();
-  for (const std::string& change : facts->changes) spdlog::info("sysctl {}", change);
-  for (const std::string& warning : facts->warnings) spdlog::warn("{}", warning);
-  const auto scheduler = kernel.probe_scheduler(config.ipvs_scheduler);
-  return scheduler ? std::string() : scheduler.error().text();
 }
 
 // A signal ends the wait, and the process.
@@ -95,7 +65,9 @@ int prepare_only(const config::Config& config) {
     return 0;
   }
   ipvs::LinuxKernel kernel(config.run_dir);
-  if (const std::string why = prepare(config, kernel); !why.empty()) return refuse(why);
+  if (const std::string why = agent::prepare_kernel(config, kernel); !why.empty()) {
+    return refuse(why);
+  }
   spdlog::info("the kernel is prepared; --init-only does no more");
   return 0;
 }
@@ -145,13 +117,16 @@ int run_agent(const config::Config& config) {
                              k8s::ProxyEnvironment::from_environment());
     if (!found) return refuse(found.error().text());
     access = std::move(*found);
+    for (const std::string& warning : access->warnings) spdlog::warn("{}", warning);
     if (const auto fault = k8s::find_identity_fault(*access)) return refuse(*fault);
   }
 
   agent::InstanceLock lock;
   wait_for_lock(lock);
   ipvs::LinuxKernel kernel(config.run_dir);
-  if (const std::string why = prepare(config, kernel); !why.empty()) return refuse(why);
+  if (const std::string why = agent::prepare_kernel(config, kernel); !why.empty()) {
+    return refuse(why);
+  }
   if (access) {
     const char* service_address = std::getenv("KUBERNETES_PORT_443_TCP_ADDR");
     const auto why = agent::refuse_vip(*access, service_address ? service_address : "");

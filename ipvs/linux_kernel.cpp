@@ -266,16 +266,20 @@ Result<std::vector<LocalAddress>> LinuxKernel::read_local_addresses() {
 
 // Three ways to be without: the kernel (ipv6.disable=1), the device (sysctl disable_ipv6, which a new
 // device has from `default`), and IPVS (CONFIG_IP_VS_IPV6).
-std::string LinuxKernel::why_no_ipv6() {
+Result<std::string> LinuxKernel::why_no_ipv6() {
   const int socket = ::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (socket < 0) return errno == EAFNOSUPPORT ? "the kernel has no IPv6 (ipv6.disable=1?)" : "";
+  if (socket < 0) {
+    if (errno == EAFNOSUPPORT) return std::string("the kernel has no IPv6 (ipv6.disable=1?)");
+    return KernelError{errno, "opening a socket of IPv6"};
+  }
   ::close(socket);
   const std::string key = std::string("net/ipv6/conf/") + kDeviceName + "/disable_ipv6";
   const auto disabled = sysctls_.read(key);
   if (disabled && *disabled == "1") return "the sysctl " + key + " is 1";
   const auto probed = read_server({boost::asio::ip::address_v6::loopback(), 1, Protocol::kTcp});
-  const bool refused = !probed && probed.error().error_number == EAFNOSUPPORT;
-  return refused ? "the module ip_vs has no IPv6" : "";
+  if (probed) return std::string();
+  if (probed.error().error_number != EAFNOSUPPORT) return probed.error();
+  return std::string("the module ip_vs has no IPv6");
 }
 
 Result<std::vector<Address>> LinuxKernel::read_gateways() { return ipvs::read_gateways(); }

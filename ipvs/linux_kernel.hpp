@@ -60,7 +60,7 @@ class LinuxKernel : public Kernel {
   CleanupReport cleanup(const CleanupRequest& request) override;
 
   Result<std::vector<LocalAddress>> read_local_addresses() override;
-  std::string why_no_ipv6() override;
+  Result<std::string> why_no_ipv6() override;
   Result<std::vector<Address>> read_gateways() override;
   Result<std::vector<ForwardChain>> read_forward_chains() override;
   int accept_replies(const ForwardChain& chain) override;

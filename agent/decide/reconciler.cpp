@@ -250,6 +250,15 @@ std::set<Address> Reconciler::compare_addresses(const std::vector<Address>& foun
   return different;
 }
 
+void Reconciler::doubt_address(const Address& address) {
+  dirty_.addresses.insert(address);
+  if (desired_.wants(address)) {
+    ledger_.remove_address(address);
+  } else {
+    ledger_.put_address(address);
+  }
+}
+
 ipvs::Changes Reconciler::finish_drains(const std::vector<ipvs::ServerReading>& readings,
                                         const ipvs::MayDrain& may_drain) const {
   ipvs::Changes changes;

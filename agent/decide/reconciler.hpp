@@ -88,6 +88,8 @@ class Reconciler {
   bool compare(const ipvs::ServerKey& key, const std::optional<ipvs::Server>& found);
   // The same for all addresses; the result is those that differed.
   std::set<ipvs::Address> compare_addresses(const std::vector<ipvs::Address>& found);
+  // Whether this address is bound is not known: the next changes bind or unbind it, as is wanted.
+  void doubt_address(const ipvs::Address& address);
   // The changes that delete destinations of weight 0 which no Service wants and which have drained
   // (no connections left) or may no longer drain.
   ipvs::Changes finish_drains(const std::vector<ipvs::ServerReading>& readings,

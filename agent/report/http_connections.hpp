@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <utility>
 
 namespace agent {
 
@@ -65,6 +66,10 @@ class HttpConnections {
     std::list<Entry>::iterator entry_;
   };
 
+  // Whether the process has no descriptor for another connection. True: that is news.
+  bool set_starving(bool is_starving) {
+    return std::exchange(is_starving_, is_starving) != is_starving;
+  }
   // Closes a connection of `server`, or with nullptr of any. False: there is none.
   bool make_room(const void* server);
   // Of all servers, without those that were closed.
@@ -76,6 +81,7 @@ class HttpConnections {
   Limits limits_;
   std::list<Entry> entries_;
   std::uint64_t moment_ = 0;  // counts what happens to connections: an order in time
+  bool is_starving_ = false;
 };
 
 }  // namespace agent

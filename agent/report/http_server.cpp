@@ -2,6 +2,7 @@
 #include "agent/report/http_server.hpp"
 
 #include <netinet/in.h>
+#include <spdlog/spdlog.h>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/v6_only.hpp>
@@ -175,11 +176,17 @@ asio::awaitable<void> HttpServer::Impl::accept(tcp::acceptor& acceptor) {
     if (error) {
       // Out of descriptors, or the client has already disconnected: neither may end the server or
       // make it spin. A connection of this server gives its descriptor back.
-      if (lacks_descriptors(error)) places.make_room(this);
+      if (lacks_descriptors(error)) {
+        if (places.set_starving(true)) {
+          spdlog::warn("HTTP: {}: clients wait, and idle connections make room", error.message());
+        }
+        places.make_room(this);
+      }
       asio::steady_timer pause(executor, std::chrono::milliseconds(100));
       co_await pause.async_wait(asio::use_awaitable);
       continue;
     }
+    if (places.set_starving(false)) spdlog::info("HTTP: connections are accepted again");
     connections.spawn(converse(std::move(socket)));
   }
 }

@@ -54,23 +54,43 @@ bool Audit::is_readable(const std::string& what, const std::optional<ipvs::Kerne
   return false;
 }
 
-void Audit::take(const std::string& check, const ipvs::HostCheck& found) {
+bool Audit::take(const std::string& check, const ipvs::HostCheck& found) {
   for (const ipvs::Repair& repair : found.repairs) repairs_.made(repair.kind, repair.what);
   std::optional<ipvs::KernelError> fault;
   if (!found.faults.empty()) fault = found.faults.front();
-  is_readable(check, fault);
+  return is_readable(check, fault);
 }
 
-asio::awaitable<void> Audit::device() {
-  take("kube-ipvs0", co_await thread_.run([this] { return kernel_.check_device(); }));
+asio::awaitable<bool> Audit::device() {
+  const ipvs::HostCheck found = co_await thread_.run([this] { return kernel_.check_device(); });
+  const bool is_checked = take("kube-ipvs0", found);
+  if (!is_checked || !found.repairs.empty()) all_suspect_ = true;
+  co_return is_checked;
 }
 
-asio::awaitable<void> Audit::addresses() {
+void Audit::program_suspects() {
+  for (const ipvs::Address& address : suspects_) {
+    reconciler_.doubt_address(address);
+    repairs_.found("address", address);
+  }
+  if (!std::exchange(all_suspect_, false)) return;
+  for (const ipvs::Address& address : reconciler_.desired().addresses()) {
+    reconciler_.doubt_address(address);
+  }
+}
+
+asio::awaitable<bool> Audit::addresses() {
   const auto found = co_await thread_.run([this] { return kernel_.read_addresses(); });
-  if (!is_readable("the addresses of kube-ipvs0", error_of(found))) co_return;
+  if (!is_readable("the addresses of kube-ipvs0", error_of(found))) {
+    program_suspects();
+    co_return false;
+  }
+  suspects_.clear();
+  all_suspect_ = false;
   for (const ipvs::Address& address : reconciler_.compare_addresses(*found)) {
     repairs_.found(address);
   }
+  co_return true;
 }
 
 asio::awaitable<std::set<ipvs::Owner>> Audit::foreign_servers() {
@@ -103,11 +123,14 @@ bool Audit::compare(const ipvs::ServerKey& key, const std::optional<ipvs::Server
   return true;
 }
 
-asio::awaitable<void> Audit::next_servers() {
+asio::awaitable<bool> Audit::next_servers() {
   const std::vector<ipvs::ServerKey> slice = next_slice();
   if (!slice.empty()) {
     const auto readings = co_await thread_.run([&] { return kernel_.read_servers(slice); });
-    if (!is_readable("virtual servers", error_of(readings))) co_return;
+    if (!is_readable("virtual servers", error_of(readings))) {
+      queue_.insert(queue_.end(), slice.rbegin(), slice.rend());
+      co_return false;
+    }
     std::map<ipvs::ServerKey, ipvs::Server> found;
     for (const auto& reading : *readings) found[reading.settings.key] = to_server(reading);
     bool differs = false;
@@ -120,6 +143,7 @@ asio::awaitable<void> Audit::next_servers() {
     found_any_ = found_any_ || differs;
   }
   if (comparing_all_ && queue_.empty()) end_comparison();
+  co_return true;
 }
 
 void Audit::compare_all() {

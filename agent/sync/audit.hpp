@@ -4,8 +4,9 @@
 // else changed. The Reconciler then holds what was found, and its next changes repair it.
 //
 // Threading: the agent's io_context thread; the kernel is only read through the KernelThread.
-// Errors: what cannot be read is skipped; its turn comes again. Each error is reported once while it
-// lasts.
+// Errors: each is reported once while it lasts. Where a result says false, something could not be
+// read or repaired: to be called again after a pause. Virtual servers that could not be read are the
+// next to be read.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -31,11 +32,15 @@ class Audit {
         SyncObserver& observer, std::size_t slice);
 
   // kube-ipvs0 itself.
-  boost::asio::awaitable<void> device();
+  boost::asio::awaitable<bool> device();
   // Sysctls and IPVS timeouts.
   boost::asio::awaitable<void> settings();
-  // All addresses of kube-ipvs0.
-  boost::asio::awaitable<void> addresses();
+  // All addresses of kube-ipvs0. If they cannot be read, those that are probably not as programmed,
+  // by what the kernel reported and by what device() found, are programmed again: to add one that is
+  // there does no harm.
+  boost::asio::awaitable<bool> addresses();
+  // The kernel reported that this address was added or deleted, against what is wanted.
+  void suspect(const ipvs::Address& address) { suspects_.insert(address); }
   // The foreign virtual servers that a Service wants the address and port of. Returns the Services
   // that can have theirs now, because the foreign one was deleted: to be planned again.
   boost::asio::awaitable<std::set<ipvs::Owner>> foreign_servers();
@@ -46,7 +51,7 @@ class Audit {
   boost::asio::awaitable<void> count_servers();
   // The next virtual servers of ours, with their destinations; after the last come the first again.
   // One that is not as programmed leads to a comparison of all.
-  boost::asio::awaitable<void> next_servers();
+  boost::asio::awaitable<bool> next_servers();
   // From now on next_servers() reads larger slices, until it has read all.
   void compare_all();
   bool is_comparing_all() const { return comparing_all_; }
@@ -57,7 +62,8 @@ class Audit {
   boost::asio::awaitable<bool> lacks_ipv6_server();
   bool is_number_right(std::size_t count);
   void end_comparison();
-  void take(const std::string& check, const ipvs::HostCheck& found);
+  void program_suspects();
+  bool take(const std::string& check, const ipvs::HostCheck& found);
   bool is_readable(const std::string& what, const std::optional<ipvs::KernelError>& error);
 
   ipvs::Kernel& kernel_;
@@ -66,6 +72,8 @@ class Audit {
   Repairs& repairs_;
   SyncObserver& observer_;
   const std::size_t slice_;
+  std::set<ipvs::Address> suspects_;    // until addresses() has read what there is
+  bool all_suspect_ = false;            // the device was made again, or cannot be checked
   std::vector<ipvs::ServerKey> queue_;  // still to be read in this round
   bool comparing_all_ = false;
   bool found_any_ = false;              // in this comparison of all

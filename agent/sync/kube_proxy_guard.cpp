@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/sync/kube_proxy_guard.hpp"
 
+#include <algorithm>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cstring>
@@ -10,6 +11,9 @@ namespace agent {
 namespace {
 
 namespace asio = boost::asio;
+
+// After a check that failed.
+constexpr std::chrono::milliseconds kSoon{10'000};
 
 std::string warning(const ipvs::KubeProxyChains& chains) {
   const std::string text = chains.text();
@@ -33,8 +37,10 @@ KubeProxyGuard::KubeProxyGuard(asio::any_io_executor executor, ipvs::Kernel& ker
 
 asio::awaitable<void> KubeProxyGuard::run() {
   while (true) {
+    has_failed_ = false;
     co_await check();
-    asio::steady_timer pause(executor_, options_.period);
+    asio::steady_timer pause(executor_,
+                             has_failed_ ? std::min(options_.period, kSoon) : options_.period);
     co_await pause.async_wait(asio::use_awaitable);
   }
 }
@@ -43,6 +49,7 @@ asio::awaitable<void> KubeProxyGuard::check() {
   const auto found = co_await thread_.run([this] { return kernel_.read_kube_proxy_chains(); });
   std::set<std::string> now;
   if (!found) {
+    has_failed_ = true;
     report_once(now, found.error().text());
     reported_ = std::move(now);
     co_return;
@@ -66,6 +73,7 @@ asio::awaitable<bool> KubeProxyGuard::remove(const ipvs::KubeProxyChains& chains
   if (error == 0) {
     report_.note(what + ": deleted");
   } else {
+    has_failed_ = true;
     report_once(now, what + ": not deleted: " + (error > 0 ? ::strerror(error) : "no answer"));
   }
   co_return error == 0;

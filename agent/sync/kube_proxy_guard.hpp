@@ -55,6 +55,7 @@ class KubeProxyGuard {
   KernelThread& thread_;
   const Report report_;
   const Options options_;
+  bool has_failed_ = false;  // the last check
   std::size_t left_ = 0;
   std::set<std::string> reported_;  // the warnings of the last check
 };

@@ -93,6 +93,10 @@ void SyncLoop::table_lost() {
   request(Work::kInstallTable, repairs_.next("table"));
 }
 
+void SyncLoop::table_may_be_lost() {
+  if (installed_rules_) request(Work::kInstallTable);
+}
+
 void SyncLoop::table_rules_may_differ() {
   if (installed_rules_ && *installed_rules_ != plans_.table_rules()) request(Work::kInstallTable);
 }
@@ -104,9 +108,12 @@ void SyncLoop::device_changed() {
 // The kernel does not say who did it. What is not wanted was not done by this loop, unless the wish
 // is newer than the notification: then the check finds nothing.
 void SyncLoop::vips_changed(std::span<const ipvs::VipEvent> events) {
-  const bool strange = std::any_of(events.begin(), events.end(), [&](const ipvs::VipEvent& event) {
-    return event.bound != reconciler_.desired().wants(event.address);
-  });
+  bool strange = false;
+  for (const ipvs::VipEvent& event : events) {
+    if (event.bound == reconciler_.desired().wants(event.address)) continue;
+    audit_.suspect(event.address);
+    strange = true;
+  }
   if (strange) device_changed();
 }
 
@@ -380,8 +387,19 @@ asio::awaitable<void> SyncLoop::reinstall_table() {
 }
 
 asio::awaitable<void> SyncLoop::check_addresses() {
-  co_await audit_.device();
-  co_await audit_.addresses();
+  const bool device = co_await audit_.device();
+  const bool addresses = co_await audit_.addresses();
+  if (device && addresses) {
+    check_pause_ = {};
+  } else {
+    agenda_.schedule(Work::kCheckAddresses, after_pause(check_pause_));
+  }
+}
+
+// Each pause is longer than the one before it.
+SyncLoop::Clock::time_point SyncLoop::after_pause(std::chrono::milliseconds& pause) const {
+  pause = std::clamp(pause * 2, options_.retry_first, options_.retry_limit);
+  return time() + pause;
 }
 
 asio::awaitable<void> SyncLoop::check_draining() {
@@ -417,8 +435,11 @@ asio::awaitable<void> SyncLoop::count_servers() {
 
 // A slice in each pass, so that what was found is repaired before the next is read.
 asio::awaitable<void> SyncLoop::compare_servers() {
-  co_await audit_.next_servers();
-  if (audit_.is_comparing_all()) agenda_.now(Work::kCompareServers);
+  const bool read = co_await audit_.next_servers();
+  if (read) compare_pause_ = {};
+  if (!audit_.is_comparing_all()) co_return;
+  agenda_.schedule(Work::kCompareServers,
+                   read ? Clock::time_point::min() : after_pause(compare_pause_));
 }
 
 // The kernel has no such virtual server, though it had accepted it: others may be missing, too.

@@ -86,6 +86,7 @@ class SyncLoop {
   void sources_ready();           // every source has delivered its first list
   void node_addresses_changed();  // the caller then marks the Services with node ports dirty
   void table_lost();              // somebody else changed our nftables table
+  void table_may_be_lost();       // nobody reported changes for a while
   void table_rules_may_differ();  // this node's Pod networks may be others
   void device_changed();          // kube-ipvs0, or an address of this node
   // Addresses were added to kube-ipvs0 or deleted, mostly by this loop itself.
@@ -131,6 +132,7 @@ class SyncLoop {
                                             PassReport& report);
   boost::asio::awaitable<void> count_servers();
   boost::asio::awaitable<void> compare_servers();
+  Clock::time_point after_pause(std::chrono::milliseconds& pause) const;
   void note_lost_servers(const ipvs::Outcome& outcome);
   void request(Work work, Clock::time_point when = Clock::time_point::min());
   void wake();
@@ -176,6 +178,9 @@ class SyncLoop {
   std::set<ipvs::Owner> again_;       // for Work::kPlanAgain
   std::size_t planned_at_start_ = 0;  // by read_and_install(), not reported yet
   std::string record_fault_;          // why the record of what is ours cannot be written
+  // Before what could not be checked or compared is tried again.
+  std::chrono::milliseconds check_pause_{0};
+  std::chrono::milliseconds compare_pause_{0};
 
   std::optional<Clock::time_point> last_queued_;
   std::optional<Clock::time_point> waiting_since_;

@@ -275,8 +275,19 @@ void Device::encode(const AddressOp& op) {
 }
 
 std::vector<int> Device::change(std::span<const AddressOp> ops) {
-  std::vector<int> outcomes;
   if (index_ == 0) return std::vector<int>(ops.size(), ENODEV);
+  std::vector<int> outcomes;
+  if (!send(ops, outcomes) && check(HostSettings(settings_))) {
+    outcomes.clear();
+    send(ops, outcomes);
+  }
+  add_without_source(ops, outcomes);
+  follow_changes(ops, outcomes);
+  return outcomes;
+}
+
+// False: the device does not exist.
+bool Device::send(std::span<const AddressOp> ops, std::vector<int>& outcomes) {
   outcomes.reserve(ops.size());
   while (outcomes.size() < ops.size()) {
     batch_.clear();
@@ -286,9 +297,7 @@ std::vector<int> Device::change(std::span<const AddressOp> ops) {
     const auto sent = socket_.transact(batch_);
     outcomes.insert(outcomes.end(), sent.begin(), sent.end());
   }
-  add_without_source(ops, outcomes);
-  follow_changes(ops, outcomes);
-  return outcomes;
+  return std::none_of(outcomes.begin(), outcomes.end(), [](int error) { return error == ENODEV; });
 }
 
 // EINVAL: the source address is none of the node's. check() gives the route another one as soon as

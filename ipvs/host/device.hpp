@@ -57,7 +57,8 @@ class Device {
   // everything it has. One of that name that is not a dummy device is EEXIST: it is not ours.
   Result<std::vector<Repair>> check(const HostSettings& settings);
 
-  // A route whose source address the node does not have (any more) is added without one.
+  // A route whose source address the node does not have (any more) is added without one. If somebody
+  // else deleted the device since the last check, it is made again.
   std::vector<int> change(std::span<const AddressOp> ops);
   // The VIPs bound in the way that the last prepare() set. Routes count whatever their source
   // address (IPv6 removes it from them when the node loses that address; the next prepare() repairs
@@ -87,6 +88,7 @@ class Device {
   Result<Link> restore_link(std::vector<Repair>& repairs);
   Result<std::optional<Link>> restore_name(std::vector<Repair>& repairs);
   Result<std::vector<std::string>> configure(const Link& link, bool up);
+  bool send(std::span<const AddressOp> ops, std::vector<int>& outcomes);
   void add_without_source(std::span<const AddressOp> ops, std::vector<int>& outcomes);
   Result<std::vector<Bound>> read_bound(unsigned index);
   Result<void> read_addresses(unsigned index, std::vector<Bound>& bound);

@@ -87,9 +87,8 @@ Result<std::vector<Address>> read_gateways() {
         request, [&] { found.clear(); },
         [&](const NetlinkMessage& message) {
           if (message.type != RTM_NEWROUTE) return;
-          if (const auto gateway = decode_default_gateway(message.payload)) {
-            found.push_back(*gateway);
-          }
+          const auto several = decode_default_gateways(message.payload);
+          found.insert(found.end(), several.begin(), several.end());
         });
     const int error = result ? 0 : result.error().error_number;
     // There is no gateway if the kernel does not have the address family or its table.

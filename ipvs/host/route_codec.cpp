@@ -7,6 +7,9 @@
 #include <net/if.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <cstring>
+
 namespace ipvs {
 namespace {
 
@@ -290,14 +293,51 @@ bool is_default_route(Bytes payload) {
   return header && header->rtm_dst_len == 0 && header->rtm_table == RT_TABLE_MAIN;
 }
 
-std::optional<Address> decode_default_gateway(Bytes payload) {
-  if (!is_default_route(payload)) return std::nullopt;
-  const auto header = header_of<rtmsg>(payload);
+namespace {
+
+// RTA_VIA, struct rtvia: u16 family, then an address of that family.
+std::optional<Address> decode_via(const Attribute& via) {
+  const auto family = via.u16();
+  if (!family) return std::nullopt;
+  const Attribute address{.type = RTA_VIA, .payload = via.payload.subspan(sizeof(*family))};
+  return address_of(address, static_cast<unsigned char>(*family));
+}
+
+void take_gateway(const Attribute& attribute, unsigned char af, std::vector<Address>& gateways) {
   std::optional<Address> gateway;
-  for (AttributeReader reader(payload, sizeof(rtmsg)); const auto attribute = reader.next();) {
-    if (attribute->type == RTA_GATEWAY) gateway = address_of(*attribute, header->rtm_family);
+  if (attribute.type == RTA_GATEWAY) gateway = address_of(attribute, af);
+  if (attribute.type == RTA_VIA) gateway = decode_via(attribute);
+  if (gateway) gateways.push_back(*gateway);
+}
+
+// RTA_MULTIPATH: for each next hop struct rtnexthop { u16 length; u8 flags, hops; int index; },
+// followed by attributes. The length covers both; the next one begins at a multiple of 4.
+void take_next_hops(Bytes hops, unsigned char af, std::vector<Address>& gateways) {
+  while (hops.size() >= sizeof(rtnexthop)) {
+    std::uint16_t length = 0;
+    std::memcpy(&length, hops.data(), sizeof(length));
+    if (length < sizeof(rtnexthop) || length > hops.size()) return;
+    for (AttributeReader reader(hops.subspan(sizeof(rtnexthop), length - sizeof(rtnexthop)));
+         const auto attribute = reader.next();) {
+      take_gateway(*attribute, af, gateways);
+    }
+    hops = hops.subspan(std::min<std::size_t>(RTNH_ALIGN(length), hops.size()));
   }
-  return gateway;
+}
+
+}  // namespace
+
+std::vector<Address> decode_default_gateways(Bytes payload) {
+  std::vector<Address> gateways;
+  if (!is_default_route(payload)) return gateways;
+  const auto header = header_of<rtmsg>(payload);
+  for (AttributeReader reader(payload, sizeof(rtmsg)); const auto attribute = reader.next();) {
+    take_gateway(*attribute, header->rtm_family, gateways);
+    if (attribute->type == RTA_MULTIPATH) {
+      take_next_hops(attribute->payload, header->rtm_family, gateways);
+    }
+  }
+  return gateways;
 }
 
 namespace {

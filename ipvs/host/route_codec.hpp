@@ -28,6 +28,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "ipvs/netlink/message.hpp"
 #include "ipvs/state/model.hpp"
@@ -113,8 +114,10 @@ void encode_dump_routes(MessageBatch& batch, Family family, unsigned index);
 void encode_dump_main_routes(MessageBatch& batch, Family family);
 // Of the main table, with a gateway or without.
 bool is_default_route(Bytes payload);
-// The gateway of a default route; nullopt for other routes and for one without a gateway.
-std::optional<Address> decode_default_gateway(Bytes payload);
+// The gateways of a default route: one, or with several next hops one of each; the gateway of an IPv4
+// route may have an IPv6 address. None for other routes. Routes with a nexthop object say the same,
+// as long as net.ipv4.nexthop_compat_mode is 1, as it is by default.
+std::vector<Address> decode_default_gateways(Bytes payload);
 // Nullopt if the route is not one of ours.
 std::optional<RouteReading> decode_route(Bytes payload);
 

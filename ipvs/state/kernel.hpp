@@ -157,7 +157,7 @@ class Kernel {
   // duplicate address detection.
   virtual Result<std::vector<LocalAddress>> read_local_addresses() = 0;
   // Why nothing of IPv6 can be programmed here, after "and": "the kernel has no IPv6"; "": it can.
-  virtual std::string why_no_ipv6() { return {}; }
+  virtual Result<std::string> why_no_ipv6() = 0;
   // The gateways of this node's default routes, both families, ordered, each once.
   virtual Result<std::vector<Address>> read_gateways() = 0;
   // Every filtering chain of others at the forward hook, those of iptables-legacy last.

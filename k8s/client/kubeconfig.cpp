@@ -311,7 +311,12 @@ AccessResult read_loaded(const config::YamlFile& loaded, const std::string& name
     return AccessFault{.where = name, .field = {}, .reason = "is empty"};
   }
   try {
-    return read_document(loaded.documents.front(), name);
+    AccessResult access = read_document(loaded.documents.front(), name);
+    if (!access) return access;
+    for (const config::YamlFault& warning : loaded.warnings) {
+      access->warnings.push_back(warning.text());
+    }
+    return access;
   } catch (const Refused& refused) {
     return refused.fault;
   } catch (const YAML::Exception& error) {

@@ -62,6 +62,9 @@ struct ApiAccess {
   Secret client_certificate;
   Secret client_key;
   std::optional<ExecPlugin> exec;
+  // What of the kubeconfig was accepted though it is not as it should be, and what was done with it:
+  // one line each, with file and line.
+  std::vector<std::string> warnings = {};
 
   std::string url() const;
   // For messages: url(), and the proxy if there is one.

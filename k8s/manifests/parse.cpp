@@ -7,6 +7,7 @@
 #include <boost/json/serialize.hpp>
 #include <cstdint>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 #include "k8s/decode/decode.hpp"
@@ -154,6 +155,13 @@ std::string_view group_of(std::string_view api_version) {
   return slash == std::string_view::npos ? std::string_view() : api_version.substr(0, slash);
 }
 
+// Of an API server such EndpointSlices are not requested (k8s/watch/cluster_source.cpp).
+bool is_of_headless_service(const json::object& root) {
+  const json::object* meta = section_of(root, "metadata");
+  const json::object* labels = meta != nullptr ? section_of(*meta, "labels") : nullptr;
+  return labels != nullptr && labels->contains("service.kubernetes.io/headless");
+}
+
 class Reader {
  public:
   void take(ManifestDocument document) {
@@ -245,6 +253,7 @@ class Reader {
     if (!api_version.empty() && group_of(api_version) != group_of(kApiVersion<T>)) return false;
     const std::optional<ObjectKey> key = identify<T>(root, line);
     if (!key) return true;
+    if (std::is_same_v<T, EndpointSlice> && is_of_headless_service(root)) return true;
     if (api_version != kApiVersion<T>) {
       refuse<T>(
           *key, line,

@@ -6,12 +6,13 @@
 //   kernel.mend();
 //
 // A call that changes something fails for operations on the victims' addresses only; any other call
-// fails as a whole. With kUnknownOutcome the reply is lost: what changes something is carried out.
+// fails as a whole. With kUnknownOutcome the reply is lost: the call is carried out.
 //
 // Threading: one lock for all calls, so a test may take a snapshot() at any time.
 #pragma once
 
 #include <algorithm>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -34,6 +35,7 @@ class FailingKernel : public FakeKernel {
     std::map<ipvs::ServerKey, ipvs::Server> held_servers;
     std::set<ipvs::Address> held_addresses;
     std::set<ipvs::Element, ipvs::ElementKeyLess> held_elements;
+    std::set<std::string> chains;  // of others, by their text, and whether they have a rule of ours
     bool operator==(const Snapshot&) const = default;
   };
 
@@ -47,16 +49,25 @@ class FailingKernel : public FakeKernel {
   }
   Snapshot snapshot() const {
     const std::lock_guard lock(mutex_);
-    return {.held_servers = servers, .held_addresses = addresses, .held_elements = elements};
-  }
-  // The calls made so far, and those of them that failed.
-  std::set<std::string> calls_made() const {
-    const std::lock_guard lock(mutex_);
-    return made_;
+    Snapshot now{.held_servers = servers,
+                 .held_addresses = addresses,
+                 .held_elements = elements,
+                 .chains = {}};
+    for (const ipvs::ForwardChain& each : forward_chains) {
+      now.chains.insert(each.text() + (each.our_rules.empty() ? "" : " with our rule"));
+    }
+    for (const ipvs::KubeProxyChains& each : kube_proxy_chains) now.chains.insert(each.text());
+    return now;
   }
   bool has_failed() const {
     const std::lock_guard lock(mutex_);
     return has_failed_;
+  }
+  // How often the call was made.
+  std::size_t count_of(const std::string& call) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = counts_.find(call);
+    return found == counts_.end() ? 0 : found->second;
   }
   // Changes the kernel behind the agent's back.
   template <typename Change>
@@ -120,6 +131,18 @@ class FailingKernel : public FakeKernel {
     return read<std::vector<ipvs::LocalAddress>>(
         "read_local_addresses", [&] { return FakeKernel::read_local_addresses(); });
   }
+  ipvs::Result<std::string> why_no_ipv6() override {
+    return read<std::string>("why_no_ipv6", [&] { return FakeKernel::why_no_ipv6(); });
+  }
+  ipvs::CleanupReport cleanup(const ipvs::CleanupRequest& request) override {
+    const std::lock_guard lock(mutex_);
+    const auto error = fault_of("cleanup");
+    if (!error) return FakeKernel::cleanup(request);
+    if (*error == ipvs::kUnknownOutcome) FakeKernel::cleanup(request);
+    ipvs::CleanupReport report;
+    report.faults.push_back({*error, "cleanup"});
+    return report;
+  }
   ipvs::Result<std::vector<ipvs::Address>> read_gateways() override {
     return read<std::vector<ipvs::Address>>("read_gateways",
                                             [&] { return FakeKernel::read_gateways(); });
@@ -159,7 +182,7 @@ class FailingKernel : public FakeKernel {
   }
   // The error of this call while it is broken.
   std::optional<int> fault_of(const std::string& call) {
-    made_.insert(call);
+    ++counts_[call];
     if (!broken_ || broken_->call != call) return std::nullopt;
     has_failed_ = true;
     return broken_->error;
@@ -168,15 +191,19 @@ class FailingKernel : public FakeKernel {
   template <typename T, typename Call>
   ipvs::Result<T> read(const std::string& name, Call call) {
     const std::lock_guard lock(mutex_);
-    if (const auto error = fault_of(name)) return ipvs::KernelError{*error, name};
-    return call();
+    const auto error = fault_of(name);
+    if (!error) return call();
+    if (*error == ipvs::kUnknownOutcome) (void)call();
+    return ipvs::KernelError{*error, name};
   }
 
   template <typename Call>
   ipvs::HostCheck check(const std::string& name, Call call) {
     const std::lock_guard lock(mutex_);
-    if (const auto error = fault_of(name)) return {.repairs = {}, .faults = {{*error, name}}};
-    return call();
+    const auto error = fault_of(name);
+    if (!error) return call();
+    if (*error == ipvs::kUnknownOutcome) (void)call();
+    return {.repairs = {}, .faults = {{*error, name}}};
   }
 
   template <typename Call>
@@ -193,7 +220,6 @@ class FailingKernel : public FakeKernel {
   std::vector<int> change_each(const std::string& name, std::span<const Op> ops, Concerns concerns,
                                Run run) {
     const std::lock_guard lock(mutex_);
-    made_.insert(name);
     std::vector<int> results;
     for (const Op& op : ops) {
       const auto error = concerns(op) ? fault_of(name) : std::nullopt;
@@ -206,7 +232,7 @@ class FailingKernel : public FakeKernel {
 
   mutable std::mutex mutex_;
   std::optional<BrokenCall> broken_;
-  std::set<std::string> made_;
+  std::map<std::string, std::size_t> counts_;
   bool has_failed_ = false;
 };
 
@@ -225,7 +251,6 @@ inline std::vector<int> FailingKernel::change_addresses(std::span<const ipvs::Ad
 
 inline int FailingKernel::change_elements(std::span<const ipvs::ElementOp> ops) {
   const std::lock_guard lock(mutex_);
-  made_.insert("change_elements");
   const bool concerned = std::any_of(ops.begin(), ops.end(), [&](const ipvs::ElementOp& op) {
     return is_victim(op.element.address);
   });

@@ -205,9 +205,10 @@ std::vector<int> FakeKernel::change_addresses(std::span<const AddressOp> ops) {
     int error = 0;
     if (const auto planned = planned_failure()) {
       error = *planned;
-    } else if (device_deleted_) {
+    } else if (device_deleted_ && !op.add) {
       error = ENODEV;
     } else if (op.add) {
+      device_deleted_ = false;  // as Device::change() makes it again
       if (!elements.contains({.kind = ElementKind::kVirtualIp, .address = op.address})) {
         violations.push_back("bound unprotected " + op.address.to_string());
       }
@@ -354,7 +355,12 @@ Result<std::vector<std::unique_ptr<KernelMonitor>>> FakeKernel::open_monitors() 
 
 void FakeKernel::notify(const KernelEvents& events) {
   if (!notifications_) return;
-  notifications_->pending = events;
+  KernelEvents& pending = notifications_->pending;  // of what nobody has read yet, nothing is lost
+  pending.node_addresses |= events.node_addresses;
+  pending.device |= events.device;
+  pending.vips.insert(pending.vips.end(), events.vips.begin(), events.vips.end());
+  pending.our_table |= events.our_table;
+  pending.forwarding |= events.forwarding;
   ::eventfd_write(notifications_->fd, 1);
 }
 

@@ -80,7 +80,7 @@ class FakeKernel : public ipvs::Kernel {
   ipvs::Result<std::vector<ipvs::Element>> read_elements() override;
   ipvs::Result<std::size_t> delete_flows(std::span<const StaleFlow> flows) override;
   ipvs::Result<std::vector<ipvs::LocalAddress>> read_local_addresses() override;
-  std::string why_no_ipv6() override { return no_ipv6; }
+  ipvs::Result<std::string> why_no_ipv6() override { return no_ipv6; }
   ipvs::Result<std::vector<ipvs::Address>> read_gateways() override;
   ipvs::Result<std::vector<ipvs::ForwardChain>> read_forward_chains() override;
   int accept_replies(const ipvs::ForwardChain& chain) override;

@@ -472,6 +472,19 @@ TEST_CASE("a device of that name that is not a dummy device is never changed (D1
   CHECK(change(device, true, {"10.96.0.1"}) == std::vector<int>{0});
 }
 
+TEST_CASE("a VIP is bound though somebody else has just deleted the device (D1)") {
+  enter_own_namespace();
+  make_node("node0", {"192.0.2.1"});
+  const VipBinding binding = GENERATE(VipBinding::kAddress, VipBinding::kRoute);
+  auto device = Device::open().value();
+  REQUIRE(device.prepare({.vip_binding = binding}).has_value());
+  change_link(
+      [&](auto& batch) { ipvs::encode_delete_link(batch, ::if_nametoindex("kube-ipvs0")); });
+  CHECK(change(device, true, {"10.96.0.1", "fd00:1::1"}) == std::vector<int>{0, 0});
+  CHECK(is_local("10.96.0.1"));
+  CHECK(device.read().value().size() == 2);
+}
+
 TEST_CASE("the cost of binding VIPs", "[.cost]") {
   enter_own_namespace();
   make_node("node0", {"192.0.2.1"});

@@ -3,6 +3,8 @@
 // The server and a plain-text client on one io_context, so that a test shows what is on the wire.
 #include "agent/report/http_server.hpp"
 
+#include <sys/resource.h>
+
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -20,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "test/agent/log_lines.hpp"
 #include "test/agent/report/http_talk.hpp"
 
 namespace {
@@ -209,6 +212,51 @@ TEST_CASE("idle connections never keep a request out, the oldest makes room (A3)
   }
   CHECK(f.get("/hello").starts_with("HTTP/1.1 200 OK\r\n"));
   CHECK(f.get("/unwell").starts_with("HTTP/1.1 503"));
+}
+
+namespace {
+
+// No descriptor can be opened while it lives.
+class NoDescriptors {
+ public:
+  NoDescriptors() {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    rlimit none = before_;
+    none.rlim_cur = 0;
+    ::setrlimit(RLIMIT_NOFILE, &none);
+  }
+  ~NoDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  NoDescriptors(const NoDescriptors&) = delete;
+  NoDescriptors& operator=(const NoDescriptors&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+}  // namespace
+
+TEST_CASE("without descriptors a server says so once, does not spin, and answers later (A3)") {
+  const agent::test::CapturedLog log;
+  Fixture f;
+  f.until([&] { return f.server->port() != 0; });
+  tcp::socket client(f.context, tcp::v4());
+  std::size_t events = 0;
+  {
+    const NoDescriptors none;
+    client.connect(loopback(f.server->port()));
+    asio::write(client, asio::buffer(std::string("GET /hello HTTP/1.0\r\n\r\n")));
+    f.until([&] { return log.count("HTTP: ") > 0; });
+    const auto end = std::chrono::steady_clock::now() + 350ms;
+    while (std::chrono::steady_clock::now() < end) events += f.context.run_one_until(end);
+  }
+  CHECK(events < 20);  // one try in 100 ms
+  std::string answer(64, ' ');
+  bool done = false;
+  client.async_read_some(asio::buffer(answer), [&](auto, std::size_t) { done = true; });
+  f.until([&] { return done; });
+  CHECK(answer.starts_with("HTTP/1.0 200 OK"));
+  CHECK(log.count("warning: HTTP: ") == 1);
+  CHECK(log.count("info: HTTP: connections are accepted again") == 1);
 }
 
 namespace {

@@ -75,7 +75,14 @@ class NodeWatchFixture : private ClusterObserver {
                           {.warn = [](const std::string&) {}, .note = [](const std::string&) {}},
                           {}};
   TaskGroup tasks{context.get_executor(), [](std::exception_ptr) {}};
-  NodeWatch watch{context.get_executor(), kernel, thread, cluster, sync, forwarding, tasks};
+  NodeWatch watch{context.get_executor(),
+                  kernel,
+                  thread,
+                  cluster,
+                  sync,
+                  forwarding,
+                  tasks,
+                  {.retry_first = 1ms, .retry_limit = 4ms}};
 
  private:
   void on_dirty(const ipvs::Owner&) override {}
@@ -102,9 +109,41 @@ TEST_CASE_METHOD(NodeWatchFixture, "addresses that cannot be read stay as they w
   CHECK(node_ports() == kernel_ips({"192.168.1.1"}));
 }
 
-TEST_CASE_METHOD(NodeWatchFixture, "without notifications of the kernel the agent cannot run") {
+TEST_CASE_METHOD(NodeWatchFixture,
+                 "addresses that could not be read are read again without a notification (D)") {
   kernel.refuses = true;
-  CHECK_THROWS_AS(run(watch.run()), std::runtime_error);
+  run(watch.read());
+  CHECK_FALSE(watch.has_read());
+  kernel.refuses = false;
+  run(watch.run());
+  until([&] { return watch.has_read(); });
+  CHECK(node_ports() == kernel_ips({"192.168.1.1"}));
+}
+
+TEST_CASE_METHOD(NodeWatchFixture, "an error that lasts is reported once (D)") {
+  kernel.refuses = true;
+  for (int i = 0; i < 5; ++i) run(watch.read());
+  CHECK(log.count("warning: reading addresses (RTM_GETADDR)") == 1);
+  kernel.refuses = false;
+  run(watch.read());
+  kernel.refuses = true;
+  run(watch.read());
+  CHECK(log.count("warning: reading addresses (RTM_GETADDR)") == 2);
+}
+
+TEST_CASE_METHOD(NodeWatchFixture,
+                 "notifications that the kernel refuses are asked for again, and what nobody "
+                 "reported is read then (D)") {
+  run(watch.read());
+  kernel.refuses = true;
+  bool follows = false;
+  asio::co_spawn(context, watch.run(), [&](std::exception_ptr) { follows = true; });
+  until([&] { return log.count("opening a netlink socket") > 0; });
+  CHECK_FALSE(follows);
+  kernel.local_addresses.push_back({.address = ip("192.168.1.2"), .interface_name = "eth0"});
+  kernel.refuses = false;
+  until([&] { return follows; });
+  CHECK(node_ports() == kernel_ips({"192.168.1.1", "192.168.1.2"}));
 }
 
 }  // namespace agent

@@ -3,6 +3,7 @@
 // What somebody else changes in the kernel, from the notification or the audit that finds it until
 // it is repaired and reported.
 #include <catch2/catch_test_macros.hpp>
+#include <cerrno>
 
 #include "test/agent/sync/sync_fixture.hpp"
 
@@ -97,6 +98,67 @@ TEST_CASE("a repair that fails is reported only when it is done (D3)") {
   f.until_idle();
   CHECK(drifts_at_failure == 0);
   CHECK(f.observer.drifts == std::vector<std::string>{"address"});
+}
+
+TEST_CASE("a deleted kube-ipvs0 gets its addresses though they cannot be read (D1)") {
+  Fixture f;
+  serve(f);
+  f.on_kernel([](auto& kernel) {
+    kernel.delete_device();
+    kernel.addresses_error = ENOBUFS;
+  });
+  f.sync.device_changed();
+  f.until([&] { return f.look().addresses.size() == 2; });
+  CHECK(f.look().violations.empty());
+  CHECK(f.observer.failures.size() == 1);  // that they cannot be read
+}
+
+TEST_CASE("addresses that the kernel reported are put right though they cannot be read (D3)") {
+  Fixture f;
+  serve(f);
+  f.on_kernel([](auto& kernel) {
+    kernel.addresses.erase(ip("10.96.0.1"));
+    kernel.addresses.insert(ip("192.0.2.7"));
+    kernel.addresses_error = EPERM;
+  });
+  const ipvs::VipEvent events[] = {kLost, {ip("192.0.2.7"), true}};
+  f.sync.vips_changed(events);
+  f.until([&] {
+    const auto held = f.look().addresses;
+    return held.contains(ip("10.96.0.1")) && !held.contains(ip("192.0.2.7"));
+  });
+  f.until_idle();
+  CHECK(f.observer.drifts == std::vector<std::string>{"address", "address"});
+}
+
+TEST_CASE("addresses that could not be read are read again, though nothing is reported (D3)") {
+  Fixture f;
+  serve(f);
+  f.on_kernel([](auto& kernel) { kernel.addresses_error = ENOMEM; });
+  f.sync.device_changed();
+  f.until([&] { return address_readings(f) > 3; });
+  f.on_kernel([](auto& kernel) {
+    kernel.addresses_error = 0;
+    kernel.addresses.erase(ip("10.96.0.1"));
+  });
+  f.until([&] { return f.look().addresses.size() == 2; });
+}
+
+TEST_CASE("a slice that cannot be read stays part of the comparison of all (D2)") {
+  SyncOptions options = quick();
+  options.count_interval = 1ms;
+  Fixture f(options);
+  for (int i = 1; i <= 20; ++i) {
+    const std::string vip = "10.96.0." + std::to_string(i);
+    f.want("a/" + vip, plan_of(vip, {"10.244.0.1"}));
+  }
+  f.settle();
+  f.on_kernel([](auto& kernel) {
+    kernel.servers.clear();
+    kernel.readings_to_refuse = 3;
+  });
+  f.until([&] { return f.look().servers.size() == 20; });
+  CHECK(f.look().readings_to_refuse == 0);
 }
 
 TEST_CASE("two programs that repair each other's work slow down, and say so once (C5)") {

@@ -10,6 +10,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/system/system_error.hpp>
+#include <cerrno>
 #include <chrono>
 #include <exception>
 #include <functional>
@@ -52,7 +53,8 @@ inline ServicePlan plan_of(const std::string& vip, const std::vector<std::string
 // Writes down what it is asked for, in order.
 struct RecordingKernel : fake::FakeKernel {
   std::vector<std::string> calls;
-  std::size_t counts = 0;  // calls of count_ipv4_servers(), which are not in `calls`
+  std::size_t counts = 0;      // calls of count_ipv4_servers(), which are not in `calls`
+  int readings_to_refuse = 0;  // calls of read_servers()
   std::map<ipvs::Address, int> refused_endpoints;  // with the errno for each NEW_DEST
   // How often virtual servers or their destinations were read.
   std::size_t reads() const {
@@ -96,6 +98,10 @@ struct RecordingKernel : fake::FakeKernel {
   ipvs::Result<std::vector<ipvs::ServerReading>> read_servers(
       std::span<const ServerKey> keys) override {
     calls.push_back("read_servers");
+    if (readings_to_refuse > 0) {
+      --readings_to_refuse;
+      return ipvs::KernelError{ENOBUFS, "reading virtual servers"};
+    }
     return FakeKernel::read_servers(keys);
   }
   ipvs::Result<std::vector<ipvs::ServerReading>> read_destinations(

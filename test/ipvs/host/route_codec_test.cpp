@@ -7,6 +7,8 @@
 #include <rapidcheck.h>
 
 #include <catch2/catch_test_macros.hpp>
+#include <cstring>
+#include <vector>
 
 namespace {
 
@@ -72,6 +74,49 @@ TEST_CASE("the source of an answer is read, unless packets would not be sent (D6
     CHECK_FALSE(reading(RTN_UNICAST, address(source.is_v4() ? "fd00::1" : "10.0.0.1")));
   }
   CHECK_FALSE(ipvs::decode_chosen_source({}));
+}
+
+TEST_CASE("every next hop of a default route is a gateway (B)") {
+  MessageBatch batch;
+  batch.begin_message(RTM_NEWROUTE);
+  rtmsg header{};
+  header.rtm_family = AF_INET;
+  header.rtm_table = RT_TABLE_MAIN;
+  SECTION("by its address") {
+    batch.put_header(header);
+    batch.put_address(RTA_GATEWAY, address("192.0.2.1"));
+    CHECK(ipvs::decode_default_gateways(payload_of(batch)) == std::vector{address("192.0.2.1")});
+  }
+  SECTION("of a route to a network: none") {
+    header.rtm_dst_len = 24;
+    batch.put_header(header);
+    batch.put_address(RTA_GATEWAY, address("192.0.2.1"));
+    CHECK(ipvs::decode_default_gateways(payload_of(batch)).empty());
+  }
+  // As `ip route` 6.1 dumps them: two next hops, the second by an IPv6 address (RTA_VIA).
+  const unsigned char hops[] = {
+      16,   0,    0, 0, 2, 0, 0, 0, 8,  0, RTA_GATEWAY, 0, 192,      0, 2, 1,  //
+      32,   0,    0, 0, 3, 0, 0, 0, 22, 0, RTA_VIA,     0, AF_INET6, 0,        //
+      0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0,  0, 0,           0, 0,        0, 0, 9, 0, 0};
+  const auto decode = [&](std::size_t size) {
+    std::vector<std::byte> message(sizeof(header));
+    std::memcpy(message.data(), &header, sizeof(header));
+    const std::uint16_t prefix[] = {static_cast<std::uint16_t>(4 + size), RTA_MULTIPATH};
+    const auto add = [&](const void* bytes, std::size_t count) {
+      const auto* first = static_cast<const std::byte*>(bytes);
+      message.insert(message.end(), first, first + count);
+    };
+    add(prefix, sizeof(prefix));
+    add(hops, size);
+    return ipvs::decode_default_gateways(message);
+  };
+  SECTION("of several") {
+    CHECK(decode(sizeof(hops)) == std::vector{address("192.0.2.1"), address("fe80::9")});
+  }
+  SECTION("cut anywhere: what was whole") {
+    for (std::size_t size = 0; size < sizeof(hops); ++size) CHECK(decode(size).size() <= 2);
+    CHECK(decode(16) == std::vector{address("192.0.2.1")});
+  }
 }
 
 TEST_CASE("routes of others are ignored") {

@@ -88,6 +88,23 @@ TEST_CASE("a server URL has a port, a path, an IPv6 address or plain http", "[ku
   CHECK_FALSE(good("    server: http://localhost:8080\n", kUser).tls);
 }
 
+TEST_CASE("equal keys and a second document of a kubeconfig are reported with their lines (G)",
+          "[kubeconfig]") {
+  const std::string text =
+      "clusters: [{name: c, cluster: {server: 'https://192.0.2.1'}}]\n"
+      "contexts: [{name: x, context: {cluster: c}}]\n"
+      "current-context: y\n"
+      "current-context: x\n";
+  const auto access = k8s::parse_kubeconfig(text, "kubeconfig");
+  REQUIRE(access.has_value());
+  CHECK(access->host == "192.0.2.1");
+  REQUIRE(access->warnings.size() == 1);
+  CHECK(access->warnings[0].starts_with("kubeconfig:4:"));
+  const auto two = k8s::parse_kubeconfig(text + "---\nkind: Config\n", "kubeconfig");
+  REQUIRE(two.has_value());
+  CHECK(two->warnings.size() == 2);
+}
+
 TEST_CASE("file names are relative to the kubeconfig, and inline data takes precedence",
           "[kubeconfig]") {
   const ApiAccess files =

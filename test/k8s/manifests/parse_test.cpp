@@ -180,6 +180,18 @@ metadata: {name: web-1}
               "needed, not \"discovery.k8s.io/v1beta1\""});
 }
 
+TEST_CASE("EndpointSlices of headless Services are left out, as by the API server's list (E8)") {
+  const ParsedManifest parsed = parse(R"(
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-1, labels: {service.kubernetes.io/headless: ""}}
+addressType: IPv4
+endpoints: []
+)");
+  CHECK(parsed.of<EndpointSlice>().entries.empty());
+  CHECK(faults(parsed).empty());
+}
+
 TEST_CASE("a label whose value is a number is left out, and named by object and field") {
   const ParsedManifest parsed = parse(R"(
 apiVersion: v1

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/prepare_kernel.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <optional>
+#include <thread>
+
+namespace agent {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kFirstPause = 100ms;
+constexpr std::chrono::milliseconds kLongestPause = 10s;
+
+// --bind-address, of its family; for the others the kernel chooses.
+std::optional<ipvs::Address> route_source(const config::Config& config, ipvs::Family family) {
+  const ipvs::Address& bind = config.bind_address;
+  if (bind.is_unspecified() || ipvs::family_of(bind) != family) return std::nullopt;
+  return bind;
+}
+
+ipvs::HostSettings host_settings(const config::Config& config) {
+  return {.vip_binding = config.vip_binding == config::VipBinding::kRoute
+                             ? ipvs::VipBinding::kRoute
+                             : ipvs::VipBinding::kAddress,
+          .route_source_v4 = route_source(config, ipvs::Family::kIpv4),
+          .route_source_v6 = route_source(config, ipvs::Family::kIpv6),
+          .strict_arp = config.ipvs_strict_arp,
+          .node_port_first = config.node_port_first,
+          .node_port_last = config.node_port_last,
+          .timeouts = {.tcp = config.ipvs_tcp_timeout,
+                       .tcp_fin = config.ipvs_tcp_fin_timeout,
+                       .udp = config.ipvs_udp_timeout}};
+}
+
+std::optional<ipvs::KernelError> prepare_once(const config::Config& config, ipvs::Kernel& kernel) {
+  const auto facts = kernel.prepare(host_settings(config));
+  if (!facts) return facts.error();
+  for (const std::string& change : facts->changes) spdlog::info("sysctl {}", change);
+  for (const std::string& warning : facts->warnings) spdlog::warn("{}", warning);
+  const auto scheduler = kernel.probe_scheduler(config.ipvs_scheduler);
+  if (!scheduler) return scheduler.error();
+  return std::nullopt;
+}
+
+}  // namespace
+
+void sleep_for(std::chrono::milliseconds time) { std::this_thread::sleep_for(time); }
+
+bool may_pass(int error_number) {
+  if (ipvs::blame_of(error_number) == ipvs::Blame::kPassing) return true;
+  return error_number == EMFILE || error_number == ENFILE || error_number == ENOSPC ||
+         error_number == ENODEV;
+}
+
+std::string prepare_kernel(const config::Config& config, ipvs::Kernel& kernel, const Pause& pause) {
+  std::string reported;
+  auto next = std::chrono::milliseconds(kFirstPause);
+  while (true) {
+    const auto error = prepare_once(config, kernel);
+    if (!error) return {};
+    if (!may_pass(error->error_number)) return error->text();
+    if (reported != error->text()) {
+      reported = error->text();
+      spdlog::warn("{}: trying again until the kernel accepts it", reported);
+    }
+    pause(next);
+    next = std::min(next * 2, kLongestPause);
+  }
+}
+
+}  // namespace agent
