@@ -194,18 +194,22 @@ asio::awaitable<void> App::supervise() {
   co_await node_watch_.read();
   nameservers_.read();
   tasks_.spawn(run_source());
+  tasks_.spawn(sync_.run());
+  if (!only_plans_) start_serving();
+  co_await stop_.async_wait(asio::as_tuple(asio::use_awaitable));
+  tasks_.stop();
+  co_await tasks_.wait();
+}
+
+void App::start_serving() {
   if (client_) tasks_.spawn(services_.run());
   http_.start(tasks_);
   health_checks_.set_addresses(health_check_addresses(config_, cluster_.node_view()));
   tasks_.spawn(health_checks_.run());
   tasks_.spawn(kube_proxy_.run());
-  tasks_.spawn(sync_.run());
   tasks_.spawn(node_watch_.run());
   tasks_.spawn(nameservers_.run());
   tasks_.spawn(forwarding_.run());
-  co_await stop_.async_wait(asio::as_tuple(asio::use_awaitable));
-  tasks_.stop();
-  co_await tasks_.wait();
 }
 
 // The API server's addresses are learned before the first list, so that no Service takes one. What

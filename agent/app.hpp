@@ -71,6 +71,13 @@ class App : private ClusterObserver {
   void start();
   std::optional<int> exit_code() const;
 
+  // Before start(): nothing but the state of the cluster, and one pass. No port is opened, no Event
+  // is written, and nothing that others do is watched (agent/plan_command.hpp).
+  void only_plan() { only_plans_ = true; }
+  // The first pass has ended.
+  bool is_complete() const { return sync_.complete(); }
+  const ipvs::Desired& desired() const { return sync_.reconciler().desired(); }
+
   // The port that the server "metrics" or "healthz" listens on; 0 while it does not.
   std::uint16_t port_of(const std::string& server) const { return http_.port_of(server); }
 
@@ -85,6 +92,7 @@ class App : private ClusterObserver {
   void on_ready() override;
 
   boost::asio::awaitable<void> supervise();
+  void start_serving();
   boost::asio::awaitable<void> run_source();
   void note_api_addresses();
   void warn_of_api_address(const k8s::Service& kubernetes);
@@ -120,6 +128,7 @@ class App : private ClusterObserver {
   NodeWatch node_watch_;
   NameserverWatch nameservers_;
 
+  bool only_plans_ = false;
   bool has_warned_of_api_address_ = false;
   StopSignals signals_;
   boost::asio::steady_timer stop_;

@@ -17,6 +17,7 @@
 #include "agent/app.hpp"
 #include "agent/decide/api_address.hpp"
 #include "agent/instance_lock.hpp"
+#include "agent/plan_command.hpp"
 #include "agent/prepare_kernel.hpp"
 #include "agent/report/log.hpp"
 #include "agent/stop_signals.hpp"
@@ -101,6 +102,11 @@ int clean_up(const config::Config& config) {
   return report.faults.empty() ? 0 : 1;
 }
 
+// What fills the tables; without an API server, manifests.
+struct Access {
+  std::optional<k8s::ApiAccess> api;
+};
+
 // Every health check node port needs a descriptor, and 1024 is the usual limit.
 void raise_descriptor_limit() {
   rlimit limit{};
@@ -109,17 +115,38 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int run_agent(const config::Config& config) {
-  std::optional<k8s::ApiAccess> access;
-  if (config.manifests.empty()) {
-    auto found =
-        k8s::find_api_access(config.kubeconfig, config.master, k8s::InCluster::from_environment(),
-                             k8s::ProxyEnvironment::from_environment());
-    if (!found) return refuse(found.error().text());
-    access = std::move(*found);
-    for (const std::string& warning : access->warnings) spdlog::warn("{}", warning);
-    if (const auto fault = k8s::find_identity_fault(*access)) return refuse(*fault);
+// nullopt: there is no way to the API server, or it is no use; the reason has been printed.
+std::optional<Access> find_access(const config::Config& config) {
+  Access access;
+  if (!config.manifests.empty()) return access;
+  auto found =
+      k8s::find_api_access(config.kubeconfig, config.master, k8s::InCluster::from_environment(),
+                           k8s::ProxyEnvironment::from_environment());
+  if (!found) {
+    refuse(found.error().text());
+    return std::nullopt;
   }
+  for (const std::string& warning : found->warnings) spdlog::warn("{}", warning);
+  if (const auto fault = k8s::find_identity_fault(*found)) {
+    refuse(*fault);
+    return std::nullopt;
+  }
+  access.api = std::move(*found);
+  return access;
+}
+
+int plan(const config::Config& config) {
+  auto access = find_access(config);
+  if (!access) return agent::kNoPlan;
+  if (config.verbosity == 0) spdlog::set_level(spdlog::level::warn);
+  ipvs::LinuxKernel kernel(config.run_dir);
+  return agent::plan_against_kernel(config, kernel, std::move(access->api));
+}
+
+int run_agent(const config::Config& config) {
+  auto found = find_access(config);
+  if (!found) return 1;
+  std::optional<k8s::ApiAccess> access = std::move(found->api);
 
   agent::InstanceLock lock;
   wait_for_lock(lock);
@@ -169,6 +196,7 @@ int main(int argc, char** argv) {
     const config::Config& config = *parsed.config;
     if (!config.write_config_to.empty()) return write_config(config);
     if (config.cleanup) return clean_up(config);
+    if (config.against_kernel) return plan(config);
     return config.init_only ? prepare_only(config) : run_agent(config);
   } catch (const std::exception& e) {
     return refuse(e.what());

@@ -13,7 +13,7 @@
 #include "ipvs/host/local_ports.hpp"
 #include "ipvs/nftables/monitor.hpp"
 #include "ipvs/ready.hpp"
-#include "ipvs/virtual_servers/count.hpp"
+#include "ipvs/virtual_servers/fill_order.hpp"
 
 namespace ipvs {
 namespace {
@@ -109,7 +109,11 @@ HostCheck LinuxKernel::check_device() {
     check.repairs = std::move(*repairs);
   } else {
     check.faults.push_back(repairs.error());
+    return check;
   }
+  // Each audit checks the device: often enough for a change that hardly ever happens.
+  const auto followed = (*device)->follow_mtu();
+  if (!followed) check.faults.push_back(followed.error());
   return check;
 }
 
@@ -197,8 +201,25 @@ std::vector<int> LinuxKernel::change_servers(std::span<const ServerOp> ops) {
   const auto ipvs = ready(ipvs_);
   if (!ipvs) return std::vector<int>(ops.size(), ipvs.error().error_number);
   record_.before(ops);
-  std::vector<int> outcomes = (*ipvs)->change_servers(ops);
+  std::vector<int> outcomes = send(**ipvs, ops);
   record_.after(ops, outcomes);
+  return outcomes;
+}
+
+std::vector<int> LinuxKernel::send(IpvsClient& ipvs, std::span<const ServerOp> ops) {
+  if (!is_large_fill(ops)) return ipvs.change_servers(ops);
+  const auto dumped = ipvs.dump_services();
+  if (!dumped) return ipvs.change_servers(ops);
+  std::vector<ServerKey> keys;
+  keys.reserve(dumped->size());
+  for (const ServerReading& reading : *dumped) keys.push_back(reading.settings.key);
+  const std::vector<std::size_t> order = fill_order(ops, keys);
+  std::vector<ServerOp> ordered;
+  ordered.reserve(ops.size());
+  for (const std::size_t place : order) ordered.push_back(ops[place]);
+  const std::vector<int> sent = ipvs.change_servers(ordered);
+  std::vector<int> outcomes(ops.size());
+  for (std::size_t i = 0; i < order.size(); ++i) outcomes[order[i]] = sent[i];
   return outcomes;
 }
 
@@ -218,7 +239,7 @@ int LinuxKernel::install_table(const TableRules& rules, std::span<const Element>
   return table ? (*table)->install_table(rules, elements) : table.error().error_number;
 }
 
-Result<std::size_t> LinuxKernel::count_ipv4_servers() { return ipvs::count_ipv4_servers(); }
+Result<std::size_t> LinuxKernel::count_ipv4_servers() { return counter_.count(); }
 
 Result<std::optional<ServerReading>> LinuxKernel::read_server(const ServerKey& key) {
   const auto ipvs = ready(ipvs_);
@@ -241,9 +262,6 @@ Result<std::vector<ServerReading>> LinuxKernel::read_destinations(std::span<cons
 Result<std::vector<Address>> LinuxKernel::read_addresses() {
   const auto device = ready(device_);
   if (!device) return device.error();
-  // Each audit reads the addresses: often enough for a change that hardly ever happens.
-  const auto followed = (*device)->follow_mtu();
-  if (!followed) return followed.error();
   return (*device)->read();
 }
 

@@ -28,6 +28,7 @@
 #include "ipvs/nftables/kube_proxy_chains.hpp"
 #include "ipvs/state/kernel.hpp"
 #include "ipvs/virtual_servers/client.hpp"
+#include "ipvs/virtual_servers/count.hpp"
 
 namespace ipvs {
 
@@ -71,6 +72,7 @@ class LinuxKernel : public Kernel {
 
  private:
   Result<void> set_timeouts(const Timeouts& timeouts);
+  std::vector<int> send(IpvsClient& ipvs, std::span<const ServerOp> ops);
 
   SettingRecord changed_settings_;
   Sysctls sysctls_;
@@ -83,6 +85,7 @@ class LinuxKernel : public Kernel {
   std::optional<KubeProxyRules> kube_proxy_rules_;
   bool saw_kube_proxy_chains_ = false;  // also if they are deleted now
   OwnRecordFile record_;
+  ServerCounter counter_;
 };
 
 }  // namespace ipvs

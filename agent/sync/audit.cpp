@@ -14,6 +14,8 @@ namespace {
 // So many virtual servers a comparison of all reads at a time; what is found is repaired, and events
 // are heard, before the next.
 constexpr std::size_t kLargeSlice = 512;
+// So many addresses are read in an audit, on average.
+constexpr std::size_t kAddressesInTurn = 1024;
 // After comparisons that found nothing, as many counts are ignored: up to 2^8, some four minutes.
 constexpr unsigned kMaxDoublings = 8;
 
@@ -71,12 +73,20 @@ asio::awaitable<bool> Audit::device() {
 void Audit::program_suspects() {
   for (const ipvs::Address& address : suspects_) {
     reconciler_.doubt_address(address);
-    repairs_.found("address", address);
+    repairs_.found(address);
   }
   if (!std::exchange(all_suspect_, false)) return;
   for (const ipvs::Address& address : reconciler_.desired().addresses()) {
     reconciler_.doubt_address(address);
   }
+}
+
+bool Audit::is_turn_of_addresses() {
+  ++audits_without_addresses_;
+  const std::size_t count = reconciler_.ledger().addresses().size();
+  if (audits_without_addresses_ * kAddressesInTurn < count) return false;
+  audits_without_addresses_ = 0;
+  return true;
 }
 
 asio::awaitable<bool> Audit::addresses() {
@@ -165,8 +175,17 @@ asio::awaitable<void> Audit::count_servers() {
       co_await thread_.run_short(true, [this] { return kernel_.count_ipv4_servers(); });
   const bool is_counted = is_readable("the number of virtual servers", error_of(count));
   const bool differs = is_counted && !is_number_right(*count);
+  if (is_counted && *count == 0) lose_ipv4_servers();
   const bool lacks_one = co_await lacks_ipv6_server();
   if (differs || lacks_one) compare_all();
+}
+
+// There is nothing to compare. All in one pass, because together they are added in the order that is
+// cheap (ipvs/virtual_servers/fill_order.hpp).
+void Audit::lose_ipv4_servers() {
+  for (const ipvs::ServerKey& key : reconciler_.ledger().server_keys()) {
+    if (key.address.is_v4()) compare(key, std::nullopt);
+  }
 }
 
 bool Audit::is_number_right(std::size_t count) {

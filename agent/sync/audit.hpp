@@ -39,6 +39,12 @@ class Audit {
   // by what the kernel reported and by what device() found, are programmed again: to add one that is
   // there does no harm.
   boost::asio::awaitable<bool> addresses();
+  // Whether an audit reads all addresses. The kernel reports what happens to them, so this is only
+  // for what it may have kept to itself: the more there are, the more rarely they are read, and the
+  // cost of an audit does not grow with their number.
+  bool is_turn_of_addresses();
+  // Some are probably not as programmed.
+  bool doubts_addresses() const { return all_suspect_ || !suspects_.empty(); }
   // The kernel reported that this address was added or deleted, against what is wanted.
   void suspect(const ipvs::Address& address) { suspects_.insert(address); }
   // The foreign virtual servers that a Service wants the address and port of. Returns the Services
@@ -61,6 +67,7 @@ class Audit {
   bool compare(const ipvs::ServerKey& key, const std::optional<ipvs::Server>& found);
   boost::asio::awaitable<bool> lacks_ipv6_server();
   bool is_number_right(std::size_t count);
+  void lose_ipv4_servers();
   void end_comparison();
   void program_suspects();
   bool take(const std::string& check, const ipvs::HostCheck& found);
@@ -72,9 +79,10 @@ class Audit {
   Repairs& repairs_;
   SyncObserver& observer_;
   const std::size_t slice_;
-  std::set<ipvs::Address> suspects_;    // until addresses() has read what there is
-  bool all_suspect_ = false;            // the device was made again, or cannot be checked
-  std::vector<ipvs::ServerKey> queue_;  // still to be read in this round
+  std::set<ipvs::Address> suspects_;          // until addresses() has read what there is
+  std::size_t audits_without_addresses_ = 0;  // in a row
+  bool all_suspect_ = false;                  // the device was made again, or cannot be checked
+  std::vector<ipvs::ServerKey> queue_;        // still to be read in this round
   bool comparing_all_ = false;
   bool found_any_ = false;              // in this comparison of all
   std::optional<std::size_t> foreign_;  // IPv4 virtual servers that others made

@@ -184,7 +184,17 @@ asio::awaitable<void> SyncLoop::wait_for_work() {
   const auto has_work = [this](Clock::time_point now) {
     return !dirty_.empty() || agenda_.is_due(now);
   };
-  while (!has_work(time())) co_await sleep_until(agenda_.next());
+  while (true) {
+    const auto now = time();
+    // Mostly there is nothing else to do then, and a pass costs more than the count.
+    if (agenda_.take(Work::kCountServers, now)) {
+      co_await count_servers();
+    } else if (has_work(now)) {
+      co_return;
+    } else {
+      co_await sleep_until(agenda_.next());
+    }
+  }
 }
 
 // Until then, or until wake().
@@ -203,7 +213,6 @@ asio::awaitable<void> SyncLoop::pass() {
                                                {Work::kCheckAddresses, &SyncLoop::check_addresses},
                                                {Work::kCheckDraining, &SyncLoop::check_draining},
                                                {Work::kAudit, &SyncLoop::audit},
-                                               {Work::kCountServers, &SyncLoop::count_servers},
                                                {Work::kCompareServers, &SyncLoop::compare_servers}};
   struct PlanningWork {
     Work work;
@@ -213,7 +222,7 @@ asio::awaitable<void> SyncLoop::pass() {
       {Work::kPlanAgain, &SyncLoop::plan_again},
       {Work::kReadNodePortAddresses, &SyncLoop::read_node_port_addresses},
       {Work::kRetry, &SyncLoop::retry}};
-  static_assert(std::size(kKernelWork) + std::size(kPlanningWork) == Agenda::kKinds,
+  static_assert(std::size(kKernelWork) + std::size(kPlanningWork) + 1 == Agenda::kKinds,
                 "work that no pass does would be due for ever");
 
   const auto begin = pass_begun_ = time();
@@ -416,8 +425,13 @@ asio::awaitable<void> SyncLoop::check_draining() {
 
 asio::awaitable<void> SyncLoop::audit() {
   agenda_.schedule(Work::kAudit, time() + options_.audit_interval);
+  const bool is_asked_for = agenda_.is_scheduled(Work::kCheckAddresses);
   agenda_.cancel(Work::kCheckAddresses);
-  co_await check_addresses();
+  if (audit_.is_turn_of_addresses() || is_asked_for) {
+    co_await check_addresses();
+  } else if (!co_await audit_.device() || audit_.doubts_addresses()) {
+    agenda_.now(Work::kCheckAddresses);
+  }
   const std::set<ipvs::Owner> freed = co_await audit_.foreign_servers();
   for (const ipvs::Owner& owner : freed) mark_dirty(owner);
   co_await audit_.settings();

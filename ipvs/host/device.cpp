@@ -380,7 +380,7 @@ Result<std::vector<Address>> Device::read() {
   const auto bound = read_bound((*link)->index);
   if (!bound) return bound.error();
   for (const Bound& each : *bound) {
-    if (each.binding == settings_.vip_binding) addresses.push_back(each.address);
+    if (index_ == 0 || each.binding == settings_.vip_binding) addresses.push_back(each.address);
   }
   return addresses;
 }

@@ -62,7 +62,7 @@ class Device {
   std::vector<int> change(std::span<const AddressOp> ops);
   // The VIPs bound in the way that the last prepare() set. Routes count whatever their source
   // address (IPv6 removes it from them when the node loses that address; the next prepare() repairs
-  // them). Empty if the device does not exist.
+  // them). Before prepare(): those bound in either way. Empty if the device does not exist.
   Result<std::vector<Address>> read();
   // For cleanup: the VIPs bound in either way, how many of them by a route, and whether there is the
   // device.

@@ -10,18 +10,19 @@
 
 namespace ipvs {
 
-Result<std::size_t> count_ipv4_servers() {
+ServerCounter::~ServerCounter() {
+  if (socket_ >= 0) ::close(socket_);
+}
+
+Result<std::size_t> ServerCounter::count() {
   const auto failed = [](int error) {
     return KernelError{error, "counting the virtual servers (IP_VS_SO_GET_INFO)"};
   };
-  const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return failed(errno);
+  if (socket_ < 0) socket_ = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (socket_ < 0) return failed(errno);
   ip_vs_getinfo info{};
   socklen_t size = sizeof(info);
-  const int result = ::getsockopt(fd, IPPROTO_IP, IP_VS_SO_GET_INFO, &info, &size);
-  const int error = result == 0 ? 0 : errno;
-  ::close(fd);
-  if (error != 0) return failed(error);
+  if (::getsockopt(socket_, IPPROTO_IP, IP_VS_SO_GET_INFO, &info, &size) != 0) return failed(errno);
   return {boost::system::in_place_value, info.num_services};
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import re
 import signal
+import subprocess
 
 from checks import matches, wait_until
 
@@ -46,6 +47,16 @@ class Agent:
     def cleanup(self, *flags):
         """What it printed, line by line."""
         return self.lab.node.run(self.program, "cleanup", *flags).splitlines()
+
+    def plan(self, *flags):
+        """What `plan --against-kernel` prints, line by line; its exit code says whether that is a difference."""
+        with self.lab.node.namespace:
+            result = subprocess.run([self.program, "plan", "--against-kernel", "--manifests", self.lab.manifests,
+                                     "--hostname-override", "node", *flags],
+                                    text=True, capture_output=True, timeout=120)
+        lines = result.stdout.splitlines()
+        assert result.returncode == (0 if lines == ["no difference"] else 1), result
+        return lines
 
     def log_text(self):
         with open(self.log, encoding="utf-8", errors="replace") as file:

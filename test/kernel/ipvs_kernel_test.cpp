@@ -196,10 +196,11 @@ TEST_CASE("the configuration read from /proc equals the one read with netlink") 
 TEST_CASE("IPv4 virtual servers are counted, and timeouts are read (D2, D4)") {
   enter_own_namespace();
   auto client = IpvsClient::open().value();
-  const std::size_t before = ipvs::count_ipv4_servers().value();
+  ipvs::ServerCounter counter;
+  const std::size_t before = counter.count().value();
   const std::vector<ServerOp> ops = many(0, 3, 1);
   REQUIRE(failures(client.change_servers(ops)) == 0);
-  CHECK(ipvs::count_ipv4_servers().value() == before + 3);
+  CHECK(counter.count().value() == before + 3);
   REQUIRE(client.set_timeouts({.tcp = 600, .tcp_fin = 60, .udp = 30}).has_value());
   CHECK(client.timeouts().value() == ipvs::Timeouts{.tcp = 600, .tcp_fin = 60, .udp = 30});
 }

@@ -309,6 +309,21 @@ def sysctls(lab):
     return [lab.node.run("sysctl", "-n", name).strip() for name in names]
 
 
+def case_a_plan_says_what_a_start_would_change_and_changes_nothing(lab):
+    assert lab.agent.plan(*FLAGS) == ["no difference"]
+    lab.agent.stop()
+    lab.node.run("ipvsadm", "-e", "-t", f"{VIP}:80", "-r", BOTH[0], "-m", "-w", "7")
+    lab.node.run("ipvsadm", "-E", "-t", f"{VIP}:80", "-s", "lc")
+    before = lab.ipvs_table()
+    lines = lab.agent.plan(*FLAGS)
+    print("\n".join(lines))
+    assert lines[0].startswith(f"TCP {VIP}:80 (Service default/"), lines
+    assert lines[1:] == ["  scheduler lc -> rr", f"  endpoint {BOTH[0]}: weight 7 -> 1"], lines
+    assert lab.ipvs_table() == before
+    lab.agent.restart(*FLAGS)
+    assert lab.agent.plan(*FLAGS) == ["no difference"]
+
+
 def case_cleanup_says_first_what_it_will_do_and_restores_every_sysctl(lab):
     lab.agent.stop()
     lab.agent.cleanup()

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/decide/kernel_difference.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <tuple>
+#include <utility>
+
+namespace agent {
+namespace {
+
+using ipvs::Destination;
+using ipvs::Element;
+using ipvs::ElementKind;
+using ipvs::Endpoint;
+using ipvs::Server;
+using ipvs::ServerKey;
+using ipvs::TrafficClass;
+using ipvs::VirtualServer;
+
+using Lines = std::vector<std::string>;
+
+std::string affinity_text(const VirtualServer& server) {
+  if ((server.flags & ipvs::kFlagPersistent) == 0) return "none";
+  return std::to_string(server.timeout_seconds) + " s";
+}
+
+std::string flags_text(const VirtualServer& server) {
+  std::string text;
+  const auto add = [&](std::uint32_t flag, const char* name) {
+    if ((server.flags & flag) != 0) text += (text.empty() ? "" : ",") + std::string(name);
+  };
+  add(ipvs::kFlagOnePacket, "ops");
+  add(ipvs::kFlagSched1, "sched-1");
+  add(ipvs::kFlagSched2, "sched-2");
+  return text.empty() ? "none" : text;
+}
+
+void compare_text(const char* what, const std::string& before, const std::string& after,
+                  Lines& lines) {
+  if (before != after) lines.push_back(std::string(what) + " " + before + " -> " + after);
+}
+
+void compare_settings(const VirtualServer& before, const VirtualServer& after, Lines& lines) {
+  compare_text("scheduler", before.scheduler, after.scheduler, lines);
+  compare_text("session affinity", affinity_text(before), affinity_text(after), lines);
+  compare_text("scheduler flags", flags_text(before), flags_text(after), lines);
+}
+
+std::map<Endpoint, std::uint32_t> weights_of(const Server& server) {
+  std::map<Endpoint, std::uint32_t> weights;
+  for (const Destination& each : server.destinations) weights[each.endpoint] = each.weight;
+  return weights;
+}
+
+void compare_destinations(const Server& before, const Server& after, Lines& lines) {
+  const auto old_weights = weights_of(before);
+  const auto new_weights = weights_of(after);
+  for (const auto& [endpoint, weight] : new_weights) {
+    const auto old = old_weights.find(endpoint);
+    const std::string name = "endpoint " + endpoint.text() + ": ";
+    if (old == old_weights.end()) {
+      lines.push_back(name + "added with weight " + std::to_string(weight));
+    } else if (old->second != weight) {
+      lines.push_back(name + "weight " + std::to_string(old->second) + " -> " +
+                      std::to_string(weight));
+    }
+  }
+  for (const auto& [endpoint, weight] : old_weights) {
+    if (!new_weights.contains(endpoint))
+      lines.push_back("endpoint " + endpoint.text() + ": deleted");
+  }
+}
+
+// What our table does with clients of a virtual server.
+class Classes {
+ public:
+  explicit Classes(const std::vector<Element>& elements) {
+    for (const Element& each : elements) {
+      switch (each.kind) {
+        case ElementKind::kServiceIp:
+          classes_[{each.address, each.port, each.protocol}] = each.traffic_class;
+          break;
+        case ElementKind::kNodePort:
+          node_ports_[{each.port, each.protocol}] = each.traffic_class;
+          break;
+        case ElementKind::kShortCutIp:
+          short_cuts_.insert({each.address, each.port, each.protocol});
+          break;
+        case ElementKind::kShortCutNodePort:
+          node_port_short_cuts_.insert({each.address.is_v6(), each.port, each.protocol});
+          break;
+        default:
+          break;
+      }
+    }
+  }
+
+  std::optional<TrafficClass> of(const ServerKey& key) const {
+    const auto found = classes_.find(key);
+    if (found != classes_.end()) return found->second;
+    const auto port = node_ports_.find({key.port, key.protocol});
+    if (port == node_ports_.end()) return std::nullopt;
+    return port->second;
+  }
+
+  bool has_short_cut(const ServerKey& key) const {
+    if (classes_.contains(key)) return short_cuts_.contains(key);
+    return node_port_short_cuts_.contains({key.address.is_v6(), key.port, key.protocol});
+  }
+
+ private:
+  std::map<ServerKey, TrafficClass> classes_;
+  std::map<std::pair<std::uint16_t, ipvs::Protocol>, TrafficClass> node_ports_;
+  std::set<ServerKey> short_cuts_;
+  std::set<std::tuple<bool, std::uint16_t, ipvs::Protocol>> node_port_short_cuts_;
+};
+
+// kube-proxy masquerades every client of an external address or node port, or with
+// externalTrafficPolicy Local none, and gives all of them the same endpoints.
+void compare_clients(const Classes& classes, const ServerKey& key, Lines& lines) {
+  if (!classes.has_short_cut(key)) return;
+  lines.emplace_back(
+      classes.of(key) == TrafficClass::kExternalLocal
+          ? "clients in the cluster: endpoints of this node -> those of the cluster IP"
+          : "clients in the cluster: masqueraded -> as at the cluster IP");
+}
+
+void compare_server(const KernelPicture& before, const KernelPicture& after, const ServerKey& key,
+                    const Classes* classes, Lines& lines) {
+  const auto old = before.servers.find(key);
+  const auto now = after.servers.find(key);
+  if (now == after.servers.end()) {
+    lines.push_back("deleted, with " + std::to_string(old->second.destinations.size()) +
+                    " endpoints");
+    return;
+  }
+  if (old == before.servers.end()) {
+    lines.push_back("added, scheduler " + now->second.settings.scheduler + ", session affinity " +
+                    affinity_text(now->second.settings));
+    compare_destinations({}, now->second, lines);
+    return;
+  }
+  compare_settings(old->second.settings, now->second.settings, lines);
+  compare_destinations(old->second, now->second, lines);
+  if (classes != nullptr) compare_clients(*classes, key, lines);
+}
+
+void compare_addresses(const KernelPicture& before, const KernelPicture& after, Lines& lines) {
+  for (const ipvs::Address& each : after.addresses) {
+    if (!before.addresses.contains(each))
+      lines.push_back("kube-ipvs0: " + each.to_string() + " added");
+  }
+  for (const ipvs::Address& each : before.addresses) {
+    if (!after.addresses.contains(each)) {
+      lines.push_back("kube-ipvs0: " + each.to_string() + " deleted");
+    }
+  }
+}
+
+// Only where there was a table: otherwise all of it is new, and says nothing.
+void compare_elements(const KernelPicture& before, const KernelPicture& after, Lines& lines) {
+  if (!before.has_table) return;
+  std::set<std::string> old_texts, new_texts;
+  for (const Element& each : before.elements) old_texts.insert(each.text());
+  for (const Element& each : after.elements) new_texts.insert(each.text());
+  for (const std::string& each : new_texts) {
+    if (!old_texts.contains(each)) lines.push_back("nftables: " + each + " added");
+  }
+  for (const std::string& each : old_texts) {
+    if (!new_texts.contains(each)) lines.push_back("nftables: " + each + " deleted");
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> difference_lines(const KernelPicture& before, const KernelPicture& after,
+                                          const OwnerOf& owner_of) {
+  std::set<ServerKey> keys;
+  for (const auto& [key, server] : before.servers) keys.insert(key);
+  for (const auto& [key, server] : after.servers) keys.insert(key);
+  const bool is_kube_proxys = before.has_kube_proxy_chains && !before.has_table;
+  const Classes classes(after.elements);
+  Lines all;
+  for (const ServerKey& key : keys) {
+    Lines lines;
+    compare_server(before, after, key, is_kube_proxys ? &classes : nullptr, lines);
+    if (lines.empty()) continue;
+    const std::string owner = owner_of(key);
+    all.push_back(key.text() + (owner.empty() ? "" : " (Service " + owner + ")"));
+    for (std::string& line : lines) all.push_back("  " + std::move(line));
+  }
+  compare_addresses(before, after, all);
+  compare_elements(before, after, all);
+  return all;
+}
+
+}  // namespace agent

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a start of the agent would change, as text: for `kube-ipvs plan --against-kernel`. Pure.
+//
+//   TCP 10.96.0.10:53 (Service kube-system/kube-dns)
+//     scheduler rr -> lc
+//     endpoint 10.244.1.5:53: added with weight 1
+//     endpoint 10.244.1.9:53: weight 1 -> 0
+//   TCP 192.0.2.7:80 (Service default/web)
+//     clients in the cluster: masqueraded -> not masqueraded
+//   kube-ipvs0: 10.96.0.77 added
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "ipvs/state/desired.hpp"
+#include "ipvs/state/element.hpp"
+#include "ipvs/state/model.hpp"
+
+namespace agent {
+
+// Of the kernel, as far as it decides where traffic goes.
+struct KernelPicture {
+  std::map<ipvs::ServerKey, ipvs::Server> servers;
+  std::set<ipvs::Address> addresses;    // bound
+  std::vector<ipvs::Element> elements;  // of our table
+  bool has_table = false;               // of ours
+  bool has_kube_proxy_chains = false;
+};
+
+using OwnerOf = std::function<std::string(const ipvs::ServerKey&)>;
+
+// One string for each line; none: no difference. What kube-proxy's rules do with a client is
+// compared where they are in force: its chains are there, and our table is not.
+std::vector<std::string> difference_lines(const KernelPicture& before, const KernelPicture& after,
+                                          const OwnerOf& owner_of);
+
+}  // namespace agent

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/plan_kernel.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+namespace agent {
+namespace {
+
+using ipvs::Destination;
+using ipvs::Result;
+using ipvs::Server;
+using ipvs::ServerCommand;
+using ipvs::ServerKey;
+using ipvs::ServerOp;
+using ipvs::ServerReading;
+
+ServerReading reading_of(const Server& server) {
+  ServerReading reading{.settings = server.settings};
+  for (const Destination& each : server.destinations) reading.destinations.push_back({each});
+  return reading;
+}
+
+auto find(Server& server, const ipvs::Endpoint& endpoint) {
+  return std::find_if(server.destinations.begin(), server.destinations.end(),
+                      [&](const Destination& each) { return each.endpoint == endpoint; });
+}
+
+// As ip_vs_ctl.c: EEXIST, ESRCH, ENOENT.
+int change_destination(Server& server, const ServerOp& op) {
+  const auto place = find(server, op.destination.endpoint);
+  const bool exists = place != server.destinations.end();
+  if (op.command == ServerCommand::kNewDest) {
+    if (exists) return EEXIST;
+    server.destinations.push_back(op.destination);
+    return 0;
+  }
+  if (!exists) return ENOENT;
+  if (op.command == ServerCommand::kSetDest) {
+    *place = op.destination;
+  } else {
+    server.destinations.erase(place);
+  }
+  return 0;
+}
+
+}  // namespace
+
+Result<ipvs::Observed> PlanKernel::observe() {
+  if (!observed_) {
+    auto observed = real_.observe();
+    if (!observed) return observed.error();
+    for (const Server& each : observed->servers) before_.servers[each.settings.key] = each;
+    before_.addresses.insert(observed->addresses.begin(), observed->addresses.end());
+    before_.elements = observed->elements;
+    before_.has_table = observed->table_present;
+    before_.has_kube_proxy_chains = observed->has_kube_proxy_chains;
+    after_ = before_;
+    observed_ = std::move(*observed);
+  }
+  ipvs::Observed now = *observed_;
+  now.servers.clear();
+  for (const auto& [key, server] : after_.servers) now.servers.push_back(server);
+  now.addresses.assign(after_.addresses.begin(), after_.addresses.end());
+  now.elements = after_.elements;
+  now.table_present = after_.has_table;
+  return now;
+}
+
+std::vector<int> PlanKernel::change_servers(std::span<const ServerOp> ops) {
+  std::vector<int> outcomes;
+  outcomes.reserve(ops.size());
+  for (const ServerOp& op : ops) outcomes.push_back(change(op));
+  return outcomes;
+}
+
+int PlanKernel::change(const ServerOp& op) {
+  const auto place = after_.servers.find(op.server.key);
+  const bool exists = place != after_.servers.end();
+  if (op.command == ServerCommand::kNewService) {
+    if (exists) return EEXIST;
+    after_.servers[op.server.key] = {op.server, {}};
+    return 0;
+  }
+  if (!exists) return ESRCH;
+  switch (op.command) {
+    case ServerCommand::kSetService:
+      place->second.settings = op.server;
+      return 0;
+    case ServerCommand::kDelService:
+      after_.servers.erase(place);
+      return 0;
+    default:
+      return change_destination(place->second, op);
+  }
+}
+
+std::vector<int> PlanKernel::change_addresses(std::span<const ipvs::AddressOp> ops) {
+  for (const ipvs::AddressOp& op : ops) {
+    if (op.add) {
+      after_.addresses.insert(op.address);
+    } else {
+      after_.addresses.erase(op.address);
+    }
+  }
+  return std::vector<int>(ops.size(), 0);
+}
+
+int PlanKernel::change_elements(std::span<const ipvs::ElementOp> ops) {
+  for (const ipvs::ElementOp& op : ops) {
+    std::erase_if(after_.elements,
+                  [&](const ipvs::Element& each) { return each.same_key(op.element); });
+    if (op.add) after_.elements.push_back(op.element);
+  }
+  return 0;
+}
+
+int PlanKernel::install_table(const ipvs::TableRules&, std::span<const ipvs::Element> elements) {
+  after_.elements.assign(elements.begin(), elements.end());
+  after_.has_table = true;
+  return 0;
+}
+
+Result<std::size_t> PlanKernel::count_ipv4_servers() {
+  const auto count = std::count_if(after_.servers.begin(), after_.servers.end(),
+                                   [](const auto& each) { return each.first.address.is_v4(); });
+  return {boost::system::in_place_value, static_cast<std::size_t>(count)};
+}
+
+Result<std::optional<ServerReading>> PlanKernel::read_server(const ServerKey& key) {
+  const auto found = after_.servers.find(key);
+  std::optional<ServerReading> reading;
+  if (found != after_.servers.end()) reading = reading_of(found->second);
+  return reading;
+}
+
+Result<std::vector<ServerReading>> PlanKernel::read_servers(std::span<const ServerKey> keys) {
+  std::vector<ServerReading> readings;
+  for (const ServerKey& key : keys) {
+    const auto found = after_.servers.find(key);
+    if (found != after_.servers.end()) readings.push_back(reading_of(found->second));
+  }
+  return readings;
+}
+
+Result<std::vector<ipvs::Address>> PlanKernel::read_addresses() {
+  return std::vector<ipvs::Address>(after_.addresses.begin(), after_.addresses.end());
+}
+
+Result<std::size_t> PlanKernel::delete_flows(std::span<const StaleFlow>) {
+  return {boost::system::in_place_value, 0};
+}
+
+Result<std::vector<std::unique_ptr<ipvs::KernelMonitor>>> PlanKernel::open_monitors() {
+  return std::vector<std::unique_ptr<ipvs::KernelMonitor>>();
+}
+
+}  // namespace agent

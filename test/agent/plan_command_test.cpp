@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/plan_command.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "fake/fake_kernel.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr const char* kManifest = R"(apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {clusterIP: 10.96.0.1, selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web-1, labels: {app: web}}
+status:
+  podIP: 10.244.0.1
+  podIPs: [{ip: 10.244.0.1}]
+  phase: Running
+  conditions: [{type: Ready, status: "True"}]
+)";
+
+class Manifests {
+ public:
+  Manifests() {
+    std::string name = (std::filesystem::temp_directory_path() / "plan.XXXXXX").string();
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    path_ = name;
+    std::ofstream(path_ / "web.yaml") << kManifest;
+  }
+  ~Manifests() { std::filesystem::remove_all(path_); }
+  Manifests(const Manifests&) = delete;
+  Manifests& operator=(const Manifests&) = delete;
+  std::string path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace
+
+TEST_CASE("a plan says whether a start would change anything, and changes nothing") {
+  const Manifests manifests;
+  fake::FakeKernel kernel;
+  config::Config config;
+  config.manifests = manifests.path();
+  config.node_name = "node";
+  CHECK(agent::plan_against_kernel(config, kernel, std::nullopt, 20s) == agent::kDifference);
+  CHECK(kernel.servers.empty());
+  CHECK(kernel.addresses.empty());
+  CHECK_FALSE(kernel.table_present);
+}
+
+TEST_CASE("a plan without complete lists is none") {
+  fake::FakeKernel kernel;
+  config::Config config;
+  config.manifests = "/nonexistent";
+  config.node_name = "node";
+  CHECK(agent::plan_against_kernel(config, kernel, std::nullopt, 50ms) == agent::kNoPlan);
+}
