@@ -18,6 +18,7 @@
 #include "agent/decide/api_address.hpp"
 #include "agent/instance_lock.hpp"
 #include "agent/report/log.hpp"
+#include "agent/report/notify_socket.hpp"
 #include "agent/stop_signals.hpp"
 #include "config/parse.hpp"
 #include "config/printable.hpp"
@@ -75,12 +76,14 @@ std::string prepare(const config::Config& config, ipvs::LinuxKernel& kernel) {
 }
 
 // A signal ends the wait, and the process.
-void wait_for_lock(agent::InstanceLock& lock) {
+void wait_for_lock(agent::InstanceLock& lock, const agent::NotifySettings& notify) {
+  agent::NotifySocket manager(notify.socket);
   std::string reported;
   for (auto state = lock.take(); state == agent::InstanceLock::State::kTaken; state = lock.take()) {
     if (reported != lock.holder()) {
       reported = lock.holder();
       spdlog::warn("kube-ipvs runs here already ({}): waiting until it ends", reported);
+      manager.send(agent::notify_line("STATUS", "waiting until kube-ipvs (" + reported + ") ends"));
     }
     lock.wait();
   }
@@ -140,7 +143,7 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int run_agent(const config::Config& config) {
+int run_agent(const config::Config& config, const agent::NotifySettings& notify) {
   std::optional<k8s::ApiAccess> access;
   if (config.manifests.empty()) {
     auto found =
@@ -152,7 +155,7 @@ int run_agent(const config::Config& config) {
   }
 
   agent::InstanceLock lock;
-  wait_for_lock(lock);
+  wait_for_lock(lock, notify);
   ipvs::LinuxKernel kernel(config.run_dir);
   if (const std::string why = prepare(config, kernel); !why.empty()) return refuse(why);
   if (access) {
@@ -166,7 +169,7 @@ int run_agent(const config::Config& config) {
                config.ipvs_scheduler);
   raise_descriptor_limit();
   boost::asio::io_context context(1);
-  agent::App app(context, config, kernel, std::move(access));
+  agent::App app(context, config, kernel, std::move(access), {}, {}, notify);
   const int code = app.run();
   agent::end_within(kTimeToEnd, code);
   return code;
@@ -176,6 +179,7 @@ int run_agent(const config::Config& config) {
 
 int main(int argc, char** argv) {
   agent::catch_stop_signals();
+  const agent::NotifySettings notify = agent::take_notify_settings();
   // As in a Go program, where these do nothing. The others: agent/stop_signals.hpp.
   for (const int number : {SIGUSR1, SIGUSR2}) std::signal(number, SIG_IGN);
   // One heap for both threads: memory that the kernel thread frees is soon needed by the other.
@@ -197,7 +201,7 @@ int main(int argc, char** argv) {
     const config::Config& config = *parsed.config;
     if (!config.write_config_to.empty()) return write_config(config);
     if (config.cleanup) return clean_up(config);
-    return config.init_only ? prepare_only(config) : run_agent(config);
+    return config.init_only ? prepare_only(config) : run_agent(config, notify);
   } catch (const std::exception& e) {
     return refuse(e.what());
   }

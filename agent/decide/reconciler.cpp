@@ -208,6 +208,11 @@ std::optional<Retries::Refusal> Reconciler::fault_of_node() const {
                            [](const auto& a, const auto& b) { return a.since < b.since; });
 }
 
+std::size_t Reconciler::service_count() const {
+  const bool has_node = !desired_.elements_of(kNodeOwner).empty();
+  return desired_.owner_count() - (has_node ? 1 : 0);
+}
+
 std::vector<Element> Reconciler::table_elements() const {
   std::set<Element, ipvs::ElementKeyLess> all = ledger_.elements();
   for (const Element& element : desired_.elements()) {
