@@ -53,6 +53,14 @@ ipvs::HostSettings host_settings(const config::Config& config) {
                        .udp = config.ipvs_udp_timeout}};
 }
 
+std::vector<ipvs::Network> excluded(const config::Config& config) {
+  std::vector<ipvs::Network> networks;
+  for (const config::Network& each : config.ipvs_exclude_cidrs) {
+    networks.push_back({each.address, each.prefix_length});
+  }
+  return networks;
+}
+
 // The routes of --vip-binding=route have the node's address as their source address.
 void choose_route_sources(const config::Config& config, ipvs::Kernel& kernel,
                           ipvs::HostSettings& settings) {
@@ -101,6 +109,7 @@ int prepare_only(const config::Config& config) {
     return 0;
   }
   ipvs::LinuxKernel kernel(config.run_dir);
+  kernel.exclude(excluded(config));
   if (const std::string why = prepare(config, kernel); !why.empty()) return refuse(why);
   spdlog::info("the kernel is prepared; --init-only does no more");
   return 0;
@@ -124,6 +133,7 @@ int clean_up(const config::Config& config) {
                   ") and would restore what is deleted: stop it first");
   }
   ipvs::LinuxKernel kernel(config.run_dir);
+  kernel.exclude(excluded(config));
   const ipvs::CleanupReport report =
       kernel.cleanup({.handover = config.handover, .dry_run = config.dry_run});
   for (const ipvs::CleanupStep& step : report.steps) {
@@ -157,6 +167,7 @@ int run_agent(const config::Config& config, const agent::NotifySettings& notify)
   agent::InstanceLock lock;
   wait_for_lock(lock, notify);
   ipvs::LinuxKernel kernel(config.run_dir);
+  kernel.exclude(excluded(config));
   if (const std::string why = prepare(config, kernel); !why.empty()) return refuse(why);
   if (access) {
     const char* service_address = std::getenv("KUBERNETES_PORT_443_TCP_ADDR");

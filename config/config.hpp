@@ -50,6 +50,8 @@ struct Config {
   std::uint32_t ipvs_tcp_timeout = 0;      // --ipvs-tcp-timeout DURATION, seconds; 0: unchanged
   std::uint32_t ipvs_tcp_fin_timeout = 0;  // --ipvs-tcpfin-timeout
   std::uint32_t ipvs_udp_timeout = 0;      // --ipvs-udp-timeout
+  // --ipvs-exclude-cidrs CIDR,...: where others have virtual servers; none of theirs is taken over.
+  std::vector<Network> ipvs_exclude_cidrs;
   // --ipvs-min-sync-period: minimum time between two kernel updates, up to 1h; 0: at once.
   std::chrono::milliseconds min_sync_period{0};
   // --ipvs-sync-period, 1s-1h: how often a part of the kernel's state is compared with the desired.

@@ -23,9 +23,6 @@ constexpr std::string_view kNoResync =
 
 constexpr IgnoredOption kIgnored[] = {
     {.flag = "config-sync-period", .key = "configSyncPeriod", .reason = kNoResync},
-    {.flag = "ipvs-exclude-cidrs",
-     .key = "ipvs.excludeCIDRs",
-     .reason = "kube-ipvs never changes virtual servers that it did not create"},
 
     {.flag = "conntrack-max-per-core", .key = "conntrack", .reason = kConntrack},
     {.flag = "conntrack-max", .reason = kConntrack},

@@ -184,6 +184,7 @@ Result<Observed> LinuxKernel::observe() {
   observed.recorded = record_.read();
   (void)read_kube_proxy_chains();
   observed.has_kube_proxy_chains = saw_kube_proxy_chains_;
+  observed.excluded = excluded_;
   return observed;
 }
 
@@ -328,7 +329,8 @@ CleanupReport LinuxKernel::cleanup(const CleanupRequest& request) {
                 .table = table_,
                 .forward_chains = forward_chains_,
                 .record = record_,
-                .sysctls = sysctls_},
+                .sysctls = sysctls_,
+                .excluded = excluded_},
                request);
   CleanupReport report = work.run();
   const auto chains = read_kube_proxy_chains();

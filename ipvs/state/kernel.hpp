@@ -94,6 +94,8 @@ struct Observed {
   // Virtual servers with a destination that is not masqueraded: kube-proxy makes none.
   std::set<ServerKey> not_masqueraded{};
   bool has_kube_proxy_chains = false;
+  // Where others have virtual servers: what our record does not name is never taken over there.
+  std::vector<Network> excluded{};
 };
 
 class Kernel {

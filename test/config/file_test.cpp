@@ -140,19 +140,18 @@ TEST_CASE("the file that kubeadm writes for kube-proxy works unchanged, without 
 TEST_CASE("in kube-proxy's kind of file, unknown keys and keys that do nothing here are warnings") {
   const Config config =
       good(kProxys +
-           "conntrack: {min: 131072}\nipvs: {syncPeriod: 20s, excludeCIDRs: [10.0.0.0/8]}\n"
+           "conntrack: {min: 131072}\nipvs: {syncPeriod: 20s, excludeCIDRs: [10.1.0.0/8]}\n"
            "oomScoreAdj: -999\ndetectLocalMode: ClusterCIDR\nschedular: rr\nmanifests: /m\n");
   CHECK(config.warnings ==
         Lines{"f:3:1: conntrack: ignored: kube-ipvs does not change the host's connection tracking "
               "settings",
-              "f:4:25: ipvs.excludeCIDRs: ignored: kube-ipvs never changes virtual servers that it "
-              "did not create",
               "f:5:1: oomScoreAdj: ignored: set it where the process is started (Pod priority or "
               "systemd's OOMScoreAdjust)",
               "f:7:1: schedular: unknown key; ignored",
               "f:8:1: manifests: unknown key in this kind of file: it is a key of "
               "KubeIpvsConfiguration; ignored"});
   CHECK(config.manifests.empty());
+  CHECK(config.ipvs_exclude_cidrs == std::vector<config::Network>{*parse_network("10.0.0.0/8")});
 }
 
 TEST_CASE("an invalid value is a fault in kube-proxy's kind of file too") {
