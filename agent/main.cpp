@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <optional>
 
 #include "agent/app.hpp"
 #include "agent/decide/api_address.hpp"
@@ -48,6 +49,14 @@ ipvs::HostSettings host_settings(const config::Config& config) {
           .strict_arp = config.ipvs_strict_arp,
           .node_port_first = config.node_port_first,
           .node_port_last = config.node_port_last,
+          .reserve_node_ports = config.reserve_node_ports,
+          .conntrack = {.entries_per_cpu = config.conntrack_max_per_core,
+                        .least_entries = config.conntrack_min,
+                        .tcp_established = config.conntrack_tcp_established,
+                        .tcp_close_wait = config.conntrack_tcp_close_wait,
+                        .udp = config.conntrack_udp,
+                        .udp_stream = config.conntrack_udp_stream,
+                        .tcp_be_liberal = config.conntrack_tcp_be_liberal},
           .timeouts = {.tcp = config.ipvs_tcp_timeout,
                        .tcp_fin = config.ipvs_tcp_fin_timeout,
                        .udp = config.ipvs_udp_timeout}};
@@ -153,6 +162,17 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// As in kube-proxy, a refusal does not keep the agent from starting.
+void set_oom_score_adj(std::optional<int> wanted) {
+  if (!wanted) return;
+  std::ofstream file("/proc/self/oom_score_adj");
+  file << *wanted << std::flush;
+  if (!file) {
+    spdlog::warn("--oom-score-adj: the kernel refuses {}; a lower value needs CAP_SYS_RESOURCE",
+                 *wanted);
+  }
+}
+
 int run_agent(const config::Config& config, const agent::NotifySettings& notify) {
   std::optional<k8s::ApiAccess> access;
   if (config.manifests.empty()) {
@@ -179,6 +199,7 @@ int run_agent(const config::Config& config, const agent::NotifySettings& notify)
                access ? "API server " + access->route() : "manifests in " + config.manifests,
                config.ipvs_scheduler);
   raise_descriptor_limit();
+  set_oom_score_adj(config.oom_score_adj);
   boost::asio::io_context context(1);
   agent::App app(context, config, kernel, std::move(access), {}, {}, notify);
   const int code = app.run();
