@@ -75,7 +75,7 @@ void log_fault(Metrics& metrics, const k8s::SourceFault& fault) {
 
 App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& kernel,
          std::optional<k8s::ApiAccess> access, SourceFactory source_factory,
-         const std::optional<SyncOptions>& sync_options)
+         const std::optional<SyncOptions>& sync_options, const NotifySettings& notify)
     : context_(context),
       config_(config),
       kernel_(kernel),
@@ -115,6 +115,10 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
       scrape_(kernel, thread_, cluster_, sync_, reporter_, conditions_, forwarding_, kube_proxy_,
               *source_, metrics_),
       http_(context.get_executor(), config, health_, conditions_, scrape_, metrics_, connections_),
+      manager_(context.get_executor(), notify,
+               {.is_ready = [this] { return health_.is_ready(); },
+                .is_alive = [this] { return health_.judge(HealthQuestion::kAlive).healthy; },
+                .status = [this] { return status(); }}),
       tasks_(context.get_executor(),
              [this](std::exception_ptr error) {
                try {
@@ -127,7 +131,12 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
                   node_watch_options_of(sync_options, [this] { begin_sync(); })),
       nameservers_(context.get_executor(), cluster_, {}),
       signals_(context.get_executor()),
-      stop_(context, asio::steady_timer::time_point::max()) {}
+      stop_(context, asio::steady_timer::time_point::max()) {
+  reporter_.follow_passes([this] {
+    health_.note_pass();
+    manager_.pass_ended();
+  });
+}
 
 // The last connections end with the client, after what is told of them.
 App::~App() { source_->on_server_addresses({}); }
@@ -183,7 +192,20 @@ void App::on_signal(int number) {
     return;
   }
   spdlog::info("signal {}: stopping; what is programmed stays", number);
+  manager_.stopping();
   stop_.cancel();
+}
+
+AgentStatus App::status() const {
+  const Reconciler& reconciler = sync_.reconciler();
+  const Conditions::Summary conditions = conditions_.summary();
+  return {.awaited = health_.awaited(),
+          .services = reconciler.service_count(),
+          .servers = reconciler.ledger().server_count(),
+          .destinations = reconciler.ledger().destination_count(),
+          .reasons = health_.judge(HealthQuestion::kHealthy).reasons,
+          .conditions = conditions.count,
+          .condition = conditions.one};
 }
 
 std::optional<int> App::exit_code() const {
@@ -193,6 +215,7 @@ std::optional<int> App::exit_code() const {
 asio::awaitable<void> App::supervise() {
   co_await node_watch_.read();
   nameservers_.read();
+  tasks_.spawn(manager_.run());
   tasks_.spawn(run_source());
   tasks_.spawn(sync_.run());
   if (!only_plans_) start_serving();

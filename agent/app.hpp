@@ -29,6 +29,7 @@
 #include "agent/report/metrics.hpp"
 #include "agent/report/node_health.hpp"
 #include "agent/report/scrape.hpp"
+#include "agent/report/service_manager.hpp"
 #include "agent/report/service_reporter.hpp"
 #include "agent/report/sync_reporter.hpp"
 #include "agent/stop_signals.hpp"
@@ -55,9 +56,10 @@ class App : private ClusterObserver {
 
   // `kernel` is prepared. `access`: where the API server is; nullopt with --manifests.
   // `sync_options`: in place of what the flags ask for; tests make all periods short.
+  // `notify`: what the service manager wants to hear.
   App(boost::asio::io_context& context, const config::Config& config, ipvs::Kernel& kernel,
       std::optional<k8s::ApiAccess> access, SourceFactory source_factory = {},
-      const std::optional<SyncOptions>& sync_options = {});
+      const std::optional<SyncOptions>& sync_options = {}, const NotifySettings& notify = {});
 
   ~App();
   App(const App&) = delete;
@@ -97,6 +99,7 @@ class App : private ClusterObserver {
   void note_api_addresses();
   void warn_of_api_address(const k8s::Service& kubernetes);
   std::unique_ptr<k8s::Source> make_source();
+  AgentStatus status() const;
   void fail(const std::string& why);
   void on_signal(int number);
   void begin_sync();
@@ -124,6 +127,7 @@ class App : private ClusterObserver {
   Conditions conditions_;
   Scrape scrape_;
   HttpEndpoints http_;
+  ServiceManager manager_;
   TaskGroup tasks_;
   NodeWatch node_watch_;
   NameserverWatch nameservers_;

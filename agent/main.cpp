@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <optional>
 
 #include "agent/app.hpp"
 #include "agent/decide/api_address.hpp"
@@ -20,6 +21,7 @@
 #include "agent/plan_command.hpp"
 #include "agent/prepare_kernel.hpp"
 #include "agent/report/log.hpp"
+#include "agent/report/notify_socket.hpp"
 #include "agent/stop_signals.hpp"
 #include "config/parse.hpp"
 #include "config/printable.hpp"
@@ -42,13 +44,23 @@ int refuse(const std::string& why) {
   return 1;
 }
 
+std::vector<ipvs::Network> excluded(const config::Config& config) {
+  std::vector<ipvs::Network> networks;
+  for (const config::Network& each : config.ipvs_exclude_cidrs) {
+    networks.push_back({each.address, each.prefix_length});
+  }
+  return networks;
+}
+
 // A signal ends the wait, and the process.
-void wait_for_lock(agent::InstanceLock& lock) {
+void wait_for_lock(agent::InstanceLock& lock, const agent::NotifySettings& notify) {
+  agent::NotifySocket manager(notify.socket);
   std::string reported;
   for (auto state = lock.take(); state == agent::InstanceLock::State::kTaken; state = lock.take()) {
     if (reported != lock.holder()) {
       reported = lock.holder();
       spdlog::warn("kube-ipvs runs here already ({}): waiting until it ends", reported);
+      manager.send(agent::notify_line("STATUS", "waiting until kube-ipvs (" + reported + ") ends"));
     }
     lock.wait();
   }
@@ -66,6 +78,7 @@ int prepare_only(const config::Config& config) {
     return 0;
   }
   ipvs::LinuxKernel kernel(config.run_dir);
+  kernel.exclude(excluded(config));
   if (const std::string why = agent::prepare_kernel(config, kernel); !why.empty()) {
     return refuse(why);
   }
@@ -91,6 +104,7 @@ int clean_up(const config::Config& config) {
                   ") and would restore what is deleted: stop it first");
   }
   ipvs::LinuxKernel kernel(config.run_dir);
+  kernel.exclude(excluded(config));
   const ipvs::CleanupReport report =
       kernel.cleanup({.handover = config.handover, .dry_run = config.dry_run});
   for (const ipvs::CleanupStep& step : report.steps) {
@@ -113,6 +127,17 @@ void raise_descriptor_limit() {
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = std::max(limit.rlim_cur, std::min<rlim_t>(limit.rlim_max, 65536));
   ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// As in kube-proxy, a refusal does not keep the agent from starting.
+void set_oom_score_adj(std::optional<int> wanted) {
+  if (!wanted) return;
+  std::ofstream file("/proc/self/oom_score_adj");
+  file << *wanted << std::flush;
+  if (!file) {
+    spdlog::warn("--oom-score-adj: the kernel refuses {}; a lower value needs CAP_SYS_RESOURCE",
+                 *wanted);
+  }
 }
 
 // nullopt: there is no way to the API server, or it is no use; the reason has been printed.
@@ -140,17 +165,19 @@ int plan(const config::Config& config) {
   if (!access) return agent::kNoPlan;
   if (config.verbosity == 0) spdlog::set_level(spdlog::level::warn);
   ipvs::LinuxKernel kernel(config.run_dir);
+  kernel.exclude(excluded(config));
   return agent::plan_against_kernel(config, kernel, std::move(access->api));
 }
 
-int run_agent(const config::Config& config) {
+int run_agent(const config::Config& config, const agent::NotifySettings& notify) {
   auto found = find_access(config);
   if (!found) return 1;
   std::optional<k8s::ApiAccess> access = std::move(found->api);
 
   agent::InstanceLock lock;
-  wait_for_lock(lock);
+  wait_for_lock(lock, notify);
   ipvs::LinuxKernel kernel(config.run_dir);
+  kernel.exclude(excluded(config));
   if (const std::string why = agent::prepare_kernel(config, kernel); !why.empty()) {
     return refuse(why);
   }
@@ -164,8 +191,9 @@ int run_agent(const config::Config& config) {
                access ? "API server " + access->route() : "manifests in " + config.manifests,
                config.ipvs_scheduler);
   raise_descriptor_limit();
+  set_oom_score_adj(config.oom_score_adj);
   boost::asio::io_context context(1);
-  agent::App app(context, config, kernel, std::move(access));
+  agent::App app(context, config, kernel, std::move(access), {}, {}, notify);
   const int code = app.run();
   agent::end_within(kTimeToEnd, code);
   return code;
@@ -175,6 +203,7 @@ int run_agent(const config::Config& config) {
 
 int main(int argc, char** argv) {
   agent::catch_stop_signals();
+  const agent::NotifySettings notify = agent::take_notify_settings();
   // As in a Go program, where these do nothing. The others: agent/stop_signals.hpp.
   for (const int number : {SIGUSR1, SIGUSR2}) std::signal(number, SIG_IGN);
   // One heap for both threads: memory that the kernel thread frees is soon needed by the other.
@@ -197,7 +226,7 @@ int main(int argc, char** argv) {
     if (!config.write_config_to.empty()) return write_config(config);
     if (config.cleanup) return clean_up(config);
     if (config.against_kernel) return plan(config);
-    return config.init_only ? prepare_only(config) : run_agent(config);
+    return config.init_only ? prepare_only(config) : run_agent(config, notify);
   } catch (const std::exception& e) {
     return refuse(e.what());
   }

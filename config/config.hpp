@@ -50,6 +50,19 @@ struct Config {
   std::uint32_t ipvs_tcp_timeout = 0;      // --ipvs-tcp-timeout DURATION, seconds; 0: unchanged
   std::uint32_t ipvs_tcp_fin_timeout = 0;  // --ipvs-tcpfin-timeout
   std::uint32_t ipvs_udp_timeout = 0;      // --ipvs-udp-timeout
+  // --ipvs-exclude-cidrs CIDR,...: where others have virtual servers; none of theirs is taken over.
+  std::vector<Network> ipvs_exclude_cidrs;
+  // Connection tracking, never lower than the host has it; 0: unchanged, except where it says else.
+  std::uint32_t conntrack_max_per_core = 32768;  // --conntrack-max-per-core: entries per CPU
+  std::uint32_t conntrack_min = 131072;  // --conntrack-min: at least; not if max_per_core is 0
+  std::uint32_t conntrack_tcp_established = 86400;  // --conntrack-tcp-timeout-established, seconds
+  std::uint32_t conntrack_tcp_close_wait = 3600;    // --conntrack-tcp-timeout-close-wait
+  std::uint32_t conntrack_udp = 0;                  // --conntrack-udp-timeout
+  std::uint32_t conntrack_udp_stream = 0;           // --conntrack-udp-timeout-stream
+  bool conntrack_tcp_be_liberal = false;            // --conntrack-tcp-be-liberal
+  // --reserve-node-ports: connections of this node get no node port as their own port.
+  bool reserve_node_ports = false;
+  std::optional<int> oom_score_adj;  // --oom-score-adj, -1000 to 1000; unset: unchanged
   // --ipvs-min-sync-period: minimum time between two kernel updates, up to 1h; 0: at once.
   std::chrono::milliseconds min_sync_period{0};
   // --ipvs-sync-period, 1s-1h: how often a part of the kernel's state is compared with the desired.

@@ -17,10 +17,11 @@ struct Heading {
   Group group;
   std::string_view text;
 };
-constexpr std::array<Heading, 6> kHeadings = {
+constexpr std::array<Heading, 7> kHeadings = {
     {{Group::kCluster, "The cluster"},
      {Group::kIpvs, "IPVS"},
      {Group::kTraffic, "Traffic and addresses"},
+     {Group::kHost, "The host's settings"},
      {Group::kManifests, "Address and port ranges for --manifests"},
      {Group::kHttp, "Metrics and health"},
      {Group::kGeneral, "General"}}};
@@ -62,11 +63,10 @@ std::string wrap(std::string_view text, std::size_t indent) {
 
 std::string option_lines(const Option& option) {
   std::string left = left_column(option);
-  left += left.size() < kLeftColumn ? std::string(kLeftColumn - left.size(), ' ')
-                                    : "\n" + std::string(kLeftColumn, ' ');
+  left += std::string(left.size() < kLeftColumn ? kLeftColumn - left.size() : 1, ' ');
   std::string help(option.help);
   if (const std::string value = default_of(option); !value.empty()) help += " [" + value + "]";
-  return left + wrap(help, kLeftColumn);
+  return left + wrap(help, left.size());
 }
 
 }  // namespace

@@ -10,8 +10,6 @@
 namespace config {
 namespace {
 
-constexpr std::string_view kConntrack =
-    "kube-ipvs does not change the host's connection tracking settings";
 constexpr std::string_view kLocal = "local traffic is recognised by --cluster-cidr only";
 constexpr std::string_view kLogging = "logs go to standard error: see --log-format and --v";
 constexpr std::string_view kOtherMode = "it applies to other proxy modes only";
@@ -23,18 +21,10 @@ constexpr std::string_view kNoResync =
 
 constexpr IgnoredOption kIgnored[] = {
     {.flag = "config-sync-period", .key = "configSyncPeriod", .reason = kNoResync},
-    {.flag = "ipvs-exclude-cidrs",
-     .key = "ipvs.excludeCIDRs",
-     .reason = "kube-ipvs never changes virtual servers that it did not create"},
 
-    {.flag = "conntrack-max-per-core", .key = "conntrack", .reason = kConntrack},
-    {.flag = "conntrack-max", .reason = kConntrack},
-    {.flag = "conntrack-min", .reason = kConntrack},
-    {.flag = "conntrack-tcp-be-liberal", .takes_value = false, .reason = kConntrack},
-    {.flag = "conntrack-tcp-timeout-close-wait", .reason = kConntrack},
-    {.flag = "conntrack-tcp-timeout-established", .reason = kConntrack},
-    {.flag = "conntrack-udp-timeout", .reason = kConntrack},
-    {.flag = "conntrack-udp-timeout-stream", .reason = kConntrack},
+    {.flag = "conntrack-max",
+     .key = "conntrack.max",
+     .reason = "it depends on the CPUs: see --conntrack-max-per-core and --conntrack-min"},
 
     {.flag = "detect-local-mode",
      .key = "detectLocalMode",
@@ -66,9 +56,6 @@ constexpr IgnoredOption kIgnored[] = {
      .takes_value = false,
      .reason = "kube-ipvs has no Go profiler",
      .silent = "false"},
-    {.flag = "oom-score-adj",
-     .key = "oomScoreAdj",
-     .reason = "set it where the process is started (Pod priority or systemd's OOMScoreAdjust)"},
     {.flag = "show-hidden-metrics-for-version",
      .key = "showHiddenMetricsForVersion",
      .reason = "kube-ipvs hides no metrics"},

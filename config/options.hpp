@@ -22,7 +22,7 @@ enum class ValueType : std::uint8_t {
 };
 
 // The headings of --help, in their order.
-enum class Group : std::uint8_t { kCluster, kIpvs, kTraffic, kManifests, kHttp, kGeneral };
+enum class Group : std::uint8_t { kCluster, kIpvs, kTraffic, kHost, kManifests, kHttp, kGeneral };
 
 struct Option {
   std::string_view flag;        // without "--"

@@ -237,6 +237,32 @@ inline std::string set_verbosity(Config& config, std::string_view value) {
   return {};
 }
 
+template <std::uint32_t Config::*kMember>
+std::string set_count(Config& config, std::string_view value) {
+  const auto parsed = parse_number(value, 0, std::numeric_limits<std::int32_t>::max());
+  if (!parsed) return parsed.error().what;
+  config.*kMember = static_cast<std::uint32_t>(*parsed);
+  return {};
+}
+template <std::uint32_t Config::*kMember>
+std::string get_count(const Config& config) {
+  return std::to_string(config.*kMember);
+}
+
+inline std::string set_oom_score_adj(Config& config, std::string_view value) {
+  config.oom_score_adj.reset();
+  if (value.empty()) return {};
+  const bool is_negative = value.front() == '-';
+  const auto parsed = parse_number(value.substr(is_negative ? 1 : 0), 0, 1000);
+  if (!parsed) return "\"" + std::string(value) + "\" is not a number from -1000 to 1000";
+  const int number = static_cast<int>(*parsed);
+  config.oom_score_adj = is_negative ? -number : number;
+  return {};
+}
+inline std::string get_oom_score_adj(const Config& config) {
+  return config.oom_score_adj ? std::to_string(*config.oom_score_adj) : std::string();
+}
+
 template <std::uint16_t Config::*kMember>
 std::string set_port(Config& config, std::string_view value) {
   const auto parsed = parse_number(value, 0, 65535);

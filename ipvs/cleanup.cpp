@@ -100,7 +100,7 @@ void Cleanup::remove_servers() {
   const auto recorded = parts_.record.read();
   const OwnServers own(
       recorded ? std::optional<std::span<const ServerKey>>(*recorded) : std::nullopt, elements_,
-      addresses_);
+      addresses_, parts_.excluded);
   std::vector<ServerOp> ops;
   std::vector<std::string> texts;
   for (const Server& server : found->servers) {

@@ -31,6 +31,7 @@ class Cleanup {
     std::optional<ForwardChains>& forward_chains;
     OwnRecordFile& record;
     const Sysctls& sysctls;
+    const std::vector<Network>& excluded;  // see OwnServers
   };
 
   Cleanup(const Parts& parts, const CleanupRequest& request) : parts_(parts), request_(request) {}

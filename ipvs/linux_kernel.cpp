@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <utility>
 
 #include "ipvs/cleanup.hpp"
+#include "ipvs/host/conntrack_limits.hpp"
 #include "ipvs/host/local_addresses.hpp"
 #include "ipvs/host/local_ports.hpp"
 #include "ipvs/nftables/monitor.hpp"
@@ -29,6 +31,15 @@ Timeouts merged(const Timeouts& found, const Timeouts& wanted) {
   return {.tcp = or_found(wanted.tcp, found.tcp),
           .tcp_fin = or_found(wanted.tcp_fin, found.tcp_fin),
           .udp = or_found(wanted.udp, found.udp)};
+}
+
+PortRange node_ports(const HostSettings& settings) {
+  return {settings.node_port_first, settings.node_port_last};
+}
+
+void take(SysctlReport report, HostFacts& facts) {
+  std::move(report.changes.begin(), report.changes.end(), std::back_inserter(facts.changes));
+  std::move(report.warnings.begin(), report.warnings.end(), std::back_inserter(facts.warnings));
 }
 
 }  // namespace
@@ -54,11 +65,11 @@ Result<HostFacts> LinuxKernel::prepare(const HostSettings& settings) {
   if (!report) return report.error();
   facts.changes = std::move(report->changes);
   facts.warnings = std::move(report->warnings);
+  if (settings.reserve_node_ports) take(reserve_ports(sysctls_, node_ports(settings)), facts);
   const auto local_ports = sysctls_.read("net/ipv4/ip_local_port_range");
   const auto reserved_ports = sysctls_.read("net/ipv4/ip_local_reserved_ports");
   if (local_ports && reserved_ports) {
-    std::string overlap = overlap_warning(*local_ports, *reserved_ports,
-                                          {settings.node_port_first, settings.node_port_last});
+    std::string overlap = overlap_warning(*local_ports, *reserved_ports, node_ports(settings));
     if (!overlap.empty()) facts.warnings.push_back(std::move(overlap));
   }
 
@@ -67,6 +78,9 @@ Result<HostFacts> LinuxKernel::prepare(const HostSettings& settings) {
   if (!table) return table.error();
   const auto tried = (*table)->try_table();
   if (!tried) return tried.error();
+
+  // The table has loaded nf_conntrack.
+  take(raise_conntrack(sysctls_, settings.conntrack, ::sysconf(_SC_NPROCESSORS_ONLN)), facts);
 
   const auto device = ready(device_);
   if (!device) return device.error();
@@ -120,6 +134,11 @@ HostCheck LinuxKernel::check_device() {
 HostCheck LinuxKernel::check_settings() {
   HostCheck check;
   auto report = set_sysctls(sysctls_, settings_, running_kernel_version());
+  if (report && settings_.reserve_node_ports) {
+    for (std::string& change : reserve_ports(sysctls_, node_ports(settings_)).changes) {
+      report->changes.push_back(std::move(change));
+    }
+  }
   if (report) {
     for (std::string& change : report->changes) {
       check.repairs.push_back({"sysctl", "sysctl " + change + ": put right"});
@@ -188,6 +207,7 @@ Result<Observed> LinuxKernel::observe() {
   observed.recorded = record_.read();
   (void)read_kube_proxy_chains();
   observed.has_kube_proxy_chains = saw_kube_proxy_chains_;
+  observed.excluded = excluded_;
   return observed;
 }
 
@@ -350,7 +370,8 @@ CleanupReport LinuxKernel::cleanup(const CleanupRequest& request) {
                 .table = table_,
                 .forward_chains = forward_chains_,
                 .record = record_,
-                .sysctls = sysctls_},
+                .sysctls = sysctls_,
+                .excluded = excluded_},
                request);
   CleanupReport report = work.run();
   const auto chains = read_kube_proxy_chains();

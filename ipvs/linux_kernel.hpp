@@ -38,6 +38,9 @@ class LinuxKernel : public Kernel {
   // (ipvs/host/own_record_file.hpp, setting_record.hpp).
   explicit LinuxKernel(const std::string& record_directory = {}, Sysctls sysctls = Sysctls());
 
+  // --ipvs-exclude-cidrs: see OwnServers. Before the first call.
+  void exclude(std::vector<Network> networks) { excluded_ = std::move(networks); }
+
   Result<HostFacts> prepare(const HostSettings& settings) override;
   HostCheck check_device() override;
   HostCheck check_settings() override;
@@ -76,6 +79,7 @@ class LinuxKernel : public Kernel {
 
   SettingRecord changed_settings_;
   Sysctls sysctls_;
+  std::vector<Network> excluded_;
   HostSettings settings_;  // of the last prepare()
   std::optional<IpvsClient> ipvs_;
   std::optional<Device> device_;

@@ -113,6 +113,18 @@ k8s::Sinks ClusterState::sinks() {
           .slices = slice_sink_.get()};
 }
 
+std::string ClusterState::lists_awaited() const {
+  std::string kinds;
+  const auto add = [&kinds](bool is_delivered, const char* kind) {
+    if (!is_delivered) kinds += (kinds.empty() ? "" : ", ") + std::string(kind);
+  };
+  add(service_sink_->is_delivered(), "Services");
+  add(!wants_pods_ || pod_sink_->is_delivered(), "Pods");
+  add(slice_sink_->is_delivered(), "EndpointSlices");
+  add(node_sink_->is_delivered(), "Nodes");
+  return kinds;
+}
+
 void ClusterState::list_delivered() {
   if (--lists_awaited_ == 0) observer_.on_ready();
 }

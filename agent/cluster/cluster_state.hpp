@@ -41,6 +41,8 @@ class ClusterState : public ServicePlans {
 
   // What the source fills. `pods` is null in `endpointslice` mode: they are not requested then.
   k8s::Sinks sinks();
+  // The kinds of which no complete list has come yet: "Services, Pods"; "": none.
+  std::string lists_awaited() const;
 
   // --- ServicePlans ---
   std::optional<PlannedService> plan(const ipvs::Owner& service) override;

@@ -16,6 +16,8 @@ class FirstList : public k8s::Sink<T> {
   FirstList(k8s::Sink<T>& next, std::function<void()> delivered)
       : next_(next), delivered_(std::move(delivered)) {}
 
+  bool is_delivered() const { return !delivered_; }
+
   void list_started() override { next_.list_started(); }
   void upsert(T&& object) override { next_.upsert(std::move(object)); }
   void remove(const k8s::ObjectKey& key) override { next_.remove(key); }

@@ -6,6 +6,7 @@
 
 #include <boost/json/serialize.hpp>
 #include <boost/json/string_view.hpp>
+#include <utility>
 #include <vector>
 
 namespace agent {
@@ -42,6 +43,10 @@ std::vector<std::string> reasons_of(const HealthInputs& inputs, HealthQuestion q
     add_stalls(inputs, kDead, reasons);
     return reasons;
   }
+  if (question == HealthQuestion::kReady && !inputs.awaited.empty()) {
+    reasons.push_back("waiting for " + inputs.awaited);
+    return reasons;
+  }
   if (is_over(inputs.starting, kPatience)) {
     reasons.push_back(fmt::format("no complete {} in {} s",
                                   inputs.has_lists ? "table in the kernel" : "list from the source",
@@ -62,11 +67,13 @@ std::vector<std::string> reasons_of(const HealthInputs& inputs, HealthQuestion q
 }  // namespace
 
 Health judge_health(const HealthInputs& inputs, HealthQuestion question) {
-  const std::vector<std::string> reasons = reasons_of(inputs, question);
-  const bool asks_eligibility = question == HealthQuestion::kHealthy;
+  std::vector<std::string> reasons = reasons_of(inputs, question);
+  const bool asks_eligibility =
+      question == HealthQuestion::kHealthy || question == HealthQuestion::kReady;
   Health health{.healthy = reasons.empty() && (!asks_eligibility || inputs.node_eligible),
                 .status = 503,
-                .body = {}};
+                .body = {},
+                .reasons = {}};
   if (health.healthy) health.status = 200;
   // As in kube-proxy: without a fault, "lastUpdated" is now, even if nothing had to be updated.
   const auto updated = reasons.empty()
@@ -81,6 +88,7 @@ Health judge_health(const HealthInputs& inputs, HealthQuestion question) {
         (i == 0 ? "" : ",") + boost::json::serialize(boost::json::string_view(reasons[i]));
   }
   health.body += "]}\n";
+  health.reasons = std::move(reasons);
   return health;
 }
 

@@ -7,6 +7,7 @@
 #include <span>
 #include <utility>
 
+#include "ipvs/state/networks.hpp"
 #include "ipvs/state/own_servers.hpp"
 
 namespace agent {
@@ -52,7 +53,7 @@ std::set<ServerKey> foreign_servers(const ipvs::Observed& observed) {
   const std::optional<std::span<const ServerKey>> record =
       observed.recorded ? std::optional<std::span<const ServerKey>>(*observed.recorded)
                         : std::nullopt;
-  const ipvs::OwnServers own(record, observed.elements, observed.addresses);
+  const ipvs::OwnServers own(record, observed.elements, observed.addresses, observed.excluded);
   std::set<ServerKey> foreign;
   for (const ipvs::Server& server : observed.servers) {
     if (!own.contains(server.settings.key)) foreign.insert(server.settings.key);
@@ -83,6 +84,7 @@ void Reconciler::note_leftovers(const ipvs::Observed& observed) {
   }
   for (const ipvs::Server& server : observed.servers) {
     const ServerKey& key = server.settings.key;
+    if (ipvs::is_in_any(key.address, observed.excluded)) continue;
     if (!foreign_.contains(key) || !looks_like_kube_proxys(server, observed)) continue;
     leftovers_[key] = {.server = server,
                        .evidence = {.on_our_device = bound.contains(key.address) &&
@@ -206,6 +208,11 @@ std::optional<Retries::Refusal> Reconciler::fault_of_node() const {
   if (std::none_of(refusals.begin(), refusals.end(), is_another)) return std::nullopt;
   return *std::max_element(refusals.begin(), refusals.end(),
                            [](const auto& a, const auto& b) { return a.since < b.since; });
+}
+
+std::size_t Reconciler::service_count() const {
+  const bool has_node = !desired_.elements_of(kNodeOwner).empty();
+  return desired_.owner_count() - (has_node ? 1 : 0);
 }
 
 std::vector<Element> Reconciler::table_elements() const {

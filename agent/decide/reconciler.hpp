@@ -72,6 +72,10 @@ class Reconciler {
   std::size_t failed_count() const { return failed_.size(); }
   void retry_failed() { dirty_.merge(failed_.all()); }
   void retry_due(Retries::Time now) { dirty_.merge(failed_.due(now)); }
+  // Nothing is left to be changed but what was refused, and what is planned after this.
+  bool is_settled() const { return dirty_.empty(); }
+  // Services that want something of the kernel.
+  std::size_t service_count() const;
   const Retries& failed() const { return failed_; }
   // Since when the kernel has refused something that is not one object's fault (ipvs::Blame), with
   // the refusal; where every virtual server or every address that two or more Services want is

@@ -14,6 +14,7 @@
 //      of the Service.
 //   5. If it has no destination, which says nothing about its maker: its address was on kube-ipvs0,
 //      or kube-proxy's chains are there.
+//   6. Its address is in none of the networks of --ipvs-exclude-cidrs.
 //
 // This is where a future setting decides (auto, report only, off).
 #pragma once

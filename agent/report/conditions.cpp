@@ -87,6 +87,22 @@ std::string Conditions::json() const {
   return json::serialize(all) + "\n";
 }
 
+Conditions::Summary Conditions::summary() const {
+  Summary summary;
+  const auto take = [&summary](const std::string& text) {
+    if (summary.count++ == 0) summary.one = text;
+  };
+  for (const auto& [server, fault] : health_.bind_faults()) take(server + ": " + fault);
+  for (const Retries::Refusal& refusal : sync_.reconciler().failed().refusals()) {
+    const std::string& owner = refusal.failure.owner;
+    take((owner.empty() ? "" : "Service " + owner + ": ") + refusal.failure.text());
+  }
+  for (const auto& [service, notices] : reporter_.standing()) {
+    for (const StandingNotice& notice : notices) take("Service " + service + ": " + notice.note);
+  }
+  return summary;
+}
+
 std::map<std::string, std::size_t> Conditions::count() const {
   std::map<std::string, std::size_t> counts;
   const std::size_t refused = sync_.reconciler().failed().refusals().size();

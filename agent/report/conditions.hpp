@@ -34,6 +34,12 @@ class Conditions {
       : sync_(sync), reporter_(reporter), health_(health) {}
 
   std::string json() const;
+  // How many there are, and the text of one, of the node before those of objects.
+  struct Summary {
+    std::size_t count = 0;
+    std::string one{};
+  };
+  Summary summary() const;
   // How many there are, by reason.
   std::map<std::string, std::size_t> count() const;
 

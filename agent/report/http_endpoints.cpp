@@ -31,6 +31,9 @@ void HttpEndpoints::start(TaskGroup& tasks) {
   const HttpHandler healthz = [this](std::string_view) {
     return answer_health(HealthQuestion::kHealthy);
   };
+  const HttpHandler readyz = [this](std::string_view) {
+    return answer_health(HealthQuestion::kReady);
+  };
   const HttpHandler livez = [this](std::string_view) {
     return answer_health(HealthQuestion::kAlive);
   };
@@ -40,11 +43,11 @@ void HttpEndpoints::start(TaskGroup& tasks) {
              {{"/metrics", metrics},
               {"/conditions", conditions},
               {"/healthz", healthz},
-              {"/readyz", healthz},
+              {"/readyz", readyz},
               {"/livez", livez},
               {"/proxyMode", proxy_mode}});
   add_server("healthz", config_.healthz_bind,
-             {{"/healthz", healthz}, {"/readyz", healthz}, {"/livez", livez}});
+             {{"/healthz", healthz}, {"/readyz", readyz}, {"/livez", livez}});
   for (const auto& [name, server] : servers_) tasks.spawn(server->serve());
 }
 

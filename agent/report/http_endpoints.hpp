@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The two HTTP servers of the agent: "metrics" (/metrics, /conditions, /healthz, /readyz, /livez,
-// /proxyMode) and "healthz" (/healthz, /readyz, /livez). /readyz answers what /healthz does.
+// /proxyMode) and "healthz" (/healthz, /readyz, /livez).
 //
 // Threading: the agent's io_context thread.
 // Errors: a port that is taken is logged once, shown by /conditions, and retried; with

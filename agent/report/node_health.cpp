@@ -21,6 +21,7 @@ HealthInputs NodeHealth::inputs() const {
     using std::chrono::seconds;
     return since ? std::optional(std::chrono::duration_cast<seconds>(now - *since)) : std::nullopt;
   };
+  inputs.awaited = awaited();
   inputs.kernel_silent = seconds_since(sync_.kernel_silent_since());
   if (!sync_.complete()) {
     inputs.starting = seconds_since(started_);
@@ -34,6 +35,26 @@ HealthInputs NodeHealth::inputs() const {
     inputs.refusal = fault->failure.text();
   }
   return inputs;
+}
+
+// What the kernel refuses because of an object does not hold a node back: it would for ever.
+std::string NodeHealth::awaited() const {
+  if (is_ready_) return {};
+  switch (sync_.state()) {
+    case SyncState::kAwaitingLists:
+      return "the first list of " + cluster_.lists_awaited();
+    case SyncState::kInstalling:
+      return "the kernel to be read and the nftables table to be installed";
+    case SyncState::kFirstPass:
+      return "the end of the first pass";
+    case SyncState::kSynced:
+      break;
+  }
+  if (sync_.table_missing_since()) return "the nftables table, which cannot be installed";
+  if (const auto fault = sync_.reconciler().fault_of_node()) {
+    return "what the kernel refuses: " + fault->failure.text();
+  }
+  return sync_.reconciler().is_settled() ? "" : "the pass that repairs what the first has found";
 }
 
 bool NodeHealth::set_bind_fault(const std::string& name, const std::string& fault) {

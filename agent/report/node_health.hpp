@@ -24,6 +24,12 @@ class NodeHealth {
   // The answer for health check node ports.
   bool can_serve() const { return judge(HealthQuestion::kServing).healthy; }
 
+  // The sync loop has ended a pass: the kernel may equal what was wanted first.
+  void note_pass() { is_ready_ = is_ready_ || awaited().empty(); }
+  bool is_ready() const { return is_ready_; }
+  // What a node that has not been ready waits for: "the first list of Services, Pods"; "": nothing.
+  std::string awaited() const;
+
   // Why the server `name` cannot listen; "": it can. True if that changed. It is a condition of the
   // node (agent/report/conditions.hpp), not of its health: whoever has taken the port must not take
   // the clients of all Services away.
@@ -37,6 +43,7 @@ class NodeHealth {
   const ClusterState& cluster_;
   const SyncReporter& reporter_;
   const std::chrono::steady_clock::time_point started_;
+  bool is_ready_ = false;                           // once, and from then on
   std::map<std::string, std::string> bind_faults_;  // by server
 };
 

@@ -12,10 +12,12 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/cluster/cluster_state.hpp"
@@ -45,12 +47,18 @@ class SyncReporter : public SyncObserver {
   void on_planned(const ipvs::Owner& service,
                   const std::optional<PlannedService>& planned) override;
   void on_pass(const PassReport& report) override;
+  void on_pass_end() override {
+    if (pass_ended_) pass_ended_();
+  }
   void on_failure(const ipvs::Failure& failure, Remedy remedy) override;
   void on_failure_over(const ipvs::Failure& failure) override;
   void on_conflict(const Reconciler::Conflict& conflict) override;
   void on_taken_over(const ipvs::Owner& service, const ipvs::ServerKey& server) override;
   void on_drift(const std::string& kind, std::size_t count, const std::string& what) override;
   void on_waiting(const std::string& what) override;
+
+  // `ended` is called at the end of every pass.
+  void follow_passes(std::function<void()> ended) { pass_ended_ = std::move(ended); }
 
   // A change arrived; it is pending until the next pass.
   void service_changed();
@@ -81,6 +89,7 @@ class SyncReporter : public SyncObserver {
   ServiceReporter& services_;
   Metrics& metrics_;
   const k8s::UnixSeconds started_;
+  std::function<void()> pass_ended_;
 
   // Planned, and not in the kernel yet.
   HealthCheckPorts::Changes planned_health_checks_;

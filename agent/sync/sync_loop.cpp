@@ -268,6 +268,7 @@ void SyncLoop::end_pass(PassReport& report, Clock::time_point begin, Clock::time
   if (report.services > 0 || report.operations > 0 || report.failed > 0 || report.first) {
     observer_.on_pass(report);
   }
+  observer_.on_pass_end();
 }
 
 void SyncLoop::schedule_retry() {

@@ -61,6 +61,11 @@ std::string text_of(PortRange range) {
   return std::to_string(range.first) + "-" + std::to_string(range.last);
 }
 
+// Of one port as the kernel writes it.
+std::string item_of(PortRange range) {
+  return range.first == range.last ? std::to_string(range.first) : text_of(range);
+}
+
 }  // namespace
 
 std::string overlap_warning(const std::string& local_ports, const std::string& reserved_ports,
@@ -75,6 +80,25 @@ std::string overlap_warning(const std::string& local_ports, const std::string& r
          "): connections of this node that get the port of a Service as their own will time out; "
          "set net.ipv4.ip_local_reserved_ports=" +
          text_of(node_ports);
+}
+
+std::string with_reserved(const std::string& reserved_ports, PortRange added) {
+  std::vector<PortRange> ranges = read_list(reserved_ports);
+  if (!first_outside(added, ranges)) return reserved_ports;
+  ranges.push_back(added);
+  std::sort(ranges.begin(), ranges.end(),
+            [](const PortRange& a, const PortRange& b) { return a.first < b.first; });
+  std::vector<PortRange> merged;
+  for (const PortRange& range : ranges) {
+    if (!merged.empty() && range.first <= std::uint32_t{merged.back().last} + 1) {
+      merged.back().last = std::max(merged.back().last, range.last);
+    } else {
+      merged.push_back(range);
+    }
+  }
+  std::string text;
+  for (const PortRange& range : merged) text += (text.empty() ? "" : ",") + item_of(range);
+  return text;
 }
 
 }  // namespace ipvs

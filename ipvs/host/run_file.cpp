@@ -95,7 +95,7 @@ Result<int> replace_run_file(const std::string& path, std::string_view text) {
   const std::string next = path + ".new";
   ::unlink(next.c_str());
   const int file =
-      ::open(next.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+      ::open(next.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
   if (file < 0) return KernelError{errno, "writing " + path};
   int error = write_all(file, text);
   if (error == 0 && ::rename(next.c_str(), path.c_str()) != 0) error = errno;

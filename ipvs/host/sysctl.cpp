@@ -9,7 +9,9 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <iterator>
+#include <optional>
 #include <utility>
 
 namespace ipvs {
@@ -55,32 +57,49 @@ constexpr SysctlRule kRules[] = {
      .reason = "strict ARP"},
 };
 
+// A required setting that is not right.
+struct Refusal {
+  KernelError error;    // on its own
+  std::string in_list;  // among others
+};
+
 // Applies one rule. An error only if the rule is required.
-Result<void> carry_out(const Sysctls& sysctls, const SysctlRule& rule, SysctlReport& report) {
-  const auto found = sysctls.read(rule.key);
-  if (found && *found == rule.value) return {};
+std::optional<Refusal> carry_out(const Sysctls& sysctls, const SysctlRule& rule,
+                                 SysctlReport& report) {
+  const std::string key = rule.key;
+  const auto found = sysctls.read(key);
+  if (found && *found == rule.value) return std::nullopt;
+  const std::string should = " but should be " + std::string(rule.value) + ": " + rule.reason;
   if (rule.effort == Effort::kReportOnly) {
     // Without IPv6 there is nothing to forward (Kernel::why_no_ipv6()).
-    const bool is_v6 = std::string(rule.key).starts_with("net/ipv6/");
-    if (is_v6 && !found && found.error().error_number == ENOENT) return {};
-    const std::string is = found ? "is " + *found : "cannot be read";
-    report.warnings.push_back(std::string(rule.key) + " " + is + " but should be " + rule.value +
-                              ": " + rule.reason);
-    return {};
+    const bool is_v6 = key.starts_with("net/ipv6/");
+    if (is_v6 && !found && found.error().error_number == ENOENT) return std::nullopt;
+    report.warnings.push_back(key + (found ? " is " + *found : " cannot be read") + should);
+    return std::nullopt;
   }
+  const std::string needed = ", which is needed: " + std::string(rule.reason);
   if (!found) {
-    return KernelError{found.error().error_number,
-                       found.error().what + ", which is needed: " + rule.reason};
+    const int error = found.error().error_number;
+    return Refusal{{error, found.error().what + needed}, key + " (" + ::strerror(error) + ")"};
   }
-  const auto written = sysctls.write(rule.key, rule.value);
+  const auto written = sysctls.write(key, rule.value);
   if (!written) {
-    return KernelError{written.error().error_number, written.error().what +
-                                                         ", which is needed: " + rule.reason +
-                                                         "; make /proc/sys writable or set it on "
-                                                         "the host"};
+    const int error = written.error().error_number;
+    return Refusal{
+        {error, written.error().what + needed + "; make /proc/sys writable or set it on the host"},
+        key + " is " + *found + should + " (" + ::strerror(error) + ")"};
   }
-  report.changes.push_back(std::string(rule.key) + ": " + *found + " -> " + rule.value);
-  return {};
+  report.changes.push_back(key + ": " + *found + " -> " + rule.value);
+  return std::nullopt;
+}
+
+// One error for all of them, so that the operator learns of each at once.
+KernelError error_of(const std::vector<Refusal>& refusals) {
+  if (refusals.size() == 1) return refusals.front().error;
+  std::string what = std::to_string(refusals.size()) + " sysctls cannot be set: ";
+  for (const Refusal& refusal : refusals) what += refusal.in_list + "; ";
+  return {refusals.front().error.error_number,
+          what + "make /proc/sys writable or set them on the host"};
 }
 
 // What was set by a rule that does not apply any more: strict ARP, after a start without it.
@@ -131,11 +150,15 @@ bool applies(const SysctlRule& rule, const HostSettings& settings, KernelVersion
 Result<std::string> Sysctls::read(const std::string& key) const {
   const int file = ::open((root_ + "/" + key).c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) return KernelError{errno, "reading the sysctl " + key};
-  std::array<char, 256> buffer;
+  // The kernel gives a list of ports in one piece only: what does not fit would be lost.
+  std::array<char, 16'384> buffer;
   const ssize_t size = ::read(file, buffer.data(), buffer.size());
   const int error = errno;
   ::close(file);
   if (size < 0) return KernelError{error, "reading the sysctl " + key};
+  if (static_cast<std::size_t>(size) == buffer.size()) {
+    return KernelError{EOVERFLOW, "reading the sysctl " + key};
+  }
   std::string value(buffer.data(), static_cast<std::size_t>(size));
   while (!value.empty() && (value.back() == '\n' || value.back() == ' ')) value.pop_back();
   return {boost::system::in_place_value, std::move(value)};
@@ -176,10 +199,12 @@ Result<void> Sysctls::put(const std::string& key, const std::string& value) cons
   const std::string what = "setting the sysctl " + key + " to " + value;
   const int file = ::open((root_ + "/" + key).c_str(), O_WRONLY | O_CLOEXEC | O_TRUNC);
   if (file < 0) return KernelError{errno, what};
-  const ssize_t written = ::write(file, value.data(), value.size());
+  const std::string text =
+      value.empty() ? "\n" : value;  // an empty list; writing nothing is nothing
+  const ssize_t written = ::write(file, text.data(), text.size());
   const int error = errno;
   ::close(file);
-  if (written != static_cast<ssize_t>(value.size()))
+  if (written != static_cast<ssize_t>(text.size()))
     return KernelError{written < 0 ? error : EIO, what};
   const auto now = read(key);
   if (!now) return now.error();
@@ -190,11 +215,12 @@ Result<void> Sysctls::put(const std::string& key, const std::string& value) cons
 Result<SysctlReport> set_sysctls(const Sysctls& sysctls, const HostSettings& settings,
                                  KernelVersion version) {
   SysctlReport report;
+  std::vector<Refusal> refusals;
   for (const SysctlRule& rule : kRules) {
     if (!applies(rule, settings, version)) continue;
-    const auto result = carry_out(sysctls, rule, report);
-    if (!result) return result.error();
+    if (auto refused = carry_out(sysctls, rule, report)) refusals.push_back(std::move(*refused));
   }
+  if (!refusals.empty()) return error_of(refusals);
   restore_unneeded(sysctls, settings, version, report);
   return report;
 }

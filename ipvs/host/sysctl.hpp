@@ -6,8 +6,8 @@
 // someone else (the distribution, an init container) has set the values. A value that is written is
 // read back, and what was there before is recorded first (ipvs/host/setting_record.hpp).
 //
-// Errors: if a required setting cannot be read or set, the error names it and the remedy. Other
-// settings cause a warning only.
+// Errors: if required settings cannot be read or set, the error names all of them and the remedy.
+// Other settings cause a warning only.
 #pragma once
 
 #include <span>

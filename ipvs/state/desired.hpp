@@ -62,6 +62,7 @@ class Desired {
 
   std::vector<Element> elements() const;
   std::vector<Address> addresses() const;
+  std::size_t owner_count() const { return holdings_.size(); }
   std::size_t server_count() const { return servers_.size(); }
   std::size_t destination_count() const { return destination_count_; }
   std::size_t address_count() const { return addresses_.size(); }

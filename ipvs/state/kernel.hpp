@@ -51,6 +51,16 @@ struct TableRules {
   bool operator==(const TableRules&) const = default;
 };
 
+// Connection tracking: what the host should have at least. 0 and false: unchanged.
+struct ConntrackLimits {
+  std::uint32_t entries_per_cpu = 0;  // 0: their number is unchanged
+  std::uint32_t least_entries = 0;
+  std::uint32_t tcp_established = 0, tcp_close_wait = 0;  // seconds
+  std::uint32_t udp = 0, udp_stream = 0;                  // seconds
+  bool tcp_be_liberal = false;
+  bool operator==(const ConntrackLimits&) const = default;
+};
+
 // What prepare() sets up on the host.
 struct HostSettings {
   VipBinding vip_binding = VipBinding::kAddress;
@@ -62,6 +72,8 @@ struct HostSettings {
   // The range of node ports, first and last; connections of this node should not get one.
   std::uint16_t node_port_first = 30000;
   std::uint16_t node_port_last = 32767;
+  bool reserve_node_ports = false;  // add them to net/ipv4/ip_local_reserved_ports
+  ConntrackLimits conntrack;
   Timeouts timeouts;
   bool operator==(const HostSettings&) const = default;
 };
@@ -95,6 +107,8 @@ struct Observed {
   // Virtual servers with a destination that is not masqueraded: kube-proxy makes none.
   std::set<ServerKey> not_masqueraded{};
   bool has_kube_proxy_chains = false;
+  // Where others have virtual servers: what our record does not name is never taken over there.
+  std::vector<Network> excluded{};
 };
 
 class Kernel {

@@ -58,4 +58,10 @@ bool is_in(const Address& address, const Address& network, std::uint16_t prefix_
   return true;
 }
 
+bool is_in_any(const Address& address, std::span<const Network> networks) {
+  return std::any_of(networks.begin(), networks.end(), [&](const Network& each) {
+    return is_in(address, each.address, each.prefix_length);
+  });
+}
+
 }  // namespace ipvs

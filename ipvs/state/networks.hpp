@@ -6,6 +6,7 @@
 #include <compare>
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "ipvs/state/model.hpp"
 
@@ -26,5 +27,6 @@ Address last_address(const Address& first, std::uint16_t prefix_length);
 std::optional<std::uint16_t> prefix_length(const Address& first, const Address& last);
 // Whether `address` is in the network; never across families.
 bool is_in(const Address& address, const Address& network, std::uint16_t prefix_length);
+bool is_in_any(const Address& address, std::span<const Network> networks);
 
 }  // namespace ipvs

@@ -6,10 +6,12 @@
 namespace ipvs {
 
 OwnServers::OwnServers(std::optional<std::span<const ServerKey>> record,
-                       std::span<const Element> elements, std::span<const Address> addresses)
+                       std::span<const Element> elements, std::span<const Address> addresses,
+                       std::span<const Network> excluded)
     : has_record_(record.has_value()),
       elements_(elements.begin(), elements.end()),
-      addresses_(addresses.begin(), addresses.end()) {
+      addresses_(addresses.begin(), addresses.end()),
+      excluded_(excluded.begin(), excluded.end()) {
   if (record) record_.assign(record->begin(), record->end());
   std::sort(record_.begin(), record_.end());
   std::sort(elements_.begin(), elements_.end(), ElementKeyLess());
@@ -23,6 +25,7 @@ bool OwnServers::names(const Element& element) const {
 bool OwnServers::contains(const ServerKey& key) const {
   if (key.fwmark != 0) return false;
   if (std::binary_search(record_.begin(), record_.end(), key)) return true;
+  if (is_in_any(key.address, excluded_)) return false;
   if (names({.kind = ElementKind::kServiceIp,
              .address = key.address,
              .protocol = key.protocol,

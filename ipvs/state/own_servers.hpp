@@ -11,6 +11,9 @@
 //   lost     lost             what is at an address of kube-ipvs0, which is also the name of
 //                             kube-proxy's device
 //
+// In the networks that the operator excludes (--ipvs-exclude-cidrs), where others have virtual servers
+// of their own, the record alone counts.
+//
 // Pure.
 #pragma once
 
@@ -19,6 +22,7 @@
 #include <vector>
 
 #include "ipvs/state/element.hpp"
+#include "ipvs/state/networks.hpp"
 
 namespace ipvs {
 
@@ -27,7 +31,7 @@ class OwnServers {
   // `record`: nullopt if it is lost. `elements` of our table, and `addresses` that are bound. All in
   // any order.
   OwnServers(std::optional<std::span<const ServerKey>> record, std::span<const Element> elements,
-             std::span<const Address> addresses);
+             std::span<const Address> addresses, std::span<const Network> excluded = {});
   bool contains(const ServerKey& key) const;
 
  private:
@@ -37,6 +41,7 @@ class OwnServers {
   std::vector<ServerKey> record_;   // ordered
   std::vector<Element> elements_;   // ordered by ElementKeyLess
   std::vector<Address> addresses_;  // ordered
+  std::vector<Network> excluded_;
 };
 
 }  // namespace ipvs

@@ -87,7 +87,7 @@ class AppFixture {
           source = made.get();
           return made;
         },
-        sync_options);
+        sync_options, notify);
     app_->start();
     until("the source runs", [this] { return source && source->is_running; });
   }
@@ -158,6 +158,7 @@ class AppFixture {
   FakeSource* source = nullptr;
   std::vector<k8s::Address> api_servers;  // set before start()
   const CapturedLog log;
+  NotifySettings notify;
   std::optional<SyncOptions> sync_options;  // unset: those that `config` asks for
 
  protected:

@@ -140,19 +140,20 @@ TEST_CASE("the file that kubeadm writes for kube-proxy works unchanged, without 
 TEST_CASE("in kube-proxy's kind of file, unknown keys and keys that do nothing here are warnings") {
   const Config config =
       good(kProxys +
-           "conntrack: {min: 131072}\nipvs: {syncPeriod: 20s, excludeCIDRs: [10.0.0.0/8]}\n"
-           "oomScoreAdj: -999\ndetectLocalMode: ClusterCIDR\nschedular: rr\nmanifests: /m\n");
-  CHECK(config.warnings ==
-        Lines{"f:3:1: conntrack: ignored: kube-ipvs does not change the host's connection tracking "
-              "settings",
-              "f:4:25: ipvs.excludeCIDRs: ignored: kube-ipvs never changes virtual servers that it "
-              "did not create",
-              "f:5:1: oomScoreAdj: ignored: set it where the process is started (Pod priority or "
-              "systemd's OOMScoreAdjust)",
-              "f:7:1: schedular: unknown key; ignored",
-              "f:8:1: manifests: unknown key in this kind of file: it is a key of "
-              "KubeIpvsConfiguration; ignored"});
+           "conntrack: {min: 131072}\nipvs: {syncPeriod: 20s, excludeCIDRs: [10.1.0.0/8]}\n"
+           "oomScoreAdj: -999\ndetectLocalMode: ClusterCIDR\nschedular: rr\nmanifests: /m\n"
+           "configSyncPeriod: 30s\n");
+  CHECK(
+      config.warnings ==
+      Lines{"f:7:1: schedular: unknown key; ignored",
+            "f:8:1: manifests: unknown key in this kind of file: it is a key of "
+            "KubeIpvsConfiguration; ignored",
+            "f:9:1: configSyncPeriod: ignored: there is no periodic resync: changes are applied as "
+            "they arrive"});
   CHECK(config.manifests.empty());
+  CHECK(config.conntrack_min == 131072);
+  CHECK(config.oom_score_adj == -999);
+  CHECK(config.ipvs_exclude_cidrs == std::vector<config::Network>{*parse_network("10.0.0.0/8")});
 }
 
 TEST_CASE("an invalid value is a fault in kube-proxy's kind of file too") {
@@ -195,23 +196,23 @@ masqueradeAll: true
 iptables: {masqueradeAll: false, masqueradeBit: "14"}
 clusterCIDR: [10.0.0.0/8, nope, {a: b}]
 metricsBindAddress: {a: b}
-conntrack: {min: 3}
+featureGates: {A: true}
 vipBinding: [route]
 logging: text
-)") == Lines{
-           "f:4:3: ipvs.schedular: unknown key: did you mean \"scheduler\"?",
-           "f:6:14: ipvs.strictARP: must be true or false, not \"yes\"",
-           "f:8:12: iptables.masqueradeAll: already set at f:7:16",
-           "f:8:49: iptables.masqueradeBit: must be a number without quotes, not \"14\"",
-           "f:9:33: clusterCIDR: must be a list of plain values",
-           "f:10:21: metricsBindAddress: must be one value, not a map",
-           "f:11:1: conntrack: this key of kube-proxy does nothing here: kube-ipvs does not change "
-           "the host's connection tracking settings",
-           "f:12:13: vipBinding: must be one value, not a list",
-           "f:13:10: logging: must be a map of keys",
-           "f:5:14: ipvs.scheduler: \"lcc\" is not an IPVS scheduler; known: rr, wrr, lc, wlc, "
-           "sh, mh, dh, sed, nq, fo, ovf, lblc, lblcr, twos; did you mean \"lc\"?",
-           "f:9:27: clusterCIDR: \"nope\" is not a network such as 10.0.0.0/8 or fd00::/64"});
+)") == Lines{"f:4:3: ipvs.schedular: unknown key: did you mean \"scheduler\"?",
+             "f:6:14: ipvs.strictARP: must be true or false, not \"yes\"",
+             "f:8:12: iptables.masqueradeAll: already set at f:7:16",
+             "f:8:49: iptables.masqueradeBit: must be a number without quotes, not \"14\"",
+             "f:9:33: clusterCIDR: must be a list of plain values",
+             "f:10:21: metricsBindAddress: must be one value, not a map",
+             "f:11:1: featureGates: this key of kube-proxy does nothing here: kube-ipvs has no "
+             "feature "
+             "gates",
+             "f:12:13: vipBinding: must be one value, not a list",
+             "f:13:10: logging: must be a map of keys",
+             "f:5:14: ipvs.scheduler: \"lcc\" is not an IPVS scheduler; known: rr, wrr, lc, wlc, "
+             "sh, mh, dh, sed, nq, fo, ovf, lblc, lblcr, twos; did you mean \"lc\"?",
+             "f:9:27: clusterCIDR: \"nope\" is not a network such as 10.0.0.0/8 or fd00::/64"});
 }
 
 TEST_CASE("a text with control characters is refused") {

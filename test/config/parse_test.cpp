@@ -180,7 +180,7 @@ TEST_CASE("flags of kube-proxy that do nothing here are accepted with one warnin
       good({"--config-sync-period=30s", "--feature-gates", "A=true,B=false", "--profiling",
             "--oom-score-adj", "-999", "--conntrack-max-per-core=0", "--kube-api-qps=5",
             "--log_dir=/x", "--alsologtostderr"});
-  REQUIRE(config.warnings.size() == 8);
+  REQUIRE(config.warnings.size() == 6);
   CHECK(config.warnings[0] ==
         "--config-sync-period: ignored: there is no periodic resync: changes are applied as they "
         "arrive");
@@ -455,4 +455,35 @@ TEST_CASE("each flag is once in the table, and has what its type needs") {
   }
   std::sort(names.begin(), names.end());
   CHECK(std::adjacent_find(names.begin(), names.end()) == names.end());
+}
+
+TEST_CASE("the host's settings have kube-proxy's defaults and take its flags (17.4)") {
+  const Config defaults = good({});
+  CHECK(defaults.conntrack_max_per_core == 32768);
+  CHECK(defaults.conntrack_min == 131072);
+  CHECK(defaults.conntrack_tcp_established == 86400);
+  CHECK(defaults.conntrack_tcp_close_wait == 3600);
+  CHECK(defaults.oom_score_adj == std::nullopt);
+  const Config config =
+      good({"--conntrack-max-per-core=0", "--conntrack-min", "1", "--conntrack-udp-timeout=1m",
+            "--conntrack-udp-timeout-stream=5m", "--conntrack-tcp-be-liberal",
+            "--conntrack-tcp-timeout-established=0s", "--conntrack-tcp-timeout-close-wait=1h30m",
+            "--oom-score-adj=-999", "--reserve-node-ports"});
+  CHECK(config.warnings.empty());
+  CHECK(config.conntrack_max_per_core == 0);
+  CHECK(config.conntrack_min == 1);
+  CHECK(config.conntrack_udp == 60);
+  CHECK(config.conntrack_udp_stream == 300);
+  CHECK(config.conntrack_tcp_be_liberal);
+  CHECK(config.conntrack_tcp_established == 0);
+  CHECK(config.conntrack_tcp_close_wait == 5400);
+  CHECK(config.oom_score_adj == -999);
+  CHECK(config.reserve_node_ports);
+  CHECK(faults({"--oom-score-adj=-1001"}) ==
+        Lines{"--oom-score-adj: \"-1001\" is not a number from -1000 to 1000"});
+  CHECK(faults({"--oom-score-adj=--1"}) ==
+        Lines{"--oom-score-adj: \"--1\" is not a number from -1000 to 1000"});
+  CHECK(faults({"--conntrack-tcp-timeout-close-wait=-1s"}) ==
+        Lines{"--conntrack-tcp-timeout-close-wait: must not be negative"});
+  CHECK(good({"--conntrack-max=100"}).warnings.size() == 1);
 }

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import os
 import re
 import signal
 import subprocess
@@ -8,6 +9,10 @@ from checks import matches, wait_until
 CLUSTER_IPS = ("--service-cluster-ip-range", "10.96.0.0/12,fd00:10:96::/112")
 CLUSTER_CIDR = ("--cluster-cidr", "10.244.0.0/16,fd00:244::/32")
 
+HERE = os.path.dirname(os.path.abspath(__file__))
+# Under the profile: a call that it does not allow kills the agent, and so the test fails.
+SECCOMP = (f"{HERE}/../lib/seccomp", os.path.realpath(f"{HERE}/../../examples/seccomp.json"))
+
 
 class Agent:
     """kube-ipvs, on the node, with the manifests of the lab."""
@@ -16,12 +21,15 @@ class Agent:
         self.lab, self.program = lab, program
         self.log = f"{lab.directory}/agent.log"
         self.flags = None
+        # What the agent is started by.
+        self.prefix = SECCOMP if os.environ.get("KUBE_IPVS_SECCOMP") else ()
 
     def start(self, *flags, source=None):
         """Returns at once. `source`: flags that say where the objects come from, in place of the manifests."""
         source = source or ("--manifests", self.lab.manifests)
         self.flags = flags
-        self.lab.start("agent", self.lab.node, self.log, self.program, *source, "--hostname-override", "node", *flags)
+        self.lab.start("agent", self.lab.node, self.log, *self.prefix, self.program, *source, "--hostname-override",
+                       "node", *flags)
 
     def stop(self, signal_number=signal.SIGTERM):
         self.lab.stop("agent", signal_number)

@@ -94,6 +94,7 @@ Result<Observed> FakeKernel::observe() {
   observed.table_present = table_present;
   if (record) observed.recorded.emplace(record->begin(), record->end());
   observed.not_masqueraded = not_masqueraded;
+  observed.excluded = excluded;
   observed.has_kube_proxy_chains = !kube_proxy_chains.empty();
   return observed;
 }

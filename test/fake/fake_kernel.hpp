@@ -30,6 +30,7 @@ class FakeKernel : public ipvs::Kernel {
   std::map<std::pair<ipvs::ServerKey, ipvs::Endpoint>, std::uint32_t> active_connections;
   std::vector<ipvs::LocalAddress> local_addresses;
   std::vector<ipvs::Address> gateways;
+  std::vector<ipvs::Network> excluded;
   std::string no_ipv6;
   std::vector<ipvs::ForwardChain> forward_chains;
   std::vector<ipvs::KubeProxyChains> kube_proxy_chains;

@@ -120,3 +120,20 @@ TEST_CASE("health check ports do not ask whether the node is eligible") {
   inputs.node_eligible = false;
   CHECK(judge_health(inputs, HealthQuestion::kServing).status == 200);
 }
+
+TEST_CASE("readyz has no patience until the first time, and is then what healthz is (17.6)") {
+  HealthInputs inputs = well();
+  inputs.starting = 0s;
+  inputs.awaited = "the end of the first pass";
+  const auto early = judge_health(inputs, HealthQuestion::kReady);
+  CHECK(early.status == 503);
+  CHECK(early.body.find(R"("reasons": ["waiting for the end of the first pass"]})") !=
+        std::string::npos);
+  CHECK(judge_health(inputs, HealthQuestion::kHealthy).status == 200);
+  inputs.awaited.clear();
+  inputs.starting.reset();
+  CHECK(judge_health(inputs, HealthQuestion::kReady).body ==
+        judge_health(inputs, HealthQuestion::kHealthy).body);
+  inputs.node_eligible = false;
+  CHECK(judge_health(inputs, HealthQuestion::kReady).status == 503);
+}

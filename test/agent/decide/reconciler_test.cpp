@@ -676,6 +676,35 @@ TEST_CASE("a virtual server that kube-proxy left is taken over when a Service wa
   CHECK(node.reconciler.foreign_count() == 0);
 }
 
+TEST_CASE("in an excluded network nothing that we did not make is taken over or deleted (17.6)") {
+  Node node;
+  node.kernel.excluded = {{ip("203.0.113.0"), 24}, {ip("10.96.0.0"), 16}};
+  const ServerKey on_device{ip("10.96.0.77"), 80};
+  node.kernel.servers[kNodePort] = left_by_kube_proxy(kNodePort);
+  node.kernel.servers[on_device] = left_by_kube_proxy(on_device);
+  node.kernel.addresses.insert(on_device.address);
+  node.kernel.record.reset();  // without the table, too: what is on kube-ipvs0 would be ours
+  node.start();
+  CHECK(node.reconciler.foreign_count() == 2);
+  node.reconciler.set_node_addresses({ip("203.0.113.1"), ip("203.0.113.3")});
+  const auto planned = node.reconciler.set_plan("a/web", 0, plan_with_node_port());
+  CHECK(planned.taken_over.empty());
+  REQUIRE(planned.conflicts.size() == 1);
+  CHECK(planned.conflicts[0].key == kNodePort);
+  CHECK(planned.conflicts[0].reason == ConflictReason::kForeignServer);
+  record_and_install(node);
+  node.step();
+  CHECK(node.kernel.servers.at(kNodePort) == left_by_kube_proxy(kNodePort));
+  CHECK(node.kernel.servers.at(on_device) == left_by_kube_proxy(on_device));
+  // What nobody else has there is served, as by kube-proxy, and deleted with its Service.
+  const ServerKey cluster_ip = plan_with_node_port().servers[0].settings.key;
+  CHECK(node.kernel.servers.contains(cluster_ip));
+  node.reconciler.remove("a/web");
+  node.step();
+  CHECK_FALSE(node.kernel.servers.contains(cluster_ip));
+  CHECK(node.kernel.servers.at(kNodePort) == left_by_kube_proxy(kNodePort));
+}
+
 TEST_CASE("what is taken over enters the record even if nothing in it has to change (C1)") {
   Node node;
   const Server equal = plan_with_node_port().servers[1];

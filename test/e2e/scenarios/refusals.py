@@ -6,6 +6,9 @@ import re
 import subprocess
 from contextlib import contextmanager
 
+from checks import show
+
+SCHEDULERS = ("rr", "wrr", "lc", "wlc", "sh", "mh", "dh", "sed", "nq", "fo", "ovf", "lblc", "lblcr", "twos")
 
 def group_up(lab):
     pass
@@ -84,3 +87,18 @@ def case_outside_a_cluster_and_without_manifests_it_says_which_flags_there_are(l
 def case_with_bind_address_hard_fail_a_metrics_port_in_use_makes_the_start_fail_with_1(lab):
     lab.serve("taken", lab.node, http_port=10249)
     refuses(lab, "10249", "--manifests", lab.manifests, "--bind-address-hard-fail")
+
+
+# Why there is no loader of modules in the agent (ipvs/adr-modules.md).
+def case_the_kernel_loads_every_module_and_scheduler_by_itself(lab):
+    for scheduler in SCHEDULERS:
+        if subprocess.run(["modinfo", f"ip_vs_{scheduler}"], capture_output=True).returncode != 0:
+            show("this kernel has no", scheduler)
+            continue
+        lab.node.run(lab.agent.program, "--init-only", "--ipvs-scheduler", scheduler)
+        assert os.path.exists(f"/sys/module/ip_vs_{scheduler}"), scheduler
+    for module in ("ip_vs", "nf_conntrack", "nf_tables", "nft_masq", "nft_chain_nat", "dummy"):
+        assert os.path.exists(f"/sys/module/{module}"), module
+    with open("/proc/modules", encoding="ascii") as file:
+        names = sorted(line.split()[0] for line in file)
+    show("loaded:", *[name for name in names if re.match("ip_vs|nf_|nft_|nfnetlink|dummy|libcrc32c", name)])

@@ -44,3 +44,15 @@ TEST_CASE("port ranges that cannot be read are no reason to report anything (E6)
   CHECK(warns("1024 65535", "x"));
   CHECK(warns("1024 65535", "30000-"));
 }
+
+TEST_CASE("ports are added to the reserved ones in the kernel's own form (17.4)") {
+  const ipvs::PortRange ports{30000, 32767};
+  CHECK(ipvs::with_reserved("", ports) == "30000-32767");
+  CHECK(ipvs::with_reserved("8080,9148-9150", ports) == "8080,9148-9150,30000-32767");
+  CHECK(ipvs::with_reserved("8080,50000", ports) == "8080,30000-32767,50000");
+  CHECK(ipvs::with_reserved("29999,32768", ports) == "29999-32768");
+  CHECK(ipvs::with_reserved("30100-30200,31000", ports) == "30000-32767");
+  CHECK(ipvs::with_reserved("20000-65535", ports) == "20000-65535");
+  CHECK(ipvs::with_reserved("1-65535", {1, 65535}) == "1-65535");
+  CHECK(ipvs::with_reserved("65534", {65535, 65535}) == "65534-65535");
+}

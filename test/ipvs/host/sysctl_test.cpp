@@ -122,6 +122,27 @@ TEST_CASE(
   CHECK(result.error().what.find("it stayed") != std::string::npos);
 }
 
+TEST_CASE("every sysctl that is not right is named at once, with what it is and why (17.8)") {
+  const Tree tree;
+  std::filesystem::remove(tree.path("net/ipv4/vs/conntrack"));
+  for (const char* key : {"net/ipv4/ip_forward", "net/ipv4/conf/all/arp_ignore"}) {
+    std::filesystem::remove(tree.path(key));
+    std::filesystem::create_symlink("/dev/null", tree.path(key));
+  }
+  HostSettings settings;
+  settings.strict_arp = true;
+  const auto result = ipvs::set_sysctls(Sysctls(tree.root()), settings, {6, 1});
+  REQUIRE_FALSE(result.has_value());
+  CHECK(result.error().error_number == ENOENT);
+  CHECK(
+      result.error().what ==
+      "3 sysctls cannot be set: net/ipv4/vs/conntrack (No such file or directory); "
+      "net/ipv4/ip_forward is  but should be 1: packets are forwarded to pods (Invalid argument); "
+      "net/ipv4/conf/all/arp_ignore is  but should be 1: strict ARP (Invalid argument); "
+      "make /proc/sys writable or set them on the host");
+  CHECK(tree.get("net/ipv4/vs/expire_nodest_conn") == "1");  // what can be set is
+}
+
 TEST_CASE("the kernel version is parsed from the release that uname reports") {
   CHECK(ipvs::parse_kernel_version("6.1.0-28-amd64") == KernelVersion{6, 1});
   CHECK(ipvs::parse_kernel_version("5.15.167.4-microsoft-standard-WSL2") == KernelVersion{5, 15});

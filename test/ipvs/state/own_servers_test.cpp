@@ -76,3 +76,14 @@ TEST_CASE("an empty record is a record: nothing is ours (C4)") {
   const OwnServers own(std::span<const ServerKey>{}, {}, kAddresses);
   CHECK_FALSE(own.contains(kVip));
 }
+
+TEST_CASE("in an excluded network only what the record names is ours, lost or not (17.6)") {
+  const ipvs::Network excluded[] = {{address("192.0.2.0"), 24}};
+  const ServerKey recorded[] = {kVip};
+  CHECK(OwnServers(recorded, kElements, kAddresses, excluded).contains(kVip));
+  CHECK_FALSE(
+      OwnServers(std::span<const ServerKey>{}, kElements, kAddresses, excluded).contains(kVip));
+  CHECK_FALSE(OwnServers(std::nullopt, kElements, kAddresses, excluded).contains(kVip));
+  CHECK_FALSE(OwnServers(std::nullopt, {}, kAddresses, excluded).contains(kVip));
+  CHECK(OwnServers(std::nullopt, kElements, kAddresses, excluded).contains(kNodePort));
+}
