@@ -215,7 +215,6 @@ std::optional<int> App::exit_code() const {
 asio::awaitable<void> App::supervise() {
   co_await node_watch_.read();
   nameservers_.read();
-  tasks_.spawn(manager_.run());
   tasks_.spawn(run_source());
   tasks_.spawn(sync_.run());
   if (!only_plans_) start_serving();
@@ -225,6 +224,7 @@ asio::awaitable<void> App::supervise() {
 }
 
 void App::start_serving() {
+  tasks_.spawn(manager_.run());
   if (client_) tasks_.spawn(services_.run());
   http_.start(tasks_);
   health_checks_.set_addresses(health_check_addresses(config_, cluster_.node_view()));
