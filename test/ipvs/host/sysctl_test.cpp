@@ -181,3 +181,24 @@ TEST_CASE("strict ARP is restored by a start without it (kubernetes#123992)") {
         std::vector<std::string>{"net/ipv4/conf/all/arp_ignore: 1 -> 0, as before kube-ipvs",
                                  "net/ipv4/conf/all/arp_announce: 2 -> 0, as before kube-ipvs"});
 }
+
+TEST_CASE("a change that the kernel refuses is not recorded as ours (17.4)") {
+  const Tree tree;
+  ipvs::SettingRecord record(tree.root(), "boot net:[1] 2");
+  Sysctls sysctls(tree.root());
+  sysctls.record_in(record);
+  const std::string key = "net/ipv4/ip_forward";
+  SECTION("the first") {
+    std::filesystem::remove(tree.path(key));
+    std::filesystem::create_symlink("/dev/null", tree.path(key));  // writes have no effect
+    CHECK_FALSE(sysctls.write(key, "1").has_value());
+    CHECK(sysctls.changed().empty());
+  }
+  SECTION("one after another that was accepted") {
+    REQUIRE(sysctls.write(key, "1").has_value());
+    std::filesystem::remove(tree.path(key));
+    std::filesystem::create_symlink("/dev/null", tree.path(key));
+    CHECK_FALSE(sysctls.write(key, "2").has_value());
+    CHECK(sysctls.changed() == std::vector<ipvs::ChangedSetting>{{key, "0", "1"}});
+  }
+}
