@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "fake/fake_kernel.hpp"
+#include "test/fake/fake_kernel.hpp"
 
 namespace {
 

@@ -52,11 +52,4 @@ TEST_CASE_METHOD(Start,
   CHECK(pauses.empty());
 }
 
-TEST_CASE_METHOD(Start, "the source addresses of VIP routes are waited for as well (A)") {
-  config.vip_binding = config::VipBinding::kRoute;
-  kernel.break_call({.call = "read_local_addresses", .error = ENOBUFS});
-  CHECK(run(2) == "");
-  CHECK(pauses.size() == 2);
-}
-
 }  // namespace agent

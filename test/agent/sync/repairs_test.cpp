@@ -154,11 +154,30 @@ TEST_CASE("a slice that cannot be read stays part of the comparison of all (D2)"
   }
   f.settle();
   f.on_kernel([](auto& kernel) {
-    kernel.servers.clear();
+    while (kernel.servers.size() > 1) kernel.servers.erase(std::prev(kernel.servers.end()));
     kernel.readings_to_refuse = 3;
   });
   f.until([&] { return f.look().servers.size() == 20; });
   CHECK(f.look().readings_to_refuse == 0);
+}
+
+TEST_CASE("where no virtual server of IPv4 is left, none is read before all are made again (D2)") {
+  SyncOptions options = quick();
+  options.count_interval = 1ms;
+  Fixture f(options);
+  for (int i = 1; i <= 20; ++i) {
+    const std::string vip = "10.96.0." + std::to_string(i);
+    f.want("a/" + vip, plan_of(vip, {"10.244.0.1"}));
+  }
+  f.settle();
+  f.on_kernel([](auto& kernel) {
+    kernel.servers.clear();
+    kernel.calls.clear();
+  });
+  f.until([&] { return f.look().servers.size() == 20; });
+  const auto calls = f.look().calls;
+  CHECK(std::count(calls.begin(), calls.end(), "read_servers") == 0);
+  CHECK(std::count(calls.begin(), calls.end(), "change_servers") == 2);  // created, filled
 }
 
 TEST_CASE("two programs that repair each other's work slow down, and say so once (C5)") {
