@@ -213,6 +213,7 @@ std::optional<int> App::exit_code() const {
 }
 
 asio::awaitable<void> App::supervise() {
+  cluster_.remember(co_await thread_.run([this] { return kernel_.read_notes(); }));
   co_await node_watch_.read();
   nameservers_.read();
   tasks_.spawn(run_source());

@@ -34,6 +34,8 @@ class PlanKernel : public ipvs::Kernel {
   ipvs::Result<void> record_own(std::span<const ipvs::ServerKey>) override { return {}; }
   ipvs::Result<void> check_record() override { return {}; }
 
+  ipvs::Notes read_notes() override { return real_.read_notes(); }
+
   std::vector<int> change_servers(std::span<const ipvs::ServerOp> ops) override;
   std::vector<int> change_addresses(std::span<const ipvs::AddressOp> ops) override;
   int change_elements(std::span<const ipvs::ElementOp> ops) override;

@@ -181,8 +181,9 @@ Result<bool> Cleanup::restore_timeouts(const ChangedSetting& setting) {
 void Cleanup::forget() {
   if (request_.dry_run || !report_.faults.empty()) return;
   parts_.sysctls.forget_changes();
-  const auto removed = parts_.record.remove();
-  if (!removed) fault(removed.error());
+  for (const auto& removed : {parts_.record.remove(), parts_.notes.remove()}) {
+    if (!removed) fault(removed.error());
+  }
 }
 
 }  // namespace ipvs

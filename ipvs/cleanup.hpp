@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "ipvs/host/device.hpp"
+#include "ipvs/host/notes_file.hpp"
 #include "ipvs/host/own_record_file.hpp"
 #include "ipvs/host/sysctl.hpp"
 #include "ipvs/nftables/client.hpp"
@@ -30,6 +31,7 @@ class Cleanup {
     std::optional<NftClient>& table;
     std::optional<ForwardChains>& forward_chains;
     OwnRecordFile& record;
+    NotesFile& notes;
     const Sysctls& sysctls;
     const std::vector<Network>& excluded;  // see OwnServers
   };

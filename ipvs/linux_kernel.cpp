@@ -47,7 +47,8 @@ void take(SysctlReport report, HostFacts& facts) {
 LinuxKernel::LinuxKernel(const std::string& record_directory, Sysctls sysctls)
     : changed_settings_(record_directory, kernel_and_namespace()),
       sysctls_(std::move(sysctls)),
-      record_(record_directory, kernel_and_namespace()) {
+      record_(record_directory, kernel_and_namespace()),
+      notes_(record_directory, kernel_and_namespace()) {
   sysctls_.record_in(changed_settings_);
 }
 
@@ -215,7 +216,11 @@ Result<void> LinuxKernel::record_own(std::span<const ServerKey> keys) {
   return record_.replace(keys);
 }
 
-Result<void> LinuxKernel::check_record() { return record_.check(); }
+Result<void> LinuxKernel::check_record() {
+  auto written = record_.check();
+  auto noted = notes_.check();
+  return written ? noted : written;
+}
 
 std::vector<int> LinuxKernel::change_servers(std::span<const ServerOp> ops) {
   const auto ipvs = ready(ipvs_);
@@ -370,6 +375,7 @@ CleanupReport LinuxKernel::cleanup(const CleanupRequest& request) {
                 .table = table_,
                 .forward_chains = forward_chains_,
                 .record = record_,
+                .notes = notes_,
                 .sysctls = sysctls_,
                 .excluded = excluded_},
                request);

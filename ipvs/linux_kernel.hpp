@@ -20,6 +20,7 @@
 
 #include "ipvs/host/device.hpp"
 #include "ipvs/host/flows.hpp"
+#include "ipvs/host/notes_file.hpp"
 #include "ipvs/host/own_record_file.hpp"
 #include "ipvs/host/setting_record.hpp"
 #include "ipvs/host/sysctl.hpp"
@@ -35,7 +36,7 @@ namespace ipvs {
 class LinuxKernel : public Kernel {
  public:
   // `record_directory`: of the records of what is ours and of what we changed
-  // (ipvs/host/own_record_file.hpp, setting_record.hpp).
+  // (ipvs/host/own_record_file.hpp, setting_record.hpp), and of notes (notes_file.hpp).
   explicit LinuxKernel(const std::string& record_directory = {}, Sysctls sysctls = Sysctls());
 
   // --ipvs-exclude-cidrs: see OwnServers. Before the first call.
@@ -49,6 +50,8 @@ class LinuxKernel : public Kernel {
 
   Result<void> record_own(std::span<const ServerKey> keys) override;
   Result<void> check_record() override;
+  Notes read_notes() override { return notes_.read(); }
+  void write_notes(std::span<const Note> changed) override { notes_.change(changed); }
   std::vector<int> change_servers(std::span<const ServerOp> ops) override;
   std::vector<int> change_addresses(std::span<const AddressOp> ops) override;
   int change_elements(std::span<const ElementOp> ops) override;
@@ -89,6 +92,7 @@ class LinuxKernel : public Kernel {
   std::optional<KubeProxyRules> kube_proxy_rules_;
   bool saw_kube_proxy_chains_ = false;  // also if they are deleted now
   OwnRecordFile record_;
+  NotesFile notes_;
   ServerCounter counter_;
 };
 

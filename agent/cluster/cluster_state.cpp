@@ -80,7 +80,7 @@ ClusterState::ClusterState(const config::Config& config, ClusterObserver& observ
             observer_.on_endpoint_change();
             observer_.on_dirty(key.text());
           },
-          [this](const std::string& node) { return nodes_.zone_of(node); }, clocks_),
+          [this](const std::string& node) { return nodes_.zone_of(node); }, clocks_, &memory_),
       nodes_(
           config.node_name,
           {.own_changed =
@@ -126,7 +126,25 @@ std::string ClusterState::lists_awaited() const {
 }
 
 void ClusterState::list_delivered() {
-  if (--lists_awaited_ == 0) observer_.on_ready();
+  if (--lists_awaited_ != 0) return;
+  remember_lingering();
+  memory_.forget_other_pods();
+  observer_.on_ready();
+}
+
+// Services that were deleted before this start, or while no agent ran.
+void ClusterState::remember_lingering() {
+  for (auto& [owner, linger] : memory_.lingering()) {
+    if (service(owner)) continue;
+    lingering_[owner] = {
+        .kept = std::move(linger.servers), .since = linger.since, .seconds = linger.seconds};
+    observer_.on_dirty(owner);
+  }
+}
+
+void ClusterState::drained(const ipvs::Owner& service) {
+  lingering_.erase(service);
+  memory_.forget_service(service);
 }
 
 void ClusterState::service_changed(const k8s::Service& service) {
@@ -318,7 +336,10 @@ std::optional<PlannedService> ClusterState::plan(const ipvs::Owner& owner) {
   const k8s::Service* service = this->service(owner);
   if (owner == kKubernetes) note_api_servers(service);
   if (!service) return plan_lingering(owner, now);
-  if (!is_served(*service, config_.service_proxy_name)) return std::nullopt;
+  if (!is_served(*service, config_.service_proxy_name)) {
+    memory_.forget_service(owner);
+    return std::nullopt;
+  }
   PlannedService plan{.since = service->meta.creation_timestamp,
                       .external_ips = only_external_ips(*service),
                       .plan = {}};
@@ -328,6 +349,7 @@ std::optional<PlannedService> ClusterState::plan(const ipvs::Owner& owner) {
   const ServiceEndpoints endpoints = usable_endpoints(*service, &plan.notices);
   plan.plan = plan_service(*service, endpoints, node_view_, options);
   plan.again_in_a_second = is_ramping(endpoints, options);
+  note_linger(owner, plan, options.service.linger_seconds, std::nullopt);
   plan.lacks_local = lacks_local(*service, endpoints);
   for (const RefusedAddress& refused : refused_addresses(*service, node_view_)) {
     plan.notices.push_back({.reason = NoticeReason::kAddressRefused, .note = refused.text()});
@@ -347,24 +369,44 @@ std::optional<PlannedService> ClusterState::plan(const ipvs::Owner& owner) {
   return plan;
 }
 
+// Also before it is deleted: that may happen while no agent runs.
+void ClusterState::note_linger(const ipvs::Owner& owner, const PlannedService& plan,
+                               std::uint32_t seconds, std::optional<MonotonicSeconds> since) {
+  if (seconds == 0) return memory_.forget_service(owner);
+  Memory::Linger linger{.seconds = seconds, .since = since};
+  for (const ipvs::Server& server : plan.plan.servers) {
+    linger.servers.push_back(server.settings.key);
+  }
+  for (const ipvs::ServerKey& key : plan.kept) linger.servers.push_back(key);
+  memory_.lingers(owner, linger);
+}
+
 // A deleted Service: all of it stays but its endpoints, which then drain. Any other Service that
 // claims its addresses gets them, because this one counts least.
 std::optional<PlannedService> ClusterState::plan_lingering(const ipvs::Owner& owner,
                                                            MonotonicSeconds now) {
   const auto found = lingering_.find(owner);
-  if (found == lingering_.end()) return std::nullopt;
+  if (found == lingering_.end()) {
+    memory_.forget_service(owner);
+    return std::nullopt;
+  }
   Lingering& lingering = found->second;
   if (!lingering.since) lingering.since = now;
   if (now >= *lingering.since + lingering.seconds) {
-    lingering_.erase(found);
+    drained(owner);
     return std::nullopt;
   }
-  std::optional<UsableService> changed;
-  const k8s::Service& service = usable(lingering.service, changed);
-  return PlannedService{.since = kLingering,
-                        .plan = plan_service(service, ServiceEndpoints(service.ports.size()),
-                                             node_view_, options_for(service, now)),
-                        .is_lingering = true};
+  PlannedService plan{.since = kLingering, .plan = {}, .is_lingering = true};
+  if (lingering.service) {
+    std::optional<UsableService> changed;
+    const k8s::Service& service = usable(*lingering.service, changed);
+    plan.plan = plan_service(service, ServiceEndpoints(service.ports.size()), node_view_,
+                             options_for(service, now));
+  } else {
+    plan.kept = lingering.kept;
+  }
+  note_linger(owner, plan, lingering.seconds, lingering.since);
+  return plan;
 }
 
 bool ClusterState::scheduler_is_missing(const std::string& scheduler) {

@@ -19,6 +19,7 @@
 #include "agent/cluster/cluster_observer.hpp"
 #include "agent/cluster/endpoint_table.hpp"
 #include "agent/cluster/first_list.hpp"
+#include "agent/cluster/memory.hpp"
 #include "agent/cluster/node_table.hpp"
 #include "agent/cluster/service_table.hpp"
 #include "agent/decide/health_checks.hpp"
@@ -39,6 +40,9 @@ class ClusterState : public ServicePlans {
   ClusterState(const config::Config& config, ClusterObserver& observer, Clocks clocks = {});
   static k8s::UnixSeconds unix_now();
 
+  // What the last agent left for this one; before the source begins.
+  void remember(const ipvs::Notes& notes) { memory_.load(notes, clocks_.monotonic()); }
+
   // What the source fills. `pods` is null in `endpointslice` mode: they are not requested then.
   k8s::Sinks sinks();
   // The kinds of which no complete list has come yet: "Services, Pods"; "": none.
@@ -47,7 +51,8 @@ class ClusterState : public ServicePlans {
   // --- ServicePlans ---
   std::optional<PlannedService> plan(const ipvs::Owner& service) override;
   bool may_drain(const ipvs::Owner& service, const ipvs::Endpoint& endpoint) const override;
-  void drained(const ipvs::Owner& service) override { lingering_.erase(service); }
+  void drained(const ipvs::Owner& service) override;
+  std::vector<ipvs::Note> take_notes() override { return memory_.take_changes(); }
   bool scheduler_is_missing(const std::string& scheduler) override;
   ipvs::TableRules table_rules() const override;
   std::vector<ipvs::Address> node_port_addresses() const override {
@@ -101,6 +106,9 @@ class ClusterState : public ServicePlans {
   void note_api_servers(const k8s::Service* kubernetes);
   void mark_users(const AddressPolicy::Addresses& changed);
   void mark_dependants(const AddressPolicy::Addresses& changed, bool node_ports_changed);
+  void remember_lingering();
+  void note_linger(const ipvs::Owner& service, const PlannedService& plan, std::uint32_t seconds,
+                   std::optional<MonotonicSeconds> since);
   std::optional<PlannedService> plan_lingering(const ipvs::Owner& owner, MonotonicSeconds now);
   PlanOptions options_for(const k8s::Service& service, MonotonicSeconds now,
                           std::vector<Notice>* notices = nullptr) const;
@@ -117,6 +125,7 @@ class ClusterState : public ServicePlans {
   const std::vector<ipvs::Network> cluster_cidrs_;
   ClusterObserver& observer_;
   const Clocks clocks_;
+  Memory memory_;
   ServiceTable services_;
   EndpointTable endpoints_;
   NodeTable nodes_;
@@ -126,7 +135,8 @@ class ClusterState : public ServicePlans {
   AddressUsers users_;
   // Deleted Services that are served until their connections have ended.
   struct Lingering {
-    k8s::Service service;
+    std::optional<k8s::Service> service{};    // nullopt: it was deleted before this start
+    std::vector<ipvs::ServerKey> kept{};      // then these stay as the kernel has them
     std::optional<MonotonicSeconds> since{};  // set by the first plan
     std::uint32_t seconds = 0;
   };

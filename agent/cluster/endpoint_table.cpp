@@ -26,6 +26,7 @@ struct EndpointTable::PodRecord {
   MonotonicSeconds deleted_since = 0;
   MonotonicSeconds grace_ends = 0;
   std::uint32_t deletion_grace = 0;
+  std::uint32_t deletion_requested = 0;  // Unix time, as the Pod says; a shorter grace keeps it
   std::uint32_t weight = kDefaultWeight;
   std::uint32_t mark = 0;
   bool ready = false;
@@ -83,12 +84,13 @@ class EndpointTable::RecordSink : public k8s::Sink<T> {
 };
 
 EndpointTable::EndpointTable(EndpointSource source, std::string node_name, Dirty dirty,
-                             ZoneOf zone_of, Clocks clocks)
+                             ZoneOf zone_of, Clocks clocks, Memory* memory)
     : source_(source),
       node_name_(std::move(node_name)),
       dirty_(std::move(dirty)),
       zone_of_(std::move(zone_of)),
       clocks_(std::move(clocks)),
+      memory_(memory),
       pod_sink_(std::make_unique<PodSink>(*this, pods_, &EndpointTable::upsert_pod,
                                           &EndpointTable::remove_pod)),
       slice_sink_(std::make_unique<SliceSink>(*this, slices_, &EndpointTable::upsert_slice,
@@ -139,6 +141,8 @@ EndpointTable::PodRecord EndpointTable::record_of(k8s::Pod& pod) {
   record.ports = port_lists_.hold(std::move(pod.ports));
   record.deleted = pod.meta.deletion_timestamp.has_value();
   record.deletion_grace = pod.meta.deletion_grace_seconds;
+  record.deletion_requested = static_cast<std::uint32_t>(pod.meta.deletion_timestamp.value_or(0) -
+                                                         pod.meta.deletion_grace_seconds);
   record.readiness_changed = pod.ready_since;
   record.weight = read_weight(pod.meta.annotations, &record.bad_weight).value_or(kDefaultWeight);
   record.mark = pod_sink_->mark();
@@ -148,15 +152,30 @@ EndpointTable::PodRecord EndpointTable::record_of(k8s::Pod& pod) {
   return record;
 }
 
-// Says when this node saw what `next` says, given what was known `before`; nullptr: nothing.
-void EndpointTable::date(PodRecord& next, const PodRecord* before) const {
-  if (next.deleted) {
-    // A grace period that is shortened later is a cause of its own.
-    const bool known = before && before->deleted;
-    const bool same = known && before->deletion_grace == next.deletion_grace;
-    next.deleted_since = known ? before->deleted_since : clocks_.monotonic();
-    next.grace_ends = same ? before->grace_ends : clocks_.monotonic() + next.deletion_grace;
+void EndpointTable::date_deletion(PodRecord& next, const k8s::ObjectKey& key,
+                                  const PodRecord* before) const {
+  std::optional<Memory::Deletion> known;
+  if (before && before->deleted) {
+    known = {.requested = next.deletion_requested,
+             .grace = before->deletion_grace,
+             .since = before->deleted_since,
+             .ends = before->grace_ends};
+  } else if (memory_) {
+    known = memory_->deletion_of(key, next.deletion_requested);
   }
+  next.deleted_since = known ? known->since : clocks_.monotonic();
+  // A grace period that is shortened later is a cause of its own.
+  const bool same = known && known->grace == next.deletion_grace;
+  next.grace_ends = same ? known->ends : clocks_.monotonic() + next.deletion_grace;
+}
+
+// Says when this node saw what `next` says, given what was known `before`; nullptr: nothing.
+void EndpointTable::date(PodRecord& next, const k8s::ObjectKey& key,
+                         const PodRecord* before) const {
+  if (next.deleted) date_deletion(next, key, before);
+  // Another Pod took its name.
+  if (memory_ && before && before->deleted && !next.deleted) memory_->forget_pod(key);
+  if (memory_ && next.ready) memory_->is_ready(key);
   if (next.readiness_changed == 0) return;
   if (before && before->readiness_changed == next.readiness_changed &&
       before->ready == next.ready) {
@@ -165,6 +184,12 @@ void EndpointTable::date(PodRecord& next, const PodRecord* before) const {
   }
   // Of a Pod that is new to us, it may have been long ago: after a restart, slow starts must not
   // begin again. A change that we saw happened now, whatever its timestamp.
+  if (memory_ && !before && !next.ready) {
+    if (const auto since = memory_->unready_since(key, next.readiness_changed)) {
+      next.ready_since = *since;
+      return;
+    }
+  }
   const auto age = before ? 0 : std::max<std::int64_t>(0, clocks_.wall() - next.readiness_changed);
   next.ready_since = clocks_.monotonic() - age;
   if (next.ready_since == 0) next.ready_since = -1;
@@ -190,7 +215,7 @@ void EndpointTable::upsert_pod(k8s::Pod&& pod) {
   if (!keeps_labels) mark_services_of(record);
   if (!keeps_addresses) index_addresses(record, false);
   if (!keeps_labels) index_.remove_pod(record.member);
-  date(next, added ? nullptr : &record);
+  date(next, place->first, added ? nullptr : &record);
   next.key = &place->first;
   next.member = std::move(record.member);
   next.member.id = &record;
@@ -204,6 +229,7 @@ void EndpointTable::remove_pod(const k8s::ObjectKey& key) {
   const auto found = pods_.find(key);
   if (found == pods_.end()) return;
   mark_services_of(found->second);
+  if (memory_) memory_->forget_pod(key);
   index_addresses(found->second, false);
   index_.remove_pod(found->second.member);
   pods_.erase(found);
@@ -399,10 +425,24 @@ bool EndpointTable::any_pod_at(const ipvs::Address& address, const k8s::ObjectKe
   });
 }
 
+// The next start must know since when.
+void EndpointTable::note_drain(const PodRecord& pod, bool by_readiness) const {
+  if (!memory_) return;
+  if (pod.deleted) {
+    memory_->drains(*pod.key, {.requested = pod.deletion_requested,
+                               .grace = pod.deletion_grace,
+                               .since = pod.deleted_since,
+                               .ends = pod.grace_ends});
+  } else if (by_readiness) {
+    memory_->drains_unready(*pod.key, pod.readiness_changed, pod.ready_since);
+  }
+}
+
 bool EndpointTable::may_drain(const ipvs::Address& address, MonotonicSeconds now,
                               std::optional<std::uint32_t> timeout,
                               const k8s::ObjectKey& service) const {
   const auto may = [&](const PodRecord& pod) {
+    note_drain(pod, timeout && !pod.ready && pod.ready_since != 0);
     if (pod.deleted) return now < (timeout ? pod.deleted_since + *timeout : pod.grace_ends);
     // The Pod exists but is not wanted, usually because it is unready, since `ready_since`.
     return !timeout || pod.ready || pod.ready_since == 0 || pod.ready_since + *timeout > now;

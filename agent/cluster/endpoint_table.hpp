@@ -34,6 +34,7 @@
 
 #include "agent/cluster/clocks.hpp"
 #include "agent/cluster/label_index.hpp"
+#include "agent/cluster/memory.hpp"
 #include "agent/cluster/pool.hpp"
 #include "agent/decide/endpoints.hpp"
 #include "config/config.hpp"
@@ -52,7 +53,8 @@ class EndpointTable {
 
   EndpointTable(
       EndpointSource source, std::string node_name, Dirty dirty,
-      ZoneOf zone_of = [](const std::string&) { return std::string_view(); }, Clocks clocks = {});
+      ZoneOf zone_of = [](const std::string&) { return std::string_view(); }, Clocks clocks = {},
+      Memory* memory = nullptr);
   ~EndpointTable();
 
   k8s::Sink<k8s::Pod>& pods();
@@ -97,7 +99,9 @@ class EndpointTable {
   using SliceSink = RecordSink<k8s::EndpointSlice, SliceRecord>;
 
   PodRecord record_of(k8s::Pod& pod);  // moves out of `pod`
-  void date(PodRecord& next, const PodRecord* before) const;
+  void date(PodRecord& next, const k8s::ObjectKey& key, const PodRecord* before) const;
+  void date_deletion(PodRecord& next, const k8s::ObjectKey& key, const PodRecord* before) const;
+  void note_drain(const PodRecord& pod, bool by_readiness) const;
   void upsert_pod(k8s::Pod&& pod);
   void remove_pod(const k8s::ObjectKey& key);
   void index_addresses(const PodRecord& record, bool present);
@@ -119,6 +123,7 @@ class EndpointTable {
   const Dirty dirty_;
   const ZoneOf zone_of_;
   const Clocks clocks_;
+  Memory* const memory_;  // nullptr: durations begin anew with each start
 
   LabelIndex index_;
   // Declared before the Pods that hold handles of them.

@@ -37,7 +37,10 @@ struct PlannedService {
   ipvs::ServicePlan plan;
   bool again_in_a_second = false;  // weights are ramping
   bool is_lingering = false;       // the Service is deleted but still has connections
-  LacksLocal lacks_local{};        // for metrics
+  // Of a lingering Service that this process never saw: in place of `plan`, its virtual servers,
+  // which stay as the kernel has them (agent/decide/held_plan.hpp).
+  std::vector<ipvs::ServerKey> kept{};
+  LacksLocal lacks_local{};  // for metrics
   std::vector<Notice> notices{};
 };
 
@@ -56,6 +59,9 @@ class ServicePlans {
   // The kernel does not have this scheduler. True: the Services that ask for it are planned again,
   // with the default one. False: it is the default one, or was known to be missing.
   virtual bool scheduler_is_missing(const std::string& scheduler) = 0;
+  // What the agent that starts next has to know of this one, as far as it has changed; written
+  // before the kernel is changed.
+  virtual std::vector<ipvs::Note> take_notes() { return {}; }
   // What the rules of our nftables table say; read whenever the table is installed.
   virtual ipvs::TableRules table_rules() const = 0;
   // Where node ports are served; read at the start and after SyncLoop::node_addresses_changed().

@@ -7,6 +7,7 @@
 #include <iterator>
 #include <utility>
 
+#include "agent/decide/held_plan.hpp"
 #include "agent/decide/stale_flows.hpp"
 #include "k8s/async/coarse_clock.hpp"
 
@@ -126,6 +127,8 @@ asio::awaitable<void> SyncLoop::run() {
   co_await start();
   agenda_.schedule(Work::kAudit, time() + options_.audit_interval);
   agenda_.schedule(Work::kCountServers, time() + options_.count_interval);
+  // What the last agent left draining may have ended since.
+  if (!reconciler_.ledger().draining_servers().empty()) agenda_.now(Work::kCheckDraining);
   while (true) {
     co_await pass();
     if (options_.min_gap.count() > 0) {
@@ -246,9 +249,20 @@ asio::awaitable<void> SyncLoop::pass() {
   ipvs::Changes changes = reconciler_.next_changes(may_drain());
   auto now = time();
   report.planning_seconds = seconds(now - planning);
+  co_await write_notes();
   if (!changes.empty()) now = co_await carry_out(std::move(changes), report, now);
   if (repairs_.waiting()) repairs_.report(reconciler_, audit_.is_comparing_all());
   end_pass(report, begin, now);
+}
+
+// Ahead of the changes: whenever the agent ends, the next one knows of every drain since when.
+asio::awaitable<void> SyncLoop::write_notes() {
+  const std::vector<ipvs::Note> notes = plans_.take_notes();
+  if (notes.empty()) co_return;
+  co_await thread_.run_short(true, [&] {
+    kernel_.write_notes(notes);
+    return true;
+  });
 }
 
 void SyncLoop::end_pass(PassReport& report, Clock::time_point begin, Clock::time_point now) {
@@ -300,6 +314,7 @@ void SyncLoop::plan_one(const ipvs::Owner& service) {
     dirty_.merge(reconciler_.remove(service));
     return;
   }
+  if (!wanted->kept.empty()) wanted->plan = held_plan(reconciler_.ledger(), wanted->kept);
   if (wanted->is_lingering && is_drained(wanted->plan)) {
     plans_.drained(service);
     dirty_.merge(reconciler_.remove(service));

@@ -123,6 +123,7 @@ class SyncLoop {
   boost::asio::awaitable<void> wait_for_work();
   boost::asio::awaitable<void> sleep_until(Clock::time_point when);
   boost::asio::awaitable<void> pass();
+  boost::asio::awaitable<void> write_notes();
   // `now`: when the kernel was done with the changes of this pass.
   void end_pass(PassReport& report, Clock::time_point begin, Clock::time_point now);
   // `begin`: what kernel_seconds count from. Returns the time when it was done.

@@ -28,6 +28,7 @@
 #include "ipvs/state/kernel_monitor.hpp"
 #include "ipvs/state/model.hpp"
 #include "ipvs/state/networks.hpp"
+#include "ipvs/state/notes.hpp"
 #include "ipvs/state/operations.hpp"
 
 namespace ipvs {
@@ -130,8 +131,12 @@ class Kernel {
   // The record of ownership (ipvs/adr-own-record.md): from now on exactly these virtual servers are
   // ours. change_servers() keeps it.
   virtual Result<void> record_own(std::span<const ServerKey> keys) = 0;
-  // Writes it again if it was lost, or could not be written.
+  // Writes it, and the notes, again if they were lost or could not be written.
   virtual Result<void> check_record() = 0;
+  // Notes for the agent that starts next in this network namespace before the next boot
+  // (agent/adr-notes.md): what the last one wrote, and changes to it.
+  virtual Notes read_notes() { return {}; }
+  virtual void write_notes(std::span<const Note>) {}
 
   // One errno (or kUnknownOutcome) per op, in order. An op is tried even if those before it failed.
   virtual std::vector<int> change_servers(std::span<const ServerOp> ops) = 0;

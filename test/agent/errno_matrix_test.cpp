@@ -259,7 +259,8 @@ const FailingKernel::Snapshot& from_scratch() {
 std::vector<std::string> calls_of_the_interface() {
   std::ifstream file(KUBE_IPVS_SOURCE_DIR "/ipvs/state/kernel.hpp");
   std::vector<std::string> calls;
-  const std::regex call(R"(^  virtual .*[ >](\w+)\(.*)");
+  // Notes have no errors: without them durations begin anew.
+  const std::regex call(R"(^  virtual (?!Notes |void write_notes).*[ >](\w+)\(.*)");
   std::smatch found;
   for (std::string line; std::getline(file, line);) {
     if (std::regex_match(line, found, call)) calls.push_back(found[1]);

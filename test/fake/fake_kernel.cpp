@@ -117,6 +117,16 @@ Result<void> FakeKernel::check_record() {
   return {};
 }
 
+void FakeKernel::write_notes(std::span<const Note> changed) {
+  for (const Note& note : changed) {
+    if (note.value) {
+      notes[note.key] = *note.value;
+    } else {
+      notes.erase(note.key);
+    }
+  }
+}
+
 // What is not ours by its outcome leaves the record again (ipvs/host/own_record_file.cpp).
 void FakeKernel::enter_in_record(const ServerOp& op, bool was_recorded, int error) {
   if (!record) return;
@@ -378,6 +388,7 @@ int FakeKernel::remove_kube_proxy_chains(const KubeProxyChains& chains) {
 CleanupReport FakeKernel::cleanup(const CleanupRequest& request) {
   if (request.dry_run || request.handover) return {};
   record.reset();
+  notes.clear();
   servers.clear();
   addresses.clear();
   elements.clear();

@@ -38,6 +38,7 @@ class FakeKernel : public ipvs::Kernel {
   // Our record, kept as LinuxKernel keeps it; nullopt: lost.
   std::optional<std::set<ipvs::ServerKey>> record;
   int record_error = 0;
+  ipvs::Notes notes;
 
   // Somebody else deleted kube-ipvs0, and with it all addresses; check_device() makes it again.
   void delete_device();
@@ -67,6 +68,8 @@ class FakeKernel : public ipvs::Kernel {
   ipvs::Result<ipvs::Observed> observe() override;
   ipvs::Result<void> record_own(std::span<const ipvs::ServerKey> keys) override;
   ipvs::Result<void> check_record() override;
+  ipvs::Notes read_notes() override { return notes; }
+  void write_notes(std::span<const ipvs::Note> changed) override;
   std::vector<int> change_servers(std::span<const ipvs::ServerOp> ops) override;
   std::vector<int> change_addresses(std::span<const ipvs::AddressOp> ops) override;
   int change_elements(std::span<const ipvs::ElementOp> ops) override;
