@@ -510,6 +510,7 @@ TEST_CASE("any order of changes, failures and restarts ends in the state planned
     for (const auto& [owner, p] : wanted) scratch.reconciler.set_plan(owner, 0, p);
     for (const auto& [owner, p] : wanted) scratch.reconciler.set_plan(owner, 0, p);
     scratch.step();
+    for (const std::string& each : node.kernel.violations) RC_LOG(each);
     RC_ASSERT(node.kernel.violations.empty());
     RC_ASSERT(node.kernel.servers == scratch.kernel.servers);
     RC_ASSERT(node.kernel.addresses == scratch.kernel.addresses);

@@ -213,7 +213,8 @@ def case_with_routes_a_kube_ipvs0_that_was_set_down_is_up_again_with_its_routes_
     lab.agent.restart(*FLAGS, "--vip-binding", "route", "--bind-address", "203.0.113.1")
     with repaired(lab, "kube-ipvs0 was down: set up as before"):
         lab.node.ip("link set kube-ipvs0 down")
-    with repaired(lab, "VIPs of kube-ipvs0 that somebody else .* more: put right"):
+    # `ip` deletes one after the other, and the agent does not wait for the last.
+    with repaired(lab, "VIPs of kube-ipvs0 that somebody else .*: put right"):
         lab.node.run("ip", "route", "flush", "table", "local", "dev", "kube-ipvs0")
     with repaired(lab, "kube-ipvs0 was deleted: made again"):
         lab.node.ip("link delete kube-ipvs0")
