@@ -52,7 +52,7 @@ std::string names(const std::vector<std::string>& all) {
 }
 
 std::string line_of(Repairs::Fault fault, const std::vector<std::string>& right) {
-  const std::string all = names(right);
+  std::string all = names(right);
   switch (fault) {
     case Repairs::Fault::kDeleted:
       return all + (right.size() == 1 ? " was" : " were") +
