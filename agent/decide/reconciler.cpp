@@ -154,7 +154,8 @@ void Reconciler::set_node_addresses(const std::vector<Address>& addresses) {
 ipvs::Changes Reconciler::next_changes(const ipvs::MayDrain& may_drain) {
   dirty_.merge(desired_.take_dirty());
   retry_needed_elements();
-  const ipvs::DirtyKeys keys = std::exchange(dirty_, {});
+  ipvs::DirtyKeys keys = std::exchange(dirty_, {});
+  add_unwanted_addresses(keys);
   failed_.attempt(keys);
   ipvs::Changes changes = ipvs::diff(desired_, ledger_, keys, may_drain);
   ipvs::Recorded nothing;
@@ -182,6 +183,17 @@ void Reconciler::retry_needed_elements() {
   if (dirty_.empty() || failed_.size() == 0) return;
   for (const Element& element : failed_.elements()) {
     if (protects_any(element, dirty_)) dirty_.elements.insert(element);
+  }
+}
+
+// An element that is to be deleted may be looked at before the address that it protects, of which
+// the last attempt to delete it was refused: then that is tried again with it, and if it is refused
+// again the element stays (ipvs/state/apply.hpp).
+void Reconciler::add_unwanted_addresses(ipvs::DirtyKeys& keys) const {
+  for (const Element& element : keys.elements) {
+    if (!ipvs::row_of(element.kind).outlives_address || desired_.element(element)) continue;
+    const Address& address = element.address;
+    if (ledger_.holds(address) && !desired_.wants(address)) keys.addresses.insert(address);
   }
 }
 

@@ -112,6 +112,7 @@ class Reconciler {
   bool take_over(const ipvs::Server& wanted, const ipvs::ServicePlan& plan);
   // Failed elements wait for their time, but not when something they protect is to be created.
   void retry_needed_elements();
+  void add_unwanted_addresses(ipvs::DirtyKeys& keys) const;
   void note_ended(std::vector<ipvs::Failure> ended);
 
   ipvs::Desired desired_;

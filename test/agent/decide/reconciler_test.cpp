@@ -421,6 +421,24 @@ TEST_CASE(
   CHECK(node.kernel.violations.empty());
 }
 
+TEST_CASE("an address that could not be deleted keeps its protection, whatever is looked at next") {
+  Node node = running({{"a/web", plan("10.96.0.1", 80, {})}});
+  node.reconciler.remove("a/web");
+  node.kernel.fail_at(1, ENOMEM);  // the address
+  SECTION("the virtual server is read back") { node.kernel.lose_reply_at(2); }
+  node.step();
+  REQUIRE(node.kernel.addresses.size() == 1);
+  SECTION("the table is installed again") { node.install(); }
+  node.kernel.fail_at(1, ENOMEM);
+  node.step();
+  CHECK(node.kernel.violations.empty());
+  node.step_with_retry();
+  node.step_with_retry();
+  CHECK(node.kernel.violations.empty());
+  CHECK(node.kernel.addresses.empty());
+  CHECK(node.kernel.elements.empty());
+}
+
 TEST_CASE("drift of a virtual server is found by comparison and repaired") {
   Node node = running({{"a/web", plan("10.96.0.1", 80, {"10.244.0.1"})}});
   const ServerKey key{ip("10.96.0.1"), 80, Protocol::kTcp};
