@@ -56,6 +56,7 @@ void Cleanup::read() {
     has_table_ = exists && *exists;
     bool complete = false;
     auto elements = (*table)->read_elements(complete);
+    if (!elements) fault(elements.error());
     if (elements) elements_ = std::move(*elements);
   }
   const auto device = ready(parts_.device);

@@ -192,6 +192,7 @@ asio::awaitable<void> SyncLoop::wait_for_work() {
     // Mostly there is nothing else to do then, and a pass costs more than the count.
     if (agenda_.take(Work::kCountServers, now)) {
       co_await count_servers();
+      observer_.on_pass_end();  // it stands for a pass that does nothing else
     } else if (has_work(now)) {
       co_return;
     } else {

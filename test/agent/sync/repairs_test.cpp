@@ -144,15 +144,27 @@ TEST_CASE("addresses that could not be read are read again, though nothing is re
   f.until([&] { return f.look().addresses.size() == 2; });
 }
 
-TEST_CASE("a slice that cannot be read stays part of the comparison of all (D2)") {
+namespace {
+
+SyncOptions often_counted() {
   SyncOptions options = quick();
   options.count_interval = 1ms;
-  Fixture f(options);
+  return options;
+}
+
+void serve_twenty(Fixture& f) {
   for (int i = 1; i <= 20; ++i) {
     const std::string vip = "10.96.0." + std::to_string(i);
     f.want("a/" + vip, plan_of(vip, {"10.244.0.1"}));
   }
   f.settle();
+}
+
+}  // namespace
+
+TEST_CASE("a slice that cannot be read stays part of the comparison of all (D2)") {
+  Fixture f(often_counted());
+  serve_twenty(f);
   f.on_kernel([](auto& kernel) {
     while (kernel.servers.size() > 1) kernel.servers.erase(std::prev(kernel.servers.end()));
     kernel.readings_to_refuse = 3;
@@ -162,14 +174,8 @@ TEST_CASE("a slice that cannot be read stays part of the comparison of all (D2)"
 }
 
 TEST_CASE("where no virtual server of IPv4 is left, none is read before all are made again (D2)") {
-  SyncOptions options = quick();
-  options.count_interval = 1ms;
-  Fixture f(options);
-  for (int i = 1; i <= 20; ++i) {
-    const std::string vip = "10.96.0." + std::to_string(i);
-    f.want("a/" + vip, plan_of(vip, {"10.244.0.1"}));
-  }
-  f.settle();
+  Fixture f(often_counted());
+  serve_twenty(f);
   f.on_kernel([](auto& kernel) {
     kernel.servers.clear();
     kernel.calls.clear();
