@@ -80,13 +80,16 @@ class Stage:
     # --- events ---
 
     def play(self, events, begin):
-        """Until the last one is over. `begin`: of the run, on the monotonic clock."""
+        """Until the last one is over. `begin`: of the run, on the monotonic clock. Where an event takes long, those
+        after it come later, too: their order and distance are what makes the plan right."""
         waiting = list(events)
         while waiting or self.leaving or self.later or self.start_agent_at or self.damaged_since:
             now = time.monotonic()
             self.go_on(now)
             if waiting and begin + waiting[0][0] <= now:
-                self.happen(waiting.pop(0)[1])
+                when, event = waiting.pop(0)
+                self.happen(event)
+                begin += max(0, time.monotonic() - begin - when)
             else:
                 time.sleep(0.02)
 
