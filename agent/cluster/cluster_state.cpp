@@ -436,6 +436,10 @@ bool ClusterState::may_drain(const ipvs::Owner& owner, const ipvs::Endpoint& end
   return endpoints_.may_drain(endpoint.address, now, timeout, service_key(owner));
 }
 
+bool ClusterState::has_endpoint(const ipvs::Owner& owner, const ipvs::Endpoint& endpoint) const {
+  return !endpoints_.pod_at(endpoint.address, service_key(owner)).empty();
+}
+
 std::vector<ClusterState::PortToRead> ClusterState::ports_to_read() const {
   std::vector<PortToRead> all;
   services_.for_each([&](const k8s::Service& service) {

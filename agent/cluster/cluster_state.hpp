@@ -51,6 +51,7 @@ class ClusterState : public ServicePlans {
   // --- ServicePlans ---
   std::optional<PlannedService> plan(const ipvs::Owner& service) override;
   bool may_drain(const ipvs::Owner& service, const ipvs::Endpoint& endpoint) const override;
+  bool has_endpoint(const ipvs::Owner& service, const ipvs::Endpoint& endpoint) const override;
   void drained(const ipvs::Owner& service) override;
   std::vector<ipvs::Note> take_notes() override { return memory_.take_changes(); }
   bool scheduler_is_missing(const std::string& scheduler) override;

@@ -54,6 +54,8 @@ class ServicePlans {
   virtual std::optional<PlannedService> plan(const ipvs::Owner& service) = 0;
   // Whether an endpoint that this Service no longer wants may finish its connections.
   virtual bool may_drain(const ipvs::Owner& service, const ipvs::Endpoint& endpoint) const = 0;
+  // Whether the cluster has this endpoint, wanted or not.
+  virtual bool has_endpoint(const ipvs::Owner&, const ipvs::Endpoint&) const { return false; }
   // A lingering Service has no connections left.
   virtual void drained(const ipvs::Owner& service) = 0;
   // The kernel does not have this scheduler. True: the Services that ask for it are planned again,

@@ -9,6 +9,7 @@
 
 #include <cstring>
 #include <set>
+#include <utility>
 
 #include "agent/report/process_stats.hpp"
 
@@ -113,6 +114,10 @@ struct Metrics::Impl {
       "Addresses of Services that are not served because this node needs them for something else, such as the API server, a gateway or another Node.");
   prometheus::Counter& taken_over = counter("kube_ipvs_taken_over_virtual_servers_total",
       "Virtual servers that kube-proxy had left and that are ours now, because a Service wants them.");
+  Counters& cut = counters("kube_ipvs_connections_cut_total",
+      "Established TCP and SCTP connections to destinations that were deleted: the next packet ends them; by Service and cause. Neither UDP nor connections that were closing.");
+  Counters& drained = counters("kube_ipvs_connections_drained_total",
+      "Established TCP connections to draining destinations that ended by themselves.");
   prometheus::Counter& conflicts = counter("kube_ipvs_conflicts_total",
       "Virtual servers that a Service does not get because another one has the address and port.");
   Counters& source_faults = counters("kube_ipvs_source_faults_total",
@@ -151,6 +156,10 @@ struct Metrics::Impl {
       "Virtual addresses of kube-ipvs in the kernel.");
   prometheus::Gauge& draining = gauge("kube_ipvs_draining_virtual_servers",
       "Virtual servers with destinations that take no new connections.");
+  GaugeFamily& draining_destinations = gauges("kube_ipvs_draining_destinations",
+      "Destinations that take no new connections and are not wanted any more, of Services that have one.");
+  GaugeFamily& draining_connections = gauges("kube_ipvs_draining_connections",
+      "Established connections to those destinations, when last read.");
   prometheus::Gauge& foreign = gauge("kube_ipvs_foreign_virtual_servers",
       "Virtual servers that kube-ipvs does not own, when last checked.");
   prometheus::Gauge& failing = gauge("kube_ipvs_failing_keys",
@@ -164,6 +173,18 @@ struct Metrics::Impl {
   prometheus::Gauge& services = gauge("kube_ipvs_services", "Services known.");
   prometheus::Gauge& pods = gauge("kube_ipvs_pods", "Pods known.");
   prometheus::Gauge& slices = gauge("kube_ipvs_endpointslices", "EndpointSlices known.");
+
+  std::set<k8s::ObjectKey> counted;  // Services with series of their own
+  std::vector<std::pair<prometheus::Gauge*, prometheus::Gauge*>> drains;  // that are exported
+
+  prometheus::Labels labels_of(const k8s::ObjectKey& service) {
+    constexpr std::size_t kMostServices = 1000;
+    if (!counted.contains(service) && counted.size() >= kMostServices) {
+      return {{"namespace", ""}, {"name", "other"}};
+    }
+    counted.insert(service);
+    return {{"namespace", service.ns}, {"name", service.name}};
+  }
 
   std::size_t no_local_internal = 0, no_local_external = 0;
   std::set<std::string> condition_reasons;  // that were exported
@@ -208,6 +229,31 @@ void Metrics::drift(const std::string& kind, std::size_t count) {
 }
 void Metrics::conflict() { impl_->conflicts.Increment(); }
 void Metrics::taken_over() { impl_->taken_over.Increment(); }
+void Metrics::connections_cut(const k8s::ObjectKey& service, const std::string& cause,
+                              std::uint64_t count) {
+  prometheus::Labels labels = impl_->labels_of(service);
+  labels["cause"] = cause;
+  impl_->cut.Add(labels).Increment(static_cast<double>(count));
+}
+void Metrics::connections_drained(const k8s::ObjectKey& service, std::uint64_t count) {
+  impl_->drained.Add(impl_->labels_of(service)).Increment(static_cast<double>(count));
+}
+
+void Metrics::set_draining(const std::vector<Draining>& services) {
+  for (const auto& [destinations, connections] : std::exchange(impl_->drains, {})) {
+    impl_->draining_destinations.Remove(destinations);
+    impl_->draining_connections.Remove(connections);
+  }
+  for (const Draining& each : services) {
+    const prometheus::Labels labels{{"namespace", each.service.ns}, {"name", each.service.name}};
+    prometheus::Gauge& destinations = impl_->draining_destinations.Add(labels);
+    prometheus::Gauge& connections = impl_->draining_connections.Add(labels);
+    destinations.Set(static_cast<double>(each.destinations));
+    connections.Set(static_cast<double>(each.connections));
+    impl_->drains.emplace_back(&destinations, &connections);
+  }
+}
+
 void Metrics::address_refused() { impl_->refused_addresses.Increment(); }
 
 void Metrics::source_fault(const std::string& kind) {

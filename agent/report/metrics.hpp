@@ -24,6 +24,9 @@
 //   kube_ipvs_conflicts_total                   counter
 //   kube_ipvs_taken_over_virtual_servers_total  counter
 //   kube_ipvs_refused_addresses_total           counter
+//   kube_ipvs_connections_cut_total             counter{namespace,name,cause}: agent/decide/departures.hpp
+//   kube_ipvs_connections_drained_total         counter{namespace,name}: of Services with one that drained
+//   kube_ipvs_draining_destinations, _draining_connections   gauge{namespace,name}: of those that drain
 //   kube_ipvs_source_faults_total               counter{kind}
 //   kube_ipvs_source_lists_total, _source_relists_total, _source_watches_total, _source_events_total,
 //   _source_bookmarks_total, _source_page_retries_total, _source_probes_total,
@@ -44,12 +47,14 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "k8s/source.hpp"
+#include "k8s/types.hpp"
 
 namespace agent {
 
@@ -67,6 +72,10 @@ class Metrics {
   void drift(const std::string& kind, std::size_t count = 1);
   void conflict();
   void taken_over();
+  // Of the first 1000 Services; those of others are counted together, with the name "other".
+  void connections_cut(const k8s::ObjectKey& service, const std::string& cause,
+                       std::uint64_t count);
+  void connections_drained(const k8s::ObjectKey& service, std::uint64_t count);
   void address_refused();  // an external IP that is another Node's or a gateway
   void source_fault(const std::string& kind);
   void event(const std::string& result);
@@ -88,6 +97,13 @@ class Metrics {
     std::size_t services = 0, pods = 0, slices = 0;
   };
   void set(const Gauges& gauges);
+
+  struct Draining {
+    k8s::ObjectKey service;
+    std::size_t destinations = 0, connections = 0;
+  };
+  // All Services that drain now.
+  void set_draining(const std::vector<Draining>& services);
 
   // What the source has counted since it started; of kinds that it does not ask for, nothing.
   void set_source(const std::vector<k8s::KindCounters>& kinds);

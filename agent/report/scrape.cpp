@@ -44,6 +44,13 @@ Scrape::Scrape(ipvs::Kernel& kernel, KernelThread& thread, const ClusterState& c
 asio::awaitable<void> Scrape::write(BodyWriter write) {
   metrics_.set(gauges());
   metrics_.set_source(source_.counters());
+  std::vector<Metrics::Draining> draining;
+  for (const auto& [service, of] : sync_.draining()) {
+    draining.push_back({.service = service_key(service),
+                        .destinations = of.destinations,
+                        .connections = of.connections});
+  }
+  metrics_.set_draining(draining);
   const std::string own = metrics_.text();
   co_await write(own);
   {

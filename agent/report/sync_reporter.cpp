@@ -171,6 +171,18 @@ void SyncReporter::on_conflict(const Reconciler::Conflict& conflict) {
   if (first) metrics_.conflict();
 }
 
+void SyncReporter::on_departures(const Departures& departures) {
+  for (const auto& [of, count] : departures.cut) {
+    const auto& [service, cause] = of;
+    metrics_.connections_cut(service_key(service), label_of(cause), count);
+    spdlog::info("{}{} connections cut: {}", service.empty() ? "" : "Service " + service + ": ",
+                 count, text_of(cause));
+  }
+  for (const auto& [service, count] : departures.drained) {
+    metrics_.connections_drained(service_key(service), count);
+  }
+}
+
 void SyncReporter::on_taken_over(const ipvs::Owner& service, const ipvs::ServerKey& server) {
   metrics_.taken_over();
   services_.warn(service, "VirtualServerTakenOver", "Claim",

@@ -6,6 +6,7 @@
 // Threading: the agent's io_context thread.
 // Metrics: kubeproxy_sync_proxy_rules_*, kubeproxy_network_programming_duration_seconds,
 // kube_ipvs_kernel_*, kube_ipvs_drift_corrected_total, kube_ipvs_conflicts_total,
+// kube_ipvs_connections_cut_total, kube_ipvs_connections_drained_total,
 // kube_ipvs_refused_addresses_total, kube_ipvs_taken_over_virtual_servers_total
 // (agent/report/metrics.hpp).
 #pragma once
@@ -53,6 +54,7 @@ class SyncReporter : public SyncObserver {
   void on_failure(const ipvs::Failure& failure, Remedy remedy) override;
   void on_failure_over(const ipvs::Failure& failure) override;
   void on_conflict(const Reconciler::Conflict& conflict) override;
+  void on_departures(const Departures& departures) override;
   void on_taken_over(const ipvs::Owner& service, const ipvs::ServerKey& server) override;
   void on_drift(const std::string& kind, std::size_t count, const std::string& what) override;
   void on_waiting(const std::string& what) override;

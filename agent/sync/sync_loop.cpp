@@ -159,6 +159,7 @@ asio::awaitable<bool> SyncLoop::read_and_install() {
     co_return false;
   }
   reconciler_ = Reconciler(backoff());
+  connections_ = {};
   reconciler_.adopt(*observed);
   agenda_.cancel(Work::kReadNodePortAddresses);
   read_node_port_addresses();
@@ -354,13 +355,22 @@ ipvs::MayDrain SyncLoop::may_drain() const {
 
 asio::awaitable<SyncLoop::Clock::time_point> SyncLoop::carry_out(ipvs::Changes changes,
                                                                  PassReport& report,
-                                                                 Clock::time_point begin) {
+                                                                 Clock::time_point begin,
+                                                                 bool counts_connections) {
   const auto flows = stale_flows(changes, reconciler_.desired(), reconciler_.ledger());
-  const ipvs::Outcome outcome =
-      co_await thread_.run_short(is_short(changes), [&] { return ipvs::apply(kernel_, changes); });
+  std::vector<ipvs::ServerKey> leaving;
+  if (counts_connections) leaving = servers_to_read(changes);
+  const bool short_work = is_short(changes) && is_short(leaving, reconciler_.ledger());
+  const ipvs::Outcome outcome = co_await thread_.run_short(
+      short_work, [&] { return ipvs::apply(kernel_, changes, leaving); });
   const auto now = time();
   report.kernel_seconds += seconds(now - begin);
   note_lost_servers(outcome);
+  report_departures(
+      connections_.conclude(changes, outcome, reconciler_.desired(),
+                            [this](const ipvs::Owner& service, const ipvs::Endpoint& e) {
+                              return plans_.has_endpoint(service, e);
+                            }));
   const ipvs::Recorded recorded =
       reconciler_.record(changes, outcome, {.now = now, .since = in_hand_since_.value_or(now)});
   report.operations += recorded.done;
@@ -372,6 +382,10 @@ asio::awaitable<SyncLoop::Clock::time_point> SyncLoop::carry_out(ipvs::Changes c
   if (flows.empty()) co_return now;
   co_await forget_flows(flows, report);
   co_return time();
+}
+
+void SyncLoop::report_departures(const Departures& departures) {
+  if (!departures.empty()) observer_.on_departures(departures);
 }
 
 void SyncLoop::report_failure(const ipvs::Failure& failure) {
@@ -431,13 +445,17 @@ SyncLoop::Clock::time_point SyncLoop::after_pause(std::chrono::milliseconds& pau
 asio::awaitable<void> SyncLoop::check_draining() {
   const auto& draining = reconciler_.ledger().draining_servers();
   const std::vector<ipvs::ServerKey> keys(draining.begin(), draining.end());
-  if (keys.empty()) co_return;
+  if (keys.empty()) {
+    connections_ = {};
+    co_return;
+  }
   const auto readings = co_await thread_.run_short(is_short(keys, reconciler_.ledger()),
                                                    [&] { return kernel_.read_destinations(keys); });
   if (!readings) co_return;
+  report_departures(connections_.checked(*readings, reconciler_.desired()));
   ipvs::Changes finished = reconciler_.finish_drains(*readings, may_drain());
   PassReport ignored;
-  if (!finished.empty()) co_await carry_out(std::move(finished), ignored, time());
+  if (!finished.empty()) co_await carry_out(std::move(finished), ignored, time(), false);
 }
 
 asio::awaitable<void> SyncLoop::audit() {

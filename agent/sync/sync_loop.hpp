@@ -37,12 +37,14 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "agent/decide/departures.hpp"
 #include "agent/decide/reconciler.hpp"
 #include "agent/decide/service_plan.hpp"
 #include "agent/sync/agenda.hpp"
@@ -93,6 +95,9 @@ class SyncLoop {
   void vips_changed(std::span<const ipvs::VipEvent> events);
 
   const Reconciler& reconciler() const { return reconciler_; }
+  std::map<ipvs::Owner, DrainingConnections::Draining> draining() const {
+    return connections_.by_service(reconciler_.desired());
+  }
   SyncState state() const { return state_; }
   bool complete() const { return state_ == SyncState::kSynced; }
   // Services to be planned.
@@ -128,7 +133,8 @@ class SyncLoop {
   void end_pass(PassReport& report, Clock::time_point begin, Clock::time_point now);
   // `begin`: what kernel_seconds count from. Returns the time when it was done.
   boost::asio::awaitable<Clock::time_point> carry_out(ipvs::Changes changes, PassReport& report,
-                                                      Clock::time_point begin);
+                                                      Clock::time_point begin,
+                                                      bool counts_connections = true);
   boost::asio::awaitable<void> forget_flows(const std::vector<ipvs::Kernel::StaleFlow>& flows,
                                             PassReport& report);
   boost::asio::awaitable<void> count_servers();
@@ -154,6 +160,7 @@ class SyncLoop {
   bool is_drained(const ipvs::ServicePlan& plan) const;
   ipvs::MayDrain may_drain() const;
   Backoff backoff() const;
+  void report_departures(const Departures& departures);
   void report_failure(const ipvs::Failure& failure);
   void report_record(const ipvs::Result<void>& written);
   void schedule_retry();
@@ -169,6 +176,7 @@ class SyncLoop {
   std::optional<ipvs::TableRules> installed_rules_;
   bool table_lost_ = false;
   Reconciler reconciler_;
+  DrainingConnections connections_;
   Repairs repairs_;
   Audit audit_;
   Agenda agenda_;

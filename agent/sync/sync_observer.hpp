@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "agent/decide/departures.hpp"
 #include "agent/decide/reconciler.hpp"
 #include "agent/decide/service_plan.hpp"
 #include "ipvs/state/apply.hpp"
@@ -49,6 +50,8 @@ class SyncObserver {
   // What had failed is not refused any more: it was accepted, or is not wanted.
   virtual void on_failure_over(const ipvs::Failure&) {}
   virtual void on_conflict(const Reconciler::Conflict& conflict) = 0;
+  // Connections to destinations that drain or were deleted ended, or were cut.
+  virtual void on_departures(const Departures&) {}
   // A virtual server that we had not made is ours now (agent/decide/takeover.hpp).
   virtual void on_taken_over(const ipvs::Owner& service, const ipvs::ServerKey& server) = 0;
   // Somebody else changed something of ours in the kernel, and it is repaired: `count` objects of

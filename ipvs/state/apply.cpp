@@ -208,7 +208,7 @@ std::vector<int> remove_elements(Kernel& kernel, const Changes& changes, Outcome
 
 }  // namespace
 
-Outcome apply(Kernel& kernel, const Changes& changes) {
+Outcome apply(Kernel& kernel, const Changes& changes, std::span<const ServerKey> leaving) {
   Outcome outcome;
   outcome.protect = change_elements(kernel, changes.protect, outcome);
   const FailedElements failed = failed_elements(changes.protect, outcome.protect);
@@ -218,6 +218,9 @@ Outcome apply(Kernel& kernel, const Changes& changes) {
   read_back_doubtful(kernel, changes.create, outcome.create, outcome);
   read_back_doubtful(kernel, changes.fill, outcome.fill, outcome);
   outcome.bind = change_addresses(kernel, changes.bind, failed);
+  if (!leaving.empty()) {
+    if (auto readings = kernel.read_destinations(leaving)) outcome.leaving = std::move(*readings);
+  }
   outcome.release = change_servers(kernel, changes.release, {});
   read_back_doubtful(kernel, changes.release, outcome.release, outcome);
   outcome.unbind = change_addresses(kernel, changes.unbind, {});

@@ -15,6 +15,7 @@
 
 #include <map>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "ipvs/state/diff.hpp"
@@ -30,11 +31,15 @@ struct Outcome {
   // Virtual servers that were read back because an operation left their state in doubt; nullopt: it
   // does not exist.
   std::map<ServerKey, std::optional<Server>> read_back;
+  // The destinations of `leaving`, read after those that drain got their weight 0 and before any is
+  // deleted; empty if that failed.
+  std::vector<ServerReading> leaving;
   // Set when the state of addresses or elements was in doubt: all of them, as read afterwards.
   std::optional<std::vector<Address>> addresses;
   std::optional<std::vector<Element>> elements;
 };
 
-Outcome apply(Kernel& kernel, const Changes& changes);
+// `leaving`: virtual servers whose connections are to be counted.
+Outcome apply(Kernel& kernel, const Changes& changes, std::span<const ServerKey> leaving = {});
 
 }  // namespace ipvs

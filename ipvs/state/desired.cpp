@@ -42,6 +42,7 @@ void Desired::replace_servers(const Owner& owner, std::vector<Server> next,
     if (stays || entry == servers_.end() || entry->second.owner != owner) continue;
     destination_count_ -= entry->second.server.destinations.size();
     servers_.erase(entry);
+    leaving_.insert_or_assign(key, owner);
     dirty_.servers.insert(key);
   }
   for (Server& server : next) {
@@ -105,7 +106,15 @@ void Desired::replace_elements(const Owner& owner, const std::vector<Element>& n
   }
 }
 
-DirtyKeys Desired::take_dirty() { return std::exchange(dirty_, {}); }
+DirtyKeys Desired::take_dirty() {
+  former_owners_ = std::exchange(leaving_, {});
+  return std::exchange(dirty_, {});
+}
+
+const Owner* Desired::former_owner_of(const ServerKey& key) const {
+  const auto found = former_owners_.find(key);
+  return found == former_owners_.end() ? nullptr : &found->second;
+}
 
 DirtyKeys Desired::all_keys() const {
   DirtyKeys keys;

@@ -51,6 +51,8 @@ class Desired {
   // nullptr where nothing is wanted under that key.
   const Server* server(const ServerKey& key) const;
   const Owner* owner_of(const ServerKey& key) const;
+  // Of one that nobody wants since the last take_dirty() but one: who did; nullptr where nobody did.
+  const Owner* former_owner_of(const ServerKey& key) const;
   // The virtual servers and elements of an owner's plan; empty where it has none.
   std::vector<ServerKey> servers_of(const Owner& owner) const;
   std::vector<Element> elements_of(const Owner& owner) const;
@@ -99,6 +101,8 @@ class Desired {
   std::map<Element, Shared<Element>, ElementKeyLess> elements_;
   std::size_t destination_count_ = 0;
   DirtyKeys dirty_;
+  // Of what was dropped before the last take_dirty(), and since.
+  std::map<ServerKey, Owner> former_owners_, leaving_;
 };
 
 }  // namespace ipvs

@@ -71,8 +71,7 @@ bool refuses_while_draining(const VirtualServer& server) {
 // A destination that the kernel holds and no Service wants: it drains if it may, or is deleted.
 void drain_or_delete(const VirtualServer& server, const Destination& held,
                      const MayDrain& may_drain, Changes& changes) {
-  const bool drains = server.key.protocol == Protocol::kTcp && !refuses_while_draining(server) &&
-                      may_drain && may_drain(server.key, held.endpoint);
+  const bool drains = can_drain(server) && may_drain && may_drain(server.key, held.endpoint);
   if (!drains) {
     changes.release.push_back(destination_op(ServerCommand::kDelDest, server, held));
   } else if (held.weight != 0) {
@@ -127,6 +126,10 @@ void diff_server(const ServerKey& key, const Server* wanted, const Ledger& ledge
 }
 
 }  // namespace
+
+bool can_drain(const VirtualServer& server) {
+  return server.key.protocol == Protocol::kTcp && !refuses_while_draining(server);
+}
 
 Changes diff(const Desired& desired, const Ledger& ledger, const DirtyKeys& keys,
              const MayDrain& may_drain) {

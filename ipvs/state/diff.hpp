@@ -50,6 +50,10 @@ struct Changes {
 // weight is set to 0 instead of deleting it. Called for TCP only; empty: never.
 using MayDrain = std::function<bool(const ServerKey&, const Endpoint&)>;
 
+// Whether its destinations can drain: not with another protocol than TCP, nor with a scheduler that
+// refuses clients meanwhile.
+bool can_drain(const VirtualServer& server);
+
 // The operations that take `ledger` to `desired`, for the given keys. Keys whose states agree yield
 // nothing, so that diff(d, l, keys) is empty where l already is what d wants.
 Changes diff(const Desired& desired, const Ledger& ledger, const DirtyKeys& keys,

@@ -150,6 +150,9 @@ std::string metrics_text() {
   agent::Metrics metrics;
   metrics.kernel_error("NEW_DEST", ENOMEM);
   metrics.drift("server");
+  metrics.connections_cut({.ns = "default", .name = "web"}, "pod_gone", 1);
+  metrics.connections_drained({.ns = "default", .name = "web"}, 1);
+  metrics.set_draining({{.service = {.ns = "default", .name = "web"}}});
   metrics.source_fault("decode");
   metrics.event("posted");
   metrics.health_answered(false, 200);

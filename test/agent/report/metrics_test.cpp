@@ -39,6 +39,10 @@ void exercise(Metrics& metrics) {
   metrics.kernel_error("NEW_DEST", ENOMEM);
   metrics.drift("server");
   metrics.conflict();
+  metrics.connections_cut({.ns = "default", .name = "web"}, "pod_gone", 3);
+  metrics.connections_drained({.ns = "default", .name = "web"}, 41212);
+  metrics.set_draining(
+      {{.service = {.ns = "default", .name = "web"}, .destinations = 2, .connections = 7}});
   metrics.source_fault("decode");
   metrics.event("posted");
   metrics.health_answered(false, 200);
@@ -55,9 +59,13 @@ TEST_CASE("the names and types that dashboards depend on stay as they are") {
             "kube_ipvs_build_info gauge",
             "kube_ipvs_conditions gauge",
             "kube_ipvs_conflicts_total counter",
+            "kube_ipvs_connections_cut_total counter",
+            "kube_ipvs_connections_drained_total counter",
             "kube_ipvs_desired_addresses gauge",
             "kube_ipvs_desired_destinations gauge",
             "kube_ipvs_desired_virtual_servers gauge",
+            "kube_ipvs_draining_connections gauge",
+            "kube_ipvs_draining_destinations gauge",
             "kube_ipvs_draining_virtual_servers gauge",
             "kube_ipvs_drift_corrected_total counter",
             "kube_ipvs_endpointslices gauge",
@@ -94,6 +102,27 @@ TEST_CASE("the names and types that dashboards depend on stay as they are") {
             "process_resident_memory_bytes gauge",
             "process_start_time_seconds gauge",
         });
+}
+
+TEST_CASE(
+    "connections are counted by Service, and of 1001 Services the last has no series of its own") {
+  Metrics metrics;
+  exercise(metrics);
+  const auto has = [&](const std::string& line) {
+    return metrics.text().find("\n" + line + "\n") != std::string::npos;
+  };
+  CHECK(
+      has(R"(kube_ipvs_connections_cut_total{cause="pod_gone",name="web",namespace="default"} 3)"));
+  CHECK(has(R"(kube_ipvs_connections_drained_total{name="web",namespace="default"} 41212)"));
+  CHECK(has(R"(kube_ipvs_draining_destinations{name="web",namespace="default"} 2)"));
+  CHECK(has(R"(kube_ipvs_draining_connections{name="web",namespace="default"} 7)"));
+  metrics.set_draining({});
+  CHECK(metrics.text().find("kube_ipvs_draining_connections{") == std::string::npos);
+  for (int n = 1; n <= 1001; ++n) {
+    metrics.connections_drained({.ns = "default", .name = std::to_string(n)}, 1);
+  }
+  CHECK(has(R"(kube_ipvs_connections_drained_total{name="999",namespace="default"} 1)"));
+  CHECK(has(R"(kube_ipvs_connections_drained_total{name="other",namespace=""} 2)"));
 }
 
 TEST_CASE("each event is counted under its labels") {

@@ -137,7 +137,9 @@ struct RecordingObserver : SyncObserver {
   std::vector<ipvs::Failure> over;
   std::vector<Reconciler::Conflict> conflicts;
   std::vector<std::string> drifts, waits, taken_over;
-  std::vector<std::string> drift_lines;  // of each
+  std::vector<std::string> drift_lines;   // of each
+  std::map<CutCause, std::uint64_t> cut;  // connections
+  std::uint64_t drained = 0;
   std::function<void()> when_passed, when_failed;
 
   void on_pass(const PassReport& report) override {
@@ -154,6 +156,10 @@ struct RecordingObserver : SyncObserver {
   void on_conflict(const Reconciler::Conflict& c) override { conflicts.push_back(c); }
   void on_taken_over(const Owner& service, const ServerKey& key) override {
     taken_over.push_back(service + " " + key.text());
+  }
+  void on_departures(const Departures& departures) override {
+    for (const auto& [of, count] : departures.cut) cut[of.second] += count;
+    for (const auto& [service, count] : departures.drained) drained += count;
   }
   void on_drift(const std::string& kind, std::size_t count, const std::string& what) override {
     for (std::size_t i = 0; i < count; ++i) drifts.push_back(kind);

@@ -86,8 +86,8 @@ TEST_CASE("what is due at once is done in one pass, in its order") {
       "read_servers",
   };
   // What was planned for the first time, again, or failed.
-  const std::vector<std::string> changes{"change_elements", "change_servers", "change_servers",
-                                         "change_addresses", "change_servers"};
+  const std::vector<std::string> changes{"change_elements",  "change_servers",    "change_servers",
+                                         "change_addresses", "read_destinations", "change_servers"};
   std::vector<std::string> expected = checks;
   expected.insert(expected.end(), changes.begin(), changes.end());
   CHECK(f.look().calls == expected);

@@ -140,3 +140,49 @@ def case_a_lingering_service_lingers_on_after_a_restart_also_if_it_was_deleted_m
         connection.close()
         wait_until("it is gone with its last connection", 60, lambda: not lab.has_server(f"TCP {address}:7"))
         assert not lab.has_address(address)
+
+
+def cut(lab, name, cause):
+    return count(lab, "connections_cut_total", name, f'cause="{cause}"')
+
+
+def count(lab, metric, name, label=""):
+    lines = [line for line in lab.agent.metrics().splitlines()
+             if line.startswith(f"kube_ipvs_{metric}{{") and f'name="{name}"' in line and label in line]
+    assert len(lines) == 1, lines
+    return float(lines[0].split()[-1])
+
+
+def case_a_roll_out_says_how_many_connections_it_has_cut_and_how_many_ended_by_themselves(lab):
+    address, server = "10.96.9.4", "TCP 10.96.9.4:7"
+    lab.agent.restart(*CLUSTER_IPS)  # its counters begin at 0
+
+    def write(*pods, **annotations):
+        lab.write("case-pods.yaml", *pods)
+        lab.write("case.yaml", service("rolling", address, {"app": "lonely"}, port=ECHO, annotations=annotations))
+
+    app = {"app": "lonely"}
+    write(pod("lonely", 15, app))
+    lab.served(address, 7, "10.244.1.15:7")
+    connections = [lab.outside.connect(address, 7) for _ in range(4)]
+    write(pod("lonely", 15, app, deleted_in=60, grace=60), pod("other", 16, app))
+    wait_until("the first drains", 10, lambda: lab.weights(server) == {"10.244.1.15:7": 0, "10.244.1.16:7": 1})
+    wait_until("its connections are shown", 10, lambda: count(lab, "draining_connections", "rolling") == 4)
+    assert all(connection.works() for connection in connections)
+    for connection in connections:
+        connection.close()
+    wait_until("they have ended by themselves", 30, lambda: count(lab, "connections_drained_total", "rolling") == 4)
+    wait_until("nothing drains", 60, lambda: lab.weights(server) == {"10.244.1.16:7": 1})
+    assert 'kube_ipvs_connections_cut_total{' not in lab.agent.metrics()
+
+    # Now with a drain timeout of 0: two are cut. And the Service is deleted: one is.
+    connections = [lab.outside.connect(address, 7) for _ in range(2)]
+    write(pod("lonely", 15, app), pod("other", 16, app, deleted_in=60, grace=60), **{"kube-ipvs.io/drain-timeout": "0"})
+    wait_until("they are counted", 10, lambda: cut(lab, "rolling", "drain_timeout") == 2)
+    assert lab.agent.logged("Service default/rolling: 2 connections cut: their time to drain has passed")
+    assert not any(connection.works(3) for connection in connections)
+    last = lab.outside.connect(address, 7)
+    lab.remove("case.yaml")
+    wait_until("it is counted", 10, lambda: cut(lab, "rolling", "service_deleted") == 1)
+    assert not last.works(3)
+    show(*(line for line in lab.agent.metrics().splitlines() if line.startswith("kube_ipvs_connections_")))
