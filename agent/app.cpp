@@ -38,7 +38,9 @@ std::string summary(const k8s::Service& service, const std::string& proxy_name) 
 }
 
 SyncOptions sync_options_of(const config::Config& config) {
-  return {.min_gap = config.min_sync_period, .audit_interval = config.sync_period};
+  return {.min_gap = config.min_sync_period,
+          .audit_interval = config.sync_period,
+          .takeover = config.takeover};
 }
 
 std::size_t descriptor_limit() {
@@ -85,12 +87,20 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
                    .note = log_info},
                   {.accept = config.forward_accept, .period = config.sync_period}),
       kube_proxy_(context.get_executor(), kernel, thread_,
-                  {.warn =
+                  {.is_in_force = [this] { return sync_.is_in_force(); },
+                   .forwarding_is_dropped = [this] { return forwarding_.unattended() > 0; },
+                   .proxy_mode_port = [this] { return foreign_metrics_port(); }},
+                  {.left =
                        [this](const std::string& line) {
                          services_.warn_of_node("KubeProxyRulesLeft", "Check", line);
                        },
+                   .runs =
+                       [this](const std::string& line) {
+                         services_.warn_of_node("KubeProxyRuns", "Check", line);
+                       },
                    .note = log_info},
-                  {.remove = config.remove_kube_proxy_rules}),
+                  {.takeover = config.takeover,
+                   .poll = sync_options.value_or(SyncOptions()).retry_first / 4}),
       health_(sync_, cluster_, reporter_),
       conditions_(sync_, reporter_, health_),
       scrape_(kernel, thread_, cluster_, sync_, reporter_, conditions_, forwarding_, kube_proxy_,
@@ -208,6 +218,14 @@ void App::note_api_addresses() {
   for (const k8s::Address& each : source_->server_addresses()) held.push_back({each, port});
   cluster_.set_holder({by_proxy ? HolderKind::kProxy : HolderKind::kApiServer, "connections"},
                       std::move(held));
+}
+
+// Where kube-proxy answers by default, unless we listen there.
+std::uint16_t App::foreign_metrics_port() const {
+  for (const char* server : {"metrics", "healthz"}) {
+    if (http_.port_of(server) == config::kMetricsPort) return 0;
+  }
+  return config::kMetricsPort;
 }
 
 void App::fail(const std::string& why) {

@@ -89,6 +89,7 @@ class App : private ClusterObserver {
   void note_api_addresses();
   void warn_of_api_address(const k8s::Service& kubernetes);
   std::unique_ptr<k8s::Source> make_source();
+  std::uint16_t foreign_metrics_port() const;
   void fail(const std::string& why);
   void on_signal(int number);
 

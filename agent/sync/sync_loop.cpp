@@ -149,7 +149,7 @@ asio::awaitable<bool> SyncLoop::read_and_install() {
     co_return false;
   }
   reconciler_ = Reconciler(backoff());
-  reconciler_.adopt(*observed);
+  reconciler_.adopt(*observed, options_.takeover);
   agenda_.cancel(Work::kReadNodePortAddresses);
   read_node_port_addresses();
   PassReport report;

@@ -144,9 +144,14 @@ class FailingKernel : public FakeKernel {
     return read<std::vector<ipvs::KubeProxyChains>>(
         "read_kube_proxy_chains", [&] { return FakeKernel::read_kube_proxy_chains(); });
   }
-  int remove_kube_proxy_chains(const ipvs::KubeProxyChains& chains) override {
-    return change("remove_kube_proxy_chains",
-                  [&] { return FakeKernel::remove_kube_proxy_chains(chains); });
+  ipvs::Result<ipvs::RemovedChains> remove_kube_proxy_chains(
+      const ipvs::KubeProxyChains& chains) override {
+    return read<ipvs::RemovedChains>("remove_kube_proxy_chains",
+                                     [&] { return FakeKernel::remove_kube_proxy_chains(chains); });
+  }
+  ipvs::Result<std::vector<std::string>> read_kube_proxy_sets() override {
+    return read<std::vector<std::string>>("read_kube_proxy_sets",
+                                          [&] { return FakeKernel::read_kube_proxy_sets(); });
   }
   ipvs::Result<std::vector<std::unique_ptr<ipvs::KernelMonitor>>> open_monitors() override {
     return read<std::vector<std::unique_ptr<ipvs::KernelMonitor>>>(
