@@ -38,7 +38,9 @@ std::string summary(const k8s::Service& service, const std::string& proxy_name) 
 }
 
 SyncOptions sync_options_of(const config::Config& config) {
-  return {.min_gap = config.min_sync_period, .audit_interval = config.sync_period};
+  return {.min_gap = config.min_sync_period,
+          .audit_interval = config.sync_period,
+          .takeover = config.takeover};
 }
 
 NodeWatchOptions node_watch_options_of(const std::optional<SyncOptions>& sync,
@@ -54,8 +56,10 @@ NodeWatchOptions node_watch_options_of(const std::optional<SyncOptions>& sync,
 
 KubeProxyGuard::Options kube_proxy_options_of(const config::Config& config,
                                               const std::optional<SyncOptions>& sync) {
-  KubeProxyGuard::Options options{.remove = config.remove_kube_proxy_rules};
-  if (sync) options.period = sync->audit_interval;
+  KubeProxyGuard::Options options{.takeover = config.takeover};
+  if (!sync) return options;
+  options.period = sync->audit_interval;
+  options.poll = sync->retry_first / 4;
   return options;
 }
 
@@ -104,9 +108,16 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
                   {.accept = config.forward_accept,
                    .period = sync_options.value_or(sync_options_of(config)).audit_interval}),
       kube_proxy_(context.get_executor(), kernel, thread_,
-                  {.warn =
+                  {.is_in_force = [this] { return sync_.is_in_force(); },
+                   .forwarding_is_dropped = [this] { return forwarding_.unattended() > 0; },
+                   .proxy_mode_port = [this] { return foreign_metrics_port(); }},
+                  {.left =
                        [this](const std::string& line) {
                          services_.warn_of_node("KubeProxyRulesLeft", "Check", line);
+                       },
+                   .runs =
+                       [this](const std::string& line) {
+                         services_.warn_of_node("KubeProxyRuns", "Check", line);
                        },
                    .note = log_info},
                   kube_proxy_options_of(config, sync_options)),
@@ -256,6 +267,14 @@ void App::note_api_addresses() {
   for (const k8s::Address& each : source_->server_addresses()) held.push_back({each, port});
   cluster_.set_holder({by_proxy ? HolderKind::kProxy : HolderKind::kApiServer, "connections"},
                       std::move(held));
+}
+
+// Where kube-proxy answers by default, unless we listen there.
+std::uint16_t App::foreign_metrics_port() const {
+  for (const char* server : {"metrics", "healthz"}) {
+    if (http_.port_of(server) == config::kMetricsPort) return 0;
+  }
+  return config::kMetricsPort;
 }
 
 void App::fail(const std::string& why) {

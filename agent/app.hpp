@@ -100,6 +100,7 @@ class App : private ClusterObserver {
   void warn_of_api_address(const k8s::Service& kubernetes);
   std::unique_ptr<k8s::Source> make_source();
   AgentStatus status() const;
+  std::uint16_t foreign_metrics_port() const;
   void fail(const std::string& why);
   void on_signal(int number);
   void begin_sync();

@@ -69,7 +69,19 @@ class PlanKernel : public ipvs::Kernel {
   ipvs::Result<std::vector<ipvs::KubeProxyChains>> read_kube_proxy_chains() override {
     return real_.read_kube_proxy_chains();
   }
-  int remove_kube_proxy_chains(const ipvs::KubeProxyChains&) override { return 0; }
+  ipvs::Result<ipvs::RemovedChains> remove_kube_proxy_chains(
+      const ipvs::KubeProxyChains&) override {
+    return ipvs::RemovedChains{};
+  }
+  ipvs::Result<std::vector<std::string>> read_kube_proxy_sets() override {
+    return real_.read_kube_proxy_sets();
+  }
+  std::vector<int> remove_kube_proxy_sets(std::span<const std::string> names) override {
+    return std::vector<int>(names.size(), 0);
+  }
+  std::vector<ipvs::KubeProxyProcess> find_kube_proxies() override {
+    return real_.find_kube_proxies();
+  }
   ipvs::Result<std::vector<std::unique_ptr<ipvs::KernelMonitor>>> open_monitors() override;
   ipvs::CleanupReport cleanup(const ipvs::CleanupRequest&) override { return {}; }
 

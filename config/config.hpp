@@ -34,6 +34,7 @@ inline constexpr std::uint16_t kHealthzPort = 10256;
 enum class EndpointSource : std::uint8_t { kSelector, kEndpointSlice };
 enum class VipBinding : std::uint8_t { kAddress, kRoute };
 enum class Compat : std::uint8_t { kNone, kKubeProxy };
+enum class Takeover : std::uint8_t { kAuto, kReport, kOff };
 enum class LogFormat : std::uint8_t { kText, kJson };
 
 struct Config {
@@ -79,7 +80,8 @@ struct Config {
   std::vector<Network> nodeport_addresses;  // --nodeport-addresses CIDR,...; empty: all addresses
   bool nodeport_addresses_primary = false;  // --nodeport-addresses primary
   bool forward_accept = false;  // --forward-accept: accept rules in others' dropping FORWARD chains
-  bool remove_kube_proxy_rules = false;  // --remove-kube-proxy-rules: what kube-proxy has left
+  // --takeover auto|report|off: what becomes of what kube-proxy has left.
+  Takeover takeover = Takeover::kAuto;
   // --bind-address: the node's primary address; unspecified (0.0.0.0 or ::): the Node object's.
   Address bind_address = boost::asio::ip::address_v4::any();
 

@@ -176,6 +176,7 @@ inline std::string set_bind_address(Config& config, std::string_view value) {
 inline constexpr std::array<std::string_view, 2> kEndpointSources = {"selector", "endpointslice"};
 inline constexpr std::array<std::string_view, 2> kVipBindings = {"address", "route"};
 inline constexpr std::array<std::string_view, 2> kCompats = {"none", "kube-proxy"};
+inline constexpr std::array<std::string_view, 3> kTakeovers = {"auto", "report", "off"};
 inline constexpr std::array<std::string_view, 2> kLogFormats = {"text", "json"};
 
 template <auto kMember, const auto& kNames>

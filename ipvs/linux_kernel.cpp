@@ -13,6 +13,7 @@
 #include "ipvs/host/conntrack_limits.hpp"
 #include "ipvs/host/local_addresses.hpp"
 #include "ipvs/host/local_ports.hpp"
+#include "ipvs/kube_proxy/processes.hpp"
 #include "ipvs/nftables/monitor.hpp"
 #include "ipvs/ready.hpp"
 #include "ipvs/virtual_servers/fill_order.hpp"
@@ -357,17 +358,32 @@ int LinuxKernel::withdraw(const ForwardChain& chain) {
 }
 
 Result<std::vector<KubeProxyChains>> LinuxKernel::read_kube_proxy_chains() {
-  const auto rules = ready(kube_proxy_rules_);
-  if (!rules) return rules.error();
-  auto chains = (*rules)->read();
+  const auto remains = ready(kube_proxy_);
+  if (!remains) return remains.error();
+  auto chains = (*remains)->read_chains();
   if (chains && !chains->empty()) saw_kube_proxy_chains_ = true;
   return chains;
 }
 
-int LinuxKernel::remove_kube_proxy_chains(const KubeProxyChains& chains) {
-  const auto rules = ready(kube_proxy_rules_);
-  return rules ? (*rules)->remove(chains) : rules.error().error_number;
+Result<RemovedChains> LinuxKernel::remove_kube_proxy_chains(const KubeProxyChains& chains) {
+  const auto remains = ready(kube_proxy_);
+  if (!remains) return remains.error();
+  return (*remains)->remove_chains(chains);
 }
+
+Result<std::vector<std::string>> LinuxKernel::read_kube_proxy_sets() {
+  const auto remains = ready(kube_proxy_);
+  if (!remains) return remains.error();
+  return (*remains)->read_sets();
+}
+
+std::vector<int> LinuxKernel::remove_kube_proxy_sets(std::span<const std::string> names) {
+  const auto remains = ready(kube_proxy_);
+  if (!remains) return std::vector<int>(names.size(), remains.error().error_number);
+  return (*remains)->remove_sets(names);
+}
+
+std::vector<KubeProxyProcess> LinuxKernel::find_kube_proxies() { return ipvs::find_kube_proxies(); }
 
 CleanupReport LinuxKernel::cleanup(const CleanupRequest& request) {
   Cleanup work({.ipvs = ipvs_,

@@ -24,9 +24,9 @@
 #include "ipvs/host/own_record_file.hpp"
 #include "ipvs/host/setting_record.hpp"
 #include "ipvs/host/sysctl.hpp"
+#include "ipvs/kube_proxy/remains.hpp"
 #include "ipvs/nftables/client.hpp"
 #include "ipvs/nftables/forward_chains.hpp"
-#include "ipvs/nftables/kube_proxy_chains.hpp"
 #include "ipvs/state/kernel.hpp"
 #include "ipvs/virtual_servers/client.hpp"
 #include "ipvs/virtual_servers/count.hpp"
@@ -73,7 +73,10 @@ class LinuxKernel : public Kernel {
   int accept_replies(const ForwardChain& chain) override;
   int withdraw(const ForwardChain& chain) override;
   Result<std::vector<KubeProxyChains>> read_kube_proxy_chains() override;
-  int remove_kube_proxy_chains(const KubeProxyChains& chains) override;
+  Result<RemovedChains> remove_kube_proxy_chains(const KubeProxyChains& chains) override;
+  Result<std::vector<std::string>> read_kube_proxy_sets() override;
+  std::vector<int> remove_kube_proxy_sets(std::span<const std::string> names) override;
+  std::vector<KubeProxyProcess> find_kube_proxies() override;
   Result<std::vector<std::unique_ptr<KernelMonitor>>> open_monitors() override;
 
  private:
@@ -89,7 +92,7 @@ class LinuxKernel : public Kernel {
   std::optional<NftClient> table_;
   std::optional<FlowCleaner> flows_;
   std::optional<ForwardChains> forward_chains_;
-  std::optional<KubeProxyRules> kube_proxy_rules_;
+  std::optional<KubeProxyRemains> kube_proxy_;
   bool saw_kube_proxy_chains_ = false;  // also if they are deleted now
   OwnRecordFile record_;
   NotesFile notes_;

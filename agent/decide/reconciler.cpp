@@ -49,11 +49,14 @@ bool protects_any(const Element& element, const ipvs::DirtyKeys& keys) {
 
 }  // namespace
 
-std::set<ServerKey> foreign_servers(const ipvs::Observed& observed) {
+std::set<ServerKey> foreign_servers(const ipvs::Observed& observed, Takeover takeover) {
   const std::optional<std::span<const ServerKey>> record =
       observed.recorded ? std::optional<std::span<const ServerKey>>(*observed.recorded)
                         : std::nullopt;
-  const ipvs::OwnServers own(record, observed.elements, observed.addresses, observed.excluded);
+  // With neither record nor table, what is on kube-ipvs0 is ours or kube-proxy's.
+  std::span<const Address> bound = observed.addresses;
+  if (takeover != Takeover::kAuto) bound = {};
+  const ipvs::OwnServers own(record, observed.elements, bound, observed.excluded);
   std::set<ServerKey> foreign;
   for (const ipvs::Server& server : observed.servers) {
     if (!own.contains(server.settings.key)) foreign.insert(server.settings.key);
@@ -62,51 +65,59 @@ std::set<ServerKey> foreign_servers(const ipvs::Observed& observed) {
 }
 
 void Reconciler::adopt(const ipvs::Observed& observed, Takeover takeover) {
-  foreign_ = foreign_servers(observed);
+  takeover_ = takeover;
+  foreign_ = foreign_servers(observed, takeover);
   for (const ipvs::Server& server : observed.servers) {
     if (!foreign_.contains(server.settings.key)) ledger_.put_server(server);
   }
-  if (takeover == Takeover::kAuto) note_leftovers(observed);
-  for (const Address& address : observed.addresses) ledger_.put_address(address);
+  note_leftovers(observed);
+  adopt_addresses(observed);
   for (const Element& element : observed.elements) ledger_.put_element(element);
   dirty_.merge(ledger_.all_keys());
 }
 
+void Reconciler::adopt_addresses(const ipvs::Observed& observed) {
+  const std::set<Address> ours =
+      takeover_ == Takeover::kAuto ? std::set<Address>() : bound_by_us(observed);
+  for (const Address& address : observed.addresses) {
+    if (takeover_ == Takeover::kAuto || ours.contains(address)) {
+      ledger_.put_address(address);
+    } else {
+      foreign_addresses_.insert(address);
+    }
+  }
+}
+
 void Reconciler::note_leftovers(const ipvs::Observed& observed) {
-  if (foreign_.empty()) return;
+  if (foreign_.empty() || takeover_ == Takeover::kOff) return;
   const std::set<Address> bound(observed.addresses.begin(), observed.addresses.end());
-  std::set<Address> bound_by_us;
-  for (const Element& element : observed.elements) {
-    if (element.kind == ElementKind::kVirtualIp) bound_by_us.insert(element.address);
-  }
-  if (observed.recorded) {
-    for (const ServerKey& key : *observed.recorded) bound_by_us.insert(key.address);
-  }
+  const std::set<Address> ours = bound_by_us(observed);
   for (const ipvs::Server& server : observed.servers) {
     const ServerKey& key = server.settings.key;
     if (ipvs::is_in_any(key.address, observed.excluded)) continue;
     if (!foreign_.contains(key) || !looks_like_kube_proxys(server, observed)) continue;
-    leftovers_[key] = {.server = server,
-                       .evidence = {.on_our_device = bound.contains(key.address) &&
-                                                     !bound_by_us.contains(key.address),
-                                    .has_kube_proxy_chains = observed.has_kube_proxy_chains}};
+    leftovers_[key] = {
+        .server = server,
+        .evidence = {.on_our_device = bound.contains(key.address) && !ours.contains(key.address),
+                     .has_kube_proxy_chains = observed.has_kube_proxy_chains}};
   }
 }
 
-// True: it is ours from now on.
-bool Reconciler::take_over(const ipvs::Server& wanted, const ipvs::ServicePlan& plan) {
+bool Reconciler::was_left(const ipvs::Server& wanted, const ipvs::ServicePlan& plan) const {
   const auto found = leftovers_.find(wanted.settings.key);
   if (found == leftovers_.end()) return false;
-  const auto& [server, evidence] = found->second;
-  if (!is_leftover(server, wanted, plan, evidence)) return false;
-  ipvs::Server entry = server;
+  return is_leftover(found->second.server, wanted, plan, found->second.evidence);
+}
+
+void Reconciler::take_over(const ServerKey& key) {
+  const auto found = leftovers_.find(key);
+  ipvs::Server entry = std::move(found->second.server);
   // As if it had none: so it is set in any case, and enters our record.
   entry.settings.scheduler.clear();
   ledger_.put_server(std::move(entry));
-  dirty_.servers.insert(wanted.settings.key);
-  foreign_.erase(wanted.settings.key);
+  dirty_.servers.insert(key);
+  foreign_.erase(key);
   leftovers_.erase(found);
-  return true;
 }
 
 Reconciler::Planned Reconciler::set_plan(const ipvs::Owner& owner, const Standing& standing,
@@ -119,13 +130,16 @@ Reconciler::Planned Reconciler::set_plan(const ipvs::Owner& owner, const Standin
     // in the plan.
     if (ledger_.draining_servers().contains(key)) dirty_.servers.insert(key);
     if (!foreign_.contains(key)) continue;
-    if (take_over(server, plan)) {
+    const bool left = was_left(server, plan);
+    if (left && takeover_ == Takeover::kAuto) {
+      take_over(key);
       planned.taken_over.push_back(key);
       continue;
     }
     taken.insert(key);
     waiting_[key].insert(owner);
-    planned.conflicts.push_back({owner, key, ConflictReason::kForeignServer, {}});
+    planned.conflicts.push_back(
+        {owner, key, left ? ConflictReason::kLeftServer : ConflictReason::kForeignServer, {}});
   }
   Claims::Granted granted =
       claims_.replace(owner, standing, without_servers(std::move(plan), taken));
@@ -158,6 +172,11 @@ ipvs::Changes Reconciler::next_changes(const ipvs::MayDrain& may_drain) {
   add_unwanted_addresses(keys);
   failed_.attempt(keys);
   ipvs::Changes changes = ipvs::diff(desired_, ledger_, keys, may_drain);
+  if (!foreign_addresses_.empty()) {
+    std::erase_if(changes.unbind, [this](const ipvs::AddressOp& op) {
+      return foreign_addresses_.contains(op.address);
+    });
+  }
   ipvs::Recorded nothing;
   if (changes.empty()) note_ended(failed_.conclude(nothing, {}));  // all of them are as wanted
   return changes;
@@ -257,7 +276,15 @@ bool Reconciler::compare(const ServerKey& key, const std::optional<ipvs::Server>
 }
 
 std::set<Address> Reconciler::compare_addresses(const std::vector<Address>& found) {
-  const std::set<Address> present(found.begin(), found.end());
+  std::set<Address> present(found.begin(), found.end());
+  if (takeover_ != Takeover::kAuto) {
+    // What we have not bound is somebody else's, also if it came later.
+    std::erase_if(present, [this](const Address& address) {
+      if (ledger_.addresses().contains(address)) return false;
+      if (!desired_.wants(address)) foreign_addresses_.insert(address);
+      return true;
+    });
+  }
   std::set<Address> different;
   std::set_symmetric_difference(present.begin(), present.end(), ledger_.addresses().begin(),
                                 ledger_.addresses().end(),

@@ -36,6 +36,7 @@ namespace agent {
 enum class ConflictReason : std::uint8_t {
   kOtherService,   // its claim counts more (agent/decide/claims.hpp)
   kForeignServer,  // there is one in the kernel that is not ours
+  kLeftServer,     // one that --takeover=auto would take over
 };
 
 class Reconciler {
@@ -108,8 +109,10 @@ class Reconciler {
   std::size_t foreign_count() const { return foreign_.size(); }
 
  private:
+  void adopt_addresses(const ipvs::Observed& observed);
   void note_leftovers(const ipvs::Observed& observed);
-  bool take_over(const ipvs::Server& wanted, const ipvs::ServicePlan& plan);
+  bool was_left(const ipvs::Server& wanted, const ipvs::ServicePlan& plan) const;
+  void take_over(const ipvs::ServerKey& key);
   // Failed elements wait for their time, but not when something they protect is to be created.
   void retry_needed_elements();
   void add_unwanted_addresses(ipvs::DirtyKeys& keys) const;
@@ -121,7 +124,10 @@ class Reconciler {
   ipvs::DirtyKeys dirty_;
   std::vector<ipvs::Failure> ended_;
   Retries failed_;
+  Takeover takeover_ = Takeover::kAuto;
   std::set<ipvs::ServerKey> foreign_;
+  // On kube-ipvs0, and not ours to delete; only without Takeover::kAuto.
+  std::set<ipvs::Address> foreign_addresses_;
   // Those of them that may be kube-proxy's, as they were at the start.
   struct Leftover {
     ipvs::Server server;
@@ -133,6 +139,7 @@ class Reconciler {
 };
 
 // The observed virtual servers that are not ours (ipvs/state/own_servers.hpp).
-std::set<ipvs::ServerKey> foreign_servers(const ipvs::Observed& observed);
+std::set<ipvs::ServerKey> foreign_servers(const ipvs::Observed& observed,
+                                          Takeover takeover = Takeover::kAuto);
 
 }  // namespace agent

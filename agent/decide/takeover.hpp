@@ -16,23 +16,33 @@
 //      or kube-proxy's chains are there.
 //   6. Its address is in none of the networks of --ipvs-exclude-cidrs.
 //
-// This is where a future setting decides (auto, report only, off).
+// --takeover decides what comes of it. With `report` and `off` it stays foreign, as does every
+// address of kube-ipvs0 that we did not bind; without a record and a table of ours we made nothing.
+//
+//   --takeover   its virtual servers    its chains and ipsets    reported
+//   auto         become ours            deleted once ours are    what is done
+//                                       in force
+//   report       stay                   stay                     what auto would do
+//   off          stay                   stay                     nothing; metrics count it
 #pragma once
 
-#include <cstdint>
+#include <set>
 
+#include "config/config.hpp"
 #include "ipvs/state/desired.hpp"
 #include "ipvs/state/kernel.hpp"
 
 namespace agent {
 
-enum class Takeover : std::uint8_t { kAuto, kReport };
+using Takeover = config::Takeover;
 
 struct LeftoverEvidence {
   bool on_our_device = false;          // its address was on kube-ipvs0, and not by us
   bool has_kube_proxy_chains = false;  // somewhere on this node
 };
 
+// Addresses of kube-ipvs0 that we did bind, as our table and our record say.
+std::set<ipvs::Address> bound_by_us(const ipvs::Observed& observed);
 // Rule 3.
 bool looks_like_kube_proxys(const ipvs::Server& found, const ipvs::Observed& observed);
 // Rules 4 and 5. `wanted`: of `plan`, with the key of `found`.

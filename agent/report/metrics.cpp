@@ -168,6 +168,10 @@ struct Metrics::Impl {
       "What Services ask for and this node does not do, by reason; /conditions lists it.");
   prometheus::Gauge& kube_proxy_chains = gauge("kube_ipvs_kube_proxy_chains",
       "Chains that kube-proxy has left in nftables and iptables-legacy.");
+  prometheus::Gauge& kube_proxy_sets = gauge("kube_ipvs_kube_proxy_ipsets",
+      "ipsets that kube-proxy has left.");
+  prometheus::Gauge& kube_proxy_running = gauge("kube_ipvs_kube_proxy_running",
+      "1 if a kube-proxy runs beside this agent.");
   prometheus::Gauge& forward_dropping = gauge("kube_ipvs_forward_dropping_chains",
       "FORWARD chains of others with policy drop and without a rule of kube-ipvs that accepts replies.");
   prometheus::Gauge& services = gauge("kube_ipvs_services", "Services known.");
@@ -293,6 +297,8 @@ void Metrics::set(const Gauges& gauges) {
   }
   put(impl_->forward_dropping, gauges.forward_dropping);
   put(impl_->kube_proxy_chains, gauges.kube_proxy_chains);
+  put(impl_->kube_proxy_sets, gauges.kube_proxy_sets);
+  put(impl_->kube_proxy_running, gauges.kube_proxy_running ? 1 : 0);
   impl_->no_local_internal = gauges.lacking_local_internal;
   impl_->no_local_external = gauges.lacking_local_external;
   put(impl_->services, gauges.services);

@@ -39,7 +39,8 @@
 //   kube_ipvs_failing_keys                      gauge
 //   kube_ipvs_conditions                        gauge{reason}: those of agent/report/conditions.hpp
 //   kube_ipvs_forward_dropping_chains           gauge
-//   kube_ipvs_kube_proxy_chains                 gauge: left by kube-proxy
+//   kube_ipvs_kube_proxy_chains, _kube_proxy_ipsets   gauge: left by kube-proxy
+//   kube_ipvs_kube_proxy_running                gauge: 1 if one runs beside this agent
 //   kube_ipvs_services, kube_ipvs_pods, kube_ipvs_endpointslices   gauge: objects known
 //   kube_ipvs_build_info                        gauge{version} = 1
 //   process_cpu_seconds_total, process_resident_memory_bytes, process_open_fds,
@@ -92,7 +93,8 @@ class Metrics {
     std::size_t draining_servers = 0, foreign_servers = 0, failing_keys = 0;
     std::map<std::string, std::size_t> conditions{};  // by reason
     std::size_t forward_dropping = 0;                 // chains
-    std::size_t kube_proxy_chains = 0;
+    std::size_t kube_proxy_chains = 0, kube_proxy_sets = 0;
+    bool kube_proxy_running = false;
     std::size_t lacking_local_internal = 0, lacking_local_external = 0;  // Services
     std::size_t services = 0, pods = 0, slices = 0;
   };

@@ -162,9 +162,11 @@ void SyncReporter::on_failure_over(const ipvs::Failure& failure) {
 
 // Each planning of the Service reports the same conflict again.
 void SyncReporter::on_conflict(const Reconciler::Conflict& conflict) {
-  const std::string holder = conflict.reason == ConflictReason::kForeignServer
-                                 ? "a virtual server that is not ours"
-                                 : "Service " + conflict.holder;
+  std::string holder = "a virtual server that is not ours";
+  if (conflict.reason == ConflictReason::kOtherService) holder = "Service " + conflict.holder;
+  if (conflict.reason == ConflictReason::kLeftServer) {
+    holder = "a virtual server that kube-proxy left (--takeover=auto takes it over)";
+  }
   const std::string note = conflict.key.text() + " is taken by " + holder + ": not served there";
   stand(conflict.owner, "AddressTaken", note);
   const bool first = services_.warn(conflict.owner, "AddressTaken", "Claim", note);

@@ -160,7 +160,7 @@ asio::awaitable<bool> SyncLoop::read_and_install() {
   }
   reconciler_ = Reconciler(backoff());
   connections_ = {};
-  reconciler_.adopt(*observed);
+  reconciler_.adopt(*observed, options_.takeover);
   agenda_.cancel(Work::kReadNodePortAddresses);
   read_node_port_addresses();
   PassReport report;

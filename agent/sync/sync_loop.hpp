@@ -68,6 +68,7 @@ struct SyncOptions {
   std::size_t audit_slice = 16;  // virtual servers compared in each audit
   std::chrono::milliseconds retry_first{1000};
   std::chrono::milliseconds retry_limit{30000};
+  Takeover takeover = Takeover::kAuto;                   // --takeover
   std::chrono::milliseconds object_retry_limit{600000};  // of what an object itself is to blame for
   // Tests set the time and count how often it is read: on some machines that is a system call.
   std::chrono::steady_clock::time_point (*now)() = [] { return std::chrono::steady_clock::now(); };
@@ -100,6 +101,11 @@ class SyncLoop {
   }
   SyncState state() const { return state_; }
   bool complete() const { return state_ == SyncState::kSynced; }
+  // What is wanted is in the kernel, and so is our table, but for what single objects are to blame
+  // for: from now on nobody needs another proxy's rules.
+  bool is_in_force() const {
+    return complete() && !table_missing_since_ && !reconciler_.fault_of_node();
+  }
   // Services to be planned.
   std::size_t pending() const { return dirty_.size(); }
   // When an event last marked a Service dirty; nullopt: never.

@@ -1,16 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The policy of iptables-legacy's FORWARD chains, and the names of the chains that users made. Legacy tables are not part of nf_tables. They are
-// read by getsockopt() (include/uapi/linux/netfilter_ipv4/ip_tables.h), as iptables-legacy does.
-// They can only be replaced as a whole, so we do not change them.
+// The policy of iptables-legacy's FORWARD chains, and the names of the chains that users made.
+// Legacy tables are not part of nf_tables. They are read by getsockopt()
+// (include/uapi/linux/netfilter_ipv4/ip_tables.h), as iptables-legacy does. They can only be
+// replaced as a whole, so we do not change them ourselves.
 #pragma once
 
+#include <cstdint>
+#include <string>
 #include <vector>
 
 #include "ipvs/nftables/forward_codec.hpp"
-#include "ipvs/nftables/kube_proxy_codec.hpp"
 
 namespace ipvs {
+
+struct ChainName {
+  std::uint8_t family = 0;  // NFPROTO_*
+  std::string table;
+  std::string name;
+};
 
 // Only of tables "filter" that exist: to read another one would load its module. A table that
 // cannot be read is left out.

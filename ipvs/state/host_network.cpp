@@ -12,12 +12,16 @@ std::string ForwardChain::text() const {
   return prefix + " " + table + " " + name;
 }
 
-std::string KubeProxyChains::text() const {
-  constexpr std::size_t kShown = 4;
+std::string KubeProxyChains::table_text() const {
   const bool ipv4 = family == NFPROTO_IPV4;
   std::string text = ipv4 ? "ip" : "ip6";
   if (legacy) text = ipv4 ? "iptables-legacy" : "ip6tables-legacy";
-  text += " " + table + ":";
+  return text + " " + table;
+}
+
+std::string KubeProxyChains::text() const {
+  constexpr std::size_t kShown = 4;
+  std::string text = table_text() + ":";
   for (std::size_t i = 0; i < names.size() && i < kShown; ++i) {
     text += (i == 0 ? " " : ", ") + names[i];
   }

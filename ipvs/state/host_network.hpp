@@ -3,7 +3,7 @@
 // The host's own networking, as values: its addresses, the chains of other firewalls that replies
 // of endpoints pass through, and chains that kube-proxy has left. We read them; to a chain of the
 // former we may add one rule, and delete it again (ipvs/nftables/forward_chains.hpp); the latter we
-// may delete (ipvs/nftables/kube_proxy_chains.hpp).
+// may delete (ipvs/kube_proxy/remains.hpp).
 #pragma once
 
 #include <cstdint>
@@ -41,10 +41,24 @@ struct KubeProxyChains {
   std::uint8_t family = 0;  // as above
   std::string table;
   std::vector<std::string> names;  // ordered
-  bool legacy = false;             // of iptables-legacy: we can only read them
+  bool legacy = false;             // of iptables-legacy
 
   bool operator==(const KubeProxyChains&) const = default;
-  std::string text() const;  // "ip filter: KUBE-FORWARD, KUBE-IPVS-FILTER and 3 more"
+  std::string table_text() const;  // "ip filter", "iptables-legacy filter"
+  std::string text() const;        // "ip filter: KUBE-FORWARD, KUBE-IPVS-FILTER and 3 more"
+};
+
+// What became of them.
+struct RemovedChains {
+  std::vector<std::string> deleted;
+  std::vector<std::string> kept;  // "KUBE-SERVICES: the chain FOO leads to it"
+  bool operator==(const RemovedChains&) const = default;
+};
+
+struct KubeProxyProcess {
+  int pid = 0;
+  std::string command;  // with its arguments
+  bool operator==(const KubeProxyProcess&) const = default;
 };
 
 }  // namespace ipvs

@@ -188,9 +188,14 @@ class Kernel {
 
   // What kube-proxy has left, table by table, those of iptables-legacy last.
   virtual Result<std::vector<KubeProxyChains>> read_kube_proxy_chains() = 0;
-  // Deletes them and the rules of others that lead to them: errno, 0 for done. Not for legacy
-  // tables: EOPNOTSUPP.
-  virtual int remove_kube_proxy_chains(const KubeProxyChains& chains) = 0;
+  // Deletes them and the rules of built-in chains that lead to them.
+  virtual Result<RemovedChains> remove_kube_proxy_chains(const KubeProxyChains& chains) = 0;
+  // The names of its ipsets, ordered.
+  virtual Result<std::vector<std::string>> read_kube_proxy_sets() = 0;
+  // One errno for each, in order; EBUSY: a rule uses it.
+  virtual std::vector<int> remove_kube_proxy_sets(std::span<const std::string> names) = 0;
+  // Those that run, as far as they can be seen, ordered by pid.
+  virtual std::vector<KubeProxyProcess> find_kube_proxies() = 0;
 
   // They report what changes after this call.
   virtual Result<std::vector<std::unique_ptr<KernelMonitor>>> open_monitors() = 0;

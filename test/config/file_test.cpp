@@ -361,7 +361,7 @@ TEST_CASE("a Config written as a file is read back unchanged") {
     config.log_format = *rc::gen::element(LogFormat::kText, LogFormat::kJson);
     config.masquerade_all = *rc::gen::arbitrary<bool>();
     config.forward_accept = *rc::gen::arbitrary<bool>();
-    config.remove_kube_proxy_rules = *rc::gen::arbitrary<bool>();
+    config.takeover = *rc::gen::element(Takeover::kAuto, Takeover::kReport, Takeover::kOff);
     config.masquerade_mark = 1u << *rc::gen::inRange(0, 32);
     if (*rc::gen::arbitrary<bool>()) config.cluster_cidrs.push_back(network(true, 0, 32));
     if (*rc::gen::arbitrary<bool>()) config.cluster_cidrs.push_back(network(false, 0, 128));

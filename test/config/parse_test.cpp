@@ -122,13 +122,13 @@ TEST_CASE("every flag of our own and of kube-proxy sets its value in the Config"
                               "--proxy-mode=ipvs",
                               "--compat=kube-proxy",
                               "--forward-accept",
-                              "--remove-kube-proxy-rules",
+                              "--takeover=report",
                               "--run-dir=/run/other",
                               "--service-proxy-name=edge",
                               "--ipvs-sync-period=10s"});
   CHECK(config.compat == Compat::kKubeProxy);
   CHECK(config.forward_accept);
-  CHECK(config.remove_kube_proxy_rules);
+  CHECK(config.takeover == Takeover::kReport);
   CHECK(config.run_dir == "/run/other");
   CHECK(config.service_proxy_name == "edge");
   CHECK(config.sync_period == std::chrono::seconds(10));

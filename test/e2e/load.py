@@ -4,10 +4,11 @@
 #
 #   requests      short HTTP requests, a connection each, one after the other
 #   connections   a long-lived connection to an echo server, a byte every 200 ms
+#   datagrams     a question by UDP every 200 ms, always from the same port: one flow
 #
 #   {"total": 1208, "failed": 0, "slowest_ms": 18, "names": {"my-nginx-1": 403, ...}, "errors": {}}
 #
-# `total` counts requests, or bytes that came back; `failed` the requests that did not get an answer, or the connections
+# `total` counts answers, or bytes that came back; `failed` the requests that did not get an answer, or the connections
 # that broke; `names` the answers, or connections, by the server's name. A connection that breaks is not opened again.
 import json
 import signal
@@ -25,7 +26,8 @@ class Load:
 
     def __init__(self, kind, address, port, workers, going):
         self.address, self.port, self.workers, self.going = address, port, workers, going
-        self.work = {"requests": self._request_again_and_again, "connections": self._hold_connection}[kind]
+        self.work = {"requests": self._request_again_and_again, "connections": self._hold_connection,
+                     "datagrams": self._ask_again_and_again}[kind]
         self.total = self.failed = 0
         self.slowest = 0.0
         self.names, self.errors = {}, {}
@@ -85,6 +87,21 @@ class Load:
                 self._count(None, begin)
                 self._count_failure(error)
             self.ending.wait(PAUSE)
+
+    def _ask_again_and_again(self):
+        family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as client:
+            client.settimeout(2)
+            client.connect((self.address, self.port))
+            while not self.ending.is_set():
+                begin = time.monotonic()
+                try:
+                    client.send(b"who\n")
+                    self._count(client.recv(100).decode().strip(), begin)
+                except OSError as error:
+                    self._count(None, begin)
+                    self._count_failure(error)
+                self.ending.wait(BYTE_PAUSE)
 
     def _read_line(self, connection):
         line = b""

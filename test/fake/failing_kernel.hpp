@@ -57,6 +57,7 @@ class FailingKernel : public FakeKernel {
       now.chains.insert(each.text() + (each.our_rules.empty() ? "" : " with our rule"));
     }
     for (const ipvs::KubeProxyChains& each : kube_proxy_chains) now.chains.insert(each.text());
+    now.chains.insert(kube_proxy_sets.begin(), kube_proxy_sets.end());
     return now;
   }
   bool has_failed() const {
@@ -167,10 +168,16 @@ class FailingKernel : public FakeKernel {
     return read<std::vector<ipvs::KubeProxyChains>>(
         "read_kube_proxy_chains", [&] { return FakeKernel::read_kube_proxy_chains(); });
   }
-  int remove_kube_proxy_chains(const ipvs::KubeProxyChains& chains) override {
-    return change("remove_kube_proxy_chains",
-                  [&] { return FakeKernel::remove_kube_proxy_chains(chains); });
+  ipvs::Result<ipvs::RemovedChains> remove_kube_proxy_chains(
+      const ipvs::KubeProxyChains& chains) override {
+    return read<ipvs::RemovedChains>("remove_kube_proxy_chains",
+                                     [&] { return FakeKernel::remove_kube_proxy_chains(chains); });
   }
+  ipvs::Result<std::vector<std::string>> read_kube_proxy_sets() override {
+    return read<std::vector<std::string>>("read_kube_proxy_sets",
+                                          [&] { return FakeKernel::read_kube_proxy_sets(); });
+  }
+  std::vector<int> remove_kube_proxy_sets(std::span<const std::string> names) override;
   ipvs::Result<std::vector<std::unique_ptr<ipvs::KernelMonitor>>> open_monitors() override {
     return read<std::vector<std::unique_ptr<ipvs::KernelMonitor>>>(
         "open_monitors", [&] { return FakeKernel::open_monitors(); });
@@ -247,6 +254,12 @@ inline std::vector<int> FailingKernel::change_addresses(std::span<const ipvs::Ad
   return change_each(
       "change_addresses", ops, [&](const ipvs::AddressOp& op) { return is_victim(op.address); },
       [&](auto one) { return FakeKernel::change_addresses(one); });
+}
+
+inline std::vector<int> FailingKernel::remove_kube_proxy_sets(std::span<const std::string> names) {
+  return change_each(
+      "remove_kube_proxy_sets", names, [](const std::string&) { return true; },
+      [&](auto one) { return FakeKernel::remove_kube_proxy_sets(one); });
 }
 
 inline int FailingKernel::change_elements(std::span<const ipvs::ElementOp> ops) {

@@ -379,10 +379,33 @@ Result<std::vector<KubeProxyChains>> FakeKernel::read_kube_proxy_chains() {
   return kube_proxy_chains;
 }
 
-int FakeKernel::remove_kube_proxy_chains(const KubeProxyChains& chains) {
-  if (chains.legacy) return EOPNOTSUPP;
-  std::erase(kube_proxy_chains, chains);
-  return 0;
+// A table keeps the chains that were not asked for.
+Result<RemovedChains> FakeKernel::remove_kube_proxy_chains(const KubeProxyChains& chains) {
+  for (KubeProxyChains& each : kube_proxy_chains) {
+    if (each.table_text() != chains.table_text()) continue;
+    std::erase_if(each.names, [&](const std::string& name) {
+      return std::find(chains.names.begin(), chains.names.end(), name) != chains.names.end();
+    });
+  }
+  std::erase_if(kube_proxy_chains, [](const auto& each) { return each.names.empty(); });
+  return RemovedChains{.deleted = chains.names, .kept = {}};
+}
+
+Result<std::vector<std::string>> FakeKernel::read_kube_proxy_sets() {
+  return std::vector<std::string>(kube_proxy_sets.begin(), kube_proxy_sets.end());
+}
+
+std::vector<int> FakeKernel::remove_kube_proxy_sets(std::span<const std::string> names) {
+  std::vector<int> outcomes;
+  for (const std::string& name : names) {
+    if (sets_in_use > 0) {
+      outcomes.push_back(EBUSY);
+    } else {
+      outcomes.push_back(kube_proxy_sets.erase(name) == 1 ? 0 : ENOENT);
+    }
+  }
+  if (sets_in_use > 0) --sets_in_use;
+  return outcomes;
 }
 
 CleanupReport FakeKernel::cleanup(const CleanupRequest& request) {

@@ -34,6 +34,9 @@ class FakeKernel : public ipvs::Kernel {
   std::string no_ipv6;
   std::vector<ipvs::ForwardChain> forward_chains;
   std::vector<ipvs::KubeProxyChains> kube_proxy_chains;
+  std::set<std::string> kube_proxy_sets;
+  int sets_in_use = 0;  // so many attempts to destroy them are refused
+  std::vector<ipvs::KubeProxyProcess> kube_proxies;
   std::set<ipvs::ServerKey> not_masqueraded;
   // Our record, kept as LinuxKernel keeps it; nullopt: lost.
   std::optional<std::set<ipvs::ServerKey>> record;
@@ -90,7 +93,11 @@ class FakeKernel : public ipvs::Kernel {
   int accept_replies(const ipvs::ForwardChain& chain) override;
   int withdraw(const ipvs::ForwardChain& chain) override;
   ipvs::Result<std::vector<ipvs::KubeProxyChains>> read_kube_proxy_chains() override;
-  int remove_kube_proxy_chains(const ipvs::KubeProxyChains& chains) override;
+  ipvs::Result<ipvs::RemovedChains> remove_kube_proxy_chains(
+      const ipvs::KubeProxyChains& chains) override;
+  ipvs::Result<std::vector<std::string>> read_kube_proxy_sets() override;
+  std::vector<int> remove_kube_proxy_sets(std::span<const std::string> names) override;
+  std::vector<ipvs::KubeProxyProcess> find_kube_proxies() override { return kube_proxies; }
   ipvs::Result<std::vector<std::unique_ptr<ipvs::KernelMonitor>>> open_monitors() override;
   ipvs::CleanupReport cleanup(const ipvs::CleanupRequest& request) override;
 

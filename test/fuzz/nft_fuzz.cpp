@@ -12,10 +12,11 @@
 #include <cstring>
 #include <vector>
 
+#include "ipvs/kube_proxy/chain_codec.hpp"
+#include "ipvs/kube_proxy/set_codec.hpp"
 #include "ipvs/nftables/decode.hpp"
 #include "ipvs/nftables/encode.hpp"
 #include "ipvs/nftables/forward_codec.hpp"
-#include "ipvs/nftables/kube_proxy_codec.hpp"
 #include "ipvs/nftables/table.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -29,7 +30,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   (void)ipvs::decode_forward_chain(payload);
   (void)ipvs::decode_our_rule(payload);
   (void)ipvs::decode_chain_name(payload);
-  (void)ipvs::decode_jump(payload);
+  (void)ipvs::decode_table_rule(payload);
+  (void)ipvs::decode_set_name(payload);
   std::vector<ipvs::Element> elements;
   ipvs::decode_elements(payload, elements);
 

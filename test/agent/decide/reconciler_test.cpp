@@ -4,6 +4,7 @@
 #include <rapidcheck.h>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <cerrno>
 #include <utility>
 
@@ -13,6 +14,7 @@ namespace {
 
 using agent::ConflictReason;
 using agent::Reconciler;
+using agent::Takeover;
 using fake::FakeKernel;
 using namespace ipvs;
 
@@ -794,4 +796,36 @@ TEST_CASE("all that kube-proxy left on kube-ipvs0 is taken over, and deleted if 
   node.step();
   CHECK(node.kernel.servers.size() == 1);
   CHECK(node.kernel.addresses == std::set<Address>{wanted.address});
+}
+
+TEST_CASE("with --takeover=report what kube-proxy left stays, and is told from what others have") {
+  const ServerKey unwanted{ip("10.96.0.9"), 80}, wanted{ip("10.96.0.1"), 80};
+  Node node;
+  for (const ServerKey& key : {kNodePort, unwanted, wanted}) {
+    node.kernel.servers[key] = left_by_kube_proxy(key);
+  }
+  node.kernel.addresses = {wanted.address, unwanted.address};
+  const auto before = node.kernel.servers;
+  const bool reports = GENERATE(true, false);
+  node.reconciler.adopt(node.kernel.observe().value(),
+                        reports ? Takeover::kReport : Takeover::kOff);
+  CHECK(node.reconciler.foreign_count() == 3);
+  node.reconciler.set_node_addresses({ip("203.0.113.1"), ip("203.0.113.3")});
+  const auto planned = node.reconciler.set_plan("a/web", 0, plan_with_node_port());
+  CHECK(planned.taken_over.empty());
+  REQUIRE(planned.conflicts.size() >= 1);
+  CHECK(planned.conflicts.back().reason ==
+        (reports ? ConflictReason::kLeftServer : ConflictReason::kForeignServer));
+  record_and_install(node);
+  node.step();
+  for (const auto& [key, server] : before) CHECK(node.kernel.servers.at(key) == server);
+  CHECK(node.kernel.addresses.contains(unwanted.address));
+  // Neither when the addresses are compared, nor when the Service is gone.
+  node.kernel.addresses.insert(ip("10.96.0.10"));
+  node.reconciler.compare_addresses({node.kernel.addresses.begin(), node.kernel.addresses.end()});
+  node.reconciler.remove("a/web");
+  node.step();
+  for (const char* address : {"10.96.0.1", "10.96.0.9", "10.96.0.10"}) {
+    CHECK(node.kernel.addresses.contains(ip(address)));
+  }
 }

@@ -62,7 +62,10 @@ class ScrapeFixture : public ReportFixture {
   KubeProxyGuard kube_proxy{context.get_executor(),
                             kernel,
                             thread,
-                            {.warn = [](const std::string&) {}, .note = [](const std::string&) {}},
+                            {},
+                            {.left = [](const std::string&) {},
+                             .runs = [](const std::string&) {},
+                             .note = [](const std::string&) {}},
                             {}};
   CountingSource source;
   Scrape scrape{readable,   thread,     cluster,    sync,   reporter,

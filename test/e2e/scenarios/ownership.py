@@ -194,16 +194,16 @@ table ip filter {
 """
 
 
-def case_chains_that_kube_proxy_left_are_reported_and_on_request_deleted_C2(lab):
+def case_chains_that_kube_proxy_left_are_reported_or_deleted_as_asked_C2(lab):
     lab.node.run("nft", "-f", "-", input=KUBE_PROXY_CHAINS.replace("{ ip", "{\n ip").replace("jump", "\n jump"))
     lab.write("case.yaml", service("refused", "10.96.2.7", V1))
-    lab.agent.restart(*FLAGS)
+    lab.agent.restart(*FLAGS, "--takeover=report")
     wait_until("they are reported", 10, lambda: lab.agent.logged("kube-proxy has left chains in ip filter: "
-                                                                 "KUBE-IPVS-FILTER; .*--remove-kube-proxy-rules"))
-    assert lab.agent.metric("kube_ipvs_kube_proxy_chains") == 1
+                                                                 "KUBE-IPVS-FILTER; .*--takeover=auto deletes them"))
+    wait_until("they are counted", 5, lambda: lab.agent.metric("kube_ipvs_kube_proxy_chains") == 1)
     assert lab["pod-1"].refused("http://10.96.2.7")
-    lab.agent.restart(*FLAGS, "--remove-kube-proxy-rules")
-    wait_until("they are deleted", 10, lambda: lab.agent.logged("KUBE-IPVS-FILTER: deleted"))
+    lab.agent.restart(*FLAGS)
+    wait_until("they are deleted", 10, lambda: lab.agent.logged("ip filter: deleted KUBE-IPVS-FILTER"))
     answered_by_a_pod(lab["pod-1"], "http://10.96.2.7")
     rest = lab.node.run("nft", "list", "table", "ip", "filter")
     assert "KUBE-IPVS-FILTER" not in rest and "KUBE-FIREWALL" in rest, rest  # the kubelet's stays
@@ -211,18 +211,16 @@ def case_chains_that_kube_proxy_left_are_reported_and_on_request_deleted_C2(lab)
     lab.agent.restart(*FLAGS)
 
 
-def case_legacy_chains_that_kube_proxy_left_are_reported_with_the_command_that_deletes_them_C2(lab):
+def case_legacy_chains_that_kube_proxy_left_are_deleted_by_the_programs_of_iptables_C2(lab):
     lab.node.run("iptables-legacy", "-t", "nat", "-N", "KUBE-SERVICES")
     lab.node.run("ip6tables-legacy", "-N", "KUBE-IPVS-FILTER")
     lab.agent.restart(*FLAGS)
-    wait_until("those of IPv4 are reported", 10, lambda: lab.agent.logged(
-        "left chains in iptables-legacy nat: KUBE-SERVICES; .*`iptables-legacy-save -t nat"))
-    wait_until("those of IPv6 are reported", 10, lambda: lab.agent.logged(
-        "left chains in ip6tables-legacy filter: KUBE-IPVS-FILTER; .*`ip6tables-legacy-save -t filter"))
-    command = re.search("`(ip6tables-legacy-save[^`]*)`", lab.agent.log_text()).group(1)
-    lab.node.run("sh", "-c", command)
+    wait_until("those of IPv4 are deleted", 20,
+               lambda: lab.agent.logged("iptables-legacy nat: deleted KUBE-SERVICES"))
+    wait_until("those of IPv6 are deleted", 20,
+               lambda: lab.agent.logged("ip6tables-legacy filter: deleted KUBE-IPVS-FILTER"))
     assert "KUBE" not in lab.node.run("ip6tables-legacy-save", "-t", "filter")
-    lab.node.run("iptables-legacy", "-t", "nat", "-X", "KUBE-SERVICES")
+    assert "KUBE" not in lab.node.run("iptables-legacy-save", "-t", "nat")
     lab.agent.restart(*FLAGS)
 
 

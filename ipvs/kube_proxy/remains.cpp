@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ipvs/kube_proxy/remains.hpp"
+
+#include <linux/netlink.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "ipvs/kube_proxy/chain_codec.hpp"
+#include "ipvs/kube_proxy/legacy_programs.hpp"
+#include "ipvs/kube_proxy/names.hpp"
+#include "ipvs/kube_proxy/set_codec.hpp"
+#include "ipvs/nftables/forward_codec.hpp"
+
+namespace ipvs {
+
+KubeProxyRemains::KubeProxyRemains(NetlinkSocket socket) : socket_(std::move(socket)) {}
+
+Result<KubeProxyRemains> KubeProxyRemains::open() {
+  auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
+  if (!socket) return socket.error();
+  return KubeProxyRemains(std::move(*socket));
+}
+
+Result<std::vector<KubeProxyChains>> KubeProxyRemains::read_chains() {
+  std::vector<ChainName> names;
+  MessageBatch request;
+  encode_get_chains(request);
+  const auto dumped = socket_.dump(
+      request, [&] { names.clear(); },
+      [&](const NetlinkMessage& message) {
+        if (auto chain = decode_chain_name(message.payload)) names.push_back(std::move(*chain));
+      });
+  if (!dumped) return KernelError{dumped.error().error_number, "reading chains (GETCHAIN)"};
+  std::vector<KubeProxyChains> found = kube_proxy_chains(names, false);
+  for (KubeProxyChains& legacy : kube_proxy_chains(legacy_chain_names(), true)) {
+    found.push_back(std::move(legacy));
+  }
+  return found;
+}
+
+Result<RemovedChains> KubeProxyRemains::remove_chains(const KubeProxyChains& chains) {
+  if (chains.legacy) return remove_legacy_chains(chains);
+  std::vector<TableRule> rules;
+  MessageBatch request;
+  encode_get_table_rules(request, chains);
+  const auto dumped = socket_.dump(
+      request, [&] { rules.clear(); },
+      [&](const NetlinkMessage& message) {
+        if (auto rule = decode_table_rule(message.payload)) rules.push_back(std::move(*rule));
+      });
+  if (!dumped) return KernelError{dumped.error().error_number, "reading rules (GETRULE)"};
+  ChainRemoval removal = plan_removal(chains, rules);
+  MessageBatch batch = encode_remove_chains(chains, removal);
+  const int error = socket_.transact_atomically(batch);
+  if (error != 0) return KernelError{error, "deleting chains (DELCHAIN)"};
+  return RemovedChains{std::move(removal.deleted), std::move(removal.kept)};
+}
+
+Result<std::vector<std::string>> KubeProxyRemains::read_sets() {
+  std::vector<std::string> names;
+  // A request would load the module.
+  if (::access("/sys/module/ip_set", F_OK) != 0) return names;
+  MessageBatch request;
+  encode_list_sets(request);
+  const auto dumped = socket_.dump(
+      request, [&] { names.clear(); },
+      [&](const NetlinkMessage& message) {
+        auto name = decode_set_name(message.payload);
+        if (name && is_kube_proxy_set(*name)) names.push_back(std::move(*name));
+      });
+  if (!dumped) {
+    return KernelError{errno_of_ipset(dumped.error().error_number),
+                       "reading ipsets (IPSET_CMD_LIST)"};
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::vector<int> KubeProxyRemains::remove_sets(std::span<const std::string> names) {
+  if (names.empty()) return {};
+  MessageBatch batch;
+  for (const std::string& name : names) encode_destroy_set(batch, name);
+  std::vector<int> outcomes = socket_.transact(batch);
+  std::transform(outcomes.begin(), outcomes.end(), outcomes.begin(), errno_of_ipset);
+  return outcomes;
+}
+
+}  // namespace ipvs

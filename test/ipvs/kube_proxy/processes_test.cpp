@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ipvs/kube_proxy/processes.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+using namespace ipvs;
+namespace fs = std::filesystem;
+
+namespace {
+
+// A /proc of a few files.
+class Proc {
+ public:
+  Proc() {
+    std::string name = (fs::temp_directory_path() / "proc.XXXXXX").string();
+    directory_ = ::mkdtemp(name.data());
+    add("thread-self", "kube-ipvs", "net:[1]", "");
+  }
+  Proc(const Proc&) = delete;
+  Proc& operator=(const Proc&) = delete;
+  ~Proc() { fs::remove_all(directory_); }
+
+  void add(const std::string& pid, const std::string& name, const std::string& network,
+           const std::string& command) {
+    fs::create_directories(directory_ / pid / "ns");
+    std::ofstream(directory_ / pid / "comm") << name << '\n';
+    std::ofstream(directory_ / pid / "cmdline") << command;
+    if (!network.empty()) fs::create_symlink(network, directory_ / pid / "ns/net");
+  }
+  std::vector<KubeProxyProcess> find() const { return find_kube_proxies(directory_.string()); }
+
+ private:
+  fs::path directory_;
+};
+
+using Found = std::vector<KubeProxyProcess>;
+
+}  // namespace
+
+TEST_CASE("a running kube-proxy is found by its name, in this network namespace") {
+  Proc proc;
+  const std::string command("/usr/local/bin/kube-proxy\0--config=/c\0", 39);
+  proc.add("42", "kube-proxy", "net:[1]", command);
+  proc.add("7", "kube-proxy", "net:[1]", "kube-proxy");
+  proc.add("43", "kube-proxy", "net:[2]", command);
+  proc.add("44", "kube-proxy-x", "net:[1]", command);
+  proc.add("45", "kube-proxy", "", command);    // no right to see it
+  proc.add("46", "kube-proxy", "net:[1]", "");  // has ended
+  proc.add("4x", "kube-proxy", "net:[1]", command);
+  CHECK(proc.find() == Found{{7, "kube-proxy"}, {42, "/usr/local/bin/kube-proxy --config=/c"}});
+}
+
+TEST_CASE("a kube-proxy's command line is cut, and on one line") {
+  Proc proc;
+  proc.add("42", "kube-proxy", "net:[1]", "a\nb\x1b" + std::string(1000, 'x'));
+  REQUIRE(proc.find().size() == 1);
+  CHECK(proc.find()[0].command == "a b " + std::string(296, 'x'));
+}
+
+TEST_CASE("without /proc no kube-proxy is found") { CHECK(find_kube_proxies("/nowhere").empty()); }
