@@ -195,6 +195,7 @@ table ip filter {
 
 
 def case_chains_that_kube_proxy_left_are_reported_or_deleted_as_asked_C2(lab):
+    lab.agent.stop()  # it would delete them, too
     lab.node.run("nft", "-f", "-", input=KUBE_PROXY_CHAINS.replace("{ ip", "{\n ip").replace("jump", "\n jump"))
     lab.write("case.yaml", service("refused", "10.96.2.7", V1))
     lab.agent.restart(*FLAGS, "--takeover=report")
@@ -212,6 +213,7 @@ def case_chains_that_kube_proxy_left_are_reported_or_deleted_as_asked_C2(lab):
 
 
 def case_legacy_chains_that_kube_proxy_left_are_deleted_by_the_programs_of_iptables_C2(lab):
+    lab.agent.stop()
     lab.node.run("iptables-legacy", "-t", "nat", "-N", "KUBE-SERVICES")
     lab.node.run("ip6tables-legacy", "-N", "KUBE-IPVS-FILTER")
     lab.agent.restart(*FLAGS)
