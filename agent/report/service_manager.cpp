@@ -45,7 +45,7 @@ boost::asio::awaitable<void> ServiceManager::run() {
   }
 }
 
-// Passes end once a second, so that a ready agent needs no timer but the watchdog's.
+// Passes end all the time, so that a ready agent needs no timer but the watchdog's.
 std::chrono::nanoseconds ServiceManager::pause() const {
   std::chrono::nanoseconds pause = said_ready_ ? 1h : kBetweenStatuses;
   if (watchdog_) pause = std::min<std::chrono::nanoseconds>(pause, *watchdog_ / 2);

@@ -188,16 +188,17 @@ asio::awaitable<void> SyncLoop::wait_for_work() {
   const auto has_work = [this](Clock::time_point now) {
     return !dirty_.empty() || agenda_.is_due(now);
   };
+  auto now = time();
   while (true) {
-    const auto now = time();
     // Mostly there is nothing else to do then, and a pass costs more than the count.
     if (agenda_.take(Work::kCountServers, now)) {
-      co_await count_servers();
+      co_await count_servers(now);
       observer_.on_pass_end();  // it stands for a pass that does nothing else
     } else if (has_work(now)) {
       co_return;
     } else {
       co_await sleep_until(agenda_.next());
+      now = time();
     }
   }
 }
@@ -474,11 +475,11 @@ asio::awaitable<void> SyncLoop::audit() {
   report_record(co_await thread_.run([this] { return kernel_.check_record(); }));
 }
 
-asio::awaitable<void> SyncLoop::count_servers() {
+asio::awaitable<void> SyncLoop::count_servers(Clock::time_point now) {
   co_await audit_.count_servers();
   // Where somebody deletes virtual servers again and again, comparisons of all become rarer.
   agenda_.schedule(Work::kCountServers,
-                   std::max(time() + options_.count_interval, repairs_.next("server")));
+                   std::max(now + options_.count_interval, repairs_.next("server")));
   if (audit_.is_comparing_all()) agenda_.now(Work::kCompareServers);
 }
 

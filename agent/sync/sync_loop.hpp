@@ -23,9 +23,10 @@
 // during a pass leads to the next one.
 //
 // A pass does the work of the agenda that is due (agent/sync/agenda.hpp): what events ask for;
-// failed operations, each after pauses of its own (agent/decide/retries.hpp); draining destinations, all of them five seconds
-// after the first began to drain; plans that change with time, once a second; and an audit of 16
-// virtual servers every --ipvs-sync-period, so that its cost does not grow with their number.
+// failed operations, each after pauses of its own (agent/decide/retries.hpp); draining destinations,
+// all of them five seconds after the first began to drain; plans that change with time, once a
+// second; the count of virtual servers, every two; and an audit of 16 of them every
+// --ipvs-sync-period, so that its cost does not grow with their number.
 //
 // Threading: the agent's io_context thread; the kernel is only called through the KernelThread.
 // Errors: what the kernel refuses never ends the loop; it is reported and retried.
@@ -63,8 +64,8 @@ struct SyncOptions {
   std::chrono::milliseconds drain_interval{5000};
   std::chrono::milliseconds again_interval{1000};   // PlannedService::again_in_a_second
   std::chrono::milliseconds audit_interval{30000};  // --ipvs-sync-period
-  std::chrono::milliseconds count_interval{
-      1000};                     // of virtual servers, which costs next to nothing
+  // Of virtual servers. The count itself is cheap; to wake up for it is what an agent at rest costs.
+  std::chrono::milliseconds count_interval{2000};
   std::size_t audit_slice = 16;  // virtual servers compared in each audit
   std::chrono::milliseconds retry_first{1000};
   std::chrono::milliseconds retry_limit{30000};
@@ -143,7 +144,7 @@ class SyncLoop {
                                                       bool counts_connections = true);
   boost::asio::awaitable<void> forget_flows(const std::vector<ipvs::Kernel::StaleFlow>& flows,
                                             PassReport& report);
-  boost::asio::awaitable<void> count_servers();
+  boost::asio::awaitable<void> count_servers(Clock::time_point now);
   boost::asio::awaitable<void> compare_servers();
   Clock::time_point after_pause(std::chrono::milliseconds& pause) const;
   void note_lost_servers(const ipvs::Outcome& outcome);

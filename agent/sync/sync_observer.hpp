@@ -44,7 +44,7 @@ class SyncObserver {
                           const std::optional<PlannedService>& planned) = 0;
   // A pass has ended. Not called for one that planned nothing and changed nothing.
   virtual void on_pass(const PassReport& report) = 0;
-  // Any pass has ended, also one that did nothing: there is one each second.
+  // Any pass has ended, also one that did nothing: at rest there is one every two seconds.
   virtual void on_pass_end() {}
   virtual void on_failure(const ipvs::Failure& failure, Remedy remedy) = 0;
   // What had failed is not refused any more: it was accepted, or is not wanted.

@@ -91,7 +91,7 @@ TEST_CASE("what is due at once is done in one pass, in its order") {
   std::vector<std::string> expected = checks;
   expected.insert(expected.end(), changes.begin(), changes.end());
   CHECK(f.look().calls == expected);
-  CHECK(TestClock::reads == 12);  // one of them for the pace of repairs, one for the count
+  CHECK(TestClock::reads == 10);  // one of them for the pace of repairs
   CHECK(f.observer.passes.size() == 5);
   CHECK(f.observer.passes[4].services == 1);
   CHECK(f.look().servers.size() == 3);
