@@ -164,12 +164,9 @@ std::unique_ptr<k8s::Source> App::make_source() {
     return std::make_unique<k8s::ManifestSource>(context_.get_executor(), cluster_.sinks(),
                                                  std::move(options), on_fault);
   }
-  // The zones of the other Nodes make the hints that EndpointSlices already carry.
-  const bool slices = config_.endpoint_source == config::EndpointSource::kEndpointSlice;
   k8s::ClusterOptions options{.endpoint_source = config_.endpoint_source,
                               .node_name = config_.node_name,
-                              .service_proxy_name = config_.service_proxy_name,
-                              .only_own_node = slices};
+                              .service_proxy_name = config_.service_proxy_name};
   return std::make_unique<k8s::ClusterSource>(context_.get_executor(), *client_, cluster_.sinks(),
                                               options, on_fault);
 }
@@ -300,6 +297,15 @@ void App::warn_of_api_address(const k8s::Service& kubernetes) {
 void App::on_node_view() {
   sync_.node_addresses_changed();
   health_checks_.set_addresses(health_check_addresses(config_, cluster_.node_view()));
+}
+
+bool App::request_other_nodes() {
+  return source_->watch_other_nodes([this](const std::string& why) {
+    log_warning(
+        "other Nodes are not known: external IPs and load balancer IPs are served without a check "
+        "that they are no Node's, and Pods without a label for their zone have none");
+    cluster_.other_nodes_unavailable(why);
+  });
 }
 
 void App::on_ready() {

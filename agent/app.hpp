@@ -90,6 +90,7 @@ class App : private ClusterObserver {
   void on_service_change() override { reporter_.service_changed(); }
   void on_endpoint_change() override { reporter_.endpoint_changed(); }
   void on_node_view() override;
+  bool request_other_nodes() override;
   void on_own_node() override;
   void on_ready() override;
 

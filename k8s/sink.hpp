@@ -41,7 +41,10 @@ class Sink {
 struct Sinks {
   Sink<Service>* services = nullptr;
   Sink<Pod>* pods = nullptr;
+  // From an API server: the agent's own Node. From manifests: all Nodes.
   Sink<Node>* nodes = nullptr;
+  // From an API server: all Nodes but the agent's own, after Source::watch_other_nodes().
+  Sink<Node>* other_nodes = nullptr;
   Sink<EndpointSlice>* slices = nullptr;
 };
 

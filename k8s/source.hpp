@@ -18,6 +18,7 @@ namespace k8s {
 struct SourceFault {
   std::string kind;
   std::string what;  // one line: the file or object, the field, and what is done about it
+  int status = 0;    // HTTP, of a request that the server refused; else 0
 };
 
 // Counts for one kind of object since the source started, for metrics.
@@ -58,6 +59,13 @@ class Source {
   // `changed` is called after each change of server_addresses(), on the source's thread, also
   // before run(). Replaces the last one; it must be callable as long as the source lives.
   virtual void on_server_addresses(const std::function<void()>& /*changed*/) {}
+
+  // From now on other Nodes are needed, too. True: Sinks::other_nodes gets them. If it does not soon,
+  // because the server forbids it (403) or three requests have failed, `unavailable` is called, once,
+  // with the last fault; they may still come later. False: Sinks::nodes gets them anyway.
+  virtual bool watch_other_nodes(std::function<void(const std::string& why)> /*unavailable*/) {
+    return false;
+  }
 };
 
 using FaultHandler = std::function<void(const SourceFault&)>;

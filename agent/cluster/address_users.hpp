@@ -32,6 +32,11 @@ class AddressUsers {
   }
 
   template <typename Visit>
+  void for_each(Visit visit) const {
+    for (const auto& [service, addresses] : addresses_of_) visit(service);
+  }
+
+  template <typename Visit>
   void for_each_of(const ipvs::Address& address, Visit visit) const {
     for (auto user = users_.lower_bound({address, {}});
          user != users_.end() && user->first == address; ++user) {

@@ -24,6 +24,9 @@ class ClusterObserver {
   virtual void on_node_view() {}
   // What this agent reads of its own Node changed, or there is none any more.
   virtual void on_own_node() {}
+  // Other Nodes are needed from now on; called once. True: the sink `other_nodes` gets them, and is
+  // awaited until ClusterState::other_nodes_unavailable(). False: the sink `nodes` gets all Nodes.
+  virtual bool request_other_nodes() { return false; }
   // Every source has delivered its first list.
   virtual void on_ready() {}
 };

@@ -2,7 +2,6 @@
 #include "agent/cluster/cluster_state.hpp"
 
 #include <algorithm>
-#include <ctime>
 #include <set>
 #include <utility>
 
@@ -37,10 +36,6 @@ std::vector<ipvs::Network> to_networks(const std::vector<k8s::Cidr>& cidrs) {
   return networks;
 }
 
-std::string port_label(const k8s::ServicePort& port) {
-  return port.name.empty() ? std::to_string(port.port) : port.name;
-}
-
 std::set<std::string> pods_with_bad_weights(const ServiceEndpoints& endpoints) {
   std::set<std::string> pods;
   for (const auto& of_port : endpoints) {
@@ -65,8 +60,6 @@ std::vector<k8s::Cidr> to_cidrs(const std::vector<config::Network>& networks) {
   return cidrs;
 }
 
-k8s::UnixSeconds ClusterState::unix_now() { return std::time(nullptr); }
-
 ClusterState::ClusterState(const config::Config& config, ClusterObserver& observer, Clocks clocks)
     : config_(config),
       cluster_cidrs_(to_networks(to_cidrs(config.cluster_cidrs))),
@@ -80,7 +73,7 @@ ClusterState::ClusterState(const config::Config& config, ClusterObserver& observ
             observer_.on_endpoint_change();
             observer_.on_dirty(key.text());
           },
-          [this](const std::string& node) { return nodes_.zone_of(node); }, clocks_, &memory_),
+          [this](const std::string& node) { return zone_of(node); }, clocks_, &memory_),
       nodes_(
           config.node_name,
           {.own_changed =
@@ -95,13 +88,18 @@ ClusterState::ClusterState(const config::Config& config, ClusterObserver& observ
                  held.reserve(addresses.size());
                  for (const auto& each : addresses) held.push_back({each});
                  mark_users(node_view_.addresses.set({HolderKind::kNode, node}, std::move(held)));
-               }}),
+               }},
+          config.manifests.empty()),
+      other_nodes_([this] { return observer_.request_other_nodes(); },
+                   [this] { other_nodes_changed(); }),
       wants_pods_(config.endpoint_source == config::EndpointSource::kSelector) {
   schedulers_.scheduler = config.ipvs_scheduler;
   const auto delivered = [this] { list_delivered(); };
   service_sink_ = std::make_unique<FirstList<k8s::Service>>(services_, delivered);
   pod_sink_ = std::make_unique<FirstList<k8s::Pod>>(endpoints_.pods(), delivered);
-  node_sink_ = std::make_unique<FirstList<k8s::Node>>(nodes_, delivered);
+  node_sink_ = std::make_unique<FirstList<k8s::Node>>(nodes_.nodes(), delivered);
+  other_node_sink_ = std::make_unique<FirstList<k8s::Node>>(nodes_.other_nodes(),
+                                                            [this] { other_nodes_.delivered(); });
   slice_sink_ = std::make_unique<FirstList<k8s::EndpointSlice>>(endpoints_.slices(), delivered);
   lists_awaited_ = wants_pods_ ? 4 : 3;
 }
@@ -110,6 +108,7 @@ k8s::Sinks ClusterState::sinks() {
   return {.services = service_sink_.get(),
           .pods = wants_pods_ ? pod_sink_.get() : nullptr,
           .nodes = node_sink_.get(),
+          .other_nodes = other_node_sink_.get(),
           .slices = slice_sink_.get()};
 }
 
@@ -122,14 +121,37 @@ std::string ClusterState::lists_awaited() const {
   add(!wants_pods_ || pod_sink_->is_delivered(), "Pods");
   add(slice_sink_->is_delivered(), "EndpointSlices");
   add(node_sink_->is_delivered(), "Nodes");
+  add(!other_nodes_.awaited(), "other Nodes");
   return kinds;
 }
 
 void ClusterState::list_delivered() {
   if (--lists_awaited_ != 0) return;
+  // The first plans would ask for zones as well, too late for the first table to have them.
+  for (const k8s::ObjectKey& key : distributed_) {
+    if (const k8s::Service* service = services_.find(key)) endpoints_.endpoints_of(*service);
+  }
+  check_ready();
+}
+
+void ClusterState::check_ready() {
+  if (lists_awaited_ != 0 || other_nodes_.awaited() || std::exchange(is_ready_, true)) return;
   remember_lingering();
   memory_.forget_other_pods();
   observer_.on_ready();
+}
+
+void ClusterState::other_nodes_changed() {
+  node_view_.addresses.await_nodes(other_nodes_.awaited());
+  if (other_nodes_.awaited()) return;
+  users_.for_each([this](const k8s::ObjectKey& key) { observer_.on_dirty(key.text()); });
+  check_ready();
+}
+
+// A Pod on another Node has no label that says its zone.
+std::string_view ClusterState::zone_of(const std::string& node) {
+  if (node != config_.node_name && !node.empty()) other_nodes_.need();
+  return nodes_.zone_of(node);
 }
 
 // Services that were deleted before this start, or while no agent ran.
@@ -152,6 +174,7 @@ void ClusterState::service_changed(const k8s::Service& service) {
   endpoints_.add_service(service.meta.key, service.selector);
   lingering_.erase(service.meta.key.text());
   users_.set(service.meta.key, external_addresses(service));
+  if (may_ask_for_nodes(service, config_.service_proxy_name)) other_nodes_.need();
   if (is_kubernetes(service)) {
     mark_users(node_view_.addresses.set_kubernetes(
         {service.cluster_ips.begin(), service.cluster_ips.end()}));
@@ -449,7 +472,7 @@ std::vector<ClusterState::PortToRead> ClusterState::ports_to_read() const {
       const k8s::ServicePort& port = service.ports[index];
       all.push_back({.port = {.ns = service.meta.key.ns,
                               .service = service.meta.key.name,
-                              .port = port_label(port),
+                              .port = port.name.empty() ? std::to_string(port.port) : port.name,
                               .protocol = to_ipvs(port.protocol)},
                      .servers = {},
                      .index = index});

@@ -6,6 +6,7 @@
 // Threading: the agent's io_context thread.
 #pragma once
 
+#include <ctime>
 #include <functional>
 #include <map>
 #include <memory>
@@ -21,6 +22,7 @@
 #include "agent/cluster/first_list.hpp"
 #include "agent/cluster/memory.hpp"
 #include "agent/cluster/node_table.hpp"
+#include "agent/cluster/other_nodes.hpp"
 #include "agent/cluster/service_table.hpp"
 #include "agent/decide/health_checks.hpp"
 #include "agent/decide/node_view.hpp"
@@ -38,13 +40,16 @@ std::vector<k8s::Cidr> to_cidrs(const std::vector<config::Network>& networks);
 class ClusterState : public ServicePlans {
  public:
   ClusterState(const config::Config& config, ClusterObserver& observer, Clocks clocks = {});
-  static k8s::UnixSeconds unix_now();
+  static k8s::UnixSeconds unix_now() { return std::time(nullptr); }
 
   // What the last agent left for this one; before the source begins.
   void remember(const ipvs::Notes& notes) { memory_.load(notes, clocks_.monotonic()); }
 
   // What the source fills. `pods` is null in `endpointslice` mode: they are not requested then.
   k8s::Sinks sinks();
+  // After ClusterObserver::request_other_nodes(): nothing waits for them any more.
+  void other_nodes_unavailable(const std::string& why) { other_nodes_.unavailable(why); }
+  const OtherNodes& other_nodes() const { return other_nodes_; }
   // The kinds of which no complete list has come yet: "Services, Pods"; "": none.
   std::string lists_awaited() const;
 
@@ -121,6 +126,9 @@ class ClusterState : public ServicePlans {
   ServiceEndpoints usable_endpoints(const k8s::Service& service,
                                     std::vector<Notice>* notices = nullptr) const;
   void list_delivered();
+  void other_nodes_changed();
+  std::string_view zone_of(const std::string& node);
+  void check_ready();
 
   const config::Config& config_;
   const std::vector<ipvs::Network> cluster_cidrs_;
@@ -130,6 +138,7 @@ class ClusterState : public ServicePlans {
   ServiceTable services_;
   EndpointTable endpoints_;
   NodeTable nodes_;
+  OtherNodes other_nodes_;
   std::vector<ipvs::LocalAddress> local_;
   NodeView node_view_;
   HostLimits limits_;
@@ -148,9 +157,11 @@ class ClusterState : public ServicePlans {
 
   bool wants_pods_ = true;
   int lists_awaited_ = 0;
+  bool is_ready_ = false;
   std::unique_ptr<FirstList<k8s::Service>> service_sink_;
   std::unique_ptr<FirstList<k8s::Pod>> pod_sink_;
   std::unique_ptr<FirstList<k8s::Node>> node_sink_;
+  std::unique_ptr<FirstList<k8s::Node>> other_node_sink_;
   std::unique_ptr<FirstList<k8s::EndpointSlice>> slice_sink_;
 };
 

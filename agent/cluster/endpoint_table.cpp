@@ -351,9 +351,10 @@ std::uint16_t target_port(const k8s::ServicePort& port,
 void EndpointTable::collect_pods(const k8s::Service& service, ServiceEndpoints& all) const {
   const auto record = services_.find(service.meta.key);
   if (record == services_.end()) return;
-  const bool by_zone = !service.traffic_distribution.empty();
   const bool by_node = service.traffic_distribution == "PreferSameNode";
-  const std::string_view own_zone = by_zone ? zone_of_(node_name_) : std::string_view();
+  const std::string_view own_zone =
+      service.traffic_distribution.empty() ? std::string_view() : zone_of_(node_name_);
+  const bool by_zone = !own_zone.empty();  // without one, no hint for a zone applies
   index_.pods_of(record->second->member, [&](const LabelIndex::Member& member) {
     const PodRecord& pod = *static_cast<const PodRecord*>(member.id);
     if (pod.finished) return;

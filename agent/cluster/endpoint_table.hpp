@@ -48,7 +48,8 @@ class EndpointTable {
  public:
   using Dirty = std::function<void(const k8s::ObjectKey& service)>;
 
-  // The zone of a Node; "": it has none, or is not known.
+  // The zone of a Node; "": it has none, or is not known. Asked for the own Node, and for another
+  // one only if a Service goes by zones and a Pod there has no label that says its zone.
   using ZoneOf = std::function<std::string_view(const std::string& node)>;
 
   EndpointTable(

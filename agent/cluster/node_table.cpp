@@ -17,15 +17,33 @@ std::vector<k8s::Address> internal_ips_of(const k8s::Node& node) {
 
 }  // namespace
 
-void NodeTable::list_started() {
+bool NodeTable::Part::has(const k8s::ObjectKey& key) const {
+  const auto found = table_.nodes_.find(key);
+  return found != table_.nodes_.end() && found->second.part == this;
+}
+
+void NodeTable::Part::list_started() {
   sweep_.list_started();
   in_list_ = true;
 }
 
-void NodeTable::upsert(k8s::Node&& node) {
+void NodeTable::Part::keep(const k8s::ObjectKey& key) {
+  if (has(key)) sweep_.keep(table_.nodes_, key);
+}
+
+void NodeTable::Part::list_finished() {
+  sweep_.sweep(table_.nodes_, [this](const k8s::ObjectKey& key) {
+    if (has(key)) table_.remove(key, *this);
+  });
+  in_list_ = false;
+  table_.tell_changes();
+}
+
+void NodeTable::upsert(k8s::Node&& node, const Part& part) {
   const bool own = node.meta.key.name == own_name_;
   Record& record = nodes_[node.meta.key];
-  record.mark = sweep_.mark();
+  record.mark = part.mark();
+  record.part = &part;
   const std::string* zone = shared_zone(node);
   const bool moved = std::exchange(record.zone, zone) != zone;
   if (own) {
@@ -37,10 +55,10 @@ void NodeTable::upsert(k8s::Node&& node) {
   } else {
     events_.internal_ips(node.meta.key.name, internal_ips_of(node));
   }
-  if (moved) note_zone_change(own);
+  if (moved) note_zone_change(own, part);
 }
 
-void NodeTable::remove(const k8s::ObjectKey& key) {
+void NodeTable::remove(const k8s::ObjectKey& key, const Part& part) {
   const auto found = nodes_.find(key);
   if (found == nodes_.end()) return;
   const bool own = key.name == own_name_;
@@ -53,13 +71,7 @@ void NodeTable::remove(const k8s::ObjectKey& key) {
   } else {
     events_.internal_ips(name, {});
   }
-  if (had_zone) note_zone_change(own);
-}
-
-void NodeTable::list_finished() {
-  sweep_.sweep(nodes_, [this](const k8s::ObjectKey& key) { remove(key); });
-  in_list_ = false;
-  tell_changes();
+  if (had_zone) note_zone_change(own, part);
 }
 
 const std::string* NodeTable::shared_zone(const k8s::Node& node) {
@@ -68,10 +80,10 @@ const std::string* NodeTable::shared_zone(const k8s::Node& node) {
   return &*zones_.insert(label->second).first;
 }
 
-void NodeTable::note_zone_change(bool own) {
+void NodeTable::note_zone_change(bool own, const Part& part) {
   zones_changed_ = true;
   own_zone_changed_ = own_zone_changed_ || own;
-  if (!in_list_) tell_changes();
+  if (!part.in_list()) tell_changes();
 }
 
 void NodeTable::tell_changes() {
@@ -86,7 +98,7 @@ std::string_view NodeTable::zone_of(const std::string& name) const {
 }
 
 bool NodeTable::eligible() const {
-  if (nodes_.empty()) return true;
+  if (nodes_.empty()) return !expects_own_;
   return own_ && !own_->meta.deletion_timestamp &&
          std::find(own_->taint_keys.begin(), own_->taint_keys.end(),
                    "ToBeDeletedByClusterAutoscaler") == own_->taint_keys.end();

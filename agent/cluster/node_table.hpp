@@ -5,6 +5,10 @@
 // topology.kubernetes.io/zone). An event of another Node that does not change it causes no further
 // work. The addresses of other Nodes are passed on and not kept here.
 //
+// It is filled by two sinks, because an API server is asked for the own Node always, and for the
+// others by a request of their own once they are needed. The full list of one sink removes only what
+// that sink has delivered.
+//
 // Threading: the agent's io_context thread.
 #pragma once
 
@@ -22,7 +26,7 @@
 
 namespace agent {
 
-class NodeTable : public k8s::Sink<k8s::Node> {
+class NodeTable {
  public:
   struct Events {
     // Something this agent reads of its own Node changed.
@@ -34,15 +38,15 @@ class NodeTable : public k8s::Sink<k8s::Node> {
     std::function<void(const std::string& node, std::vector<k8s::Address> internal_ips)>
         internal_ips = [](const std::string&, const std::vector<k8s::Address>&) {};
   };
-  NodeTable(std::string own_name, Events events)
-      : own_name_(std::move(own_name)), events_(std::move(events)) {}
+  // `expects_own`: the source has this Node if there is one, as an API server has; a manifest
+  // directory may have none.
+  NodeTable(std::string own_name, Events events, bool expects_own = false)
+      : own_name_(std::move(own_name)), events_(std::move(events)), expects_own_(expects_own) {}
+  NodeTable(const NodeTable&) = delete;
+  NodeTable& operator=(const NodeTable&) = delete;
 
-  void list_started() override;
-  void upsert(k8s::Node&& node) override;
-  using Sink::upsert;
-  void remove(const k8s::ObjectKey& key) override;
-  void keep(const k8s::ObjectKey& key) override { sweep_.keep(nodes_, key); }
-  void list_finished() override;
+  k8s::Sink<k8s::Node>& nodes() { return nodes_sink_; }
+  k8s::Sink<k8s::Node>& other_nodes() { return others_sink_; }
 
   // nullptr: not known.
   const k8s::Node* own() const { return own_ ? &*own_ : nullptr; }
@@ -50,25 +54,48 @@ class NodeTable : public k8s::Sink<k8s::Node> {
   std::string_view zone_of(const std::string& name) const;
   // Whether load balancers should send traffic to this Node (KEP-3836): it exists, is not being
   // deleted and does not have the taint ToBeDeletedByClusterAutoscaler. True if no Node is known at
-  // all, as with a manifest directory without Nodes.
+  // all and none is expected.
   bool eligible() const;
 
  private:
+  class Part : public k8s::Sink<k8s::Node> {
+   public:
+    explicit Part(NodeTable& table) : table_(table) {}
+    void list_started() override;
+    void upsert(k8s::Node&& node) override { table_.upsert(std::move(node), *this); }
+    using Sink::upsert;
+    void remove(const k8s::ObjectKey& key) override { table_.remove(key, *this); }
+    void keep(const k8s::ObjectKey& key) override;
+    void list_finished() override;
+    std::uint32_t mark() const { return sweep_.mark(); }
+    bool in_list() const { return in_list_; }
+
+   private:
+    bool has(const k8s::ObjectKey& key) const;
+
+    NodeTable& table_;
+    MarkAndSweep sweep_;
+    bool in_list_ = false;  // it has begun and is not complete
+  };
   struct Record {
     const std::string* zone = nullptr;  // in zones_; nullptr: none
+    const Part* part = nullptr;         // that delivered it last
     std::uint32_t mark = 0;
   };
+  void upsert(k8s::Node&& node, const Part& part);
+  void remove(const k8s::ObjectKey& key, const Part& part);
   const std::string* shared_zone(const k8s::Node& node);
-  void note_zone_change(bool own);
+  void note_zone_change(bool own, const Part& part);
   void tell_changes();
 
   const std::string own_name_;
   const Events events_;
+  const bool expects_own_;
   std::optional<k8s::Node> own_;
   std::map<k8s::ObjectKey, Record> nodes_;
   std::set<std::string> zones_;  // shared by many Nodes
-  MarkAndSweep sweep_;
-  bool in_list_ = false;
+  Part nodes_sink_{*this};
+  Part others_sink_{*this};
   bool zones_changed_ = false;
   bool own_zone_changed_ = false;
 };

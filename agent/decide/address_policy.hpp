@@ -28,6 +28,9 @@
 // node ports, too.
 //
 // An address may have any number of holders; it is free when the last of them is gone.
+//
+// Until the first list of the other Nodes, if they are needed at all, what externalIPs and load
+// balancers name is awaited: neither refused nor served. So nothing is bound that is a Node's.
 #pragma once
 
 #include <compare>
@@ -83,9 +86,15 @@ class AddressPolicy {
   Addresses set(const Holder& holder, std::vector<ipvs::Endpoint> held);
   // The cluster IPs of Service default/kubernetes.
   Addresses set_kubernetes(std::vector<ipvs::Address> cluster_ips);
+  // Whether the InternalIPs of other Nodes are still to come. Concerns every external address.
+  void await_nodes(bool awaited) { awaits_nodes_ = awaited; }
 
   // Why it must not be served: "the address of Node worker-2"; nullopt: it may be.
   std::optional<std::string> refusal(const AddressUse& use) const;
+  // Whether that is not known yet: it is not served, and nothing is said.
+  bool is_awaited(const AddressUse& use) const {
+    return awaits_nodes_ && use.field > AddressField::kNodePort && !is_own(use.address);
+  }
   // Whether an address that is served is to be bound to kube-ipvs0.
   bool is_own(const ipvs::Address& address) const { return own_.contains(address); }
   const Addresses& own() const { return own_; }
@@ -105,6 +114,7 @@ class AddressPolicy {
   void forget(const Holder& holder, const std::vector<ipvs::Endpoint>& held);
 
   Addresses own_;
+  bool awaits_nodes_ = false;
   std::vector<ipvs::Address> kubernetes_;
   std::map<Holder, std::vector<ipvs::Endpoint>> held_;
   std::unordered_map<ipvs::Address, std::vector<Held>> holders_;

@@ -128,7 +128,8 @@ std::vector<Entrance> entrances_of(const k8s::Service& service, const k8s::Servi
                                    const NodeView& node) {
   std::vector<Entrance> entrances = wanted_entrances(service, port, node);
   std::erase_if(entrances, [&](const Entrance& entrance) {
-    return refusal(service, port, entrance, node).has_value();
+    return node.addresses.is_awaited({.address = entrance.address, .field = entrance.field}) ||
+           refusal(service, port, entrance, node).has_value();
   });
   return entrances;
 }

@@ -265,6 +265,14 @@ bool is_served(const k8s::Service& service, const std::string& proxy_name) {
          !service.cluster_ips.empty();
 }
 
+bool may_ask_for_nodes(const k8s::Service& service, const std::string& proxy_name) {
+  if (!is_served(service, proxy_name)) return false;
+  const std::vector<Address> external = external_addresses(service);
+  return std::any_of(external.begin(), external.end(), [&](const Address& address) {
+    return cluster_ip_of(service, ipvs::family_of(address)).has_value();
+  });
+}
+
 bool has_health_check(const k8s::Service& service) {
   return service.type == k8s::ServiceType::kLoadBalancer &&
          is_local(service.external_traffic_policy) && service.health_check_node_port != 0;
@@ -294,11 +302,12 @@ bool is_ramping(const ServiceEndpoints& endpoints, const PlanOptions& options) {
 std::vector<Address> health_checked_addresses(const k8s::Service& service, const NodeView& node) {
   std::vector<Address> addresses = load_balancer_addresses(service);
   std::erase_if(addresses, [&](const Address& address) {
-    return !cluster_ip_of(service, ipvs::family_of(address)) ||
-           node.addresses.refusal({.address = address,
-                                   .port = service.health_check_node_port,
-                                   .field = AddressField::kLoadBalancer,
-                                   .answers_dns = answers_dns(service)});
+    const AddressUse use{.address = address,
+                         .port = service.health_check_node_port,
+                         .field = AddressField::kLoadBalancer,
+                         .answers_dns = answers_dns(service)};
+    return !cluster_ip_of(service, ipvs::family_of(address)) || node.addresses.is_awaited(use) ||
+           node.addresses.refusal(use);
   });
   return addresses;
 }

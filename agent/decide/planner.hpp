@@ -46,6 +46,10 @@ struct PlanOptions {
 // service.kubernetes.io/headless says something of EndpointSlices only, as in kube-proxy since 1.31.
 bool is_served(const k8s::Service& service, const std::string& proxy_name = {});
 
+// Whether what the Service asks for may be the address of another Node: it is served at an external
+// IP or a load balancer IP. What the API server allocates, cluster IPs and node ports, is never one.
+bool may_ask_for_nodes(const k8s::Service& service, const std::string& proxy_name = {});
+
 // Whether the Service has a healthCheckNodePort: it is of type LoadBalancer, with
 // externalTrafficPolicy Local.
 bool has_health_check(const k8s::Service& service);

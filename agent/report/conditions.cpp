@@ -62,9 +62,9 @@ json::object of_refusal(const Retries::Refusal& refusal, steady_clock::time_poin
 std::string Conditions::json() const {
   const auto now = steady_clock::now();
   json::array node, objects;
-  for (const auto& [server, fault] : health_.bind_faults()) {
+  for (const auto& [field, fault] : health_.faults()) {
     json::object condition;
-    condition["field"] = server;
+    condition["field"] = field;
     condition["message"] = fault;
     node.push_back(std::move(condition));
   }
@@ -92,7 +92,7 @@ Conditions::Summary Conditions::summary() const {
   const auto take = [&summary](const std::string& text) {
     if (summary.count++ == 0) summary.one = text;
   };
-  for (const auto& [server, fault] : health_.bind_faults()) take(server + ": " + fault);
+  for (const auto& [field, fault] : health_.faults()) take(field + ": " + fault);
   for (const Retries::Refusal& refusal : sync_.reconciler().failed().refusals()) {
     const std::string& owner = refusal.failure.owner;
     take((owner.empty() ? "" : "Service " + owner + ": ") + refusal.failure.text());

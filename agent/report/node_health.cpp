@@ -57,6 +57,12 @@ std::string NodeHealth::awaited() const {
   return sync_.reconciler().is_settled() ? "" : "the pass that repairs what the first has found";
 }
 
+std::map<std::string, std::string> NodeHealth::faults() const {
+  auto faults = bind_faults_;
+  if (!cluster_.other_nodes().fault().empty()) faults["nodes"] = cluster_.other_nodes().fault();
+  return faults;
+}
+
 bool NodeHealth::set_bind_fault(const std::string& name, const std::string& fault) {
   if (fault.empty()) return bind_faults_.erase(name) > 0;
   return bind_faults_.emplace(name, fault).second;

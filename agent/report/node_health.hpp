@@ -34,7 +34,8 @@ class NodeHealth {
   // node (agent/report/conditions.hpp), not of its health: whoever has taken the port must not take
   // the clients of all Services away.
   bool set_bind_fault(const std::string& name, const std::string& fault);
-  const std::map<std::string, std::string>& bind_faults() const { return bind_faults_; }
+  // What this node lacks, by server, or "nodes" for the Nodes of others.
+  std::map<std::string, std::string> faults() const;
 
  private:
   HealthInputs inputs() const;

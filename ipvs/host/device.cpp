@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ipvs/host/device.hpp"
 
+#include <linux/if_link.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 
@@ -77,12 +78,14 @@ Result<std::vector<std::string>> Device::configure(const Link& link, bool up) {
     }
     changes.push_back("belonged to another device");
   }
-  if (up && !link.up) {
+  const bool other_mode = link.addr_gen_mode.value_or(IN6_ADDR_GEN_MODE_NONE) !=
+                          static_cast<std::uint8_t>(IN6_ADDR_GEN_MODE_NONE);
+  if (up && (!link.up || other_mode)) {
     // Refused if IPv6 is off; then the device gets no link-local address anyway.
     batch_.clear();
     encode_set_addr_gen_mode_none(batch_, link.index);
     socket_.transact(batch_);
-    changes.push_back("was down");
+    changes.push_back(link.up ? "had another addr_gen_mode" : "was down");
   }
   if (!link.no_arp) changes.push_back("answered ARP requests");
   if (link.no_arp && (link.up || !up)) return changes;
@@ -282,6 +285,7 @@ std::vector<int> Device::change(std::span<const AddressOp> ops) {
     send(ops, outcomes);
   }
   add_without_source(ops, outcomes);
+  add_again(ops, outcomes);
   follow_changes(ops, outcomes);
   return outcomes;
 }
@@ -298,6 +302,20 @@ bool Device::send(std::span<const AddressOp> ops, std::vector<int>& outcomes) {
     outcomes.insert(outcomes.end(), sent.begin(), sent.end());
   }
   return std::none_of(outcomes.begin(), outcomes.end(), [](int error) { return error == ENODEV; });
+}
+
+// EEXIST: the address is there, but read() may have found no route to it, which somebody else has
+// deleted. The kernel makes one only together with the address.
+void Device::add_again(std::span<const AddressOp> ops, std::vector<int>& outcomes) {
+  if (settings_.vip_binding != VipBinding::kAddress) return;
+  for (std::size_t i = 0; i < ops.size(); ++i) {
+    if (outcomes[i] != EEXIST || !ops[i].add) continue;
+    batch_.clear();
+    encode_address(batch_, false, ops[i].address, index_);
+    encode_address(batch_, true, ops[i].address, index_);
+    const int error = socket_.transact(batch_)[1];
+    if (error != 0) outcomes[i] = error;
+  }
 }
 
 // EINVAL: the source address is none of the node's. check() gives the route another one as soon as
@@ -334,15 +352,16 @@ Result<void> Device::read_addresses(unsigned index, std::vector<Bound>& bound) {
   return {};
 }
 
-Result<void> Device::read_routes(unsigned index, Family family, std::vector<Bound>& bound) {
+Result<void> Device::read_routes(unsigned index, Family family, std::vector<Bound>& bound,
+                                 std::uint8_t protocol) {
   std::vector<Bound> found;
   batch_.clear();
-  encode_dump_routes(batch_, family, index);
+  encode_dump_routes(batch_, family, index, protocol);
   const auto result = socket_.dump(
       batch_, [&] { found.clear(); },
       [&](const NetlinkMessage& message) {
         if (message.type != RTM_NEWROUTE) return;
-        const auto route = decode_route(message.payload);
+        const auto route = decode_route(message.payload, protocol);
         if (!route || route->index != index || family_of(route->address) != family) return;
         found.push_back({.address = route->address,
                          .binding = VipBinding::kRoute,
@@ -377,12 +396,32 @@ Result<std::vector<Address>> Device::read() {
     // Someone else deleted or renamed the device: check() repairs that.
     return addresses;
   }
-  const auto bound = read_bound((*link)->index);
+  const bool by_address = index_ != 0 && settings_.vip_binding == VipBinding::kAddress;
+  const auto bound = by_address ? read_local((*link)->index) : read_bound((*link)->index);
   if (!bound) return bound.error();
   for (const Bound& each : *bound) {
     if (index_ == 0 || each.binding == settings_.vip_binding) addresses.push_back(each.address);
   }
   return addresses;
+}
+
+// The addresses to which there is a route, too: without it they are not local.
+Result<std::vector<Device::Bound>> Device::read_local(unsigned index) {
+  std::vector<Bound> bound;
+  std::vector<Bound> routes;
+  for (const auto& result :
+       {read_addresses(index, bound), read_routes(index, Family::kIpv4, routes, RTPROT_KERNEL),
+        read_routes(index, Family::kIpv6, routes, RTPROT_KERNEL)}) {
+    if (!result) return result.error();
+  }
+  std::vector<Address> reachable;
+  reachable.reserve(routes.size());
+  for (const Bound& route : routes) reachable.push_back(route.address);
+  std::sort(reachable.begin(), reachable.end());
+  std::erase_if(bound, [&](const Bound& each) {
+    return !std::binary_search(reachable.begin(), reachable.end(), each.address);
+  });
+  return bound;
 }
 
 Result<std::vector<Address>> Device::read_all() {

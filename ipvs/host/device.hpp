@@ -57,12 +57,14 @@ class Device {
   // everything it has. One of that name that is not a dummy device is EEXIST: it is not ours.
   Result<std::vector<Repair>> check(const HostSettings& settings);
 
-  // A route whose source address the node does not have (any more) is added without one. If somebody
-  // else deleted the device since the last check, it is made again.
+  // A route whose source address the node does not have (any more) is added without one. An address
+  // that is there already is added again, and with it the route to it. If somebody else deleted the
+  // device since the last check, it is made again.
   std::vector<int> change(std::span<const AddressOp> ops);
-  // The VIPs bound in the way that the last prepare() set. Routes count whatever their source
-  // address (IPv6 removes it from them when the node loses that address; the next prepare() repairs
-  // them). Before prepare(): those bound in either way. Empty if the device does not exist.
+  // The VIPs bound in the way that the last prepare() set. An address counts if the route is there
+  // that the kernel made for it. Our routes count whatever their source address (IPv6 removes it
+  // from them when the node loses that address; the next check() repairs them). Before prepare():
+  // those bound in either way. Empty if the device does not exist.
   Result<std::vector<Address>> read();
   // For cleanup: the VIPs bound in either way, how many of them by a route, and whether there is the
   // device.
@@ -89,10 +91,13 @@ class Device {
   Result<std::optional<Link>> restore_name(std::vector<Repair>& repairs);
   Result<std::vector<std::string>> configure(const Link& link, bool up);
   bool send(std::span<const AddressOp> ops, std::vector<int>& outcomes);
+  void add_again(std::span<const AddressOp> ops, std::vector<int>& outcomes);
   void add_without_source(std::span<const AddressOp> ops, std::vector<int>& outcomes);
   Result<std::vector<Bound>> read_bound(unsigned index);
   Result<void> read_addresses(unsigned index, std::vector<Bound>& bound);
-  Result<void> read_routes(unsigned index, Family family, std::vector<Bound>& bound);
+  Result<void> read_routes(unsigned index, Family family, std::vector<Bound>& bound,
+                           std::uint8_t protocol = kRouteProtocol);
+  Result<std::vector<Bound>> read_local(unsigned index);
   bool as_wanted(const Bound& bound) const;
   void encode(const AddressOp& op);
   const std::optional<Address>& source_for(const Address& address) const;

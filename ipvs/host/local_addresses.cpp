@@ -108,18 +108,22 @@ namespace {
 // src_len, tos, table, protocol, ... }. BPF loads in network order.
 constexpr std::uint32_t kTypeOffset = 4, kDstLength = 17, kTable = 20, kProtocol = 21;
 
-// Drops messages about routes that are neither default routes nor VIP routes.
+// Drops messages about routes that are neither default routes, nor VIP routes, nor routes deleted
+// that the kernel had made for a local address.
 int drop_other_routes(int fd) {
   sock_filter program[] = {
       BPF_STMT(BPF_LD | BPF_H | BPF_ABS, kTypeOffset),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWROUTE), 1, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELROUTE), 0, 6),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELROUTE), 0, 9),
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kDstLength),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 4, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 7, 0),
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kTable),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, RT_TABLE_LOCAL, 0, 3),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, RT_TABLE_LOCAL, 0, 6),
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kProtocol),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kRouteProtocol, 0, 1),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kRouteProtocol, 3, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, RTPROT_KERNEL, 0, 3),
+      BPF_STMT(BPF_LD | BPF_H | BPF_ABS, kTypeOffset),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELROUTE), 0, 1),
       BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
       BPF_STMT(BPF_RET | BPF_K, 0),
   };
@@ -171,6 +175,13 @@ void AddressMonitor::take_route(bool added, Bytes payload, KernelEvents& events)
   if (route && is_device(route->index)) {
     events.vips.push_back({.address = route->address, .bound = added});
   }
+  if (added) return;
+  // One that came with an address, which may be there still; but it is not local without.
+  const auto of_address = decode_route(payload, RTPROT_KERNEL);
+  if (!of_address || !is_device(of_address->index)) return;
+  const VipEvent lost{.address = of_address->address, .bound = false};
+  // When the address itself is deleted, that was the event before.
+  if (events.vips.empty() || events.vips.back() != lost) events.vips.push_back(lost);
 }
 
 KernelEvents AddressMonitor::drain() {

@@ -106,6 +106,21 @@ void encode_delete_link(MessageBatch& batch, unsigned index) {
   begin_link(batch, RTM_DELLINK, 0, index);
 }
 
+namespace {
+
+std::optional<std::uint8_t> decode_addr_gen_mode(const Attribute& families) {
+  std::optional<std::uint8_t> mode;
+  for (AttributeReader reader(families.payload); const auto family = reader.next();) {
+    if (family->type != AF_INET6) continue;
+    for (AttributeReader ipv6(family->payload); const auto entry = ipv6.next();) {
+      if (entry->type == IFLA_INET6_ADDR_GEN_MODE) mode = entry->read<std::uint8_t>();
+    }
+  }
+  return mode;
+}
+
+}  // namespace
+
 std::optional<Link> decode_link(Bytes payload) {
   const auto header = header_of<ifinfomsg>(payload);
   if (!header) return std::nullopt;
@@ -120,6 +135,7 @@ std::optional<Link> decode_link(Bytes payload) {
     if (attribute->type == IFLA_MTU) link.mtu = attribute->u32().value_or(0);
     if (attribute->type == IFLA_IFNAME) link.name = attribute->string();
     if (attribute->type == IFLA_MASTER) link.master = attribute->u32().value_or(0);
+    if (attribute->type == IFLA_AF_SPEC) link.addr_gen_mode = decode_addr_gen_mode(*attribute);
     if (attribute->type != IFLA_LINKINFO) continue;
     for (AttributeReader info(attribute->payload); const auto entry = info.next();) {
       if (entry->type == IFLA_INFO_KIND) link.kind = entry->string();
@@ -269,12 +285,12 @@ std::optional<Address> decode_chosen_source(Bytes payload) {
   return source;
 }
 
-void encode_dump_routes(MessageBatch& batch, Family family, unsigned index) {
+void encode_dump_routes(MessageBatch& batch, Family family, unsigned index, std::uint8_t protocol) {
   batch.begin_message(RTM_GETROUTE, NLM_F_DUMP);
   rtmsg header{};
   header.rtm_family = af_of(family);
   header.rtm_table = RT_TABLE_LOCAL;
-  header.rtm_protocol = kRouteProtocol;
+  header.rtm_protocol = protocol;
   header.rtm_type = RTN_LOCAL;
   batch.put_header(header);
   batch.put_u32(RTA_OIF, index);
@@ -351,10 +367,10 @@ std::uint32_t decode_mtu(Bytes metrics) {
 
 }  // namespace
 
-std::optional<RouteReading> decode_route(Bytes payload) {
+std::optional<RouteReading> decode_route(Bytes payload, std::uint8_t protocol) {
   const auto header = header_of<rtmsg>(payload);
   if (!header || header->rtm_table != RT_TABLE_LOCAL || header->rtm_type != RTN_LOCAL ||
-      header->rtm_protocol != kRouteProtocol) {
+      header->rtm_protocol != protocol) {
     return std::nullopt;
   }
   std::optional<Address> address;

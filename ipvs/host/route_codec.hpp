@@ -48,6 +48,8 @@ struct Link {
   bool loopback = false;
   std::uint32_t mtu = 0;
   unsigned master = 0;  // index of the bridge, bond or VRF that it belongs to; 0: none
+  // IN6_ADDR_GEN_MODE_*; nullopt: the link has no IPv6
+  std::optional<std::uint8_t> addr_gen_mode{};
 };
 
 struct AddressReading {
@@ -108,8 +110,10 @@ void encode_address_mtu(MessageBatch& batch, const Address& address, unsigned in
 void encode_get_route(MessageBatch& batch, const Address& destination);
 // The source address in the answer; nullopt if there is none, or packets would not be sent.
 std::optional<Address> decode_chosen_source(Bytes payload);
-// Our routes to the interface `index`; older kernels send others, too.
-void encode_dump_routes(MessageBatch& batch, Family family, unsigned index);
+// The local routes to the interface `index` with this protocol number: ours, or RTPROT_KERNEL, those
+// that the kernel made for its addresses. Older kernels send others, too.
+void encode_dump_routes(MessageBatch& batch, Family family, unsigned index,
+                        std::uint8_t protocol = kRouteProtocol);
 // All routes of the main table.
 void encode_dump_main_routes(MessageBatch& batch, Family family);
 // Of the main table, with a gateway or without.
@@ -118,7 +122,7 @@ bool is_default_route(Bytes payload);
 // route may have an IPv6 address. None for other routes. Routes with a nexthop object say the same,
 // as long as net.ipv4.nexthop_compat_mode is 1, as it is by default.
 std::vector<Address> decode_default_gateways(Bytes payload);
-// Nullopt if the route is not one of ours.
-std::optional<RouteReading> decode_route(Bytes payload);
+// Nullopt if it is no local route to one address with this protocol number.
+std::optional<RouteReading> decode_route(Bytes payload, std::uint8_t protocol = kRouteProtocol);
 
 }  // namespace ipvs

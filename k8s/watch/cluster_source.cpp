@@ -2,12 +2,16 @@
 #include "k8s/watch/cluster_source.hpp"
 
 #include <algorithm>
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/experimental/parallel_group.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <exception>
+#include <utility>
+
+#include "k8s/async/cancellation.hpp"
 
 namespace k8s {
 namespace {
@@ -38,6 +42,19 @@ bool is_label_value(const std::string& text) {
                      [&](char c) { return is_letter(c) || c == '-' || c == '_' || c == '.'; });
 }
 
+void add(KindCounters& sum, const KindCounters& more) {
+  sum.lists += more.lists;
+  sum.relists += more.relists;
+  sum.watches += more.watches;
+  sum.events += more.events;
+  sum.bookmarks += more.bookmarks;
+  sum.page_retries += more.page_retries;
+  sum.probes += more.probes;
+  sum.confirmations += more.confirmations;
+  sum.bytes += more.bytes;
+  sum.seconds_since_contact = std::max(sum.seconds_since_contact, more.seconds_since_contact);
+}
+
 }  // namespace
 
 ReflectorOptions service_reflector(const ClusterOptions& options) {
@@ -58,9 +75,15 @@ ReflectorOptions pod_reflector(const ClusterOptions& options) {
   return result;
 }
 
-ReflectorOptions node_reflector(const ClusterOptions& options) {
+ReflectorOptions own_node_reflector(const ClusterOptions& options) {
   ReflectorOptions result = reflector_for(options, "Node", "/api/v1/nodes");
-  if (options.only_own_node) result.field_selector = "metadata.name=" + options.node_name;
+  result.field_selector = "metadata.name=" + options.node_name;
+  return result;
+}
+
+ReflectorOptions other_nodes_reflector(const ClusterOptions& options) {
+  ReflectorOptions result = reflector_for(options, "Node", "/api/v1/nodes");
+  result.field_selector = "metadata.name!=" + options.node_name;
   return result;
 }
 
@@ -82,15 +105,21 @@ ReflectorOptions slice_reflector(const ClusterOptions& options) {
 
 ClusterSource::ClusterSource(asio::any_io_executor executor, ApiClient& client, const Sinks& sinks,
                              const ClusterOptions& options, FaultHandler on_fault)
-    : executor_(std::move(executor)), client_(client) {
-  const auto add = [&](auto* sink, ReflectorOptions reflector) {
+    : executor_(std::move(executor)),
+      client_(client),
+      options_(options),
+      on_fault_(std::move(on_fault)),
+      other_nodes_sink_(sinks.other_nodes),
+      other_nodes_needed_(executor_, std::chrono::steady_clock::time_point::max()) {
+  const auto add_kind = [&](auto* sink, ReflectorOptions reflector) {
     if (!sink) return;
-    reflectors_.push_back(make_reflector(executor_, client, std::move(reflector), *sink, on_fault));
+    reflectors_.push_back(
+        make_reflector(executor_, client, std::move(reflector), *sink, on_fault_));
   };
-  add(sinks.services, service_reflector(options));
-  add(sinks.pods, pod_reflector(options));
-  add(sinks.nodes, node_reflector(options));
-  add(sinks.slices, slice_reflector(options));
+  add_kind(sinks.services, service_reflector(options));
+  add_kind(sinks.pods, pod_reflector(options));
+  add_kind(sinks.nodes, own_node_reflector(options));
+  add_kind(sinks.slices, slice_reflector(options));
 }
 
 // The client may live longer than what the callback refers to.
@@ -105,6 +134,7 @@ asio::awaitable<void> ClusterSource::run() {
   for (const auto& reflector : reflectors_) {
     running.push_back(asio::co_spawn(executor_, reflector->run(), asio::deferred));
   }
+  running.push_back(asio::co_spawn(executor_, run_other_nodes(), asio::deferred));
   // A reflector throws only for a bug or when out of memory: cancel the others and rethrow.
   auto group = asio::experimental::make_parallel_group(std::move(running));
   auto [order, errors] =
@@ -115,9 +145,48 @@ asio::awaitable<void> ClusterSource::run() {
   }
 }
 
+bool ClusterSource::watch_other_nodes(std::function<void(const std::string& why)> unavailable) {
+  if (!other_nodes_sink_) return false;
+  if (other_nodes_) return true;
+  other_nodes_unavailable_ = std::move(unavailable);
+  other_nodes_ =
+      make_reflector(executor_, client_, other_nodes_reflector(options_), *other_nodes_sink_,
+                     [this](const SourceFault& fault) { note_other_nodes_fault(fault); });
+  other_nodes_needed_.cancel();
+  return true;
+}
+
+asio::awaitable<void> ClusterSource::run_other_nodes() {
+  co_await asio::this_coro::throw_if_cancelled(false);
+  if (!other_nodes_) co_await other_nodes_needed_.async_wait(asio::as_tuple(asio::use_awaitable));
+  const bool cancelled = co_await is_cancelled();
+  if (!cancelled && other_nodes_) co_await other_nodes_->run();
+}
+
+// That they are forbidden may be meant so: it is said once.
+void ClusterSource::note_other_nodes_fault(const SourceFault& fault) {
+  constexpr unsigned kPatience = 3;
+  const bool never_listed = other_nodes_->counters().relists == 0;
+  const bool forbidden = fault.status == 403 && never_listed;
+  const bool said = std::exchange(other_nodes_forbidden_, forbidden) && forbidden;
+  if (on_fault_ && !said) on_fault_(fault);
+  if (fault.kind == "list" || fault.kind == "watch") ++other_nodes_faults_;
+  if (!forbidden && other_nodes_faults_ < kPatience) return;
+  if (auto unavailable = std::exchange(other_nodes_unavailable_, {})) unavailable(fault.what);
+}
+
 std::vector<KindCounters> ClusterSource::counters() const {
   std::vector<KindCounters> result;
   for (const auto& reflector : reflectors_) result.push_back(reflector->counters());
+  if (!other_nodes_) return result;
+  const KindCounters others = other_nodes_->counters();
+  const auto nodes = std::find_if(result.begin(), result.end(),
+                                  [&](const auto& each) { return each.kind == others.kind; });
+  if (nodes != result.end()) {
+    add(*nodes, others);
+  } else {
+    result.push_back(others);
+  }
   return result;
 }
 

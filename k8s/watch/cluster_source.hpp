@@ -8,7 +8,8 @@
 //                   reports one that gets the label of another as deleted
 //   Pods            status.phase other than Succeeded and Failed; the server reports a Pod that
 //                   reaches one of these as deleted
-//   Nodes           all (in `selector` mode their zones make topology hints), or only our own
+//   Nodes           our own; after watch_other_nodes() by one more reflector all others, so that
+//                   what fails there does not concern our own
 //   EndpointSlices  all but those with the label service.kubernetes.io/headless; in `selector` mode
 //                   only those not made by the EndpointSlice controller (of Services without
 //                   selector).
@@ -21,6 +22,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/address.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
 #include <string>
@@ -38,7 +40,6 @@ struct ClusterOptions {
   config::EndpointSource endpoint_source = config::EndpointSource::kSelector;
   std::string node_name;
   std::string service_proxy_name = {};  // "": Services that name no proxy
-  bool only_own_node = false;           // list and watch the one Node `node_name`
   // Limits and injected clock for all kinds. Kind, paths and selectors are set by the source.
   ReflectorOptions reflector;
 };
@@ -46,7 +47,8 @@ struct ClusterOptions {
 // The options of each kind's reflector. Pure.
 ReflectorOptions service_reflector(const ClusterOptions& options);
 ReflectorOptions pod_reflector(const ClusterOptions& options);
-ReflectorOptions node_reflector(const ClusterOptions& options);
+ReflectorOptions own_node_reflector(const ClusterOptions& options);
+ReflectorOptions other_nodes_reflector(const ClusterOptions& options);
 ReflectorOptions slice_reflector(const ClusterOptions& options);
 
 class ClusterSource final : public Source {
@@ -60,11 +62,24 @@ class ClusterSource final : public Source {
   std::vector<KindCounters> counters() const override;
   std::vector<boost::asio::ip::address> server_addresses() const override;
   void on_server_addresses(const std::function<void()>& changed) override;
+  bool watch_other_nodes(std::function<void(const std::string& why)> unavailable) override;
 
  private:
+  boost::asio::awaitable<void> run_other_nodes();
+  void note_other_nodes_fault(const SourceFault& fault);
+
   boost::asio::any_io_executor executor_;
   ApiClient& client_;
+  const ClusterOptions options_;
+  const FaultHandler on_fault_;
   std::vector<std::unique_ptr<ReflectorCore>> reflectors_;
+
+  Sink<Node>* const other_nodes_sink_;
+  std::unique_ptr<ReflectorCore> other_nodes_;  // once they are needed
+  boost::asio::steady_timer other_nodes_needed_;
+  std::function<void(const std::string&)> other_nodes_unavailable_;
+  unsigned other_nodes_faults_ = 0;
+  bool other_nodes_forbidden_ = false;  // reported
 };
 
 }  // namespace k8s

@@ -132,7 +132,7 @@ void ReflectorCore::report_fault(const Step& step, const Ended& ended, milliseco
     what += step.next == Step::Next::kWatch ? "; watching again" : "; listing again";
   }
   what += length.count() == 0 ? " at once" : " in " + seconds_text(length);
-  report(watching ? "watch" : "list", what);
+  report(watching ? "watch" : "list", what, ended.attempt.status.code);
 }
 
 milliseconds ReflectorCore::pause_for(const Step& step, const ApiStatus& status, Backoff& backoff) {
@@ -385,9 +385,10 @@ void ReflectorCore::report_left_out(const DecodeFault& fault) {
   if (left_out_reported_.insert(what).second) report("decode", what);
 }
 
-void ReflectorCore::report(const char* fault_kind, const std::string& what) {
+void ReflectorCore::report(const char* fault_kind, const std::string& what, int status) {
   constexpr std::size_t kMaxFault = 2000;  // the message of a server's Status may be of any size
-  if (on_fault_) on_fault_({.kind = fault_kind, .what = config::printable(what, kMaxFault)});
+  if (!on_fault_) return;
+  on_fault_({.kind = fault_kind, .what = config::printable(what, kMaxFault), .status = status});
 }
 
 }  // namespace k8s

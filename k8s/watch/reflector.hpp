@@ -168,7 +168,7 @@ class ReflectorCore {
   bool takes_protobuf() const;
   std::string selectors() const;
   void report_fault(const Step& step, const Ended& ended, std::chrono::milliseconds length);
-  void report(const char* fault_kind, const std::string& what);
+  void report(const char* fault_kind, const std::string& what, int status = 0);
   void saw_contact() { last_contact_ = options_.now(); }
 
   boost::asio::any_io_executor executor_;

@@ -51,11 +51,17 @@ class FakeSource : public k8s::Source {
 
   std::vector<k8s::Address> server_addresses() const override { return servers; }
   void on_server_addresses(const std::function<void()>& changed) override { on_servers = changed; }
+  bool watch_other_nodes(std::function<void(const std::string& why)> unavailable) override {
+    on_no_other_nodes = std::move(unavailable);
+    return has_other_nodes;
+  }
 
   k8s::Sinks sinks;
   k8s::FaultHandler on_fault;
   std::vector<k8s::Address> servers;
   std::function<void()> on_servers;
+  bool has_other_nodes = false;  // as an API server, by a sink of their own
+  std::function<void(const std::string&)> on_no_other_nodes;
   bool is_running = false;
 };
 

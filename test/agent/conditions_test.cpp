@@ -90,3 +90,28 @@ TEST_CASE_METHOD(AppFixture,
   CHECK(log.count("info: Node node-1 is there now") == 1);
   CHECK(log.count("no Node has the name") == 1);
 }
+
+TEST_CASE_METHOD(AppFixture,
+                 "other Nodes that are forbidden are one line and a condition of the node, and "
+                 "nothing waits for them (item 2)") {
+  start();
+  source->has_other_nodes = true;
+  auto service = make_service("web", {"10.96.0.1"});
+  service.external_ips = ips({"172.20.0.2"});
+  source->list<k8s::Node>(source->sinks.nodes, {make_node(kThisNode)});
+  source->list<k8s::Pod>(source->sinks.pods, {});
+  source->list<k8s::EndpointSlice>(source->sinks.slices, {});
+  source->list<k8s::Service>(source->sinks.services, {service});
+  CHECK(get("/readyz", "healthz").find("the first list of other Nodes") != std::string::npos);
+  source->on_no_other_nodes("Node list: 403 Forbidden");
+  until("the table is complete", [this] { return log.count("table complete") > 0; });
+  CHECK(log.count("warning: other Nodes are not known: ") == 1);
+  CHECK(get("/conditions").find(R"({"field":"nodes","message":"Node list: 403 Forbidden"})") !=
+        std::string::npos);
+  CHECK(get("/healthz", "healthz").starts_with("HTTP/1.1 200"));
+  CHECK(kernel.addresses.contains(ip("172.20.0.2")));
+  source->list<k8s::Node>(source->sinks.other_nodes, {make_node(kOtherNode, "", "172.20.0.2")});
+  until("the Node's address is released",
+        [this] { return !kernel.addresses.contains(ip("172.20.0.2")); });
+  CHECK(get("/conditions").find("403") == std::string::npos);
+}

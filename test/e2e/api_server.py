@@ -34,6 +34,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     path_of_objects = None
 
     def do_GET(self):
+        print(self.path, flush=True)
         url = urllib.parse.urlsplit(self.path)
         query = urllib.parse.parse_qs(url.query)
         kind = KINDS.get(url.path.rsplit("/", 1)[-1])
@@ -42,9 +43,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if "sendInitialEvents" in query:
             return self._send(422, {"kind": "Status", "code": 422})
         if "watch" in query:
-            return self._watch(kind)
+            return self._watch(kind, query)
         self._send(200, {"kind": f"{kind}List", "metadata": {"resourceVersion": version()},
-                         "items": list(self._objects(kind).values())})
+                         "items": list(self._objects(kind, query).values())})
 
     def do_POST(self):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -53,14 +54,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
-    def _objects(self, kind):
+    def _objects(self, kind, query):
+        """Of the selectors, those by name count."""
+        fields = query.get("fieldSelector", [""])[0]
+        wanted, unwanted = (fields.removeprefix(f"metadata.name{sign}") for sign in ("=", "!="))
         with open(self.path_of_objects, encoding="utf-8") as file:
             found = [each for each in json.load(file) if each["kind"] == kind]
         for each in found:
             each["metadata"] = {"resourceVersion": version(), "uid": each["metadata"]["name"], **each["metadata"]}
             if kind != "Node":
                 each["metadata"].setdefault("namespace", "default")
-        return {each["metadata"]["name"]: each for each in found}
+        objects = {each["metadata"]["name"]: each for each in found}
+        return {name: each for name, each in objects.items()
+                if (wanted == fields or name == wanted) and (unwanted == fields or name != unwanted)}
 
     def _send(self, code, answer):
         body = json.dumps(answer).encode()
@@ -71,14 +77,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     # What changed between the list and the watch is sent, too: all that there is.
-    def _watch(self, kind):
+    def _watch(self, kind, query):
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         known, last = {}, None
         while True:
-            now = self._objects(kind)
+            now = self._objects(kind, query)
             for name, each in now.items():
                 if name not in known or known[name]["spec"] != each["spec"]:
                     self._event("MODIFIED" if name in known else "ADDED", each)

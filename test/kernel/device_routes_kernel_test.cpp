@@ -4,7 +4,10 @@
 // network namespace of its own.
 #include <net/if.h>
 
+#include <algorithm>
+
 #include "ipvs/host/device.hpp"
+#include "ipvs/host/local_addresses.hpp"
 #include "nft_fixture.hpp"
 #include "own_namespace.hpp"
 
@@ -114,4 +117,98 @@ TEST_CASE("without a default route VIP routes have no source address, until ther
   CHECK(repairs->size() == 1);
   CHECK(source_towards("10.96.0.1") == "192.168.7.1");
   CHECK(source_towards("fd00:10:96::1") == "fd00:203::1");
+}
+
+namespace {
+
+bool has_route(const char* vip) {
+  const bool is_ipv6 = address(vip).is_v6();
+  return !must(std::string(is_ipv6 ? "ip -6" : "ip -4") + " route show table local type local " +
+               vip)
+              .empty();
+}
+
+std::vector<std::string> bound(Device& device) {
+  const auto addresses = device.read();
+  REQUIRE(addresses.has_value());
+  std::vector<std::string> texts;
+  for (const ipvs::Address& each : *addresses) texts.push_back(each.to_string());
+  std::sort(texts.begin(), texts.end());
+  return texts;
+}
+
+using Texts = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("an address whose local route somebody deleted is not bound, and is added again (D3)",
+          "[kernel]") {
+  enter_own_namespace();
+  auto device = Device::open().value();
+  REQUIRE(device.prepare({}).has_value());
+  bind(device, {"10.96.0.1", "10.96.0.2", "fd00:10:96::1", "fd00:10:96::2"});
+  auto monitor = ipvs::AddressMonitor::open().value();
+  CHECK(monitor.drain().vips.empty());
+  run_ip({"route delete local 10.96.0.1 table local",
+          "-6 route delete local fd00:10:96::1 table local"});
+  const std::vector<ipvs::VipEvent> lost{{.address = address("10.96.0.1"), .bound = false},
+                                         {.address = address("fd00:10:96::1"), .bound = false}};
+  CHECK(monitor.drain().vips == lost);
+  CHECK(bound(device) == Texts{"10.96.0.2", "fd00:10:96::2"});
+
+  const std::vector<ipvs::AddressOp> again{{.add = true, .address = address("10.96.0.1")},
+                                           {.add = true, .address = address("fd00:10:96::1")}};
+  for (const int error : device.change(again)) CHECK((error == 0 || error == EEXIST));
+  CHECK(bound(device) == Texts{"10.96.0.1", "10.96.0.2", "fd00:10:96::1", "fd00:10:96::2"});
+  for (const char* vip : {"10.96.0.1", "fd00:10:96::1"}) CHECK(has_route(vip));
+  // The routes are the kernel's again: they go with their addresses.
+  run_ip({"address delete 10.96.0.1/32 dev kube-ipvs0",
+          "-6 address delete fd00:10:96::1/128 dev kube-ipvs0"});
+  for (const char* vip : {"10.96.0.1", "fd00:10:96::1"}) CHECK_FALSE(has_route(vip));
+}
+
+TEST_CASE("routes that go with an address of the node's own are no events (D3)", "[kernel]") {
+  enter_own_namespace();
+  run_ip({"link add eth0 type dummy", "link set eth0 up", "address add 192.168.7.1/24 dev eth0"});
+  auto device = Device::open().value();
+  REQUIRE(device.prepare({}).has_value());
+  auto monitor = ipvs::AddressMonitor::open().value();
+  run_ip({"address delete 192.168.7.1/24 dev eth0"});
+  const ipvs::KernelEvents events = monitor.drain();
+  CHECK(events.vips.empty());
+  CHECK_FALSE(events.device);
+}
+
+TEST_CASE("another addr_gen_mode of the device is put right while it is up (D1)", "[kernel]") {
+  make_host_with_docker();
+  auto device = Device::open().value();
+  REQUIRE(device.prepare(kRoutes).has_value());
+  bind(device, {"10.96.0.1", "fd00:10:96::1"});
+  auto monitor = ipvs::AddressMonitor::open().value();
+  (void)monitor.drain();
+  run_ip({"link set kube-ipvs0 addrgenmode eui64"});
+  CHECK(monitor.drain().device);
+  const auto repairs = device.check(kRoutes);
+  REQUIRE(repairs.has_value());
+  REQUIRE(repairs->size() == 1);
+  CHECK(repairs->front().what == "kube-ipvs0 had another addr_gen_mode: set up as before");
+  CHECK(must("ip -d link show kube-ipvs0").find("addrgenmode none") != std::string::npos);
+  CHECK(device.check(kRoutes).value().empty());
+  CHECK(bound(device) == Texts{"10.96.0.1", "fd00:10:96::1"});
+}
+
+// The kernel inserts the route to an IPv6 address some time after it has added the address.
+TEST_CASE("addresses count from when they are added, however many (D3)", "[kernel]") {
+  enter_own_namespace();
+  auto device = Device::open().value();
+  REQUIRE(device.prepare({}).has_value());
+  std::vector<ipvs::AddressOp> ops;
+  for (int i = 1; i <= 2000; ++i) {
+    const std::string number = std::to_string(i / 250) + "." + std::to_string(1 + i % 250);
+    ops.push_back({.add = true, .address = address(("10.96." + number).c_str())});
+    ops.push_back({.add = true, .address = address(("fd00:10:96::" + std::to_string(i)).c_str())});
+  }
+  for (const int error : device.change(ops)) CHECK(error == 0);
+  CHECK(bound(device).size() == ops.size());
+  CHECK(bound(device).size() == ops.size());
 }

@@ -62,6 +62,7 @@ class ReportFixture : private ClusterObserver {
   static config::Config make_config() {
     config::Config config;
     config.node_name = kThisNode;
+    config.manifests = "/nonexistent";  // where no Node need be
     return config;
   }
 };

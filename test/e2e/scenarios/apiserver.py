@@ -9,7 +9,7 @@ import time
 
 from checks import wait_until
 from namespace import HOME
-from objects import pod, service
+from objects import node, pod, service
 
 VIP = "10.96.5.1"
 V1 = {"set": "v1"}
@@ -77,6 +77,21 @@ def case_a_service_created_with_kubectl_is_served_and_a_deleted_one_is_not(lab):
     assert lab.outside.get("http://203.0.113.1:30091").startswith("pod-")
     kubectl(lab, "delete", "service", "passing")
     wait_until("it is not served any more", 20, lambda: not lab.has_server("TCP 10.96.5.2:80"))
+
+
+def case_other_nodes_are_watched_when_a_service_has_an_external_ip_and_theirs_is_not_bound(lab):
+    create(lab, node("worker", "172.20.0.2"))
+    before = lab.agent.metric("kube_ipvs_source_lists_total", kind="Node")
+    create(lab, service("greedy", "10.96.5.4", V1, externalIPs=["172.20.0.2", "192.0.2.170"]))
+    lab.served("192.0.2.170", 80, *BOTH)
+    assert lab.agent.logged("172.20.0.2 is the address of Node worker: not served")
+    assert not lab.has_address("172.20.0.2")
+    assert lab.agent.metric("kube_ipvs_source_lists_total", kind="Node") > before
+    # Its watch is one of a real server as well.
+    create(lab, node("late", "192.0.2.170"))
+    lab.not_served("192.0.2.170")
+    kubectl(lab, "delete", "service", "greedy")
+    kubectl(lab, "delete", "node", "worker", "late")
 
 
 def case_a_pod_deleted_under_load_fails_no_request(lab):

@@ -34,8 +34,8 @@ def give(lab, *objects):
     os.rename(f"{lab.directory}/new-objects", f"{lab.directory}/objects")
 
 
-def use_api(lab):
-    lab.agent.restart(*CLUSTER_CIDR, source=("--master", f"http://{API}:8080"))
+def use_api(lab, *flags):
+    lab.agent.restart(*CLUSTER_CIDR, *flags, source=("--master", f"http://{API}:8080"))
 
 
 # --- the API server's --------------------------------------------------------------------------------------------------
@@ -132,6 +132,33 @@ def case_an_address_of_two_nodes_is_left_alone_until_both_are_gone_b4(lab):
     lab.agent.finish_pass()
     assert not lab.has_address("172.20.0.2")
     lab.node.run("ping", "-q", "-c", "1", "-W", "5", "172.20.0.2")
+
+
+def requests_for_other_nodes(lab):
+    with open(f"{lab.directory}/log-api", encoding="utf-8") as file:
+        return file.read().count("metadata.name%21%3Dnode")
+
+
+def case_other_nodes_are_requested_only_for_external_addresses_and_theirs_are_not_bound(lab):
+    worker = node("worker", "172.20.0.2", "10.244.2.0/24")
+    for mode in ("selector", "endpointslice"):
+        before = requests_for_other_nodes(lab)
+        give(lab, worker, service("plain", "10.96.9.44", V1, type="NodePort", node_port=30161))
+        use_api(lab, "--endpoint-source", mode)
+        wait_until("it is served", 20, lambda: lab.has_server("TCP 10.96.9.44:80"))
+        assert requests_for_other_nodes(lab) == before, mode
+        give(lab, worker, service("greedy", "10.96.9.45", V1, externalIPs=["172.20.0.2", "192.0.2.166"]))
+        wait_until("the other address is bound", 20, lambda: lab.has_address("192.0.2.166"))
+        assert lab.agent.logged("172.20.0.2 is the address of Node worker: not served")
+        assert not lab.has_address("172.20.0.2") and not lab.has_server("TCP 172.20.0.2:80")
+        assert requests_for_other_nodes(lab) > before, mode
+        use_api(lab, "--endpoint-source", mode)  # It is needed from the beginning.
+        assert lab.has_address("192.0.2.166") and not lab.has_address("172.20.0.2")
+        assert lab.agent.logged("table complete: .* 0 operations")
+        lab.node.run("ping", "-q", "-c", "1", "-W", "5", "172.20.0.2")
+    give(lab)
+    lab.not_served("192.0.2.166")
+    lab.agent.stop()
 
 
 # --- another Service's -------------------------------------------------------------------------------------------------

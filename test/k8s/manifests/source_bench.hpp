@@ -96,7 +96,7 @@ class Bench {
  public:
   explicit Bench(const fs::path& directory, Lines only = {})
       : services_(log), pods_(log), nodes_(log), slices_(log) {
-    Sinks sinks{&services_, &pods_, &nodes_, &slices_};
+    Sinks sinks{.services = &services_, .pods = &pods_, .nodes = &nodes_, .slices = &slices_};
     if (!only.empty()) sinks = {&services_, nullptr, nullptr, nullptr};
     ManifestOptions options;
     options.directory = directory.string();

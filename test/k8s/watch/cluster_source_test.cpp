@@ -36,8 +36,7 @@ TEST_CASE("a cluster source runs a reflector for every sink it is given", "[clus
   RecordingSink<k8s::EndpointSlice> slices;
   const k8s::Sinks sinks{
       .services = &bench.sink, .pods = &pods, .nodes = &nodes, .slices = &slices};
-  k8s::ClusterOptions options{
-      .node_name = "n1", .only_own_node = true, .reflector = bench.options()};
+  k8s::ClusterOptions options{.node_name = "n1", .reflector = bench.options()};
   if (!selector) options.endpoint_source = config::EndpointSource::kEndpointSlice;
   k8s::ClusterSource source(bench.io.get_executor(), bench.client, sinks, options,
                             [&](const k8s::SourceFault& fault) { bench.faults.push_back(fault); });
@@ -236,4 +235,124 @@ TEST_CASE("headless Services are left out by servers that can, and ignored of ot
   CHECK(bench.pauses.empty());
   CHECK(bench.faults.empty());
   bench.stop();
+}
+
+namespace {
+
+constexpr const char* kNodes = "/api/v1/nodes";
+constexpr const char* kOthers =
+    "/nodes?limit=3&resourceVersion=0&fieldSelector=metadata.name%21%3Dn1";
+
+std::string node_json(const std::string& name, const std::string& address) {
+  return R"({"kind":"Node","apiVersion":"v1","metadata":{"name":")" + name +
+         R"("},"status":{"addresses":[{"type":"InternalIP","address":")" + address + R"("}]}})";
+}
+
+// Three Nodes, of which n1 is the own one.
+struct NodesBench : Bench {
+  NodesBench() {
+    for (const char* name : {"n1", "n2", "n3"}) server.put(kNodes, node_json(name, "192.0.2.1"));
+    spawn(source.run());
+  }
+  ~NodesBench() { stop(); }
+  void need() {
+    CHECK(source.watch_other_nodes([this](const std::string& why) { missing.push_back(why); }));
+  }
+  std::size_t watches() const { return server.open_watches(); }
+
+  RecordingSink<k8s::Node> own, others;
+  std::vector<std::string> missing;  // the calls of `unavailable`
+  k8s::ClusterSource source{io.get_executor(),
+                            client,
+                            {.nodes = &own, .other_nodes = &others},
+                            {.node_name = "n1", .reflector = options()},
+                            [this](const k8s::SourceFault& fault) { faults.push_back(fault); }};
+};
+
+using Names = std::vector<std::string>;
+Names names_of(const RecordingSink<k8s::Node>& sink) {
+  Names names;
+  for (const auto& [name, version] : sink.versions) names.push_back(name);
+  return names;
+}
+
+}  // namespace
+
+TEST_CASE("only the own Node is requested until the others are needed (item 9)",
+          "[cluster_source]") {
+  NodesBench bench;
+  bench.run_until([&] { return bench.watches() == 1; });
+  bench.server.put(kNodes, node_json("n2", "192.0.2.2"));
+  bench.server.put(kNodes, node_json("n1", "192.0.2.9"));
+  const std::string version = bench.server.store_versions(kNodes).at("n1");
+  bench.run_until([&] { return bench.own.versions.at("n1") == version; });
+  CHECK(names_of(bench.own) == Names{"n1"});
+  CHECK(bench.server.count("/nodes") == bench.server.count("fieldSelector=metadata.name%3Dn1"));
+  CHECK(bench.others.lists == 0);
+
+  bench.need();
+  bench.need();  // the second time, nothing more is requested
+  bench.run_until([&] { return bench.others.lists == 1 && bench.watches() == 2; });
+  CHECK(bench.server.count(kOthers) == 1);
+  CHECK(names_of(bench.others) == Names{"n2", "n3"});
+  bench.server.put(kNodes, node_json("n4", "192.0.2.4"));
+  bench.run_until([&] { return bench.others.versions.size() == 3; });
+  CHECK(names_of(bench.own) == Names{"n1"});
+  CHECK(bench.own.lists == 1);
+  REQUIRE(bench.source.counters().size() == 1);
+  CHECK(bench.source.counters()[0].kind == "Node");
+  CHECK(bench.source.counters()[0].lists == 2);
+  CHECK(bench.source.counters()[0].watches == 2);
+  CHECK(bench.faults.empty());
+  CHECK(bench.missing.empty());
+}
+
+TEST_CASE("other Nodes may be needed before the source runs, and never (item 9)",
+          "[cluster_source]") {
+  Bench bench;
+  bench.server.serve(kNodes, "Node");
+  bench.server.put(kNodes, node_json("n2", "192.0.2.2"));
+  RecordingSink<k8s::Node> own, others;
+  k8s::ClusterSource source(bench.io.get_executor(), bench.client,
+                            {.nodes = &own, .other_nodes = &others},
+                            {.node_name = "n1", .reflector = bench.options()}, {});
+  CHECK(source.watch_other_nodes({}));
+  bench.spawn(source.run());
+  bench.run_until([&] { return others.lists == 1; });
+  bench.stop();
+  k8s::ClusterSource without(bench.io.get_executor(), bench.client, {.nodes = &own},
+                             {.node_name = "n1", .reflector = bench.options()}, {});
+  CHECK_FALSE(without.watch_other_nodes({}));
+}
+
+TEST_CASE(
+    "other Nodes that are forbidden are reported once, and there when they are allowed (item 9)",
+    "[cluster_source]") {
+  NodesBench bench;
+  bench.server.misbehave(
+      {.on = "metadata.name%21%3Dn1", .times = 5, .status = 403, .reason = "Forbidden"});
+  bench.need();
+  bench.run_until([&] { return bench.pauses.size() == 4; });
+  REQUIRE(bench.missing.size() == 1);
+  CHECK(bench.missing[0].starts_with("Node list: 403 Forbidden"));
+  CHECK(bench.faults.size() == 1);
+  CHECK(names_of(bench.own) == Names{"n1"});
+  bench.run_until([&] { return bench.others.lists == 1; });
+  CHECK(names_of(bench.others) == Names{"n2", "n3"});
+  CHECK(bench.faults.size() == 1);
+  CHECK(bench.missing.size() == 1);
+}
+
+TEST_CASE("other Nodes are given up after three requests that fail, and asked for again (item 9)",
+          "[cluster_source]") {
+  NodesBench bench;
+  bench.server.misbehave({.on = "metadata.name%21%3Dn1", .times = 4, .status = 503});
+  bench.need();
+  bench.run_until([&] { return bench.faults.size() == 2; });
+  CHECK(bench.missing.empty());
+  bench.run_until([&] { return bench.faults.size() == 4; });
+  CHECK(bench.missing.size() == 1);
+  bench.run_until([&] { return bench.others.lists == 1; });
+  CHECK(bench.missing.size() == 1);
+  CHECK(names_of(bench.own) == Names{"n1"});
 }
