@@ -110,7 +110,7 @@ int clean_up(const config::Config& config) {
   for (const ipvs::CleanupStep& step : report.steps) {
     std::printf("%s\n", ipvs::text(step, config.dry_run).c_str());
   }
-  if (report.steps.empty()) std::printf("nothing of kube-ipvs is here\n");
+  if (report.steps.empty() && report.faults.empty()) std::puts("nothing of kube-ipvs is here");
   for (const std::string& note : report.notes) spdlog::warn("{}", note);
   for (const ipvs::KernelError& fault : report.faults) refuse(fault.text());
   return report.faults.empty() ? 0 : 1;

@@ -3,9 +3,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
+#include <set>
 #include <span>
 #include <utility>
 
+#include "ipvs/host/conntrack_limits.hpp"
 #include "ipvs/ready.hpp"
 #include "ipvs/state/own_servers.hpp"
 
@@ -36,29 +39,27 @@ CleanupReport Cleanup::run() {
   read();
   if (request_.handover) {
     move_routes();
+  } else if (is_kube_proxys()) {
+    if (!addresses_.empty()) {
+      report_.notes.push_back(std::string(kDeviceName) + " with " +
+                              count_text(addresses_.size(), "virtual IP") +
+                              " and its virtual servers are kube-proxy's, whose ipsets are here: "
+                              "they stay");
+    }
   } else {
     remove_device();
     remove_servers();
   }
   remove_table();
   withdraw_rules();
-  if (!request_.handover) restore_settings();
+  restore_settings();
   forget();
   return std::move(report_);
 }
 
 void Cleanup::read() {
-  if (const auto table = ready(parts_.table); !table) {
-    fault(table.error());
-  } else {
-    const auto exists = (*table)->exists();
-    if (!exists) fault(exists.error());
-    has_table_ = exists && *exists;
-    bool complete = false;
-    auto elements = (*table)->read_elements(complete);
-    if (!elements) fault(elements.error());
-    if (elements) elements_ = std::move(*elements);
-  }
+  recorded_ = parts_.record.read();
+  read_table();
   const auto device = ready(parts_.device);
   if (!device) return fault(device.error());
   auto addresses = (*device)->read_all();
@@ -66,15 +67,59 @@ void Cleanup::read() {
   addresses_ = std::move(*addresses);
 }
 
+void Cleanup::read_table() {
+  const auto table = ready(parts_.table);
+  if (!table) return fault(table.error());
+  const auto exists = (*table)->exists();
+  if (!exists) return fault(exists.error());
+  has_table_ = *exists;
+  auto elements = (*table)->read_elements(table_is_whole_);
+  if (!elements) return fault(elements.error());
+  elements_ = std::move(*elements);
+}
+
+bool Cleanup::is_kube_proxys() const {
+  return parts_.kube_proxy.has_sets && !recorded_ && !table_is_whole_;
+}
+
+// In every family in which we masquerade.
+bool Cleanup::kube_proxy_masquerades() const {
+  const auto& families = parts_.kube_proxy.nat_chains;
+  return std::all_of(elements_.begin(), elements_.end(),
+                     [&](const Element& each) {
+                       return each.kind != ElementKind::kServiceIp ||
+                              families.contains(family_of(each.address));
+                     }) &&
+         !families.empty();
+}
+
 void Cleanup::remove_device() {
   if (!parts_.device) return;
   const auto exists = parts_.device->exists();
   if (!exists) return fault(exists.error());
   if (!*exists) return;
+  if (parts_.kube_proxy.has_sets) return unbind_ours();
   step(
       Verb::kRemove,
       std::string("device ") + kDeviceName + " with " + count_text(addresses_.size(), "virtual IP"),
       [this] { return parts_.device->remove(); });
+}
+
+// The others are kube-proxy's.
+void Cleanup::unbind_ours() {
+  std::set<Address> ours;
+  for (const Element& each : elements_) {
+    if (each.kind == ElementKind::kVirtualIp) ours.insert(each.address);
+  }
+  if (recorded_) {
+    for (const ServerKey& key : *recorded_) ours.insert(key.address);
+  }
+  std::vector<Address> bound;
+  std::copy_if(addresses_.begin(), addresses_.end(), std::back_inserter(bound),
+               [&](const Address& each) { return ours.contains(each); });
+  if (bound.empty()) return;
+  step(Verb::kRemove, count_text(bound.size(), "virtual IP") + " of " + kDeviceName,
+       [&] { return parts_.device->unbind(bound); });
 }
 
 // kube-proxy knows addresses only.
@@ -98,9 +143,8 @@ void Cleanup::remove_servers() {
   if (!ipvs) return fault(ipvs.error());
   const auto found = (*ipvs)->read_configuration();
   if (!found) return fault(found.error());
-  const auto recorded = parts_.record.read();
   const OwnServers own(
-      recorded ? std::optional<std::span<const ServerKey>>(*recorded) : std::nullopt, elements_,
+      recorded_ ? std::optional<std::span<const ServerKey>>(*recorded_) : std::nullopt, elements_,
       addresses_, parts_.excluded);
   std::vector<ServerOp> ops;
   std::vector<std::string> texts;
@@ -124,11 +168,23 @@ void Cleanup::remove_servers() {
 
 void Cleanup::remove_table() {
   if (!has_table_) return;
+  if (request_.handover && !kube_proxy_masquerades()) return keep_masquerading();
   step(Verb::kRemove,
        "nftables table inet kube-ipvs with " + count_text(elements_.size(), "set element"), [this] {
          const int error = parts_.table->delete_table();
          return outcome_of(error == ENOENT ? 0 : error, "deleting our nftables table");
        });
+}
+
+// A table that is not whole has nothing else any more, or is not as we made it.
+void Cleanup::keep_masquerading() {
+  step(
+      Verb::kLeave,
+      "nftables table inet kube-ipvs, with what masquerades alone, until kube-proxy has rules here",
+      [this]() -> Result<void> {
+        if (!table_is_whole_) return {};
+        return outcome_of(parts_.table->keep_masquerading(), "reducing our nftables table");
+      });
 }
 
 void Cleanup::withdraw_rules() {
@@ -144,8 +200,11 @@ void Cleanup::withdraw_rules() {
   }
 }
 
+// After a handover all are kube-proxy's but this one, which it does not know.
 void Cleanup::restore_settings() {
-  for (const ChangedSetting& setting : parts_.sysctls.changed()) restore(setting);
+  for (const ChangedSetting& setting : parts_.sysctls.changed()) {
+    if (!request_.handover || setting.name == kReservedPorts) restore(setting);
+  }
 }
 
 void Cleanup::restore(const ChangedSetting& setting) {
@@ -157,7 +216,9 @@ void Cleanup::restore(const ChangedSetting& setting) {
   if (!restored && restored.error().error_number == ENOENT) return;  // its module is gone
   if (!restored) return fault(restored.error());
   if (*restored) {
-    report_.steps.push_back({Verb::kRestore, name + ": " + setting.set + " -> " + setting.before});
+    report_.steps.push_back(
+        {Verb::kRestore, name + ": " + setting.set + " -> " +
+                             (setting.before.empty() ? "(nothing)" : setting.before)});
   } else {
     report_.steps.push_back(
         {Verb::kLeave, name + " as it is: somebody else has changed it since we set it to " +

@@ -4,11 +4,20 @@
 // Service is removed: addresses, virtual servers, table; then our rules in chains of others, and
 // host settings. The record of what is ours goes last, and only if all that it names is gone.
 //
+// Beside kube-proxy's ipvs mode, which has the same device, only what we made is ours:
+//
+//   our record, or our whole table   what they name; other addresses of the device stay
+//   neither                          nothing of IPVS and the device: it was handed over, or never ours
+//
+// A handover leaves the rules that masquerade until kube-proxy has its own: without them the
+// kernel stops to track connections if nobody else asks it to, and every masqueraded one breaks.
+//
 // Threading: not thread-safe; calls block.
 // Errors: a step that fails is in the report, and the others are done all the same.
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,6 +32,12 @@
 
 namespace ipvs {
 
+// What of kube-proxy's ipvs mode is here, as far as it can be read.
+struct KubeProxyPresence {
+  bool has_sets = false;          // which no other mode makes, and no other program
+  std::set<Family> nat_chains{};  // the families that it has chains of, in the table nat
+};
+
 class Cleanup {
  public:
   struct Parts {
@@ -34,6 +49,7 @@ class Cleanup {
     NotesFile& notes;
     const Sysctls& sysctls;
     const std::vector<Network>& excluded;  // see OwnServers
+    KubeProxyPresence kube_proxy{};
   };
 
   Cleanup(const Parts& parts, const CleanupRequest& request) : parts_(parts), request_(request) {}
@@ -44,10 +60,15 @@ class Cleanup {
   using Verb = CleanupStep::Verb;
 
   void read();
+  void read_table();
+  bool is_kube_proxys() const;
+  bool kube_proxy_masquerades() const;
   void remove_device();
+  void unbind_ours();
   void move_routes();
   void remove_servers();
   void remove_table();
+  void keep_masquerading();
   void withdraw_rules();
   void restore_settings();
   void restore(const ChangedSetting& setting);
@@ -64,7 +85,9 @@ class Cleanup {
   CleanupReport report_;
   std::vector<Element> elements_;  // of our table
   std::vector<Address> addresses_;
+  std::optional<std::vector<ServerKey>> recorded_;
   bool has_table_ = false;
+  bool table_is_whole_ = false;
 };
 
 }  // namespace ipvs

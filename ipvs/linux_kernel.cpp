@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ipvs/linux_kernel.hpp"
 
+#include <linux/netfilter.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -386,6 +387,15 @@ std::vector<int> LinuxKernel::remove_kube_proxy_sets(std::span<const std::string
 std::vector<KubeProxyProcess> LinuxKernel::find_kube_proxies() { return ipvs::find_kube_proxies(); }
 
 CleanupReport LinuxKernel::cleanup(const CleanupRequest& request) {
+  const auto chains = read_kube_proxy_chains();
+  const auto sets = read_kube_proxy_sets();
+  KubeProxyPresence kube_proxy{.has_sets = sets && !sets->empty()};
+  if (chains) {
+    for (const KubeProxyChains& each : *chains) {
+      if (each.table != "nat") continue;
+      kube_proxy.nat_chains.insert(each.family == NFPROTO_IPV6 ? Family::kIpv6 : Family::kIpv4);
+    }
+  }
   Cleanup work({.ipvs = ipvs_,
                 .device = device_,
                 .table = table_,
@@ -393,16 +403,16 @@ CleanupReport LinuxKernel::cleanup(const CleanupRequest& request) {
                 .record = record_,
                 .notes = notes_,
                 .sysctls = sysctls_,
-                .excluded = excluded_},
+                .excluded = excluded_,
+                .kube_proxy = kube_proxy},
                request);
   CleanupReport report = work.run();
-  const auto chains = read_kube_proxy_chains();
   const bool has_kube_proxy = chains && !chains->empty();
-  if (request.handover && !has_kube_proxy) {
+  if (request.handover && chains && !has_kube_proxy) {
     report.notes.emplace_back(
-        "kube-proxy has no rules here yet: until it has started, node ports and load balancers "
-        "are not masqueraded. Start it first, and hand over then, to leave no gap");
-  } else if (!request.handover && has_kube_proxy) {
+        "kube-proxy has no rules here yet: ours go on to masquerade. Run this again when it has "
+        "started, or start it first, and hand over then");
+  } else if (!request.handover && has_kube_proxy && !report.steps.empty()) {
     report.notes.push_back("rules of kube-proxy are here (" + chains->front().text() +
                            "): if it runs, it makes kube-ipvs0 and its virtual servers again "
                            "within 30 s; to hand over to it, use --handover");

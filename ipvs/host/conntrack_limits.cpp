@@ -13,7 +13,6 @@ namespace {
 
 constexpr const char* kEntries = "net/netfilter/nf_conntrack_max";
 constexpr const char* kBuckets = "net/netfilter/nf_conntrack_buckets";
-constexpr const char* kReserved = "net/ipv4/ip_local_reserved_ports";
 constexpr std::uint64_t kMostEntries = 1'048'576;
 // The kernel rounds the number of buckets up to whole pages; they are at most 64 KiB.
 constexpr std::uint64_t kBucketStep = 65'536 / sizeof(void*);
@@ -89,14 +88,15 @@ SysctlReport raise_conntrack(const Sysctls& sysctls, const ConntrackLimits& limi
 
 SysctlReport reserve_ports(const Sysctls& sysctls, PortRange ports) {
   SysctlReport report;
-  const auto found = sysctls.read(kReserved);
+  const auto found = sysctls.read(kReservedPorts);
   const std::string wanted = found ? with_reserved(*found, ports) : std::string();
   if (found && *found == wanted) return report;
-  const auto written = found ? sysctls.write(kReserved, wanted) : Result<void>(found.error());
+  const auto written = found ? sysctls.write(kReservedPorts, wanted) : Result<void>(found.error());
   if (!written) {
     report.warnings.push_back("--reserve-node-ports: " + written.error().text());
   } else {
-    report.changes.push_back(std::string(kReserved) + ": \"" + *found + "\" -> \"" + wanted + "\"");
+    report.changes.push_back(std::string(kReservedPorts) + ": \"" + *found + "\" -> \"" + wanted +
+                             "\"");
   }
   return report;
 }

@@ -20,6 +20,8 @@
 
 namespace ipvs {
 
+inline constexpr const char* kReservedPorts = "net/ipv4/ip_local_reserved_ports";
+
 // kube-proxy's rule: so many per CPU, at most 1,048,576, but at least `least`; 0 per CPU: 0.
 std::uint32_t conntrack_entries(std::uint32_t per_cpu, std::uint32_t least, long cpus);
 

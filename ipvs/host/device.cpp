@@ -448,6 +448,27 @@ Result<std::size_t> Device::count_routes() {
   return {boost::system::in_place_value, count};
 }
 
+Result<void> Device::unbind(std::span<const Address> addresses) {
+  const auto link = find();
+  if (!link) return link.error();
+  if (!*link) return {};
+  index_ = (*link)->index;
+  const auto bound = read_bound(index_);
+  if (!bound) return bound.error();
+  batch_.clear();
+  for (const Bound& each : *bound) {
+    if (std::find(addresses.begin(), addresses.end(), each.address) == addresses.end()) continue;
+    // A route is deleted whatever its source address.
+    encode_bound(false, {.address = each.address, .binding = each.binding, .source = {}});
+  }
+  if (batch_.empty()) return {};
+  for (const int error : socket_.transact(batch_)) {
+    if (error == 0 || error == EADDRNOTAVAIL || error == ESRCH) continue;
+    return error_of(error, "unbinding virtual IPs of " + kName, socket_.extended());
+  }
+  return {};
+}
+
 Result<bool> Device::exists() {
   const auto link = find();
   if (!link) return link.error();

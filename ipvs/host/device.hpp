@@ -71,6 +71,9 @@ class Device {
   Result<std::vector<Address>> read_all();
   Result<std::size_t> count_routes();
   Result<bool> exists();
+  // For cleanup, too: unbinds these, however they are bound. The first error; those that are not
+  // bound are none.
+  Result<void> unbind(std::span<const Address> addresses);
   // Deletes the device, and with it its addresses and routes. Success, too, if it does not exist.
   Result<void> remove();
 

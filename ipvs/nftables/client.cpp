@@ -106,6 +106,8 @@ int NftClient::change_elements(std::span<const ElementOp> ops) {
 
 int NftClient::delete_table() { return send(encode_delete_table()); }
 
+int NftClient::keep_masquerading() { return send(encode_keep_masquerading()); }
+
 Result<bool> NftClient::exists() {
   MessageBatch query;
   encode_get_table(query);

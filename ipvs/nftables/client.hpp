@@ -55,6 +55,9 @@ class NftClient {
   Result<bool> exists();
   // ENOENT if there is none.
   int delete_table();
+  // For a handover: leaves of our table what masquerades, so that it lacks sets from now on. ENOENT
+  // if it has not all of its chains and sets.
+  int keep_masquerading();
 
   // Where there is no table of ours: installs it without elements, and deletes it. The error names
   // what the kernel lacks, and which kernel has it (ipvs/nftables/requirements.hpp).

@@ -274,6 +274,34 @@ Transaction encode_delete_table() {
   return transaction;
 }
 
+Transaction encode_keep_masquerading() {
+  Transaction transaction;
+  MessageBatch& batch = transaction.batch;
+  put_nft_boundary(batch, NFNL_MSG_BATCH_BEGIN);
+  // All rules first, because the chains lead to each other.
+  for (const Chain& chain : table_chains()) {
+    if (masquerades(chain)) continue;
+    begin(batch, NFT_MSG_DELRULE, 0);
+    batch.put_string(NFTA_RULE_TABLE, kTableName);
+    batch.put_string(NFTA_RULE_CHAIN, chain.name);
+  }
+  for (const Chain& chain : table_chains()) {
+    if (masquerades(chain)) continue;
+    begin(batch, NFT_MSG_DELCHAIN, 0);
+    batch.put_string(NFTA_CHAIN_TABLE, kTableName);
+    batch.put_string(NFTA_CHAIN_NAME, chain.name);
+  }
+  for (const TableSet& set : table_sets()) {
+    if (masquerades(set.kind)) continue;
+    begin(batch, NFT_MSG_DELSET, 0);
+    batch.put_string(NFTA_SET_TABLE, kTableName);
+    batch.put_string(NFTA_SET_NAME, set.name);
+  }
+  put_nft_boundary(batch, NFNL_MSG_BATCH_END);
+  transaction.ranges.resize(batch.size());
+  return transaction;
+}
+
 void encode_get_table(MessageBatch& batch) { put_table(batch, NFT_MSG_GETTABLE, 0); }
 
 void encode_get_elements(MessageBatch& batch, std::string_view set) {

@@ -64,6 +64,8 @@ Transaction encode_install(const TableRules& rules, std::span<const Element> ele
 Transaction encode_changes(std::span<const ElementOp> ops);
 // ENOENT if there is no table of ours.
 Transaction encode_delete_table();
+// Deletes all chains and sets of our table but those that masquerade; ENOENT if it lacks one.
+Transaction encode_keep_masquerading();
 
 // Requests outside of transactions: does our table exist, and a dump of one of its sets.
 void encode_get_table(MessageBatch& batch);

@@ -241,6 +241,19 @@ void add_postrouting(std::vector<Rule>& out) {
 
 std::span<const Chain> table_chains() { return kChains; }
 
+bool masquerades(const Chain& chain) {
+  static constexpr std::array<std::string_view, 7> kNames{
+      "postrouting", "services-4",     "services-6", "cluster-ip",
+      "external",    "external-local", "node-port"};
+  return std::find(kNames.begin(), kNames.end(), chain.name) != kNames.end();
+}
+
+bool masquerades(ElementKind kind) {
+  static constexpr std::array kKinds{kServiceIp, kNodePort,  kNodeAddress,  kVirtualIp,
+                                     kHairpin,   kLimitedIp, kAllowedSource};
+  return std::find(kKinds.begin(), kKinds.end(), kind) != kKinds.end();
+}
+
 std::vector<Rule> table_rules(const TableRules& rules) {
   std::vector<Rule> out;
   add_cluster_ip(rules, out);

@@ -34,5 +34,9 @@ struct Rule {
 
 std::span<const Chain> table_chains();
 std::vector<Rule> table_rules(const TableRules& rules);
+// Whether a chain is postrouting's or one that it leads to, and whether these chains read the sets
+// of a kind of elements. All the rest protects, refuses or redirects.
+bool masquerades(const Chain& chain);
+bool masquerades(ElementKind kind);
 
 }  // namespace ipvs

@@ -2,6 +2,7 @@
 #
 # What kube-proxy's ipvs mode leaves on a node, made with ipvsadm, ipset and iptables: device, virtual servers, the 17
 # ipsets of each family, and the chains of nat, filter and mangle, as kube-proxy 1.36 makes them.
+import kernel_state
 from checks import load_module
 
 SETS = {
@@ -134,13 +135,97 @@ def make_device(node, addresses):
         node.sysctl(f"ipv4/vs/{name}", 1)
 
 
-def make_server(node, protocol, server, *destinations, affinity=None):
-    """Each destination is an address and port, or that and a weight."""
-    kind = {"TCP": "-t", "UDP": "-u"}[protocol]
-    node.run("ipvsadm", "-A", kind, server, "-s", "rr", *(("-p", str(affinity)) if affinity else ()))
+KINDS = {"TCP": "-t", "UDP": "-u", "SCTP": "--sctp-service"}
+
+
+def make_server(node, server, destinations, affinity=None):
+    """`server`: "TCP 10.96.3.1:80"."""
+    protocol, where = server.split()
+    node.run("ipvsadm", "-A", KINDS[protocol], where, "-s", "rr", *(("-p", str(affinity)) if affinity else ()))
     for each in destinations:
-        address, weight = each if isinstance(each, tuple) else (each, 1)
-        node.run("ipvsadm", "-a", kind, server, "-r", address, "-m", "-w", str(weight))
+        add_destination(node, server, each)
+
+
+def add_destination(node, server, destination):
+    protocol, where = server.split()
+    node.run("ipvsadm", "-a", KINDS[protocol], where, "-r", destination, "-m", "-w", "1")
+
+
+def make_servers(node, servers):
+    """In one go. `servers`: {"TCP 10.96.3.1:80": (destinations, affinity)}."""
+    lines = []
+    for server, (destinations, seconds) in servers.items():
+        protocol, where = server.split()
+        lines.append(f"-A {KINDS[protocol]} {where} -s rr{f' -p {seconds}' if seconds else ''}")
+        lines += [f"-a {KINDS[protocol]} {where} -r {each} -m -w 1" for each in destinations]
+    node.run("ipvsadm", "-R", input="\n".join(lines) + "\n")
+
+
+def read_servers(node):
+    """{"TCP 10.96.3.1:80": ("rr", affinity, {destination: weight})}, as ipvsadm lists them."""
+    servers, names = {}, {option: name for name, option in KINDS.items()}
+    for line in node.run("ipvsadm", "-Sn").splitlines():
+        words = line.split()
+        server = f"{names.get(words[1], 'FWM')} {words[2]}"
+        value = lambda option: words[words.index(option) + 1] if option in words else None
+        if words[0] == "-A":
+            servers[server] = (value("-s"), int(value("-p") or 0) or None, {})
+        else:
+            assert "-m" in words, f"{line}: kube-proxy masquerades"
+            servers[server][2][value("-r")] = int(value("-w"))
+    return servers
+
+
+def first_pass(node, servers, addresses):
+    """What kube-proxy's first pass does with virtual servers and addresses of kube-ipvs0, in its order: missing ones
+    are made, differing ones set, endpoints get the weight 1, those that are none go (or drain), and in the end
+    addresses and virtual servers that are no Service's. Returns what it did, line by line."""
+    found, bound, done = read_servers(node), bound_addresses(node), []
+    for server, (destinations, affinity) in servers.items():
+        if server not in found:
+            make_server(node, server, destinations, affinity)
+            done.append(f"{server}: made")
+            continue
+        scheduler, seconds, weights = found[server]
+        if (scheduler, seconds) != ("rr", affinity):
+            protocol, where = server.split()
+            node.run("ipvsadm", "-E", KINDS[protocol], where, "-s", "rr", *(("-p", str(affinity)) if affinity else ()))
+            done.append(f"{server}: {scheduler} {seconds} set to rr {affinity}")
+        done += _match_destinations(node, server, destinations, weights)
+    done += [f"{each}: address added" for each in addresses if each not in bound]
+    node.ip(*(f"address add {each}/{128 if ':' in each else 32} dev kube-ipvs0" for each in addresses
+              if each not in bound))
+    for each in sorted(bound - set(addresses)):
+        node.ip(f"address delete {each}/{128 if ':' in each else 32} dev kube-ipvs0")
+        done.append(f"{each}: address deleted")
+    for server in sorted(set(found) - set(servers)):
+        protocol, where = server.split()
+        assert protocol != "FWM", f"{server}: kube-proxy would try to delete it again and again"
+        node.run("ipvsadm", "-D", KINDS[protocol], where)
+        done.append(f"{server}: deleted")
+    return done
+
+
+def bound_addresses(node):
+    with node.namespace:
+        return kernel_state.addresses_of("kube-ipvs0")
+
+
+def _match_destinations(node, server, wanted, weights):
+    protocol, where = server.split()
+    done = []
+    for each in wanted:
+        if each not in weights:
+            add_destination(node, server, each)
+            done.append(f"{server}: {each} added")
+        elif weights[each] != 1:
+            node.run("ipvsadm", "-e", KINDS[protocol], where, "-r", each, "-m", "-w", "1")
+            done.append(f"{server}: {each} weight {weights[each]} set to 1")
+    for each in set(weights) - set(wanted):
+        if weights[each] != 0:  # else it drains already
+            node.run("ipvsadm", "-e", KINDS[protocol], where, "-r", each, "-m", "-w", "0")
+            done.append(f"{server}: {each} drains")
+    return done
 
 
 def names_left(node, backend):

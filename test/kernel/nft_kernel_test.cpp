@@ -190,6 +190,24 @@ TEST_CASE("the elements of an incomplete table are read", "[kernel][nft]") {
   CHECK_FALSE(present);
 }
 
+TEST_CASE("of the table what masquerades can be kept, whatever the settings (17.3)",
+          "[kernel][nft]") {
+  enter_new_network();
+  NftClient client = open_client();
+  ipvs::TableRules all = kPlainRules;
+  all.masquerade_all = true;
+  for (const ipvs::TableRules& rules : {ipvs::TableRules{}, kPlainRules, all}) {
+    REQUIRE(client.install_table(rules, one_of_each()) == 0);
+    REQUIRE(client.keep_masquerading() == 0);
+    CHECK(client.keep_masquerading() == ENOENT);  // not again
+    bool whole = true;
+    CHECK(client.read_elements(whole).value().size() < one_of_each().size());
+    CHECK_FALSE(whole);
+  }
+  REQUIRE(client.install_table(kPlainRules, one_of_each()) == 0);
+  CHECK(read_back(client) == one_of_each());
+}
+
 TEST_CASE("an element changes its class in one transaction", "[kernel][nft]") {
   enter_new_network();
   NftClient client = open_client();

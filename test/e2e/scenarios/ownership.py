@@ -351,8 +351,9 @@ def case_a_handover_leaves_what_kube_proxy_takes_over(lab):
     assert lab.node.succeeds("nft", "list", "table", "inet", "kube-ipvs")
     did = lab.agent.cleanup("--handover")
     print("\n".join(would + did))
-    assert [line.replace("would remove", "removed") for line in would] == did
+    assert [line.replace("would leave", "left") for line in would] == did
     assert len(did) == 1, did
+    assert "chain postrouting" in lab.node.run("nft", "list", "table", "inet", "kube-ipvs")
     assert lab.ipvs_table() == servers
     assert lab.has_address(VIP)
     assert sysctls(lab)[0] == "1"
