@@ -23,6 +23,7 @@ namespace agent {
 enum class Work : std::uint8_t {
   kInstallTable,           // somebody else changed our nftables table
   kCheckAddresses,         // somebody else changed kube-ipvs0 or its addresses
+  kCheckSettings,          // somebody else changed sysctls
   kCheckDraining,          // draining destinations may have no connections any more
   kAudit,                  // the next virtual servers are compared with the kernel
   kCountServers,           // somebody else may have deleted virtual servers

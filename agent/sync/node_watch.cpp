@@ -122,6 +122,7 @@ asio::awaitable<void> NodeWatch::run() {
 asio::awaitable<void> NodeWatch::check_everything() {
   spdlog::info("the kernel reports changes from now on: everything is checked once");
   sync_.device_changed();
+  sync_.settings_changed();
   sync_.table_may_be_lost();
   forwarding_.check_again();
   co_await read();
@@ -150,6 +151,7 @@ asio::awaitable<void> NodeWatch::follow(std::unique_ptr<ipvs::KernelMonitor> mon
     if (events.device || events.node_addresses) sync_.device_changed();
     sync_.vips_changed(events.vips);
     if (events.node_addresses) co_await read();
+    if (events.settings) sync_.settings_changed();
     if (events.our_table) sync_.table_lost();
     if (events.forwarding) forwarding_.check_again();
   }

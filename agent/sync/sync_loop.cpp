@@ -217,6 +217,7 @@ asio::awaitable<void> SyncLoop::pass() {
   };
   static constexpr KernelWork kKernelWork[] = {{Work::kInstallTable, &SyncLoop::reinstall_table},
                                                {Work::kCheckAddresses, &SyncLoop::check_addresses},
+                                               {Work::kCheckSettings, &SyncLoop::check_settings},
                                                {Work::kCheckDraining, &SyncLoop::check_draining},
                                                {Work::kAudit, &SyncLoop::audit},
                                                {Work::kCompareServers, &SyncLoop::compare_servers}};

@@ -93,6 +93,7 @@ class SyncLoop {
   void table_may_be_lost();       // nobody reported changes for a while
   void table_rules_may_differ();  // this node's Pod networks may be others
   void device_changed();          // kube-ipvs0, or an address of this node
+  void settings_changed() { request(Work::kCheckSettings, repairs_.next("sysctl")); }
   // Addresses were added to kube-ipvs0 or deleted, mostly by this loop itself.
   void vips_changed(std::span<const ipvs::VipEvent> events);
 
@@ -155,6 +156,7 @@ class SyncLoop {
   // --- work of the agenda that calls the kernel ---
   boost::asio::awaitable<void> reinstall_table();
   boost::asio::awaitable<void> check_addresses();
+  boost::asio::awaitable<void> check_settings() { return audit_.settings(); }
   boost::asio::awaitable<void> check_draining();
   boost::asio::awaitable<void> audit();
   // --- and that which only changes what is planned or programmed next ---

@@ -135,9 +135,9 @@ int drop_other_routes(int fd) {
 }  // namespace
 
 Result<AddressMonitor> AddressMonitor::open() {
-  auto socket =
-      NetlinkSocket::open(NETLINK_ROUTE, {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR,
-                                          RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE});
+  auto socket = NetlinkSocket::open(
+      NETLINK_ROUTE, {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE,
+                      RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_NETCONF});
   if (!socket) return socket.error();
   if (const int error = drop_other_routes(socket->fd())) {
     return KernelError{error, "filtering the notifications of routes (SO_ATTACH_FILTER)"};
@@ -200,11 +200,14 @@ KernelEvents AddressMonitor::drain() {
       case RTM_NEWROUTE:
       case RTM_DELROUTE:
         return take_route(message.type == RTM_NEWROUTE, message.payload, events);
+      case RTM_NEWNETCONF:
+        events.settings = events.settings || is_forwarding_off(message.payload);
+        return;
       default:
         return;
     }
   });
-  if (!complete) return {.node_addresses = true, .device = true};
+  if (!complete) return {.node_addresses = true, .device = true, .settings = true};
   return events;
 }
 

@@ -26,7 +26,7 @@ Result<std::vector<LocalAddress>> read_local_addresses();
 // The gateways of this node's default routes in the main table, both families, in order, each once.
 Result<std::vector<Address>> read_gateways();
 
-// Follows links, addresses and routes. Of routes, a filter in the kernel passes default routes and
+// Follows links, addresses, routes and whether IPv4 is forwarded. Of routes, a filter in the kernel passes default routes and
 // VIP routes only: a node may learn thousands of others from a routing protocol.
 class AddressMonitor : public KernelMonitor {
  public:

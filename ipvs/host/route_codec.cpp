@@ -3,6 +3,8 @@
 
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/netconf.h>
+#include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sys/socket.h>
@@ -302,6 +304,19 @@ void encode_dump_main_routes(MessageBatch& batch, Family family) {
   header.rtm_family = af_of(family);
   header.rtm_table = RT_TABLE_MAIN;
   batch.put_header(header);
+}
+
+bool is_forwarding_off(Bytes payload) {
+  std::optional<std::uint32_t> index;
+  std::optional<std::uint32_t> forwarding;
+  for (AttributeReader reader(payload, NLMSG_ALIGN(sizeof(netconfmsg)));
+       const auto attribute = reader.next();) {
+    if (attribute->type == NETCONFA_IFINDEX) index = attribute->u32();
+    if (attribute->type == NETCONFA_FORWARDING) forwarding = attribute->u32();
+  }
+  const auto header = header_of<netconfmsg>(payload);
+  return header && header->ncm_family == AF_INET && forwarding == 0U &&
+         index == static_cast<std::uint32_t>(NETCONFA_IFINDEX_ALL);
 }
 
 bool is_default_route(Bytes payload) {

@@ -116,6 +116,9 @@ void encode_dump_routes(MessageBatch& batch, Family family, unsigned index,
                         std::uint8_t protocol = kRouteProtocol);
 // All routes of the main table.
 void encode_dump_main_routes(MessageBatch& batch, Family family);
+// A message RTM_NEWNETCONF: forwarding of IPv4 was turned off for all interfaces. Each of them sends
+// one as well; the kernel sends none about other settings that we need.
+bool is_forwarding_off(Bytes payload);
 // Of the main table, with a gateway or without.
 bool is_default_route(Bytes payload);
 // The gateways of a default route: one, or with several next hops one of each; the gateway of an IPv4

@@ -29,6 +29,7 @@ struct KernelEvents {
   bool node_addresses = false;
   bool device = false;           // kube-ipvs0 itself may have been changed, by us or by others
   std::vector<VipEvent> vips{};  // in order
+  bool settings = false;         // net.ipv4.ip_forward was set to 0
   bool our_table = false;        // our nftables table may have been changed by others
   // A forward chain of others was added or changed, or our rule in it deleted.
   bool forwarding = false;

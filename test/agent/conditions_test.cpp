@@ -115,3 +115,10 @@ TEST_CASE_METHOD(AppFixture,
         [this] { return !kernel.addresses.contains(ip("172.20.0.2")); });
   CHECK(get("/conditions").find("403") == std::string::npos);
 }
+
+TEST_CASE_METHOD(AppFixture, "a setting that the kernel reports is put right at once (D4)") {
+  start_with({}, {});
+  kernel.changed_settings = {{"sysctl", "sysctl net.ipv4.ip_forward was 0: put right"}};
+  kernel.notify({.settings = true});
+  until("it is put right", [this] { return log.count("net.ipv4.ip_forward was 0") > 0; });
+}

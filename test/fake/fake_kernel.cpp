@@ -370,6 +370,7 @@ void FakeKernel::notify(const KernelEvents& events) {
   pending.node_addresses |= events.node_addresses;
   pending.device |= events.device;
   pending.vips.insert(pending.vips.end(), events.vips.begin(), events.vips.end());
+  pending.settings |= events.settings;
   pending.our_table |= events.our_table;
   pending.forwarding |= events.forwarding;
   ::eventfd_write(notifications_->fd, 1);

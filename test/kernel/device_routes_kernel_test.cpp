@@ -212,3 +212,20 @@ TEST_CASE("addresses count from when they are added, however many (D3)", "[kerne
   CHECK(bound(device).size() == ops.size());
   CHECK(bound(device).size() == ops.size());
 }
+
+TEST_CASE("the monitor reports that forwarding was turned off, and not on (D4)") {
+  enter_own_namespace();
+  run_ip({"link add node0 type dummy"});
+  auto monitor = ipvs::AddressMonitor::open().value();
+  const auto is_told = [&](const std::string& setting, int value) {
+    must("echo " + std::to_string(value) + " > /proc/sys/net/ipv4/" + setting);
+    return monitor.drain().settings;
+  };
+  CHECK_FALSE(is_told("ip_forward", 1));
+  CHECK(is_told("ip_forward", 0));
+  CHECK_FALSE(monitor.drain().settings);
+  CHECK_FALSE(is_told("conf/all/forwarding", 1));
+  CHECK_FALSE(is_told("conf/node0/forwarding", 0));
+  CHECK_FALSE(is_told("conf/all/rp_filter", 0));
+  CHECK(is_told("conf/all/forwarding", 0));
+}
