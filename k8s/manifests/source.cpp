@@ -11,8 +11,11 @@
 #include <cstdint>
 #include <exception>
 #include <filesystem>
+#include <set>
+#include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "k8s/async/cancellation.hpp"
 
@@ -30,6 +33,11 @@ constexpr std::uintmax_t kShortBytes = 16'384;
 asio::awaitable<void> wait_on_timer(Milliseconds duration) {
   asio::steady_timer timer(co_await asio::this_coro::executor, duration);
   co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+}
+
+// Whether an error is over some time without anything about the file being changed.
+bool passes(int error_number) {
+  return error_number == EMFILE || error_number == ENFILE || error_number == ENOMEM;
 }
 
 UnixSeconds system_now() {
@@ -88,8 +96,10 @@ asio::awaitable<void> ManifestSource::read_changes() {
   if (changes.everything || everything_due_) {
     co_await read_everything();
   } else {
-    std::vector<std::string> names(changes.names.begin(), changes.names.end());
-    co_await read_files(std::move(names));
+    std::set<std::string> names = changes.names;
+    names.insert(unread_.begin(), unread_.end());
+    std::vector<std::string> all(names.begin(), names.end());
+    co_await read_files(std::move(all));
   }
 }
 
@@ -137,6 +147,11 @@ asio::awaitable<void> ManifestSource::read_files(std::vector<std::string> names)
 
 void ManifestSource::take_file(const std::string& name, ReadManifest read) {
   const bool is_missing = read.error_number == ENOENT;
+  if (!passes(read.error_number)) {
+    unread_.erase(name);
+  } else if (!unread_.insert(name).second) {
+    return;  // reported
+  }
   directory_.watch_mode_of(name, !read.fault.empty() && !is_missing);
   if (is_missing) {
     set_.drop(path_of(name));
@@ -159,6 +174,10 @@ void ManifestSource::fault(std::string what) {
 
 void ManifestSource::deliver() {
   if (!has_listed_) return;
+  // The first lists remove what they do not have.
+  if (!has_delivered_ && !unread_.empty()) {
+    return fault(*unread_.begin() + " cannot be read for now");
+  }
   const ManifestChanges changes = set_.take_changes(options_.now());
   const bool is_first = !std::exchange(has_delivered_, true);
   if (on_fault_) std::for_each(changes.faults.begin(), changes.faults.end(), on_fault_);
@@ -172,7 +191,7 @@ void ManifestSource::deliver() {
 
 std::optional<Milliseconds> ManifestSource::next_deadline() const {
   std::optional<Milliseconds> wait;
-  if (everything_due_ || !directory_.is_open()) wait = kRetry;
+  if (everything_due_ || !directory_.is_open() || !unread_.empty()) wait = kRetry;
   if (const auto removal = set_.next_removal()) {
     const std::chrono::seconds left(std::max<UnixSeconds>(*removal - options_.now(), 0));
     wait = std::min<Milliseconds>(wait.value_or(left), left);

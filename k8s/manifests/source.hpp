@@ -17,6 +17,7 @@
 #include <chrono>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "k8s/manifests/directory.hpp"
@@ -69,7 +70,10 @@ class ManifestSource final : public Source {
   bool has_delivered_ = false;  // the first lists were delivered
   bool everything_due_ = true;  // the whole directory must be read (again)
   bool was_lost_ = false;       // the directory was removed since it was last read as a whole
-  std::string last_fault_;      // of the directory: reported once
+  // Files that could not be read for a moment, because descriptors or memory had run out: nothing
+  // reports when that is over.
+  std::set<std::string> unread_;
+  std::string last_fault_;  // of the directory: reported once
 };
 
 }  // namespace k8s

@@ -3,6 +3,8 @@
 // What a ManifestSource reads and delivers; links and large files: source_links_test.cpp.
 #include "k8s/manifests/source.hpp"
 
+#include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "test/k8s/manifests/source_bench.hpp"
@@ -187,6 +189,70 @@ TEST_CASE("anything but a regular file is reported and skipped") {
   bench.start();
   CHECK(bench.faults ==
         Lines{(directory / "d.yaml").string() + ": is a directory, not a file: skipped"});
+}
+
+namespace {
+
+// While it lives, this process can open no more descriptors.
+class NoDescriptors {
+ public:
+  NoDescriptors() {
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before_) == 0);
+    const int lowest = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    REQUIRE(lowest >= 0);
+    ::close(lowest);
+    const rlimit none{.rlim_cur = static_cast<rlim_t>(lowest), .rlim_max = before_.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+  }
+  ~NoDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  NoDescriptors(const NoDescriptors&) = delete;
+  NoDescriptors& operator=(const NoDescriptors&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+constexpr Milliseconds kRetry{1000};
+
+}  // namespace
+
+TEST_CASE("without a descriptor for inotify the directory is tried again, with one line") {
+  const TemporaryDirectory directory;
+  write(directory / "a.yaml", service("a"));
+  Bench bench(directory / "");
+  {
+    const NoDescriptors none;
+    bench.run_until_fault("Too many open files: waiting for it");
+    bench.run_until_waiting(kRetry);
+    bench.fire(kRetry);
+    bench.run_until_waiting(kRetry);
+    CHECK(bench.faults.size() == 1);
+    CHECK(bench.log.empty());
+  }
+  bench.fire(kRetry);
+  bench.run_until_logged("+Service default/a:80");
+  write(directory / "a.yaml", service("a", 81));
+  bench.run_until_logged("+Service default/a:81");
+}
+
+TEST_CASE("a file that no descriptor was left for is read again, and its objects stay meanwhile") {
+  const TemporaryDirectory directory;
+  write(directory / "a.yaml", service("a"));
+  Bench bench(directory / "");
+  bench.start();
+  write(directory / "a.yaml", service("a", 81));
+  {
+    const NoDescriptors none;
+    bench.run_until_fault("a.yaml: cannot be opened: Too many open files");
+    bench.run_until_waiting(kRetry);
+    bench.fire(kRetry);
+    bench.run_until_waiting(kRetry);
+    CHECK(bench.faults.size() == 1);
+    CHECK(bench.log.empty());
+  }
+  bench.fire(kRetry);
+  bench.run_until_logged("+Service default/a:81");
+  CHECK(bench.log.size() == 1);
 }
 
 TEST_CASE("a timer removes a Pod when its grace period is over") {
