@@ -5,17 +5,16 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <list>
 
 #include "k8s/decode/media_type.hpp"
+#include "test/fake/await.hpp"
 #include "test/fake/http_text.hpp"
 #include "test/k8s/decode/encode_proto.hpp"
 
@@ -25,10 +24,6 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 using boost::system::error_code;
-// GCC 12 inlines only half of Asio's coroutine frame allocation, and warns of a mismatch.
-#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
-
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
 // A connection, plain or TLS.
 class Wire {

@@ -2,14 +2,14 @@
 #include "test/fake/proxy.hpp"
 
 #include <array>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <utility>
+
+#include "test/fake/await.hpp"
 
 namespace fake {
 namespace {
@@ -17,10 +17,6 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 using boost::system::error_code;
-// GCC 12 inlines only half of Asio's coroutine frame allocation, and warns of a mismatch.
-#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
-
-constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
 struct Pair {
   Pair(tcp::socket client_in, asio::ssl::context& context, const asio::any_io_executor& executor)

@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the tests of the API client have in common: calls that run to their end together with the
-// server, and a temporary folder.
+// server.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-#include <cstdlib>
 #include <exception>
 #include <filesystem>
-#include <fstream>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "k8s/client/api_client.hpp"
+#include "test/k8s/client/temporary_folder.hpp"
 
 namespace k8s::test {
 
@@ -55,23 +54,6 @@ inline Fetched fetch(boost::asio::io_context& io, k8s::ApiConnection& connection
 inline Fetched fetch(boost::asio::io_context& io, k8s::ApiClient& client, k8s::GetRequest request) {
   return fetch(io, *client.connection(), std::move(request));
 }
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "kube-ipvs-test-XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  std::string write(const std::string& name, const std::string& text) const {
-    std::ofstream(path_ / name) << text;
-    return path(name);
-  }
-  std::string path(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_;
-};
 
 inline std::string script(const TemporaryFolder& folder, const std::string& body) {
   const std::string path = folder.write("plugin", "#!/bin/sh\n" + body);

@@ -2,17 +2,16 @@
 #include "k8s/client/kubeconfig.hpp"
 
 #include <catch2/catch_test_macros.hpp>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 
 #include "k8s/client/exec_credential.hpp"
+#include "test/k8s/client/temporary_folder.hpp"
 
 namespace {
 
 using k8s::AccessResult;
 using k8s::ApiAccess;
 using k8s::InCluster;
+using k8s::test::TemporaryFolder;
 
 constexpr const char* kName = "/etc/kube/config";
 
@@ -51,23 +50,6 @@ std::string fault(const std::string& text) {
   REQUIRE_FALSE(access.has_value());
   return access.error().text();
 }
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "kube-ipvs-test-XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  std::string write(const std::string& name, const std::string& text) const {
-    std::ofstream(path_ / name) << text;
-    return (path_ / name).string();
-  }
-  std::string path() const { return path_.string(); }
-
- private:
-  std::filesystem::path path_;
-};
 
 }  // namespace
 
