@@ -34,11 +34,22 @@ std::size_t count_foreign(const KernelPicture& after, const OwnerOf& owner_of) {
   return count;
 }
 
+std::string unread_line(const std::vector<std::string>& unread) {
+  std::string text = "without CAP_NET_ADMIN not read, and so not compared: ";
+  for (std::size_t i = 0; i < unread.size(); ++i) text += (i == 0 ? "" : ", ") + unread[i];
+  return text + "\n";
+}
+
 }  // namespace
 
 int plan_against_kernel(const config::Config& config, ipvs::Kernel& kernel,
                         std::optional<k8s::ApiAccess> access, std::chrono::milliseconds timeout) {
   PlanKernel plan(kernel);
+  if (const auto observed = plan.observe(); !observed) {
+    spdlog::error("there is no plan: {}", observed.error().text());
+    return kNoPlan;
+  }
+  if (!plan.unread().empty()) std::fputs(unread_line(plan.unread()).c_str(), stderr);
   const config::Config planned = quiet(config);
   boost::asio::io_context context(1);
   App app(context, planned, plan, std::move(access));
@@ -59,7 +70,7 @@ int plan_against_kernel(const config::Config& config, ipvs::Kernel& kernel,
   };
   const auto lines = difference_lines(plan.before(), plan.after(), owner_of);
   print(lines);
-  if (!plan.before().has_table) {
+  if (!plan.before().has_table && plan.unread().empty()) {
     std::fputs("nftables: the table inet kube-ipvs would be installed\n", stderr);
   }
   if (const std::size_t foreign = count_foreign(plan.after(), owner_of); foreign > 0) {

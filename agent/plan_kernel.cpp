@@ -49,8 +49,11 @@ int change_destination(Server& server, const ServerOp& op) {
 
 Result<ipvs::Observed> PlanKernel::observe() {
   if (!observed_) {
-    auto observed = real_.observe();
-    if (!observed) return observed.error();
+    auto sight = real_.look();
+    if (!sight) return sight.error();
+    ipvs::Observed* observed = &sight->observed;
+    unread_ = std::move(sight->unread);
+    before_.kube_proxy = std::move(sight->kube_proxy);
     for (const Server& each : observed->servers) before_.servers[each.settings.key] = each;
     before_.addresses.insert(observed->addresses.begin(), observed->addresses.end());
     before_.elements = observed->elements;
@@ -116,10 +119,19 @@ int PlanKernel::change_elements(std::span<const ipvs::ElementOp> ops) {
   return 0;
 }
 
-int PlanKernel::install_table(const ipvs::TableRules&, std::span<const ipvs::Element> elements) {
+int PlanKernel::install_table(const ipvs::TableRules& rules,
+                              std::span<const ipvs::Element> elements) {
+  after_.rules = rules;
   after_.elements.assign(elements.begin(), elements.end());
   after_.has_table = true;
   return 0;
+}
+
+// The kernel tells without rights as well, but for the module ip_vs.
+Result<std::string> PlanKernel::why_no_ipv6() {
+  auto why = real_.why_no_ipv6();
+  if (!why && why.error().error_number == EPERM) return std::string();
+  return why;
 }
 
 Result<std::size_t> PlanKernel::count_ipv4_servers() {

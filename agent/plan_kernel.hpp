@@ -23,6 +23,7 @@ class PlanKernel : public ipvs::Kernel {
 
   const KernelPicture& before() const { return before_; }
   const KernelPicture& after() const { return after_; }
+  const std::vector<std::string>& unread() const { return unread_; }  // see ipvs::Sight
 
   ipvs::Result<ipvs::HostFacts> prepare(const ipvs::HostSettings&) override {
     return ipvs::HostFacts{};
@@ -57,7 +58,7 @@ class PlanKernel : public ipvs::Kernel {
   ipvs::Result<std::vector<ipvs::LocalAddress>> read_local_addresses() override {
     return real_.read_local_addresses();
   }
-  ipvs::Result<std::string> why_no_ipv6() override { return real_.why_no_ipv6(); }
+  ipvs::Result<std::string> why_no_ipv6() override;
   ipvs::Result<std::vector<ipvs::Address>> read_gateways() override {
     return real_.read_gateways();
   }
@@ -92,6 +93,7 @@ class PlanKernel : public ipvs::Kernel {
   std::optional<ipvs::Observed> observed_;
   KernelPicture before_;
   KernelPicture after_;
+  std::vector<std::string> unread_;
 };
 
 }  // namespace agent

@@ -214,6 +214,34 @@ Result<Observed> LinuxKernel::observe() {
   return observed;
 }
 
+Result<Sight> LinuxKernel::look() {
+  auto observed = observe();
+  if (!observed && observed.error().error_number == EPERM) return look_without_rights();
+  if (!observed) return observed.error();
+  Sight sight{.observed = std::move(*observed)};
+  const auto chains = read_kube_proxy_chains();
+  if (!chains || chains->empty()) return sight;
+  auto rules = kube_proxy_->read_rules(*chains);
+  if (!rules) return rules.error();
+  sight.kube_proxy = std::move(*rules);
+  return sight;
+}
+
+// The file is everybody's to read, and so are addresses.
+Result<Sight> LinuxKernel::look_without_rights() {
+  auto configuration = read_proc_configuration();
+  if (!configuration) return configuration.error();
+  auto addresses = read_addresses();
+  if (!addresses) return addresses.error();
+  Sight sight{.unread = {"nftables and iptables rules", "ipsets", "scheduler flags"}};
+  sight.observed.servers = std::move(configuration->servers);
+  sight.observed.not_masqueraded = std::move(configuration->not_masqueraded);
+  sight.observed.addresses = std::move(*addresses);
+  sight.observed.recorded = record_.read();
+  sight.observed.excluded = excluded_;
+  return sight;
+}
+
 Result<void> LinuxKernel::record_own(std::span<const ServerKey> keys) {
   return record_.replace(keys);
 }

@@ -47,6 +47,7 @@ class LinuxKernel : public Kernel {
   HostCheck check_settings() override;
   Result<void> probe_scheduler(const std::string& scheduler) override;
   Result<Observed> observe() override;
+  Result<Sight> look() override;
 
   Result<void> record_own(std::span<const ServerKey> keys) override;
   Result<void> check_record() override;
@@ -81,6 +82,7 @@ class LinuxKernel : public Kernel {
 
  private:
   Result<void> set_timeouts(const Timeouts& timeouts);
+  Result<Sight> look_without_rights();
   std::vector<int> send(IpvsClient& ipvs, std::span<const ServerOp> ops);
 
   SettingRecord changed_settings_;

@@ -126,6 +126,34 @@ void compare_clients(const Classes& classes, const ServerKey& key, Lines& lines)
           : "clients in the cluster: masqueraded -> as at the cluster IP");
 }
 
+// Whose packets to a cluster IP our table masquerades, as ipvs/nftables/rules.cpp has it.
+std::string cluster_ip_clients(const ipvs::TableRules& rules, ipvs::Family family) {
+  if (rules.masquerade_all) return ipvs::kAllClients;
+  std::set<ipvs::Network> networks;
+  for (const ipvs::Network& each : rules.cluster_cidrs) {
+    if (ipvs::family_of(each.address) != family) continue;
+    if (each.prefix_length == 0) return ipvs::kVirtualIpClients;
+    networks.insert(each);
+  }
+  return networks.empty() ? ipvs::kVirtualIpClients : ipvs::clients_outside(networks);
+}
+
+void compare_masquerading(const KernelPicture& before, const KernelPicture& after,
+                          const ServerKey& key, const Classes& classes, Lines& lines) {
+  const auto traffic_class = classes.of(key);
+  if (!before.kube_proxy || !after.rules || !traffic_class) return;
+  const auto old = before.kube_proxy->masqueraded(key);
+  if (!old) return;
+  std::string now = ipvs::kAllClients;
+  if (*traffic_class == TrafficClass::kClusterIp) {
+    now = cluster_ip_clients(*after.rules, ipvs::family_of(key.address));
+  } else if (*traffic_class == TrafficClass::kExternalLocal) {
+    // With a short cut this host, too, is led to the cluster IP.
+    now = classes.has_short_cut(key) ? ipvs::kNoClients : "this node";
+  }
+  compare_text("masqueraded:", *old, now, lines);
+}
+
 void compare_server(const KernelPicture& before, const KernelPicture& after, const ServerKey& key,
                     const Classes* classes, Lines& lines) {
   const auto old = before.servers.find(key);
@@ -143,7 +171,9 @@ void compare_server(const KernelPicture& before, const KernelPicture& after, con
   }
   compare_settings(old->second.settings, now->second.settings, lines);
   compare_destinations(old->second, now->second, lines);
-  if (classes != nullptr) compare_clients(*classes, key, lines);
+  if (classes == nullptr) return;
+  compare_masquerading(before, after, key, *classes, lines);
+  compare_clients(*classes, key, lines);
 }
 
 void compare_addresses(const KernelPicture& before, const KernelPicture& after, Lines& lines) {

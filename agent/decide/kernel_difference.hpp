@@ -7,18 +7,22 @@
 //     endpoint 10.244.1.5:53: added with weight 1
 //     endpoint 10.244.1.9:53: weight 1 -> 0
 //   TCP 192.0.2.7:80 (Service default/web)
-//     clients in the cluster: masqueraded -> not masqueraded
+//     masqueraded: no clients -> this node
+//     clients in the cluster: endpoints of this node -> those of the cluster IP
 //   kube-ipvs0: 10.96.0.77 added
 #pragma once
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "ipvs/state/desired.hpp"
 #include "ipvs/state/element.hpp"
+#include "ipvs/state/kernel.hpp"
+#include "ipvs/state/kube_proxy_rules.hpp"
 #include "ipvs/state/model.hpp"
 
 namespace agent {
@@ -30,6 +34,8 @@ struct KernelPicture {
   std::vector<ipvs::Element> elements;  // of our table
   bool has_table = false;               // of ours
   bool has_kube_proxy_chains = false;
+  std::optional<ipvs::KubeProxyRules> kube_proxy;  // what its rules do
+  std::optional<ipvs::TableRules> rules;           // of our table, where it is new
 };
 
 using OwnerOf = std::function<std::string(const ipvs::ServerKey&)>;

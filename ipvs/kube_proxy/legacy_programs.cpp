@@ -12,6 +12,7 @@
 #include "ipvs/kube_proxy/child_process.hpp"
 #include "ipvs/kube_proxy/legacy_text.hpp"
 #include "ipvs/kube_proxy/names.hpp"
+#include "ipvs/kube_proxy/rules_codec.hpp"
 
 namespace ipvs {
 namespace {
@@ -57,6 +58,15 @@ Result<RemovedChains> remove_legacy_chains(const KubeProxyChains& chains) {
                                           restore_text(chains.table, removal), kLimit);
   if (!restored.succeeded()) return fault_of(programs->restore, restored);
   return RemovedChains{std::move(removal.deleted), std::move(removal.kept)};
+}
+
+Result<std::optional<std::string>> read_legacy_cluster_ip_clients(const KubeProxyChains& chains) {
+  std::optional<std::string> unknown;
+  const auto programs = find_programs(chains.family == NFPROTO_IPV6 ? "ip6tables" : "iptables");
+  if (!programs) return unknown;
+  const ChildOutcome saved = run_child({programs->save, "-t", chains.table}, {}, kLimit);
+  if (!saved.succeeded()) return fault_of(programs->save, saved);
+  return parse_cluster_ip_clients(saved.output);
 }
 
 }  // namespace ipvs

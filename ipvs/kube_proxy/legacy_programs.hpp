@@ -10,6 +10,9 @@
 // the operator.
 #pragma once
 
+#include <optional>
+#include <string>
+
 #include "ipvs/kube_proxy/removal.hpp"
 #include "ipvs/state/kernel.hpp"
 
@@ -17,5 +20,9 @@ namespace ipvs {
 
 // Precondition: the table exists, else iptables-legacy-save would load its module.
 Result<RemovedChains> remove_legacy_chains(const KubeProxyChains& chains);
+
+// Which clients of cluster IPs a table nat masquerades (rules_codec.hpp). The same precondition;
+// without the programs nobody knows.
+Result<std::optional<std::string>> read_legacy_cluster_ip_clients(const KubeProxyChains& chains);
 
 }  // namespace ipvs

@@ -105,10 +105,13 @@ std::vector<KubeProxyChains> kube_proxy_chains(std::span<const ChainName> chains
   return found;
 }
 
-bool is_kube_proxy_set(std::string_view name) {
-  if (!name.starts_with(kPrefix6)) return contains(kSets, name);
-  return std::any_of(std::begin(kSets), std::end(kSets),
-                     [&](std::string_view set) { return name_for_ipv6(set) == name; });
+bool is_kube_proxy_set(std::string_view name) { return !kube_proxy_set_kind(name).empty(); }
+
+std::string_view kube_proxy_set_kind(std::string_view name) {
+  for (const std::string_view set : kSets) {
+    if (name == set || name == name_for_ipv6(set)) return set.substr(kPrefix.size());
+  }
+  return {};
 }
 
 std::string legacy_command(const KubeProxyChains& chains) {

@@ -29,6 +29,8 @@ std::vector<KubeProxyChains> kube_proxy_chains(std::span<const ChainName> chains
 // Whether an ipset of this name is one of the 17 that ipvs mode makes for each family, or one that
 // a release of 1.20 or later made in their place.
 bool is_kube_proxy_set(std::string_view name);
+// "CLUSTER-IP" of KUBE-CLUSTER-IP and KUBE-6-CLUSTER-IP; "": it is none of these.
+std::string_view kube_proxy_set_kind(std::string_view name);
 
 // What deletes them from a table of iptables-legacy, for the operator.
 std::string legacy_command(const KubeProxyChains& chains);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ipvs/kube_proxy/remains.hpp"
 
+#include <linux/netfilter.h>
 #include <linux/netlink.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include "ipvs/kube_proxy/chain_codec.hpp"
 #include "ipvs/kube_proxy/legacy_programs.hpp"
 #include "ipvs/kube_proxy/names.hpp"
+#include "ipvs/kube_proxy/rules_codec.hpp"
 #include "ipvs/kube_proxy/set_codec.hpp"
 #include "ipvs/nftables/forward_codec.hpp"
 
@@ -77,6 +79,43 @@ Result<std::vector<std::string>> KubeProxyRemains::read_sets() {
   }
   std::sort(names.begin(), names.end());
   return names;
+}
+
+Result<KubeProxyRules> KubeProxyRemains::read_rules(std::span<const KubeProxyChains> chains) {
+  KubeProxyRules rules;
+  for (const KubeProxyChains& each : chains) {
+    if (each.table != "nat") continue;
+    const auto clients = read_cluster_ip_clients(each);
+    if (!clients) return clients.error();
+    if (!*clients) continue;
+    const Family family = each.family == NFPROTO_IPV6 ? Family::kIpv6 : Family::kIpv4;
+    rules.cluster_ip_clients.insert_or_assign(family, **clients);
+  }
+  if (::access("/sys/module/ip_set", F_OK) != 0) return rules;  // as read_sets()
+  const KubeProxyRules without_members = rules;
+  MessageBatch request;
+  encode_list_members(request);
+  const auto dumped = socket_.dump(
+      request, [&] { rules = without_members; },
+      [&](const NetlinkMessage& message) { decode_members(message.payload, rules); });
+  if (dumped) return rules;
+  return KernelError{errno_of_ipset(dumped.error().error_number),
+                     "reading ipsets (IPSET_CMD_LIST)"};
+}
+
+Result<std::optional<std::string>> KubeProxyRemains::read_cluster_ip_clients(
+    const KubeProxyChains& chains) {
+  if (chains.legacy) return read_legacy_cluster_ip_clients(chains);
+  std::optional<std::string> first;
+  MessageBatch request;
+  encode_get_table_rules(request, chains);
+  const auto dumped = socket_.dump(
+      request, [&] { first.reset(); },
+      [&](const NetlinkMessage& message) {
+        if (!first) first = decode_cluster_ip_clients(message.payload);
+      });
+  if (!dumped) return KernelError{dumped.error().error_number, "reading rules (GETRULE)"};
+  return first;
 }
 
 std::vector<int> KubeProxyRemains::remove_sets(std::span<const std::string> names) {

@@ -9,6 +9,7 @@
 // Errors: as in ipvs/nftables/client.hpp.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "ipvs/netlink/socket.hpp"
 #include "ipvs/state/host_network.hpp"
 #include "ipvs/state/kernel.hpp"
+#include "ipvs/state/kube_proxy_rules.hpp"
 
 namespace ipvs {
 
@@ -30,11 +32,14 @@ class KubeProxyRemains {
 
   // Ordered. Loads no module: none where ip_set is not loaded.
   Result<std::vector<std::string>> read_sets();
+  // What its rules do with clients. Precondition: `chains` are those of read_chains().
+  Result<KubeProxyRules> read_rules(std::span<const KubeProxyChains> chains);
   // One errno for each; EBUSY: a rule uses it.
   std::vector<int> remove_sets(std::span<const std::string> names);
 
  private:
   explicit KubeProxyRemains(NetlinkSocket socket);
+  Result<std::optional<std::string>> read_cluster_ip_clients(const KubeProxyChains& chains);
 
   NetlinkSocket socket_;
 };

@@ -19,6 +19,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ipvs/state/cleanup.hpp"
@@ -26,6 +27,7 @@
 #include "ipvs/state/host_network.hpp"
 #include "ipvs/state/kernel_error.hpp"
 #include "ipvs/state/kernel_monitor.hpp"
+#include "ipvs/state/kube_proxy_rules.hpp"
 #include "ipvs/state/model.hpp"
 #include "ipvs/state/networks.hpp"
 #include "ipvs/state/notes.hpp"
@@ -112,6 +114,14 @@ struct Observed {
   std::vector<Network> excluded{};
 };
 
+// For a plan: all that can be read.
+struct Sight {
+  Observed observed;
+  std::optional<KubeProxyRules> kube_proxy{};  // nullopt: it has no rules here, or they are unread
+  // What needs rights that we do not have: "nftables rules".
+  std::vector<std::string> unread{};
+};
+
 class Kernel {
  public:
   virtual ~Kernel() = default;
@@ -127,6 +137,12 @@ class Kernel {
   // Whether the scheduler can be used; loads its module.
   virtual Result<void> probe_scheduler(const std::string& scheduler) = 0;
   virtual Result<Observed> observe() = 0;
+  // Without CAP_NET_ADMIN, too. An error only if nothing of IPVS can be read.
+  virtual Result<Sight> look() {
+    auto observed = observe();
+    if (!observed) return observed.error();
+    return Sight{.observed = std::move(*observed)};
+  }
 
   // The record of ownership (ipvs/adr-own-record.md): from now on exactly these virtual servers are
   // ours. change_servers() keeps it.

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <ctime>
 #include <unordered_set>
 #include <utility>
 
@@ -46,20 +47,27 @@ KernelError error_of(int error, std::string what, const std::string& extended) {
 // Not /proc/net, which shows the namespace of the process's first thread: that may be another one.
 constexpr const char* kProcTable = "/proc/thread-self/net/ip_vs";
 
-// Nullopt if the file cannot be read, or has a line that the parser does not understand.
-std::optional<std::unordered_map<ServerKey, std::vector<Destination>>> read_proc_table(
-    std::set<ServerKey>& not_masqueraded) {
+// An errno.
+int feed_proc_table(ProcTableParser& parser) {
   const int file = ::open(kProcTable, O_RDONLY | O_CLOEXEC);
-  if (file < 0) return std::nullopt;
-  ProcTableParser parser;
+  if (file < 0) return errno;
   std::array<char, std::size_t{16} * 1024> piece;
   ssize_t size = 0;
   while ((size = ::read(file, piece.data(), piece.size())) > 0) {
     parser.feed({piece.data(), static_cast<std::size_t>(size)});
   }
+  const int error = size < 0 ? errno : 0;
   ::close(file);
+  return error;
+}
+
+// Nullopt if the file cannot be read, or has a line that the parser does not understand.
+std::optional<std::unordered_map<ServerKey, std::vector<Destination>>> read_proc_table(
+    std::set<ServerKey>& not_masqueraded) {
+  ProcTableParser parser;
+  const int error = feed_proc_table(parser);
   auto servers = parser.finish();
-  if (size < 0 || parser.strange_lines() > 0) return std::nullopt;
+  if (error != 0 || parser.strange_lines() > 0) return std::nullopt;
   not_masqueraded = parser.not_masqueraded();
   return servers;
 }
@@ -79,7 +87,35 @@ void load_ipvs() {
   (void)socket->transact(batch);
 }
 
+// Ticks of the kernel's clock in a second: this clock advances with them.
+std::uint32_t ticks_per_second() {
+  timespec resolution{};
+  if (::clock_getres(CLOCK_MONOTONIC_COARSE, &resolution) != 0 || resolution.tv_nsec == 0) return 1;
+  constexpr std::int64_t kSecond = 1'000'000'000;
+  return static_cast<std::uint32_t>((kSecond + resolution.tv_nsec / 2) / resolution.tv_nsec);
+}
+
 }  // namespace
+
+Result<Configuration> read_proc_configuration() {
+  ProcTableParser parser(true);
+  const int error = feed_proc_table(parser);
+  if (error != 0) return KernelError{error, std::string("reading ") + kProcTable};
+  const std::vector<VirtualServer> settings = parser.settings();
+  auto destinations = parser.finish();
+  if (parser.strange_lines() > 0) {
+    return KernelError{EPROTO, std::string("reading ") + kProcTable + ": unknown lines"};
+  }
+  Configuration configuration;
+  configuration.not_masqueraded = parser.not_masqueraded();
+  const std::uint32_t ticks = ticks_per_second();
+  for (const VirtualServer& each : settings) {
+    Server server{each, std::move(destinations[each.key])};
+    server.settings.timeout_seconds /= ticks;
+    configuration.servers.push_back(std::move(server));
+  }
+  return configuration;
+}
 
 IpvsClient::IpvsClient(NetlinkSocket socket, std::uint16_t family)
     : socket_(std::move(socket)), family_(family) {}
@@ -209,7 +245,7 @@ Result<std::vector<ServerReading>> IpvsClient::with_destinations(
   return readings;
 }
 
-Result<IpvsClient::Configuration> IpvsClient::read_configuration() {
+Result<Configuration> IpvsClient::read_configuration() {
   auto readings = dump_services();
   if (!readings) return readings.error();
   Configuration configuration;

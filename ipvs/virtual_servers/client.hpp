@@ -21,6 +21,16 @@
 
 namespace ipvs {
 
+// All virtual servers with their destinations but without counters.
+struct Configuration {
+  std::vector<Server> servers;
+  std::set<ServerKey> not_masqueraded;  // with a destination of another forwarding method
+};
+
+// From /proc/net/ip_vs alone, which everybody may read: without scheduler flags, and without those
+// that have a firewall mark. ENOENT: the module is not loaded.
+Result<Configuration> read_proc_configuration();
+
 class IpvsClient {
  public:
   // Loads the module ip_vs, if the kernel's modprobe finds it; otherwise the error says how to.
@@ -37,11 +47,7 @@ class IpvsClient {
   Result<std::vector<ServerReading>> read_servers(std::span<const ServerKey> keys);
   // The destinations only, for each of `keys`, whether it exists or not.
   Result<std::vector<ServerReading>> read_destinations(std::span<const ServerKey> keys);
-  // All virtual servers with their destinations but without counters, mostly from /proc/net/ip_vs.
-  struct Configuration {
-    std::vector<Server> servers;
-    std::set<ServerKey> not_masqueraded;  // with a destination of another forwarding method
-  };
+  // Mostly from /proc/net/ip_vs.
   Result<Configuration> read_configuration();
 
   Result<IpvsInfo> info();

@@ -111,6 +111,19 @@ void ProcTableParser::take_line(std::string_view line) {
   }
   current_key_ = {where->address, where->port, *protocol};
   current_ = &servers_[current_key_];
+  if (keep_settings_) keep_settings(words);
+}
+
+// "rr ops persistent 2700000 FFFFFFFF"
+void ProcTableParser::keep_settings(std::string_view words) {
+  VirtualServer server{.key = current_key_, .scheduler = std::string(take_word(words))};
+  for (auto word = take_word(words); !word.empty(); word = take_word(words)) {
+    if (word == "ops") server.flags |= kFlagOnePacket;
+    if (word != "persistent") continue;
+    server.flags |= kFlagPersistent;
+    server.timeout_seconds = number<std::uint32_t>(take_word(words), 10).value_or(0);
+  }
+  settings_.push_back(std::move(server));
 }
 
 std::unordered_map<ServerKey, std::vector<Destination>> ProcTableParser::finish() {

@@ -6,7 +6,8 @@
 // read with one netlink dump. Pure.
 //
 // Layout (net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_info_seq_show()). Addresses, ports and firewall
-// marks are hexadecimal, weights, numbers of connections and timeouts decimal.
+// marks are hexadecimal, weights, numbers of connections and timeouts decimal; timeouts in ticks of
+// the kernel's clock (CONFIG_HZ).
 //
 //   IP Virtual Server version 1.2.1 (size=4096)
 //   Prot LocalAddress:Port Scheduler Flags
@@ -33,6 +34,8 @@ namespace ipvs {
 // Takes the file in pieces of any size, so that memory never holds the whole file.
 class ProcTableParser {
  public:
+  ProcTableParser() = default;
+  explicit ProcTableParser(bool keep_settings) : keep_settings_(keep_settings) {}
   void feed(std::string_view piece);
 
   // The destinations of each virtual server, ordered by endpoint. Virtual servers with a firewall
@@ -41,12 +44,19 @@ class ProcTableParser {
   // The number of lines that were not understood (headings are). If it is not 0, the result of
   // finish() may be wrong or incomplete.
   std::size_t strange_lines() const { return strange_lines_; }
+  // The settings of each virtual server, from its line, which does not show the scheduler's flags;
+  // `timeout_seconds` is in ticks, as the file has it. Before finish(), and only if the parser was
+  // made to keep them.
+  const std::vector<VirtualServer>& settings() const { return settings_; }
   // Those with a destination that is not masqueraded; after finish(), too.
   const std::set<ServerKey>& not_masqueraded() const { return not_masqueraded_; }
 
  private:
   void take_line(std::string_view line);
+  void keep_settings(std::string_view words);
 
+  bool keep_settings_ = false;
+  std::vector<VirtualServer> settings_;
   std::string rest_;  // the beginning of a line that is not complete yet
   std::unordered_map<ServerKey, std::vector<Destination>> servers_;
   std::vector<Destination>* current_ = nullptr;  // nullptr: its virtual server is left out

@@ -59,6 +59,16 @@ TEST_CASE("a plan says whether a start would change anything, and changes nothin
   CHECK_FALSE(kernel.table_present);
 }
 
+TEST_CASE("where nothing of the kernel can be read there is no plan, and no waiting (17.2)") {
+  const Manifests manifests;
+  fake::FakeKernel kernel;
+  kernel.observe_error = 1;  // EPERM
+  config::Config config;
+  config.manifests = manifests.path();
+  config.node_name = "node";
+  CHECK(agent::plan_against_kernel(config, kernel, std::nullopt, 1h) == agent::kNoPlan);
+}
+
 TEST_CASE("a plan without complete lists is none") {
   fake::FakeKernel kernel;
   config::Config config;

@@ -10,9 +10,11 @@
 #include <string_view>
 
 #include "ipvs/kube_proxy/legacy_text.hpp"
+#include "ipvs/kube_proxy/rules_codec.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view saved(reinterpret_cast<const char*>(data), size);
+  (void)ipvs::parse_cluster_ip_clients(saved);
   const auto rules = ipvs::parse_saved_rules(saved);
   for (const ipvs::TableRule& rule : rules) {
     if (saved.find("-A " + rule.text) == std::string_view::npos) std::abort();

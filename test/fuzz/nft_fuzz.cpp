@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "ipvs/kube_proxy/chain_codec.hpp"
+#include "ipvs/kube_proxy/rules_codec.hpp"
 #include "ipvs/kube_proxy/set_codec.hpp"
 #include "ipvs/nftables/decode.hpp"
 #include "ipvs/nftables/encode.hpp"
@@ -32,6 +33,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   (void)ipvs::decode_chain_name(payload);
   (void)ipvs::decode_table_rule(payload);
   (void)ipvs::decode_set_name(payload);
+  (void)ipvs::decode_cluster_ip_clients(payload);
+  ipvs::KubeProxyRules members;
+  ipvs::decode_members(payload, members);
   std::vector<ipvs::Element> elements;
   ipvs::decode_elements(payload, elements);
 

@@ -103,6 +103,44 @@ TEST_CASE("what kube-proxy does with clients is compared where its rules are in 
               "  clients in the cluster: endpoints of this node -> those of the cluster IP"});
 }
 
+TEST_CASE("who is masqueraded is compared with kube-proxy's ipsets and rule (17.2)") {
+  const ServerKey external{address("192.0.2.1"), 80, ipvs::Protocol::kTcp};
+  auto before = picture({server(kWeb, {}), server(external, {}), server(kNodePort, {})});
+  auto after = before;
+  before.has_kube_proxy_chains = true;
+  after.has_table = true;
+  after.elements = {element(ElementKind::kServiceIp, kWeb, TrafficClass::kClusterIp),
+                    element(ElementKind::kServiceIp, external, TrafficClass::kExternal),
+                    element(ElementKind::kNodePort, {{}, 30080, ipvs::Protocol::kTcp},
+                            TrafficClass::kExternalLocal)};
+  const ipvs::Network pods{address("10.244.0.0"), 16};
+  after.rules = ipvs::TableRules{.cluster_cidrs = {pods}};
+  before.kube_proxy = ipvs::KubeProxyRules{
+      .cluster_ips = {kWeb},
+      .external = {external},
+      .node_ports_local = {{30080, ipvs::Protocol::kTcp}},
+      .cluster_ip_clients = {{ipvs::Family::kIpv4, ipvs::clients_outside({pods})}}};
+  CHECK(lines(before, after) ==
+        Lines{"TCP 203.0.113.1:30080", "  masqueraded: no clients -> this node"});
+
+  after.rules->cluster_cidrs.clear();  // the flag was forgotten
+  before.kube_proxy->node_ports_local.clear();
+  before.kube_proxy->node_ports = {{30080, ipvs::Protocol::kTcp}};
+  before.kube_proxy->external.clear();
+  before.kube_proxy->external_local = {external};
+  CHECK(
+      lines(before, after) ==
+      Lines{"TCP 10.96.0.1:80 (Service default/web)",
+            "  masqueraded: clients outside 10.244.0.0/16 -> clients whose address is a virtual IP",
+            "TCP 192.0.2.1:80", "  masqueraded: no clients -> all clients", "TCP 203.0.113.1:30080",
+            "  masqueraded: all clients -> this node"});
+  before.kube_proxy->cluster_ip_clients.clear();  // nobody could read the rule
+  CHECK(lines(before, after).size() == 4);
+  before.has_table = true;
+  before.elements = after.elements;
+  CHECK(lines(before, after).empty());
+}
+
 TEST_CASE("elements are compared where there was a table") {
   auto before = picture({server(kWeb, {})});
   before.has_table = true;

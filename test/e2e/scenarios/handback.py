@@ -343,3 +343,79 @@ def case_a_reserved_range_of_ports_is_restored_by_a_handover_too(lab):
     print_lines("cleanup --handover:", lab.agent.cleanup("--handover"))
     assert settings(lab)["net.ipv4.ip_local_reserved_ports"] == before
     assert settings(lab)["net.ipv4.vs.conntrack"] == "1"
+
+
+def try_plan(lab, *flags, prefix=()):
+    with lab.node.namespace:
+        return subprocess.run([*prefix, lab.agent.program, "plan", "--against-kernel", "--manifests", lab.manifests,
+                               "--hostname-override", "node", *flags], text=True, capture_output=True, timeout=120)
+
+
+def plan(lab, title, code, *flags, prefix=()):
+    """Its lines; nothing in the kernel changes."""
+    kernel = [*everything(lab), lab.node.run("nft", "--stateless", "list", "ruleset"),
+              *lab.node.run("ipset", "save", "-sorted").splitlines(), lab.node.run("ip", "-details", "address"),
+              *(f"{name} = {value}" for name, value in settings(lab).items())]
+    ended = try_plan(lab, *flags, prefix=prefix)
+    print_lines(f"plan {title}, exit code {ended.returncode}:", [*ended.stdout.splitlines(), "standard error:",
+                                                                *ended.stderr.splitlines()])
+    assert ended.returncode == code, ended
+    same(kernel, [*everything(lab), lab.node.run("nft", "--stateless", "list", "ruleset"),
+                  *lab.node.run("ipset", "save", "-sorted").splitlines(), lab.node.run("ip", "-details", "address"),
+                  *(f"{name} = {value}" for name, value in settings(lab).items())])
+    return ended
+
+
+# What make_kube_proxys makes differently from what is wanted, and pod-3, which has no connections.
+DIFFERENCE = """\
+TCP 10.96.3.1:7 (Service default/web)
+  endpoint 10.244.1.13:7: deleted
+TCP 10.96.3.99:80
+  deleted, with 1 endpoints
+TCP 10.244.1.1:30301 (Service default/lb)
+  endpoint 10.244.1.12:80: added with weight 1
+TCP 192.0.2.40:80 (Service default/lb)
+  endpoint 10.244.1.12:80: added with weight 1
+  endpoint 10.244.1.99:80: deleted
+TCP 203.0.113.1:30301 (Service default/lb)
+  endpoint 10.244.1.12:80: added with weight 1
+TCP 203.0.113.3:30301 (Service default/lb)
+  endpoint 10.244.1.12:80: added with weight 1
+kube-ipvs0: 10.96.3.99 deleted
+""".splitlines()
+WORLD_READABLE = 0o755
+
+
+def plan_before_and_after(lab, backend):
+    os.chmod(lab.directory, WORLD_READABLE)
+    forget(lab)
+    make_kube_proxys(lab, backend)
+    lab.node.run("ipvsadm", "-e", "-t", "10.96.3.1:7", "-r", "10.244.1.13:7", "-m", "-w", "0")
+    ended = plan(lab, "before the takeover", 1, *FLAGS)
+    lines = ended.stdout.splitlines()
+    assert sorted(lines) == sorted(DIFFERENCE), set(lines) ^ set(DIFFERENCE)
+
+    forgotten = plan(lab, "without --cluster-cidr", 1, *FLAGS[:2]).stdout.splitlines()
+    for family in ("10.244.0.0/16", "fd00:244::/32"):
+        assert f"  masqueraded: clients outside {family} -> clients whose address is a virtual IP" in forgotten, family
+    assert not any("masqueraded" in line for line in lines)
+
+    without = plan(lab, "before the takeover, without rights", 1, *FLAGS, prefix=UNPRIVILEGED)
+    assert without.stdout == ended.stdout
+    assert UNREAD in without.stderr, without.stderr
+
+    we_start(lab)
+    assert plan(lab, "after the takeover", 0, *FLAGS).stdout == "no difference\n"
+    without = plan(lab, "after the takeover, without rights", 0, *FLAGS, prefix=UNPRIVILEGED)
+    assert (without.stdout, without.stderr) == ("no difference\n", UNREAD), without
+
+
+UNREAD = "without CAP_NET_ADMIN not read, and so not compared: nftables and iptables rules, ipsets, scheduler flags\n"
+
+
+def case_a_plan_on_a_node_of_kube_proxy_with_iptables_nft_names_what_differs_and_after_the_takeover_nothing(lab):
+    plan_before_and_after(lab, "nft")
+
+
+def case_a_plan_on_a_node_of_kube_proxy_with_iptables_legacy_names_what_differs_and_after_the_takeover_nothing(lab):
+    plan_before_and_after(lab, "legacy")

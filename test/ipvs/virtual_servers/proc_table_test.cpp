@@ -50,6 +50,21 @@ TEST_CASE("destinations are read for each virtual server, in order, from pieces 
   }));
 }
 
+TEST_CASE("settings are read from the line of a virtual server where they are wanted (17.2)") {
+  ProcTableParser parser(true);
+  parser.feed(kFile);
+  const auto settings = parser.settings();
+  REQUIRE(settings.size() == 3);
+  CHECK(settings[0] == ipvs::VirtualServer{.key = {address("10.96.0.10"), 80, Protocol::kTcp},
+                                           .scheduler = "rr",
+                                           .flags = ipvs::kFlagPersistent,
+                                           .timeout_seconds = 10800});
+  CHECK(settings[1].scheduler == "lc");
+  CHECK(settings[1].flags == ipvs::kFlagOnePacket);
+  CHECK(settings[2].key.address == address("fd00::1"));
+  CHECK(settings[2].flags == 0);
+}
+
 TEST_CASE("lines that are not understood are counted, and so is an incomplete last line") {
   for (const char* text : {"QUIC 0A60000A:0050 rr\n", "TCP  0A60000:0050 rr\n", "TCP\n", "  -> \n",
                            "  -> 0AF40107:1F90 Masq 1 0 0\n", "TCP  0A60000A:0050 rr"}) {
