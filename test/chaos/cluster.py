@@ -15,6 +15,7 @@ class Manifests:
     """All is there as soon as it is written."""
     fails = False
     flags = (*CLUSTER_IPS, *CLUSTER_CIDR)
+    written = 0  # how often
 
     def __init__(self, lab):
         self.lab, self.source = lab, ("--manifests", lab.manifests)
@@ -22,9 +23,13 @@ class Manifests:
     def write(self, name, *objects):
         self.lab.write(f"{name}.yaml", *objects)
 
-    def settled_since(self):
-        """Since when the agent could know all that was written; None: it cannot. By the monotonic clock."""
+    def well_since(self):
+        """Since when nothing has been the matter with it; None: something is. By the monotonic clock."""
         return 0
+
+    def has(self, _):
+        """What has been written up to this number can be seen."""
+        return True
 
 
 class ApiServer:
@@ -34,7 +39,7 @@ class ApiServer:
 
     def __init__(self, lab, where):
         self.lab, self.where, self.objects, self.written = lab, where, {}, 0
-        self.looked_at, self.since = 0, None
+        self.looked_at, self.since, self.applied = 0, None, 0
         with HOME:
             subprocess.run(["ip", "link", "set", "eth0", "netns", lab.node.namespace.path, "name", "uplink"], check=True)
         lab.node.ip("address add 10.0.2.15/24 dev uplink", "link set uplink up")
@@ -47,25 +52,30 @@ class ApiServer:
         self.objects[name] = objects
         everything = [each for objects in self.objects.values() for each in objects]
         self.written = json.loads(self._call("PUT", "/objects", everything))["generation"]
-        self.since, self.looked_at = None, 0
+        self.looked_at = 0
 
     def order(self, what):
         self._call("POST", f"/{what}")
         self.since, self.looked_at = None, 0
 
-    def settled_since(self):
-        now = time.monotonic()
-        if self.looked_at + 0.2 < now:
-            self.looked_at = now
-            if not self._is_settled():
-                self.since = None
-            elif self.since is None:
-                self.since = now
+    def well_since(self):
+        self._look()
         return self.since
 
-    def _is_settled(self):
+    def has(self, number):
+        self._look()
+        return self.since is not None and self.applied >= number
+
+    def _look(self):
+        now = time.monotonic()
+        if self.looked_at + 0.2 > now:
+            return
         state = json.loads(self._call("GET", "/state"))
-        return state["settled"] and state["applied"] == self.written
+        self.looked_at, self.applied = now, state["applied"]
+        if not state["well"]:
+            self.since = None
+        elif self.since is None:
+            self.since = now
 
     def _call(self, method, path, body=None):
         host, port = self.where.split(":")

@@ -6,7 +6,7 @@
 #
 #   GET /kubeconfig      of the agent
 #   PUT /objects         all that there is to be, as JSON; answers {"generation": 7}
-#   GET /state           {"applied": 7, "settled": true}: the API server has it, and nothing is the matter with it
+#   GET /state           {"applied": 7, "well": true}: the API server has it, and nothing is the matter with it
 #   POST /restart, ...   see events.py
 #
 # A kubelet's part is played, too: the status of a Pod is what the stage has written, and a Pod that it has written with
@@ -30,7 +30,7 @@ from proxy import Proxy
 HERE = os.path.dirname(os.path.abspath(__file__))
 NAMESPACE = "/api/v1/namespaces/default"
 NOTE = "chaos/written"  # what the object's spec was made from
-ALL_IS_WELL, FAULT = 0, 4  # seconds that a fault of the proxy lasts
+FAULT = 4  # seconds that a fault of the proxy lasts
 DOWN = 4  # seconds that a crashed API server is down
 
 
@@ -205,8 +205,8 @@ class Outside:
         self.objects, self.generation = objects, self.generation + 1
         return self.generation
 
-    def settled(self):
-        return not self.busy and self.orders.empty() and self.applied == self.generation and not self.proxy.fault
+    def well(self):
+        return not (self.busy or self.orders.qsize() or self.applied < 0 or self.complaint or self.proxy.fault)
 
     def _work(self):
         publisher = Publisher(self.store)
@@ -253,7 +253,7 @@ class Control(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/kubeconfig":
             return self._answer(self.outside.kubeconfig())
-        self._answer(json.dumps({"applied": self.outside.applied, "settled": self.outside.settled(),
+        self._answer(json.dumps({"applied": self.outside.applied, "well": self.outside.well(),
                                  "complaint": self.outside.complaint}))
 
     def do_PUT(self):

@@ -5,6 +5,7 @@
 import json
 import time
 from collections import Counter
+from dataclasses import dataclass
 
 from agents import Agents
 from cluster import ApiServer, Manifests
@@ -27,6 +28,16 @@ APP_OF = {"web": "web", "names": "web", "sticky": "web", "talk": "talk", "flip":
 # A pod ends when the agent has had so many seconds to see that it leaves, and not while there is no agent or no API
 # server: as a kubelet's pod, which also lives for a while after the last that was said of it.
 SEEN = 6
+MOST_AFTER = 90  # seconds that what has been begun takes after the last event
+
+
+@dataclass
+class Leaving:
+    """A pod that leaves: since when, with which writing that was said, when the cluster was seen to have it."""
+    app: str
+    since: float
+    number: int = 0
+    said: float | None = None
 
 
 class Stage:
@@ -36,7 +47,7 @@ class Stage:
         self.agents = Agents(lab, self.cluster, programs, self.tell)
         self.ready = {app: list(numbers[:2]) for app, numbers in APPS.items()}
         self.unready = {}  # number: (app, until when)
-        self.leaving = {}  # number: (app, since when)
+        self.leaving = {}  # number: Leaving
         self.later, self.orders, self.more = [], [], 0  # (time, event); what the API server is to do
         self.damages, self.pod_ends, self.leaves, self.clients = [], {}, {}, []
         self.damaged_since, self.looked_at, self.repaired = None, 0, []
@@ -66,7 +77,7 @@ class Stage:
         # Ahead of the API server's clock, so that its certificate is valid whatever the clock is set to.
         self.clock += 10 * 86400
         self.set_clock(0)
-        wait_until("the API server has all", 60, lambda: self.cluster.settled_since() is not None)
+        wait_until("the API server has all", 60, lambda: self.cluster.has(self.cluster.written))
         self.agents.start()
         wait_until("all is served", 60, lambda: self.agents.able_since() and not self.differences())
         self.damage_maker.remember()
@@ -107,13 +118,15 @@ class Stage:
     def play(self, events, begin):
         """Until the last one is over. `begin`: of the run, on the monotonic clock. Where an event takes long, those
         after it come later, too: their order and distance are what makes the plan right."""
-        waiting, end = list(events), begin + events[-1][0] + 120
+        waiting, last = list(events), time.monotonic()
         while waiting or self._goes_on():
             now = time.monotonic()
-            assert waiting or now < end, f"it does not end: {self._goes_on()}"
+            if now > last + MOST_AFTER:
+                self.agents.deaths.append(f"it does not end: {self._goes_on()}")
+                return
             self.go_on(now)
             if waiting and begin + waiting[0][0] <= now:
-                when, event = waiting.pop(0)
+                last, (when, event) = now, waiting.pop(0)
                 self.count(event)
                 self.happen(event)
                 begin += max(0, time.monotonic() - begin - when)
@@ -123,19 +136,21 @@ class Stage:
     def _goes_on(self):
         if self.leaving or self.unready or self.later or self.orders or self.damaged_since or self.agents.busy():
             return [self.leaving, self.unready, self.later, self.orders, self.damaged_since, self.agents.running]
-        return None if self.able_for(0) else ["the agent or the API server is not there"]
+        return None if self.able_for(0, 0) and self.cluster.has(self.cluster.written) else ["the agent or the API server is not there"]
 
-    def able_for(self, seconds, since=0):
+    def able_for(self, seconds, since):
         """For so long, and since then, the agent has been able to see what the cluster says."""
-        times = (self.agents.able_since(), self.cluster.settled_since(), since)
+        times = (self.agents.able_since(), self.cluster.well_since(), since)
         return None not in times and max(times) + seconds <= time.monotonic()
 
     def go_on(self, now):
         """What has been begun."""
         self.agents.go_on(now)
-        for number, (app, since) in list(self.leaving.items()):
-            if since + GRACE <= now and self.able_for(SEEN, since):
-                self.end_pod(number, app)
+        for number, each in list(self.leaving.items()):
+            if each.said is None and self.cluster.has(each.number):
+                each.said = now
+            if each.since + GRACE <= now and self.able_for(SEEN, each.said):
+                self.end_pod(number, each.app)
         for number, (app, until) in list(self.unready.items()):
             if until <= now:
                 del self.unready[number]
@@ -144,7 +159,7 @@ class Stage:
         for due in [each for each in self.later if each[0] <= now]:
             self.later.remove(due)
             self.happen(due[1])
-        if self.orders and self.able_for(0):
+        if self.orders and self.able_for(0, 0) and self.cluster.has(self.cluster.written):
             self.order(self.orders.pop(0))
         if self.damaged_since and self.looked_at + 0.1 <= now:
             self.look()
@@ -194,9 +209,10 @@ class Stage:
             return
         self.tell(f"{app}-{number} leaves")
         self.ready[app].remove(number)
-        self.leaving[number] = (app, time.monotonic())
+        self.leaving[number] = Leaving(app, time.monotonic())
         self.leaves.setdefault(f"{app}-{number}", []).append(time.monotonic())
         self.write_pods()
+        self.leaving[number].number = self.cluster.written
 
     def leave_later(self, app, number):
         self.later.append((time.monotonic() + 1, ("leave", app, number)))
@@ -210,7 +226,7 @@ class Stage:
         self.write_pods()
 
     def end_pod(self, number, app):
-        since = self.leaving.pop(number)[1]
+        since = self.leaving.pop(number).since
         self.tell(f"the end of {app}-{number}")
         self.pod_ends.setdefault(f"{app}-{number}", []).append((since + GRACE, time.monotonic()))
         self.write_pods()
@@ -223,7 +239,7 @@ class Stage:
         pods = [one(app, number, ready=True) for app, numbers in self.ready.items() for number in numbers]
         pods += [one(app, number, ready=False) for number, (app, _) in self.unready.items()]
         pods += [one(app, number, ready=True, deleted_in=GRACE, grace=GRACE)
-                 for number, (app, _) in self.leaving.items()]
+                 for number, app in ((number, each.app) for number, each in self.leaving.items())]
         self.cluster.write("pods", *pods)
 
     def change_policy(self, name, external, internal):
@@ -264,7 +280,7 @@ class Stage:
         """What is written between "remember" and "forget" is forgotten, and written again later."""
         if what in ("forget", "old"):
             self.write_more(self.more % 29 + 1)
-            wait_until("the API server has it", 20, lambda: self.cluster.settled_since() is not None)
+            wait_until("the API server has it", 20, lambda: self.cluster.has(self.cluster.written))
         self.tell(f"the API server: {what}")
         self.cluster.order(what)
 
