@@ -10,6 +10,8 @@ import time
 from agent import CLUSTER_CIDR, CLUSTER_IPS
 from namespace import HOME
 
+LONGEST_PAUSE = 30  # seconds that the agent waits at most before it asks again (Backoff in k8s/watch/watch_policy.hpp)
+
 
 class Manifests:
     """All is there as soon as it is written."""
@@ -24,7 +26,8 @@ class Manifests:
         self.lab.write(f"{name}.yaml", *objects)
 
     def well_since(self):
-        """Since when nothing has been the matter with it; None: something is. By the monotonic clock."""
+        """Since when nothing has been the matter with it, and the agent has asked again; None: something is. By the
+        monotonic clock; it may be later than now."""
         return 0
 
     def has(self, _):
@@ -39,7 +42,7 @@ class ApiServer:
 
     def __init__(self, lab, where):
         self.lab, self.where, self.objects, self.written = lab, where, {}, 0
-        self.looked_at, self.since, self.applied = 0, None, 0
+        self.looked_at, self.since, self.applied, self.had_trouble = 0, None, 0, False
         with HOME:
             subprocess.run(["ip", "link", "set", "eth0", "netns", lab.node.namespace.path, "name", "uplink"], check=True)
         lab.node.ip("address add 10.0.2.15/24 dev uplink", "link set uplink up")
@@ -60,7 +63,9 @@ class ApiServer:
 
     def well_since(self):
         self._look()
-        return self.since
+        if self.since is None or not self.had_trouble:
+            return self.since
+        return self.since + LONGEST_PAUSE
 
     def has(self, number):
         self._look()
@@ -73,7 +78,7 @@ class ApiServer:
         state = json.loads(self._call("GET", "/state"))
         self.looked_at, self.applied = now, state["applied"]
         if not state["well"]:
-            self.since = None
+            self.since, self.had_trouble = None, True
         elif self.since is None:
             self.since = now
 

@@ -4,7 +4,7 @@
 from collections import Counter
 
 NOTICED = 8  # seconds until a client has noticed that its connection was cut (more than traffic.PATIENCE)
-TURNED = 20  # seconds until an agent that was dead, or had no API server, has turned clients away from a pod
+TURNED = 20  # seconds until clients have come back to where they belong, after a pod that left has come again
 
 
 def overlaps(windows, begin, end):
@@ -44,8 +44,8 @@ def is_starved(record, stalls):
 
 
 def moved(records, damages, leaves):
-    """Affine clients that came to another pod although theirs was still there: pairs of records. `leaves`: {name: [when
-    the pod began to leave]}."""
+    """Affine clients that came to another pod although theirs was still there: pairs of records. `leaves`: {name: [[when
+    the pod began to leave, when it ended or was ready again]]}: an agent that was dead turns clients away late."""
     last, found = {}, []
     for record in sorted((each for each in records if each["kind"] == "affine" and not each["error"]),
                          key=lambda each: each["begin"]):
@@ -55,7 +55,8 @@ def moved(records, damages, leaves):
             continue
         if overlaps(damages, before["begin"], record["end"]):
             continue
-        if not any(before["begin"] - TURNED <= left <= record["end"] for left in leaves.get(before["server"], ())):
+        times = [(left, end + TURNED) for left, end in leaves.get(before["server"], ())]
+        if not overlaps(times, before["begin"], record["end"]):
             found.append((before, record))
     return found
 

@@ -3,6 +3,7 @@
 # Carries events out in the lab of test/e2e, and writes down what the judge needs: damage windows, and when pods began
 # to leave and ended.
 import json
+import math
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ APP_OF = {"web": "web", "names": "web", "sticky": "web", "talk": "talk", "flip":
 # A pod ends when the agent has had so many seconds to see that it leaves, and not while there is no agent or no API
 # server: as a kubelet's pod, which also lives for a while after the last that was said of it.
 SEEN = 6
-MOST_AFTER = 90  # seconds that what has been begun takes after the last event
+MOST_AFTER = 150  # seconds that what has been begun takes after the last event
 
 
 @dataclass
@@ -155,11 +156,12 @@ class Stage:
             if until <= now:
                 del self.unready[number]
                 self.ready[app].append(number)
+                self.leaves[f"{app}-{number}"][-1][1] = now
                 self.write_pods()
         for due in [each for each in self.later if each[0] <= now]:
             self.later.remove(due)
             self.happen(due[1])
-        if self.orders and self.able_for(0, 0) and self.cluster.has(self.cluster.written):
+        if self.orders and self.agents.able_since() and self.cluster.has(self.cluster.written):
             self.order(self.orders.pop(0))
         if self.damaged_since and self.looked_at + 0.1 <= now:
             self.look()
@@ -210,7 +212,7 @@ class Stage:
         self.tell(f"{app}-{number} leaves")
         self.ready[app].remove(number)
         self.leaving[number] = Leaving(app, time.monotonic())
-        self.leaves.setdefault(f"{app}-{number}", []).append(time.monotonic())
+        self.leaves.setdefault(f"{app}-{number}", []).append([time.monotonic(), math.inf])
         self.write_pods()
         self.leaving[number].number = self.cluster.written
 
@@ -222,12 +224,13 @@ class Stage:
             return
         self.ready[app].remove(number)
         self.unready[number] = (app, time.monotonic() + seconds)
-        self.leaves.setdefault(f"{app}-{number}", []).append(time.monotonic())
+        self.leaves.setdefault(f"{app}-{number}", []).append([time.monotonic(), math.inf])
         self.write_pods()
 
     def end_pod(self, number, app):
         since = self.leaving.pop(number).since
         self.tell(f"the end of {app}-{number}")
+        self.leaves[f"{app}-{number}"][-1][1] = time.monotonic()
         self.pod_ends.setdefault(f"{app}-{number}", []).append((since + GRACE, time.monotonic()))
         self.write_pods()
         self.lab.kill(f"{app}-{number}")  # who is still connected would keep it from ending

@@ -36,7 +36,7 @@ class Way:
 
 class Clients:
     def __init__(self, ways, seed):
-        self.ways, self.seed, self.ports = ways, seed, itertools.count(10000)
+        self.ways, self.seed, self.ports = ways, seed, itertools.count(11000)
         self.ending, self.lock, self.records = threading.Event(), threading.Lock(), []
 
     def run(self):
