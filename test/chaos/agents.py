@@ -79,7 +79,9 @@ class Agents:
         self.start()
         wait_until("the agent completes its table", 60, self.able_since)
         complete = [line for line in self.running[0].text().splitlines() if "table complete" in line][-1]
-        return "" if " 0 operations" in complete else f"{complete}\n    plan: {plan.stdout.strip()} {plan.stderr[-500:]}"
+        if " 0 operations" in complete:
+            return ""
+        return f"{complete}\n    plan: {plan.stdout.strip()} {plan.stderr[-500:]}"
 
     # --- events ---
 

@@ -44,7 +44,8 @@ class ApiServer:
         self.lab, self.where, self.objects, self.written = lab, where, {}, 0
         self.looked_at, self.since, self.applied, self.had_trouble = 0, None, 0, False
         with HOME:
-            subprocess.run(["ip", "link", "set", "eth0", "netns", lab.node.namespace.path, "name", "uplink"], check=True)
+            subprocess.run(["ip", "link", "set", "eth0", "netns", lab.node.namespace.path, "name", "uplink"],
+                           check=True)
         lab.node.ip("address add 10.0.2.15/24 dev uplink", "link set uplink up")
         path = f"{lab.directory}/kubeconfig"
         with open(path, "w", encoding="utf-8") as file:

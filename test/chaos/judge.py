@@ -22,8 +22,8 @@ def is_excused(record, damages, pod_ends):
 
 def faults(records, damages, pod_ends):
     """The records that must not have failed. `damages`: [(begin, end)]; `pod_ends`: {name: [(when its grace period was
-    over, when it ended)]}: the agent deletes an endpoint, and so cuts what is still open, as soon as the one, and the pod
-    is gone with the other."""
+    over, when it ended)]}: the agent deletes an endpoint, and so cuts what is still open, as soon as the one, and the
+    pod is gone with the other."""
     return [record for record in records
             if record["error"] and record["kind"] != "direct" and not is_excused(record, damages, pod_ends)]
 
@@ -44,8 +44,9 @@ def is_starved(record, stalls):
 
 
 def moved(records, damages, leaves):
-    """Affine clients that came to another pod although theirs was still there: pairs of records. `leaves`: {name: [[when
-    the pod began to leave, when it ended or was ready again]]}: an agent that was dead turns clients away late."""
+    """Affine clients that came to another pod although theirs was still there: pairs of records. `leaves`: {name:
+    [[when the pod began to leave, when it ended or was ready again]]}: an agent that was dead turns clients away
+    late."""
     last, found = {}, []
     for record in sorted((each for each in records if each["kind"] == "affine" and not each["error"]),
                          key=lambda each: each["begin"]):

@@ -198,7 +198,8 @@ class Outside:
 
     def kubeconfig(self):
         with open(f"{self.store.directory}/kubeconfig.guest", encoding="utf-8") as file:
-            lines = [f"    server: https://10.0.2.2:{self.proxy.port}\n" if "server:" in line else line for line in file]
+            lines = [f"    server: https://10.0.2.2:{self.proxy.port}\n" if "server:" in line else line
+                     for line in file]
         return "".join(lines)
 
     def write(self, objects):

@@ -137,7 +137,9 @@ class Stage:
     def _goes_on(self):
         if self.leaving or self.unready or self.later or self.orders or self.damaged_since or self.agents.busy():
             return [self.leaving, self.unready, self.later, self.orders, self.damaged_since, self.agents.running]
-        return None if self.able_for(0, 0) and self.cluster.has(self.cluster.written) else ["the agent or the API server is not there"]
+        if self.able_for(0, 0) and self.cluster.has(self.cluster.written):
+            return None
+        return ["the agent or the API server is not there"]
 
     def able_for(self, seconds, since):
         """For so long, and since then, the agent has been able to see what the cluster says."""

@@ -68,8 +68,8 @@ class Clients:
     def _request(way, record, _):
         record["server"] = client.get(f"http://{way.address}:{way.port}/", timeout=PATIENCE).strip()
 
-    # Its ports are not used twice: IPVS knows a connection with affinity by its port for two minutes, and whoever connects
-    # from this port again comes to the pod of that time (is_new_conn_expected() in ip_vs_core.c).
+    # Its ports are not used twice: IPVS knows a connection with affinity by its port for two minutes, and whoever
+    # connects from this port again comes to the pod of that time (is_new_conn_expected() in ip_vs_core.c).
     def _affine(self, way, record, _):
         with self.lock:
             port = next(self.ports)
