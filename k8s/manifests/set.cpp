@@ -243,8 +243,12 @@ void ManifestSet::add_pod_changes(ManifestChange<Pod>& change, UnixSeconds now) 
 void ManifestSet::terminate(const ObjectKey& key, Slot<Pod>& slot, ManifestChange<Pod>& change,
                             UnixSeconds now) {
   if (!slot.given || ending_.contains(key)) return;
-  const UnixSeconds end =
-      slot.given->meta.deletion_timestamp.value_or(now + slot.source->extras.grace_seconds);
+  const Meta& meta = slot.given->meta;
+  const std::uint32_t grace =
+      meta.deletion_timestamp ? meta.deletion_grace_seconds : slot.source->extras.grace_seconds;
+  const UnixSeconds longest = now + grace;
+  // A deletion timestamp is of the clock of whoever wrote it, and that may be far ahead of ours.
+  const UnixSeconds end = std::min(meta.deletion_timestamp.value_or(longest), longest);
   if (end <= now || has_finished(*slot.given)) {
     change.removed.push_back(key);
     slot.given = nullptr;

@@ -12,7 +12,8 @@
 //   * k8s/manifests/allocator.hpp gives the Services their numbers.
 //   * A Pod that was removed from its file first gets a deletion timestamp (now + its grace
 //     period), and is removed at that time; immediately if the period is 0 or the Pod has finished.
-//     If it returns before, it is restored.
+//     If it returns before, it is restored. If it had a deletion timestamp already, that counts,
+//     but not for longer than its grace period from now: it may be of a clock that is wrong.
 //
 // Invariant: all changes returned by take_changes(), applied in order, give the current state. Work
 // is proportional to the files that changed, and to the number of Services if one of them changed.

@@ -40,9 +40,16 @@ bool passes(int error_number) {
   return error_number == EMFILE || error_number == ENFILE || error_number == ENOMEM;
 }
 
+// The system's clock as it was at the first call, and from then on without its jumps: grace periods
+// are neither cut short nor prolonged by them.
 UnixSeconds system_now() {
-  const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::seconds>(since_epoch).count();
+  using std::chrono::duration_cast;
+  using std::chrono::seconds;
+  using std::chrono::steady_clock;
+  using std::chrono::system_clock;
+  static const auto at_first = system_clock::now().time_since_epoch();
+  static const auto begun = steady_clock::now();
+  return duration_cast<seconds>(at_first + (steady_clock::now() - begun)).count();
 }
 
 template <typename T>

@@ -34,7 +34,7 @@ struct ManifestOptions {
   std::string directory;
   AllocationRanges ranges;
   Milliseconds settle{100};
-  // The clock for Pods' deletion timestamps; empty: the system's.
+  // The clock for Pods' deletion timestamps; empty: the system's, without its jumps.
   std::function<UnixSeconds()> now;
   // Empty: a steady timer. Must end early when it is cancelled.
   std::function<boost::asio::awaitable<void>(Milliseconds)> wait;

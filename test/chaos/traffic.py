@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# The clients. Each is a process, with a few threads, until SIGTERM; then it writes what became of each request, as a
-# line of JSON:
+# The clients. Each place has a process with a thread for each way, until SIGTERM; then it writes what became of each
+# request, as a line of JSON:
 #
-#   {"way": "outside to node port", "kind": "request", "begin": 12.1, "end": 12.2, "error": ""}
-#   {"way": ..., "kind": "connection", "begin": ..., "end": ..., "error": "", "server": "web-21"}
+#   {"way": "outside to node port", "kind": "request", "begin": 12.1, "end": 12.2, "error": "", "server": "web-21"}
 #
 # Times are of the monotonic clock, which the processes of the test share. `error` is empty where all went well. A
-# connection is held for a while, a word every 0.2 s, and `end` is when it broke or was closed.
+# connection is held for a while, with a word every half second, and `end` is when it broke or was closed.
+import itertools
 import json
 import random
 import signal
@@ -15,25 +15,33 @@ import socket
 import struct
 import threading
 import time
+from dataclasses import dataclass
 
 import client
 
 PATIENCE = 6
+PAUSES = {"request": (0.1, 0.3, 0.8), "affine": (0.4, 0.8, 1.2), "datagram": (0.2, 0.4, 0.8), "connection": (0.1, 0.5),
+          "direct": (0.3,)}
+HELD = (1, 5, 15, 40, 90, 600)  # seconds of a connection
+
+
+@dataclass(frozen=True)
+class Way:
+    """kind: "request", "affine", "datagram" or "connection"; "direct" for one that asks a pod itself."""
+    name: str
+    kind: str
+    address: str
+    port: int
 
 
 class Clients:
-    """kind: "request", "affine", "udp" or "connection"."""
-
-    def __init__(self, way, kind, address, port, seed, workers=1, held=(1, 60)):
-        self.way, self.kind, self.address, self.port = way, kind, address, port
-        self.workers, self.held, self.seed = workers, held, f"{seed} {way} {kind}"
+    def __init__(self, ways, seed):
+        self.ways, self.seed, self.ports = ways, seed, itertools.count(11000)
         self.ending, self.lock, self.records = threading.Event(), threading.Lock(), []
 
     def run(self):
         signal.signal(signal.SIGTERM, lambda *_: self.ending.set())
-        work = {"request": self._request, "affine": self._request, "udp": self._udp, "connection": self._hold}
-        threads = [threading.Thread(target=self._repeat, args=(work[self.kind], number))
-                   for number in range(self.workers)]
+        threads = [threading.Thread(target=self._repeat, args=(way,)) for way in self.ways]
         for thread in threads:
             thread.start()
         while not self.ending.wait(0.2):  # a signal is only seen between two waits
@@ -42,28 +50,47 @@ class Clients:
             thread.join()
         print("\n".join(json.dumps(record) for record in self.records), flush=True)
 
-    def _repeat(self, work, number):
-        chance = random.Random(f"{self.seed} {number}")
-        while not self.ending.is_set():
-            record = {"way": self.way, "kind": self.kind, "begin": time.monotonic(), "error": "", "server": ""}
+    def _repeat(self, way):
+        chance = random.Random(f"{self.seed} {way}")
+        work = {"request": self._request, "affine": self._affine, "direct": self._request, "datagram": self._ask,
+                "connection": self._hold}
+        while not self.ending.wait(chance.choice(PAUSES[way.kind])):
+            record = {"way": way.name, "kind": way.kind, "begin": time.monotonic(), "error": "", "server": ""}
             try:
-                work(record, chance)
+                work[way.kind](way, record, chance)
             except OSError as error:
                 record["error"] = str(error) or repr(error)
             record["end"] = time.monotonic()
             with self.lock:
                 self.records.append(record)
-            self.ending.wait(chance.choice((0.02, 0.05, 0.2)))
 
-    def _request(self, record, _):
-        host = f"[{self.address}]" if ":" in self.address else self.address
-        record["server"] = client.get(f"http://{host}:{self.port}/", timeout=PATIENCE).strip()
+    @staticmethod
+    def _request(way, record, _):
+        record["server"] = client.get(f"http://{way.address}:{way.port}/", timeout=PATIENCE).strip()
+
+    # Its ports are not used twice: IPVS knows a connection with affinity by its port for two minutes, and whoever
+    # connects from this port again comes to the pod of that time (is_new_conn_expected() in ip_vs_core.c).
+    def _affine(self, way, record, _):
+        with self.lock:
+            port = next(self.ports)
+        with socket.socket(client.family_of(way.address), socket.SOCK_STREAM) as connection:
+            connection.settimeout(PATIENCE)
+            connection.bind(("", port))
+            connection.connect((way.address, way.port))
+            connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            data = b""
+            while piece := connection.recv(4096):
+                data += piece
+        if not data:
+            raise ConnectionError("closed without an answer")
+        record["server"] = client.Answer(data).body.strip()
 
     # UDP loses a datagram now and then, as when an endpoint goes: who uses it asks again.
-    def _udp(self, record, _):
-        with socket.socket(client.family_of(self.address), socket.SOCK_DGRAM) as udp:
+    @staticmethod
+    def _ask(way, record, _):
+        with socket.socket(client.family_of(way.address), socket.SOCK_DGRAM) as udp:
             udp.settimeout(1)
-            udp.connect((self.address, self.port))
+            udp.connect((way.address, way.port))
             for left in (2, 1, 0):
                 try:
                     udp.send(b"who\n")
@@ -73,20 +100,20 @@ class Clients:
                     if not left:
                         raise
 
-    def _hold(self, record, chance):
-        with socket.socket(client.family_of(self.address), socket.SOCK_STREAM) as connection:
+    def _hold(self, way, record, chance):
+        with socket.socket(client.family_of(way.address), socket.SOCK_STREAM) as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             connection.settimeout(PATIENCE)
-            connection.connect((self.address, self.port))
+            connection.connect((way.address, way.port))
             name = b""
             while not name.endswith(b"\n"):
                 name += self._some(connection)
             record["server"] = name.decode().strip()
-            until = time.monotonic() + chance.uniform(*self.held)
+            until = time.monotonic() + chance.choice(HELD)
             while time.monotonic() < until and not self.ending.is_set():
                 connection.sendall(b"x")
                 self._some(connection)
-                self.ending.wait(0.2)
+                self.ending.wait(0.5)
 
     @staticmethod
     def _some(connection):

@@ -209,6 +209,27 @@ TEST_CASE("a Pod removed from its file terminates gracefully, with its readiness
   CHECK_FALSE(tester.set.next_removal().has_value());
 }
 
+TEST_CASE(
+    "a Pod removed from its file ends within its grace period though a clock said it is deleted "
+    "in an hour") {
+  const auto deleted = [](const std::string& name, const std::string& at, int grace) {
+    return "---\napiVersion: v1\nkind: Pod\nmetadata: {name: " + name + ", deletionTimestamp: '" +
+           at + "', deletionGracePeriodSeconds: " + std::to_string(grace) +
+           "}\nspec: {}\nstatus: {podIP: 10.0.0.1}\n";
+  };
+  Tester tester;
+  tester.put("a.yaml", deleted("ahead", "1970-01-01T01:16:40Z", 8) +
+                           deleted("at-once", "1970-01-01T01:16:40Z", 0) +
+                           deleted("behind", "1970-01-01T00:00:10Z", 8) +
+                           deleted("right", "1970-01-01T00:16:45Z", 8));
+  tester.settle(1000);
+  tester.set.drop("a.yaml");
+  CHECK(tester.settle(1001) == Lines{"-Pod default/at-once", "-Pod default/behind"});
+  CHECK(tester.settle(1005) == Lines{"-Pod default/right"});
+  CHECK(tester.settle(1008).empty());
+  CHECK(tester.settle(1009) == Lines{"-Pod default/ahead"});
+}
+
 TEST_CASE("a Pod that returns before its deletion time is restored") {
   Tester tester;
   tester.put("a.yaml", pod("x", "10.0.0.1"));
