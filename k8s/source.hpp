@@ -63,7 +63,8 @@ class Source {
   // From now on other Nodes are needed, too. True: Sinks::other_nodes gets them. If it does not soon,
   // because the server forbids it (403) or three requests have failed, `unavailable` is called, once,
   // with the last fault; they may still come later. False: Sinks::nodes gets them anyway.
-  virtual bool watch_other_nodes(std::function<void(const std::string& why)> /*unavailable*/) {
+  virtual bool watch_other_nodes(
+      const std::function<void(const std::string& why)>& /*unavailable*/) {
     return false;
   }
 };

@@ -145,10 +145,11 @@ asio::awaitable<void> ClusterSource::run() {
   }
 }
 
-bool ClusterSource::watch_other_nodes(std::function<void(const std::string& why)> unavailable) {
+bool ClusterSource::watch_other_nodes(
+    const std::function<void(const std::string& why)>& unavailable) {
   if (!other_nodes_sink_) return false;
   if (other_nodes_) return true;
-  other_nodes_unavailable_ = std::move(unavailable);
+  other_nodes_unavailable_ = unavailable;
   other_nodes_ =
       make_reflector(executor_, client_, other_nodes_reflector(options_), *other_nodes_sink_,
                      [this](const SourceFault& fault) { note_other_nodes_fault(fault); });

@@ -62,7 +62,7 @@ class ClusterSource final : public Source {
   std::vector<KindCounters> counters() const override;
   std::vector<boost::asio::ip::address> server_addresses() const override;
   void on_server_addresses(const std::function<void()>& changed) override;
-  bool watch_other_nodes(std::function<void(const std::string& why)> unavailable) override;
+  bool watch_other_nodes(const std::function<void(const std::string& why)>& unavailable) override;
 
  private:
   boost::asio::awaitable<void> run_other_nodes();

@@ -51,8 +51,8 @@ class FakeSource : public k8s::Source {
 
   std::vector<k8s::Address> server_addresses() const override { return servers; }
   void on_server_addresses(const std::function<void()>& changed) override { on_servers = changed; }
-  bool watch_other_nodes(std::function<void(const std::string& why)> unavailable) override {
-    on_no_other_nodes = std::move(unavailable);
+  bool watch_other_nodes(const std::function<void(const std::string& why)>& unavailable) override {
+    on_no_other_nodes = unavailable;
     return has_other_nodes;
   }
 
