@@ -77,8 +77,7 @@ int prepare_only(const config::Config& config) {
     spdlog::info("--init-only: kube-ipvs runs here ({}), so the kernel is prepared", lock.holder());
     return 0;
   }
-  ipvs::LinuxKernel kernel(config.run_dir);
-  kernel.exclude(excluded(config));
+  ipvs::LinuxKernel kernel(config.run_dir, excluded(config));
   if (const std::string why = agent::prepare_kernel(config, kernel); !why.empty()) {
     return refuse(why);
   }
@@ -103,8 +102,7 @@ int clean_up(const config::Config& config) {
     return refuse("cleanup: kube-ipvs runs here (" + lock.holder() +
                   ") and would restore what is deleted: stop it first");
   }
-  ipvs::LinuxKernel kernel(config.run_dir);
-  kernel.exclude(excluded(config));
+  ipvs::LinuxKernel kernel(config.run_dir, excluded(config));
   const ipvs::CleanupReport report =
       kernel.cleanup({.handover = config.handover, .dry_run = config.dry_run});
   for (const ipvs::CleanupStep& step : report.steps) {
@@ -164,8 +162,7 @@ int plan(const config::Config& config) {
   auto access = find_access(config);
   if (!access) return agent::kNoPlan;
   if (config.verbosity == 0) spdlog::set_level(spdlog::level::warn);
-  ipvs::LinuxKernel kernel(config.run_dir);
-  kernel.exclude(excluded(config));
+  ipvs::LinuxKernel kernel(config.run_dir, excluded(config));
   return agent::plan_against_kernel(config, kernel, std::move(access->api));
 }
 
@@ -176,8 +173,7 @@ int run_agent(const config::Config& config, const agent::NotifySettings& notify)
 
   agent::InstanceLock lock;
   wait_for_lock(lock, notify);
-  ipvs::LinuxKernel kernel(config.run_dir);
-  kernel.exclude(excluded(config));
+  ipvs::LinuxKernel kernel(config.run_dir, excluded(config));
   if (const std::string why = agent::prepare_kernel(config, kernel); !why.empty()) {
     return refuse(why);
   }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the start asks of the kernel before the agent runs. A refusal
-// that may pass (memory, locks, lost replies, a device that somebody else deletes just now) is
-// reported once, and the same is asked for again after growing pauses. Any other is for the operator
-// to see: missing rights, modules or kernel features.
+// What the start asks of the kernel before the agent runs. A refusal that may pass (memory, locks,
+// lost replies, a device that somebody else deletes just now) is reported once, and the same is asked
+// for again after growing pauses. Any other is for the operator to see: missing rights, modules or
+// kernel features.
 //
 // Threading: blocks the caller, also while it pauses. A signal ends the process then
 // (agent/stop_signals.hpp).

@@ -238,15 +238,19 @@ inline std::string set_verbosity(Config& config, std::string_view value) {
   return {};
 }
 
-template <std::uint32_t Config::*kMember>
-std::string set_count(Config& config, std::string_view value) {
-  const auto parsed = parse_number(value, 0, std::numeric_limits<std::int32_t>::max());
+// Up to what fits, and at most the largest number of a Go int32.
+template <auto kMember>
+std::string set_number(Config& config, std::string_view value) {
+  using Number = std::remove_reference_t<decltype(config.*kMember)>;
+  constexpr std::uint64_t kLargest = std::min<std::uint64_t>(
+      std::numeric_limits<Number>::max(), std::numeric_limits<std::int32_t>::max());
+  const auto parsed = parse_number(value, 0, kLargest);
   if (!parsed) return parsed.error().what;
-  config.*kMember = static_cast<std::uint32_t>(*parsed);
+  config.*kMember = static_cast<Number>(*parsed);
   return {};
 }
-template <std::uint32_t Config::*kMember>
-std::string get_count(const Config& config) {
+template <auto kMember>
+std::string get_number(const Config& config) {
   return std::to_string(config.*kMember);
 }
 
@@ -262,18 +266,6 @@ inline std::string set_oom_score_adj(Config& config, std::string_view value) {
 }
 inline std::string get_oom_score_adj(const Config& config) {
   return config.oom_score_adj ? std::to_string(*config.oom_score_adj) : std::string();
-}
-
-template <std::uint16_t Config::*kMember>
-std::string set_port(Config& config, std::string_view value) {
-  const auto parsed = parse_number(value, 0, 65535);
-  if (!parsed) return parsed.error().what;
-  config.*kMember = static_cast<std::uint16_t>(*parsed);
-  return {};
-}
-template <std::uint16_t Config::*kMember>
-std::string get_port(const Config& config) {
-  return std::to_string(config.*kMember);
 }
 
 }  // namespace config::detail

@@ -107,13 +107,7 @@ void Cleanup::remove_device() {
 
 // The others are kube-proxy's.
 void Cleanup::unbind_ours() {
-  std::set<Address> ours;
-  for (const Element& each : elements_) {
-    if (each.kind == ElementKind::kVirtualIp) ours.insert(each.address);
-  }
-  if (recorded_) {
-    for (const ServerKey& key : *recorded_) ours.insert(key.address);
-  }
+  const std::set<Address> ours = bound_by_us(recorded_, elements_);
   std::vector<Address> bound;
   std::copy_if(addresses_.begin(), addresses_.end(), std::back_inserter(bound),
                [&](const Address& each) { return ours.contains(each); });

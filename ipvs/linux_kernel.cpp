@@ -46,11 +46,14 @@ void take(SysctlReport report, HostFacts& facts) {
 
 }  // namespace
 
-LinuxKernel::LinuxKernel(const std::string& record_directory, Sysctls sysctls)
-    : changed_settings_(record_directory, kernel_and_namespace()),
+LinuxKernel::LinuxKernel(const std::string& record_directory, std::vector<Network> excluded,
+                         Sysctls sysctls)
+    : kernel_and_namespace_(kernel_and_namespace()),
+      changed_settings_(record_directory, kernel_and_namespace_),
       sysctls_(std::move(sysctls)),
-      record_(record_directory, kernel_and_namespace()),
-      notes_(record_directory, kernel_and_namespace()) {
+      excluded_(std::move(excluded)),
+      record_(record_directory, kernel_and_namespace_),
+      notes_(record_directory, kernel_and_namespace_) {
   sysctls_.record_in(changed_settings_);
 }
 

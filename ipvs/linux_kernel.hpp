@@ -37,10 +37,9 @@ class LinuxKernel : public Kernel {
  public:
   // `record_directory`: of the records of what is ours and of what we changed
   // (ipvs/host/own_record_file.hpp, setting_record.hpp), and of notes (notes_file.hpp).
-  explicit LinuxKernel(const std::string& record_directory = {}, Sysctls sysctls = Sysctls());
-
-  // --ipvs-exclude-cidrs: see OwnServers. Before the first call.
-  void exclude(std::vector<Network> networks) { excluded_ = std::move(networks); }
+  // `excluded`: --ipvs-exclude-cidrs, see OwnServers.
+  explicit LinuxKernel(const std::string& record_directory = {}, std::vector<Network> excluded = {},
+                       Sysctls sysctls = Sysctls());
 
   Result<HostFacts> prepare(const HostSettings& settings) override;
   HostCheck check_device() override;
@@ -85,9 +84,10 @@ class LinuxKernel : public Kernel {
   Result<Sight> look_without_rights();
   std::vector<int> send(IpvsClient& ipvs, std::span<const ServerOp> ops);
 
+  const std::string kernel_and_namespace_;
   SettingRecord changed_settings_;
   Sysctls sysctls_;
-  std::vector<Network> excluded_;
+  const std::vector<Network> excluded_;
   HostSettings settings_;  // of the last prepare()
   std::optional<IpvsClient> ipvs_;
   std::optional<Device> device_;

@@ -17,8 +17,8 @@
 //
 // Hints for nodes and zones (agent/decide/topology.hpp) are computed in endpoints_of(). A Pod is in
 // the zone of its label topology.kubernetes.io/zone, which API servers since 1.35 copy from the Node
-// (KEP-4742), or else in the zone that its Node has at that moment. The table does not learn of changes of zones: its owner
-// must plan the affected Services again.
+// (KEP-4742), or else in the zone that its Node has at that moment. The table does not learn of
+// changes of zones: its owner must plan the affected Services again.
 //
 // Threading: the agent's io_context thread.
 #pragma once

@@ -25,16 +25,9 @@ bool read(std::string_view word, Number& number) {
   return error == std::errc() && end == word.data() + word.size();
 }
 
-std::optional<ipvs::Protocol> protocol_named(std::string_view name) {
-  for (const auto protocol : {ipvs::Protocol::kTcp, ipvs::Protocol::kUdp, ipvs::Protocol::kSctp}) {
-    if (name == ipvs::name_of(protocol)) return protocol;
-  }
-  return std::nullopt;
-}
-
 // "TCP,10.96.0.1,80"
 std::optional<ipvs::ServerKey> parse_server(std::string_view word) {
-  const auto protocol = protocol_named(take_word(word, ','));
+  const auto protocol = ipvs::protocol_named(take_word(word, ','));
   boost::system::error_code error;
   const ipvs::Address address = boost::asio::ip::make_address(take_word(word, ','), error);
   std::uint16_t port = 0;

@@ -77,8 +77,9 @@ void Reconciler::adopt(const ipvs::Observed& observed, Takeover takeover) {
 }
 
 void Reconciler::adopt_addresses(const ipvs::Observed& observed) {
-  const std::set<Address> ours =
-      takeover_ == Takeover::kAuto ? std::set<Address>() : bound_by_us(observed);
+  const std::set<Address> ours = takeover_ == Takeover::kAuto
+                                     ? std::set<Address>()
+                                     : ipvs::bound_by_us(observed.recorded, observed.elements);
   for (const Address& address : observed.addresses) {
     if (takeover_ == Takeover::kAuto || ours.contains(address)) {
       ledger_.put_address(address);
@@ -91,7 +92,7 @@ void Reconciler::adopt_addresses(const ipvs::Observed& observed) {
 void Reconciler::note_leftovers(const ipvs::Observed& observed) {
   if (foreign_.empty() || takeover_ == Takeover::kOff) return;
   const std::set<Address> bound(observed.addresses.begin(), observed.addresses.end());
-  const std::set<Address> ours = bound_by_us(observed);
+  const std::set<Address> ours = ipvs::bound_by_us(observed.recorded, observed.elements);
   for (const ipvs::Server& server : observed.servers) {
     const ServerKey& key = server.settings.key;
     if (ipvs::is_in_any(key.address, observed.excluded)) continue;

@@ -33,17 +33,6 @@ bool has_endpoint(const ipvs::Server& server, const ipvs::Endpoint& endpoint) {
 
 }  // namespace
 
-std::set<ipvs::Address> bound_by_us(const ipvs::Observed& observed) {
-  std::set<ipvs::Address> addresses;
-  for (const Element& element : observed.elements) {
-    if (element.kind == ElementKind::kVirtualIp) addresses.insert(element.address);
-  }
-  if (observed.recorded) {
-    for (const ipvs::ServerKey& key : *observed.recorded) addresses.insert(key.address);
-  }
-  return addresses;
-}
-
 bool looks_like_kube_proxys(const ipvs::Server& found, const ipvs::Observed& observed) {
   const ipvs::VirtualServer& settings = found.settings;
   if (settings.key.fwmark != 0 || (settings.flags & ~kItsFlags) != 0) return false;

@@ -41,8 +41,6 @@ struct LeftoverEvidence {
   bool has_kube_proxy_chains = false;  // somewhere on this node
 };
 
-// Addresses of kube-ipvs0 that we did bind, as our table and our record say.
-std::set<ipvs::Address> bound_by_us(const ipvs::Observed& observed);
 // Rule 3.
 bool looks_like_kube_proxys(const ipvs::Server& found, const ipvs::Observed& observed);
 // Rules 4 and 5. `wanted`: of `plan`, with the key of `found`.

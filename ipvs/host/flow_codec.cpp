@@ -23,25 +23,6 @@ struct FilterEnd {
 constexpr FilterEnd kSourceEnd{CTA_IP_V4_SRC, CTA_PROTO_SRC_PORT, 1U << 0, 1U << 4};
 constexpr FilterEnd kDestinationEnd{CTA_IP_V4_DST, CTA_PROTO_DST_PORT, 1U << 1, 1U << 5};
 
-std::uint8_t number_of(Protocol protocol) {
-  switch (protocol) {
-    case Protocol::kTcp:
-      return IPPROTO_TCP;
-    case Protocol::kUdp:
-      return IPPROTO_UDP;
-    case Protocol::kSctp:
-      return IPPROTO_SCTP;
-  }
-  return IPPROTO_UDP;
-}
-
-std::optional<Protocol> protocol_of(std::uint8_t number) {
-  for (const Protocol protocol : {Protocol::kTcp, Protocol::kUdp, Protocol::kSctp}) {
-    if (number_of(protocol) == number) return protocol;
-  }
-  return std::nullopt;
-}
-
 void begin(MessageBatch& batch, int message, Family family, int flags) {
   batch.begin_message(static_cast<std::uint16_t>((NFNL_SUBSYS_CTNETLINK << 8) | message),
                       static_cast<std::uint16_t>(flags));
@@ -118,7 +99,7 @@ std::uint32_t put_direction(MessageBatch& batch, std::uint16_t direction, Protoc
     batch.end_nest(ip);
   }
   const std::size_t proto = batch.begin_nest(CTA_TUPLE_PROTO);
-  batch.put_u8(CTA_PROTO_NUM, number_of(protocol));
+  batch.put_u8(CTA_PROTO_NUM, static_cast<std::uint8_t>(protocol));
   if (end) {
     flags |= names.port_flag;
     batch.put_be16(names.port, end->port);
@@ -179,7 +160,7 @@ std::optional<Flow> decode_flow(Bytes payload) {
   }
   const Tuple there = decode_tuple(original);
   const Tuple back = decode_tuple(reply);
-  const auto protocol = protocol_of(there.protocol);
+  const auto protocol = protocol_numbered(there.protocol);
   if (!protocol || !there.source || !there.destination || !back.source) return std::nullopt;
   flow.protocol = *protocol;
   flow.client = *there.source;

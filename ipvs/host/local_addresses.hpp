@@ -26,8 +26,9 @@ Result<std::vector<LocalAddress>> read_local_addresses();
 // The gateways of this node's default routes in the main table, both families, in order, each once.
 Result<std::vector<Address>> read_gateways();
 
-// Follows links, addresses, routes and whether IPv4 is forwarded. Of routes, a filter in the kernel passes default routes and
-// VIP routes only: a node may learn thousands of others from a routing protocol.
+// Follows links, addresses, routes and whether IPv4 is forwarded. Of routes, a filter in the kernel
+// passes only default routes, VIP routes, and the end of routes that the kernel made for a local
+// address: a node may learn thousands of others from a routing protocol.
 class AddressMonitor : public KernelMonitor {
  public:
   static Result<AddressMonitor> open();

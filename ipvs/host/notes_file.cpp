@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ipvs/host/notes_file.hpp"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <utility>
 
 namespace ipvs {
@@ -17,45 +13,29 @@ constexpr std::size_t kOutdated = 256;
 
 NotesFile::NotesFile(const std::string& directory, std::string kernel_and_namespace)
     : kernel_and_namespace_(std::move(kernel_and_namespace)),
-      path_(run_file_path(directory, "notes", kernel_and_namespace_)) {}
-
-NotesFile::~NotesFile() { close_file(); }
-
-void NotesFile::close_file() {
-  if (file_ >= 0) ::close(file_);
-  file_ = -1;
-}
+      file_(run_file_path(directory, "notes", kernel_and_namespace_)) {}
 
 Notes NotesFile::read() {
-  if (path_.empty()) return {};
-  if (const auto text = read_run_file(path_)) notes_ = parse_notes(*text, kernel_and_namespace_);
+  if (file_.path().empty()) return {};
+  if (const auto text = file_.read()) notes_ = parse_notes(*text, kernel_and_namespace_);
   is_read_ = true;
   return notes_;
 }
 
-bool NotesFile::is_there() const {
-  struct stat status {};
-  return file_ >= 0 && ::fstat(file_, &status) == 0 && status.st_nlink != 0;
-}
-
-bool NotesFile::append(std::string_view text) { return is_there() && write_all(file_, text) == 0; }
-
 Result<void> NotesFile::rewrite() {
   std::string text = notes_heading(kernel_and_namespace_);
   for (const auto& [key, value] : notes_) append_note(text, {key, value});
-  const auto file = replace_run_file(path_, text);
-  close_file();
-  if (!file) {
-    return KernelError{file.error().error_number,
-                       "writing " + path_ + ", the notes for the next start"};
+  const auto written = file_.replace(text);
+  if (!written) {
+    return KernelError{written.error().error_number,
+                       "writing " + file_.path() + ", the notes for the next start"};
   }
-  file_ = *file;
   lines_ = notes_.size();
   return {};
 }
 
 void NotesFile::change(std::span<const Note> notes) {
-  if (notes.empty() || path_.empty()) return;
+  if (notes.empty() || file_.path().empty()) return;
   if (!is_read_) read();
   std::string text;
   for (const Note& note : notes) {
@@ -67,20 +47,17 @@ void NotesFile::change(std::span<const Note> notes) {
     }
   }
   lines_ += notes.size();
-  if (lines_ > 2 * notes_.size() + kOutdated || !append(text)) (void)rewrite();
+  if (lines_ > 2 * notes_.size() + kOutdated || !file_.append(text)) (void)rewrite();
 }
 
 Result<void> NotesFile::check() {
-  if (path_.empty() || is_there() || notes_.empty()) return {};
+  if (file_.path().empty() || file_.is_there() || notes_.empty()) return {};
   return rewrite();
 }
 
 Result<void> NotesFile::remove() {
   notes_.clear();
-  close_file();
-  if (path_.empty() || ::unlink(path_.c_str()) == 0 || errno == ENOENT) return {};
-  const int error = errno;
-  return KernelError{error, "deleting " + path_};
+  return file_.remove();
 }
 
 }  // namespace ipvs

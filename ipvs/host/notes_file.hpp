@@ -11,7 +11,6 @@
 #include <cstddef>
 #include <span>
 #include <string>
-#include <string_view>
 
 #include "ipvs/host/run_file.hpp"
 #include "ipvs/state/kernel_error.hpp"
@@ -23,9 +22,6 @@ class NotesFile {
  public:
   // The file is `directory`/notes-NUMBER (run_file_path()). An empty `directory`: no file.
   NotesFile(const std::string& directory, std::string kernel_and_namespace);
-  ~NotesFile();
-  NotesFile(const NotesFile&) = delete;
-  NotesFile& operator=(const NotesFile&) = delete;
 
   // What an earlier agent wrote. From here on that is what the changes are made to.
   Notes read();
@@ -37,14 +33,10 @@ class NotesFile {
   Result<void> remove();
 
  private:
-  bool append(std::string_view text);
-  bool is_there() const;
   Result<void> rewrite();
-  void close_file();
 
   const std::string kernel_and_namespace_;
-  const std::string path_;  // empty: no file
-  int file_ = -1;           // open for appending; -1: to be written anew
+  RunFile file_;
   bool is_read_ = false;
   std::size_t lines_ = 0;  // in the file
   Notes notes_;

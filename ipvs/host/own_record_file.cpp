@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ipvs/host/own_record_file.hpp"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <utility>
@@ -16,27 +13,14 @@ namespace {
 // Of lines that are not needed any more, before the file is written anew.
 constexpr std::size_t kOutdated = 1024;
 
-bool is_gone(int file) {
-  struct stat status {};
-  return ::fstat(file, &status) != 0 || status.st_nlink == 0;
-}
-
 }  // namespace
 
 OwnRecordFile::OwnRecordFile(const std::string& directory, std::string kernel_and_namespace)
     : kernel_and_namespace_(std::move(kernel_and_namespace)),
-      path_(run_file_path(directory, "servers", kernel_and_namespace_)) {}
-
-OwnRecordFile::~OwnRecordFile() { close_file(); }
-
-void OwnRecordFile::close_file() {
-  if (file_ >= 0) ::close(file_);
-  file_ = -1;
-}
+      file_(run_file_path(directory, "servers", kernel_and_namespace_)) {}
 
 std::optional<std::vector<ServerKey>> OwnRecordFile::read() {
-  if (path_.empty()) return std::nullopt;
-  const auto text = read_run_file(path_);
+  const auto text = file_.read();
   if (!text) return std::nullopt;
   auto record = parse_own_record(*text, kernel_and_namespace_);
   if (!record) return std::nullopt;
@@ -52,21 +36,19 @@ Result<void> OwnRecordFile::replace(std::span<const ServerKey> keys) {
 }
 
 Result<void> OwnRecordFile::failed(int error) {
-  close_file();
   broken_ = true;
-  ::unlink(path_.c_str());
-  return KernelError{error, "writing " + path_ + ", the record of which virtual servers are ours"};
+  (void)file_.remove();
+  return KernelError{error,
+                     "writing " + file_.path() + ", the record of which virtual servers are ours"};
 }
 
 // The new file takes the place of the old one when it is complete.
 Result<void> OwnRecordFile::rewrite() {
-  if (path_.empty()) return {};
+  if (file_.path().empty()) return {};
   std::string text = own_record_heading(kernel_and_namespace_);
   for (const ServerKey& key : servers_) append_own(text, key, true);
-  const auto file = replace_run_file(path_, text);
-  if (!file) return failed(file.error().error_number);
-  close_file();
-  file_ = *file;
+  const auto written = file_.replace(text);
+  if (!written) return failed(written.error().error_number);
   broken_ = false;
   lines_ = servers_.size();
   return {};
@@ -75,12 +57,12 @@ Result<void> OwnRecordFile::rewrite() {
 void OwnRecordFile::append(const std::string& text, std::size_t lines) {
   lines_ += lines;
   const bool is_long = lines_ > 2 * servers_.size() + kOutdated;
-  if (file_ < 0 || is_long || is_gone(file_) || write_all(file_, text) != 0) (void)rewrite();
+  if (is_long || !file_.append(text)) (void)rewrite();
 }
 
 void OwnRecordFile::before(std::span<const ServerOp> ops) {
   added_.clear();
-  if (path_.empty()) return;
+  if (file_.path().empty()) return;
   std::string text;
   for (const ServerOp& op : ops) {
     const bool makes =
@@ -93,7 +75,7 @@ void OwnRecordFile::before(std::span<const ServerOp> ops) {
 }
 
 void OwnRecordFile::after(std::span<const ServerOp> ops, std::span<const int> outcomes) {
-  if (path_.empty()) return;
+  if (file_.path().empty()) return;
   std::sort(added_.begin(), added_.end());
   std::string text;
   std::size_t lines = 0;
@@ -115,16 +97,14 @@ void OwnRecordFile::after(std::span<const ServerOp> ops, std::span<const int> ou
 }
 
 Result<void> OwnRecordFile::check() {
-  if (path_.empty() || (!broken_ && (file_ < 0 || !is_gone(file_)))) return {};
+  if (file_.path().empty()) return {};
+  if (!broken_ && (!file_.is_open() || file_.is_there())) return {};
   return rewrite();
 }
 
 Result<void> OwnRecordFile::remove() {
   servers_.clear();
-  close_file();
-  if (path_.empty() || ::unlink(path_.c_str()) == 0 || errno == ENOENT) return {};
-  const int error = errno;
-  return KernelError{error, "deleting " + path_};
+  return file_.remove();
 }
 
 }  // namespace ipvs

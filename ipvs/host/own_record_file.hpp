@@ -32,9 +32,6 @@ class OwnRecordFile {
  public:
   // The file is `directory`/servers-NUMBER (ipvs/host/run_file.hpp). An empty `directory`: no record.
   OwnRecordFile(const std::string& directory, std::string kernel_and_namespace);
-  ~OwnRecordFile();
-  OwnRecordFile(const OwnRecordFile&) = delete;
-  OwnRecordFile& operator=(const OwnRecordFile&) = delete;
 
   // What the file says, ordered; nullopt: there is no valid one.
   std::optional<std::vector<ServerKey>> read();
@@ -54,13 +51,11 @@ class OwnRecordFile {
   void append(const std::string& text, std::size_t lines);
   Result<void> rewrite();
   Result<void> failed(int error);
-  void close_file();
 
   const std::string kernel_and_namespace_;
-  const std::string path_;  // empty: no record
-  int file_ = -1;           // open for appending; -1: to be written anew
-  bool broken_ = false;     // the last attempt to write failed
-  std::size_t lines_ = 0;   // in the file
+  RunFile file_;
+  bool broken_ = false;    // the last attempt to write failed
+  std::size_t lines_ = 0;  // in the file
   std::unordered_set<ServerKey> servers_;
   std::vector<ServerKey> added_;  // by before(), until after()
 };

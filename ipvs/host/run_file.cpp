@@ -46,6 +46,36 @@ std::string number_of(const std::string& kernel_and_namespace) {
   return kernel_and_namespace.substr(begin + 1, end - begin - 1);
 }
 
+// 0, or an errno.
+int write_all(int file, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = ::write(file, text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return errno;
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return 0;
+}
+
+// Makes the directory if it is missing. The result is the new file, open for appending.
+Result<int> replace_file(const std::string& path, std::string_view text) {
+  const std::string directory = path.substr(0, path.rfind('/'));
+  if (::mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST) {
+    return KernelError{errno, "making " + directory};
+  }
+  const std::string next = path + ".new";
+  ::unlink(next.c_str());
+  const int file =
+      ::open(next.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+  if (file < 0) return KernelError{errno, "writing " + path};
+  int error = write_all(file, text);
+  if (error == 0 && ::rename(next.c_str(), path.c_str()) != 0) error = errno;
+  if (error == 0) return {boost::system::in_place_value, file};
+  ::close(file);
+  ::unlink(next.c_str());
+  return KernelError{error, "writing " + path};
+}
+
 }  // namespace
 
 std::string kernel_and_namespace() {
@@ -62,19 +92,10 @@ std::string run_file_path(const std::string& directory, std::string_view name,
   return directory + "/" + std::string(name) + "-" + number;
 }
 
-int write_all(int file, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = ::write(file, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return errno;
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return 0;
-}
-
 // Opened without blocking, and only a file: what is in its place may be anything.
-std::optional<std::string> read_run_file(const std::string& path) {
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+std::optional<std::string> RunFile::read() const {
+  if (path_.empty()) return std::nullopt;
+  const int file = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
   if (file < 0) return std::nullopt;
   struct stat status {};
   std::optional<std::string> text;
@@ -87,22 +108,32 @@ std::optional<std::string> read_run_file(const std::string& path) {
   return text;
 }
 
-Result<int> replace_run_file(const std::string& path, std::string_view text) {
-  const std::string directory = path.substr(0, path.rfind('/'));
-  if (::mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST) {
-    return KernelError{errno, "making " + directory};
-  }
-  const std::string next = path + ".new";
-  ::unlink(next.c_str());
-  const int file =
-      ::open(next.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
-  if (file < 0) return KernelError{errno, "writing " + path};
-  int error = write_all(file, text);
-  if (error == 0 && ::rename(next.c_str(), path.c_str()) != 0) error = errno;
-  if (error == 0) return {boost::system::in_place_value, file};
-  ::close(file);
-  ::unlink(next.c_str());
-  return KernelError{error, "writing " + path};
+Result<void> RunFile::replace(std::string_view text) {
+  if (path_.empty()) return {};
+  const auto file = replace_file(path_, text);
+  close();
+  if (!file) return file.error();
+  file_ = *file;
+  return {};
+}
+
+bool RunFile::append(std::string_view text) { return is_there() && write_all(file_, text) == 0; }
+
+bool RunFile::is_there() const {
+  struct stat status {};
+  return is_open() && ::fstat(file_, &status) == 0 && status.st_nlink != 0;
+}
+
+void RunFile::close() {
+  if (is_open()) ::close(file_);
+  file_ = -1;
+}
+
+Result<void> RunFile::remove() {
+  close();
+  if (path_.empty() || ::unlink(path_.c_str()) == 0 || errno == ENOENT) return {};
+  const int error = errno;
+  return KernelError{error, "deleting " + path_};
 }
 
 }  // namespace ipvs

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "ipvs/state/kernel_error.hpp"
 
@@ -22,12 +23,34 @@ std::string kernel_and_namespace();
 std::string run_file_path(const std::string& directory, std::string_view name,
                           const std::string& kernel_and_namespace);
 
-// nullopt if there is no such regular file, or it has more than 64 MiB.
-std::optional<std::string> read_run_file(const std::string& path);
-// 0, or an errno.
-int write_all(int file, std::string_view text);
-// Puts `text` in the place of the file, which others see either old or new, and makes the directory
-// if it is missing. The result is the new file, open for appending: the caller closes it.
-Result<int> replace_run_file(const std::string& path, std::string_view text);
+// Threading: not thread-safe; calls block as long as a write to memory does.
+class RunFile {
+ public:
+  explicit RunFile(std::string path) : path_(std::move(path)) {}
+  ~RunFile() { close(); }
+  RunFile(const RunFile&) = delete;
+  RunFile& operator=(const RunFile&) = delete;
+
+  // Empty: there is no file, and nothing is written.
+  const std::string& path() const { return path_; }
+  // nullopt if there is no such regular file, or it has more than 64 MiB.
+  std::optional<std::string> read() const;
+  // Puts `text` in the place of the file, which others see either old or new, and makes the directory
+  // if it is missing. From then on append() adds to it.
+  Result<void> replace(std::string_view text);
+  // False: not written, or not as a whole: nobody called replace(), or the file is gone.
+  bool append(std::string_view text);
+  // Whether the file that replace() wrote is still there.
+  bool is_there() const;
+  // Whether replace() wrote one, and nobody has closed it.
+  bool is_open() const { return file_ >= 0; }
+  void close();
+  // No error if there is none.
+  Result<void> remove();
+
+ private:
+  std::string path_;
+  int file_ = -1;
+};
 
 }  // namespace ipvs

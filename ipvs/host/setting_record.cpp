@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ipvs/host/setting_record.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <utility>
-
-#include "ipvs/host/run_file.hpp"
 
 namespace ipvs {
 namespace {
@@ -50,11 +46,11 @@ std::optional<Timeouts> parse_timeouts(const std::string& text) {
 
 SettingRecord::SettingRecord(const std::string& directory, std::string kernel_and_namespace)
     : kernel_and_namespace_(std::move(kernel_and_namespace)),
-      path_(run_file_path(directory, "settings", kernel_and_namespace_)) {}
+      file_(run_file_path(directory, "settings", kernel_and_namespace_)) {}
 
 std::vector<ChangedSetting> SettingRecord::read() const {
   std::vector<ChangedSetting> settings;
-  const auto file = path_.empty() ? std::nullopt : read_run_file(path_);
+  const auto file = file_.read();
   const std::string expected = heading(kernel_and_namespace_);
   if (!file || !file->starts_with(expected)) return settings;
   std::string_view text = *file;
@@ -68,19 +64,22 @@ std::vector<ChangedSetting> SettingRecord::read() const {
   return settings;
 }
 
-void SettingRecord::note(const std::string& name, const std::string& before,
-                         const std::string& set) {
-  if (path_.empty()) return;
+std::optional<ChangedSetting> SettingRecord::note(const std::string& name,
+                                                  const std::string& before,
+                                                  const std::string& set) {
+  if (file_.path().empty()) return std::nullopt;
   std::vector<ChangedSetting> settings = read();
   const auto known = find(settings, name);
+  std::optional<ChangedSetting> earlier;
   if (known == settings.end()) {
     settings.push_back({name, before, set});
-  } else if (known->set != set) {
-    known->set = set;
   } else {
-    return;
+    earlier = *known;
+    if (known->set == set) return earlier;
+    known->set = set;
   }
   write(settings);
+  return earlier;
 }
 
 void SettingRecord::forget(const std::string& name) {
@@ -92,18 +91,16 @@ void SettingRecord::forget(const std::string& name) {
   write(settings);
 }
 
-void SettingRecord::remove() {
-  if (!path_.empty()) ::unlink(path_.c_str());
-}
+void SettingRecord::remove() { (void)file_.remove(); }
 
 void SettingRecord::write(const std::vector<ChangedSetting>& settings) {
   std::string text = heading(kernel_and_namespace_);
   for (const ChangedSetting& each : settings) {
     text += each.name + "|" + each.before + "|" + each.set + "\n";
   }
-  const auto file = replace_run_file(path_, text);
-  fault_ = file ? "" : file.error().text();
-  if (file) ::close(*file);
+  const auto written = file_.replace(text);
+  fault_ = written ? "" : written.error().text();
+  file_.close();
 }
 
 }  // namespace ipvs

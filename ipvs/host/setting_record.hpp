@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ipvs/host/run_file.hpp"
 #include "ipvs/state/model.hpp"
 
 namespace ipvs {
@@ -43,8 +44,9 @@ class SettingRecord {
 
   // In the order in which they were changed.
   std::vector<ChangedSetting> read() const;
-  // Before `name` is changed from `before` to `set`.
-  void note(const std::string& name, const std::string& before, const std::string& set);
+  // Before `name` is changed from `before` to `set`. The result is what was noted of it until then.
+  std::optional<ChangedSetting> note(const std::string& name, const std::string& before,
+                                     const std::string& set);
   // It has the value that it had before us.
   void forget(const std::string& name);
   // Deletes the file.
@@ -56,7 +58,7 @@ class SettingRecord {
   void write(const std::vector<ChangedSetting>& settings);
 
   const std::string kernel_and_namespace_;
-  const std::string path_;  // empty: no record
+  RunFile file_;
   std::string fault_;
 };
 

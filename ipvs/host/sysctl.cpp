@@ -167,20 +167,18 @@ Result<std::string> Sysctls::read(const std::string& key) const {
 Result<void> Sysctls::write(const std::string& key, const std::string& value) const {
   const auto before = read(key);
   if (record_ == nullptr || !before) return put(key, value);
-  const std::vector<ChangedSetting> known = record_->read();
-  record_->note(key, *before, value);
+  const auto earlier = record_->note(key, *before, value);
   auto written = put(key, value);
-  const auto now = written ? before : read(key);
-  if (!written && now && *now == *before) take_back(key, known);
+  if (written) return written;
+  const auto now = read(key);
+  if (!now || *now != *before) return written;
+  // What was refused is not recorded as a change of ours.
+  if (earlier) {
+    record_->note(key, earlier->before, earlier->set);
+  } else {
+    record_->forget(key);
+  }
   return written;
-}
-
-// What was refused is not recorded as a change of ours.
-void Sysctls::take_back(const std::string& key, const std::vector<ChangedSetting>& known) const {
-  const auto earlier = std::find_if(known.begin(), known.end(),
-                                    [&](const ChangedSetting& each) { return each.name == key; });
-  if (earlier == known.end()) return record_->forget(key);
-  record_->note(key, earlier->before, earlier->set);
 }
 
 Result<bool> Sysctls::is_as_set(const ChangedSetting& setting) const {

@@ -67,7 +67,6 @@ class Sysctls {
 
  private:
   Result<void> put(const std::string& key, const std::string& value) const;
-  void take_back(const std::string& key, const std::vector<ChangedSetting>& known) const;
 
   std::string root_;
   SettingRecord* record_ = nullptr;

@@ -17,6 +17,12 @@
 #include "ipvs/nftables/forward_codec.hpp"
 
 namespace ipvs {
+namespace {
+
+// Where it is not, a request would load the module.
+bool is_ip_set_loaded() { return ::access("/sys/module/ip_set", F_OK) == 0; }
+
+}  // namespace
 
 KubeProxyRemains::KubeProxyRemains(NetlinkSocket socket) : socket_(std::move(socket)) {}
 
@@ -63,8 +69,7 @@ Result<RemovedChains> KubeProxyRemains::remove_chains(const KubeProxyChains& cha
 
 Result<std::vector<std::string>> KubeProxyRemains::read_sets() {
   std::vector<std::string> names;
-  // A request would load the module.
-  if (::access("/sys/module/ip_set", F_OK) != 0) return names;
+  if (!is_ip_set_loaded()) return names;
   MessageBatch request;
   encode_list_sets(request);
   const auto dumped = socket_.dump(
@@ -91,7 +96,7 @@ Result<KubeProxyRules> KubeProxyRemains::read_rules(std::span<const KubeProxyCha
     const Family family = each.family == NFPROTO_IPV6 ? Family::kIpv6 : Family::kIpv4;
     rules.cluster_ip_clients.insert_or_assign(family, **clients);
   }
-  if (::access("/sys/module/ip_set", F_OK) != 0) return rules;  // as read_sets()
+  if (!is_ip_set_loaded()) return rules;
   const KubeProxyRules without_members = rules;
   MessageBatch request;
   encode_list_members(request);

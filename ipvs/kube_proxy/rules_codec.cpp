@@ -39,18 +39,11 @@ struct Member {
   ServerKey key() const { return {address, port, protocol.value_or(Protocol::kTcp)}; }
 };
 
-std::optional<Protocol> protocol_of(std::optional<std::uint8_t> number) {
-  for (const Protocol each : {Protocol::kTcp, Protocol::kUdp, Protocol::kSctp}) {
-    if (number == static_cast<std::uint8_t>(each)) return each;
-  }
-  return std::nullopt;
-}
-
 Member read_member(Bytes data) {
   Member member;
   for (AttributeReader reader(data); const auto found = reader.next();) {
     if (found->type == IPSET_ATTR_PORT) member.port = found->be16().value_or(0);
-    if (found->type == IPSET_ATTR_PROTO) member.protocol = protocol_of(found->u8());
+    if (found->type == IPSET_ATTR_PROTO) member.protocol = protocol_numbered(found->u8());
     if (found->type != IPSET_ATTR_IP) continue;
     for (const std::uint16_t type : {IPSET_ATTR_IPADDR_IPV4, IPSET_ATTR_IPADDR_IPV6}) {
       const auto address = find(found->payload, type);

@@ -12,6 +12,14 @@ std::string address_and_port(const Address& address, std::uint16_t port) {
   return host + ":" + std::to_string(port);
 }
 
+template <typename Is>
+std::optional<Protocol> find_protocol(Is is) {
+  for (const Protocol each : {Protocol::kTcp, Protocol::kUdp, Protocol::kSctp}) {
+    if (is(each)) return each;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::string_view name_of(Protocol protocol) {
@@ -24,6 +32,14 @@ std::string_view name_of(Protocol protocol) {
       return "SCTP";
   }
   return "?";
+}
+
+std::optional<Protocol> protocol_named(std::string_view name) {
+  return find_protocol([&](Protocol each) { return name_of(each) == name; });
+}
+
+std::optional<Protocol> protocol_numbered(std::optional<std::uint32_t> number) {
+  return find_protocol([&](Protocol each) { return number == static_cast<std::uint32_t>(each); });
 }
 
 std::string ServerKey::text() const {

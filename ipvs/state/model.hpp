@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,9 @@ namespace ipvs {
 // IP protocol numbers (IPPROTO_*).
 enum class Protocol : std::uint8_t { kTcp = 6, kUdp = 17, kSctp = 132 };
 std::string_view name_of(Protocol protocol);  // "TCP", "UDP", "SCTP"
+// Nullopt: it is none of these.
+std::optional<Protocol> protocol_named(std::string_view name);
+std::optional<Protocol> protocol_numbered(std::optional<std::uint32_t> number);
 
 enum class Family : std::uint8_t { kIpv4, kIpv6 };
 inline Family family_of(const Address& address) {

@@ -15,13 +15,6 @@ std::string_view take_word(std::string_view& line) {
   return word;
 }
 
-std::optional<Protocol> protocol_named(std::string_view name) {
-  for (const Protocol protocol : {Protocol::kTcp, Protocol::kUdp, Protocol::kSctp}) {
-    if (name == name_of(protocol)) return protocol;
-  }
-  return std::nullopt;
-}
-
 // "TCP 10.96.0.1 80"
 std::optional<ServerKey> parse_key(std::string_view line) {
   const auto protocol = protocol_named(take_word(line));

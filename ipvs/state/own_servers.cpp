@@ -40,4 +40,16 @@ bool OwnServers::contains(const ServerKey& key) const {
          names({.kind = ElementKind::kNodeAddress, .address = key.address});
 }
 
+std::set<Address> bound_by_us(const std::optional<std::vector<ServerKey>>& record,
+                              std::span<const Element> elements) {
+  std::set<Address> addresses;
+  for (const Element& each : elements) {
+    if (each.kind == ElementKind::kVirtualIp) addresses.insert(each.address);
+  }
+  if (record) {
+    for (const ServerKey& key : *record) addresses.insert(key.address);
+  }
+  return addresses;
+}
+
 }  // namespace ipvs

@@ -18,6 +18,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -43,5 +44,10 @@ class OwnServers {
   std::vector<Address> addresses_;  // ordered
   std::vector<Network> excluded_;
 };
+
+// Addresses of kube-ipvs0 that we did bind, as our record, if it is not lost, and the elements of our
+// table say.
+std::set<Address> bound_by_us(const std::optional<std::vector<ServerKey>>& record,
+                              std::span<const Element> elements);
 
 }  // namespace ipvs

@@ -93,13 +93,6 @@ std::optional<Address> address_of(std::optional<std::uint16_t> af, const Attribu
   return std::nullopt;
 }
 
-std::optional<Protocol> protocol_of(std::optional<std::uint16_t> number) {
-  for (const Protocol protocol : {Protocol::kTcp, Protocol::kUdp, Protocol::kSctp}) {
-    if (number == static_cast<std::uint16_t>(protocol)) return protocol;
-  }
-  return std::nullopt;
-}
-
 // In STATS the counters are u32 except the bytes, which are u64; in STATS64 all are u64. The length
 // of the attribute shows which it is.
 std::uint64_t counter_of(const Attribute& attribute) {
@@ -177,7 +170,7 @@ std::optional<ServerKey> decode_key(const Table& table) {
     if (af == AF_INET6) key.address = boost::asio::ip::address_v6::any();
     return key;
   }
-  const auto protocol = protocol_of(u16_of(table[IPVS_SVC_ATTR_PROTOCOL]));
+  const auto protocol = protocol_numbered(u16_of(table[IPVS_SVC_ATTR_PROTOCOL]));
   if (!protocol || !table[IPVS_SVC_ATTR_ADDR] || !table[IPVS_SVC_ATTR_PORT]) return std::nullopt;
   const auto address = address_of(af, *table[IPVS_SVC_ATTR_ADDR]);
   const auto port = table[IPVS_SVC_ATTR_PORT]->be16();

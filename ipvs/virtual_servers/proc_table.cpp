@@ -44,13 +44,6 @@ std::optional<Endpoint> endpoint(std::string_view text) {
   return Endpoint{address, *port};
 }
 
-std::optional<Protocol> protocol_named(std::string_view name) {
-  if (name == "TCP") return Protocol::kTcp;
-  if (name == "UDP") return Protocol::kUdp;
-  if (name == "SCTP") return Protocol::kSctp;
-  return std::nullopt;
-}
-
 std::optional<DestinationReading> destination(std::string_view line) {
   const auto where = endpoint(take_word(line));
   const std::string_view forwarding = take_word(line);

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "test/fake/fake_kernel.hpp"
+#include "test/fake/temporary_folder.hpp"
 
 namespace {
 
@@ -28,21 +29,9 @@ status:
   conditions: [{type: Ready, status: "True"}]
 )";
 
-class Manifests {
+class Manifests : public fake::TemporaryFolder {
  public:
-  Manifests() {
-    std::string name = (std::filesystem::temp_directory_path() / "plan.XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-    std::ofstream(path_ / "web.yaml") << kManifest;
-  }
-  ~Manifests() { std::filesystem::remove_all(path_); }
-  Manifests(const Manifests&) = delete;
-  Manifests& operator=(const Manifests&) = delete;
-  std::string path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
+  Manifests() { write("web.yaml", kManifest); }
 };
 
 }  // namespace

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "test/fake/temporary_folder.hpp"
+
 namespace {
 
 using config::is_yaml_text;
@@ -48,22 +50,6 @@ std::string fault_of(const std::string& text) {
   REQUIRE(file.faults.size() == 1);
   return file.faults[0].text();
 }
-
-class ScratchDirectory {
- public:
-  ScratchDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "kube-ipvs-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~ScratchDirectory() { std::filesystem::remove_all(path_); }
-  ScratchDirectory(const ScratchDirectory&) = delete;
-  ScratchDirectory& operator=(const ScratchDirectory&) = delete;
-  std::string file(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_;
-};
 
 }  // namespace
 
@@ -268,7 +254,7 @@ TEST_CASE("a text longer than the limit is refused as a whole") {
 }
 
 TEST_CASE("a file that cannot be read is one fault with the reason") {
-  const ScratchDirectory scratch;
+  const fake::TemporaryFolder scratch;
   const auto why = [](const std::string& path) {
     const YamlFile file = load_yaml_file(path, {.max_bytes = 100, .multiple_documents = false});
     REQUIRE(file.documents.empty());
@@ -277,24 +263,24 @@ TEST_CASE("a file that cannot be read is one fault with the reason") {
     CHECK(file.faults[0].line == 0);
     return file.faults[0].what;
   };
-  CHECK(why(scratch.file("missing.yaml")) == "cannot be opened: No such file or directory");
-  CHECK(why(scratch.file(".")) == "is a directory, not a file");
+  CHECK(why(scratch.path("missing.yaml")) == "cannot be opened: No such file or directory");
+  CHECK(why(scratch.path(".")) == "is a directory, not a file");
   CHECK(why("/dev/null") == "is not a regular file");
-  std::ofstream(scratch.file("long.yaml")) << "a: " << std::string(200, 'x');
-  CHECK(why(scratch.file("long.yaml")) == "longer than 100 bytes");
+  std::ofstream(scratch.path("long.yaml")) << "a: " << std::string(200, 'x');
+  CHECK(why(scratch.path("long.yaml")) == "longer than 100 bytes");
   if (::geteuid() != 0) {
-    std::ofstream(scratch.file("secret.yaml")) << "a: 1";
-    std::filesystem::permissions(scratch.file("secret.yaml"), std::filesystem::perms::none);
-    CHECK(why(scratch.file("secret.yaml")) == "cannot be opened: Permission denied");
+    std::ofstream(scratch.path("secret.yaml")) << "a: 1";
+    std::filesystem::permissions(scratch.path("secret.yaml"), std::filesystem::perms::none);
+    CHECK(why(scratch.path("secret.yaml")) == "cannot be opened: Permission denied");
   }
 }
 
 TEST_CASE("a large file is read completely") {
-  const ScratchDirectory scratch;
+  const fake::TemporaryFolder scratch;
   std::string text;
   for (int i = 0; i < 20000; ++i) text += "key" + std::to_string(i) + ": value\n";
-  std::ofstream(scratch.file("big.yaml")) << text;
-  const YamlFile file = load_yaml_file(scratch.file("big.yaml"));
+  std::ofstream(scratch.path("big.yaml")) << text;
+  const YamlFile file = load_yaml_file(scratch.path("big.yaml"));
   REQUIRE(file.faults.empty());
   CHECK(file.documents.at(0).root.size() == 20000);
 }

@@ -16,18 +16,17 @@
 #include <string>
 #include <vector>
 
+#include "test/fake/temporary_folder.hpp"
+
 namespace agent::test {
 
 class NotifyReceiver {
  public:
   enum class Kind { kAbstract, kPath };
   explicit NotifyReceiver(Kind kind = Kind::kAbstract) {
-    std::string name = (std::filesystem::temp_directory_path() / "notify.XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    directory_ = name;
     socket_ = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     REQUIRE(socket_ >= 0);
-    const std::string path = name + "/socket";
+    const std::string path = folder_.path("socket");
     sockaddr_un here{};
     here.sun_family = AF_UNIX;
     // The name of the directory is unique, so the abstract socket's is, too.
@@ -37,10 +36,7 @@ class NotifyReceiver {
     REQUIRE(::bind(socket_, reinterpret_cast<const sockaddr*>(&here), size) == 0);
     address = is_abstract ? "@" + path : path;
   }
-  ~NotifyReceiver() {
-    ::close(socket_);
-    std::filesystem::remove_all(directory_);
-  }
+  ~NotifyReceiver() { ::close(socket_); }
   NotifyReceiver(const NotifyReceiver&) = delete;
   NotifyReceiver& operator=(const NotifyReceiver&) = delete;
 
@@ -63,7 +59,7 @@ class NotifyReceiver {
   std::string address;
 
  private:
-  std::filesystem::path directory_;
+  fake::TemporaryFolder folder_;
   int socket_ = -1;
 };
 

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "test/fake/temporary_folder.hpp"
+
 namespace {
 
 using ipvs::ConntrackLimits;
@@ -19,9 +21,6 @@ using Lines = std::vector<std::string>;
 class Host {
  public:
   Host() {
-    std::string name = (std::filesystem::temp_directory_path() / "conntrack.XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    root_ = name;
     set("net/netfilter/nf_conntrack_max", "65536");
     set("net/netfilter/nf_conntrack_buckets", "65536");
     set("net/netfilter/nf_conntrack_tcp_timeout_established", "432000");
@@ -31,20 +30,16 @@ class Host {
     set("net/netfilter/nf_conntrack_tcp_be_liberal", "0");
     set("net/ipv4/ip_local_reserved_ports", "");
   }
-  ~Host() { std::filesystem::remove_all(root_); }
-  Host(const Host&) = delete;
-  Host& operator=(const Host&) = delete;
 
-  std::filesystem::path path(const std::string& key) const { return root_ / key; }
-  Sysctls sysctls() const { return Sysctls(root_.string()); }
+  std::filesystem::path path(const std::string& key) const { return folder_.path(key); }
+  Sysctls sysctls() const { return Sysctls(folder_.path()); }
   void set(const std::string& key, const std::string& value) const {
-    std::filesystem::create_directories(path(key).parent_path());
-    std::ofstream(path(key)) << value << "\n";
+    folder_.write(key, value + "\n");
   }
   std::string get(const std::string& key) const { return *sysctls().read(key); }
 
  private:
-  std::filesystem::path root_;
+  fake::TemporaryFolder folder_;
 };
 
 // kube-proxy's defaults on a node of 4 CPUs.

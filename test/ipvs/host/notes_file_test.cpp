@@ -10,28 +10,24 @@
 #include <string>
 #include <vector>
 
+#include "test/fake/temporary_folder.hpp"
+
 namespace {
 
 using namespace ipvs;
 
 const std::string kHere = "0e7c net:[4026531840] 1";
 
-struct Directory {
-  Directory() {
-    std::string pattern = std::filesystem::temp_directory_path() / "kube-ipvs-notes.XXXXXX";
-    if (::mkdtemp(pattern.data()) != nullptr) path = pattern;
-  }
-  ~Directory() { std::filesystem::remove_all(path); }
-  Directory(const Directory&) = delete;
-  Directory& operator=(const Directory&) = delete;
-
-  std::string file() const { return path + "/run/notes-4026531840"; }
+class Directory {
+ public:
+  std::string run() const { return folder_.path("run"); }
+  std::string file() const { return run() + "/notes-4026531840"; }
   std::uintmax_t size() const { return std::filesystem::file_size(file()); }
   // What the next start reads.
-  Notes read(const std::string& where = kHere) const {
-    return NotesFile(path + "/run", where).read();
-  }
-  std::string path;
+  Notes read(const std::string& where = kHere) const { return NotesFile(run(), where).read(); }
+
+ private:
+  fake::TemporaryFolder folder_;
 };
 
 Note note(const std::string& key, const std::string& value) { return {key, value}; }
@@ -42,7 +38,7 @@ void change(NotesFile& file, const std::vector<Note>& notes) { file.change(notes
 
 TEST_CASE("the next start reads the notes of this one") {
   const Directory directory;
-  NotesFile file(directory.path + "/run", kHere);
+  NotesFile file(directory.run(), kHere);
   CHECK(file.read() == Notes{});
   change(file, {note("pod default/web-1", "1 30 5 35"), note("service default/a", "60 -")});
   CHECK(directory.read() ==
@@ -51,7 +47,7 @@ TEST_CASE("the next start reads the notes of this one") {
   CHECK(directory.read() == Notes{{"service default/a", "60 7 = 8"}});
 
   // And goes on with them.
-  NotesFile next(directory.path + "/run", kHere);
+  NotesFile next(directory.run(), kHere);
   CHECK(next.read().size() == 1);
   change(next, {note("b", "1")});
   CHECK(directory.read() == Notes{{"b", "1"}, {"service default/a", "60 7 = 8"}});
@@ -59,7 +55,7 @@ TEST_CASE("the next start reads the notes of this one") {
 
 TEST_CASE("notes of another boot or network namespace do not count") {
   const Directory directory;
-  NotesFile file(directory.path + "/run", kHere);
+  NotesFile file(directory.run(), kHere);
   change(file, {note("a", "1")});
   CHECK(directory.read("other net:[4026531840] 1") == Notes{});
   CHECK(directory.read("0e7c net:[4026531840] 2") == Notes{});
@@ -68,7 +64,7 @@ TEST_CASE("notes of another boot or network namespace do not count") {
 
 TEST_CASE("a line of the notes that is garbage or was cut off costs only itself") {
   const Directory directory;
-  std::filesystem::create_directories(directory.path + "/run");
+  std::filesystem::create_directories(directory.run());
   std::ofstream(directory.file()) << notes_heading(kHere) << "+a = 1\n\n+\n= \n+ = 2\nx\n"
                                   << std::string("+\0\xff = 3\n", 8) << "+b = 4\n+c = cut";
   const Notes notes = directory.read();
@@ -84,7 +80,7 @@ TEST_CASE("a line of the notes that is garbage or was cut off costs only itself"
 
 TEST_CASE("the file of notes does not grow with the number of changes") {
   const Directory directory;
-  NotesFile file(directory.path + "/run", kHere);
+  NotesFile file(directory.run(), kHere);
   for (int i = 0; i < 5000; ++i) change(file, {note("pod default/web", std::to_string(i))});
   CHECK(directory.size() < 20000);
   CHECK(directory.read() == Notes{{"pod default/web", "4999"}});
@@ -92,7 +88,7 @@ TEST_CASE("the file of notes does not grow with the number of changes") {
 
 TEST_CASE("notes that were lost, or could not be written, are written again") {
   const Directory directory;
-  NotesFile file(directory.path + "/run", kHere);
+  NotesFile file(directory.run(), kHere);
   CHECK(file.check().has_value());
   CHECK_FALSE(std::filesystem::exists(directory.file()));  // there is nothing to write yet
   change(file, {note("a", "1")});
@@ -100,12 +96,12 @@ TEST_CASE("notes that were lost, or could not be written, are written again") {
   CHECK(file.check().has_value());
   CHECK(directory.read() == Notes{{"a", "1"}});
 
-  std::filesystem::remove_all(directory.path + "/run");
-  std::ofstream(directory.path + "/run") << "in the way";
+  std::filesystem::remove_all(directory.run());
+  std::ofstream(directory.run()) << "in the way";
   change(file, {note("b", "2")});
   REQUIRE_FALSE(file.check().has_value());
   CHECK(file.check().error().what.find("the notes for the next start") != std::string::npos);
-  std::filesystem::remove(directory.path + "/run");
+  std::filesystem::remove(directory.run());
   CHECK(file.check().has_value());
   CHECK(directory.read() == Notes{{"a", "1"}, {"b", "2"}});
   CHECK(file.remove().has_value());

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "ipvs/state/kernel_error.hpp"
+#include "test/fake/temporary_folder.hpp"
 
 namespace {
 
@@ -27,16 +28,9 @@ ServerOp op(ServerCommand command, const ServerKey& key) {
   return {.command = command, .server = {.key = key}, .destination = {}};
 }
 
-struct Directory {
-  Directory() {
-    std::string pattern = std::filesystem::temp_directory_path() / "kube-ipvs-record.XXXXXX";
-    if (::mkdtemp(pattern.data()) != nullptr) path = pattern;
-  }
-  ~Directory() { std::filesystem::remove_all(path); }
-  Directory(const Directory&) = delete;
-  Directory& operator=(const Directory&) = delete;
-
-  std::string run() const { return path + "/run"; }
+class Directory {
+ public:
+  std::string run() const { return folder_.path("run"); }
   std::string file() const { return run() + "/servers-4026531840"; }
   std::string text() const {
     std::ifstream in(file());
@@ -48,7 +42,9 @@ struct Directory {
   std::optional<std::vector<ServerKey>> read(const std::string& where = kHere) const {
     return OwnRecordFile(run(), where).read();
   }
-  std::string path;
+
+ private:
+  fake::TemporaryFolder folder_;
 };
 
 // One change with its outcome, as LinuxKernel makes it.

@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "test/fake/temporary_folder.hpp"
+
 namespace {
 
 using ipvs::ChangedSetting;
@@ -13,21 +15,9 @@ using ipvs::SettingRecord;
 
 const std::string kBoot = "a-boot net:[4026531840] 7";
 
-class Folder {
+class Folder : public fake::TemporaryFolder {
  public:
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "settings.XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~Folder() { std::filesystem::remove_all(path_); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  std::string path() const { return path_; }
-  std::string file() const { return path_ / "settings-4026531840"; }
-
- private:
-  std::filesystem::path path_;
+  std::string file() const { return path("settings-4026531840"); }
 };
 
 }  // namespace

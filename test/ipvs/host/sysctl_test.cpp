@@ -9,6 +9,8 @@
 #include <fstream>
 #include <utility>
 
+#include "test/fake/temporary_folder.hpp"
+
 namespace {
 
 using ipvs::HostSettings;
@@ -19,20 +21,13 @@ using ipvs::Sysctls;
 class Tree {
  public:
   Tree() {
-    std::string name = (std::filesystem::temp_directory_path() / "sysctl.XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    root_ = name;
     for (const auto& rule : ipvs::sysctl_rules()) set(rule.key, "0");
   }
-  ~Tree() { std::filesystem::remove_all(root_); }
-  Tree(const Tree&) = delete;
-  Tree& operator=(const Tree&) = delete;
 
-  std::string root() const { return root_.string(); }
-  std::filesystem::path path(const std::string& key) const { return root_ / key; }
+  std::string root() const { return folder_.path(); }
+  std::filesystem::path path(const std::string& key) const { return folder_.path(key); }
   void set(const std::string& key, const std::string& value) const {
-    std::filesystem::create_directories(path(key).parent_path());
-    std::ofstream(path(key)) << value << "\n";
+    folder_.write(key, value + "\n");
   }
   std::string get(const std::string& key) const { return *Sysctls(root()).read(key); }
   void set_all_right() const {
@@ -40,7 +35,7 @@ class Tree {
   }
 
  private:
-  std::filesystem::path root_;
+  fake::TemporaryFolder folder_;
 };
 
 constexpr const char* kReuse = "net/ipv4/vs/conn_reuse_mode";

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "test/fake/temporary_folder.hpp"
+
 using namespace ipvs;
 namespace fs = std::filesystem;
 
@@ -15,26 +17,19 @@ namespace {
 // A /proc of a few files.
 class Proc {
  public:
-  Proc() {
-    std::string name = (fs::temp_directory_path() / "proc.XXXXXX").string();
-    directory_ = ::mkdtemp(name.data());
-    add("thread-self", "kube-ipvs", "net:[1]", "");
-  }
-  Proc(const Proc&) = delete;
-  Proc& operator=(const Proc&) = delete;
-  ~Proc() { fs::remove_all(directory_); }
+  Proc() { add("thread-self", "kube-ipvs", "net:[1]", ""); }
 
   void add(const std::string& pid, const std::string& name, const std::string& network,
            const std::string& command) {
-    fs::create_directories(directory_ / pid / "ns");
-    std::ofstream(directory_ / pid / "comm") << name << '\n';
-    std::ofstream(directory_ / pid / "cmdline") << command;
-    if (!network.empty()) fs::create_symlink(network, directory_ / pid / "ns/net");
+    folder_.write(pid + "/comm", name + '\n');
+    folder_.write(pid + "/cmdline", command);
+    fs::create_directories(folder_.path(pid + "/ns"));
+    if (!network.empty()) fs::create_symlink(network, folder_.path(pid + "/ns/net"));
   }
-  std::vector<KubeProxyProcess> find() const { return find_kube_proxies(directory_.string()); }
+  std::vector<KubeProxyProcess> find() const { return find_kube_proxies(folder_.path()); }
 
  private:
-  fs::path directory_;
+  fake::TemporaryFolder folder_;
 };
 
 using Found = std::vector<KubeProxyProcess>;

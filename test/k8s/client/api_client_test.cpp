@@ -217,7 +217,7 @@ TEST_CASE("a client certificate is presented, and read again after a rotation", 
   asio::io_context io;
   ApiServer server(io.get_executor(), {.tls = true, .require_client_certificate = true});
   server.serve(kServices, "Service");
-  const TemporaryFolder folder;
+  const fake::TemporaryFolder folder;
   const fake::Certificate stranger =
       fake::issue(fake::make_authority("other"), {.common_name = "n"});
   const fake::Certificate own = fake::issue(server.authority(), {.common_name = "node"});
@@ -235,7 +235,7 @@ TEST_CASE("a rotated token is read again after a 401", "[api_client]") {
   asio::io_context io;
   ApiServer server(io.get_executor(), {.token = "new"});
   server.serve(kServices, "Service");
-  const TemporaryFolder folder;
+  const fake::TemporaryFolder folder;
   k8s::ApiAccess access = server.access();
   access.token = {.file = folder.write("token", "old\n"), .text = {}};
   ApiClient client(io.get_executor(), access);
@@ -248,7 +248,7 @@ TEST_CASE("a token file that is missing or contains a line break fails the call 
           "[api_client]") {
   asio::io_context io;
   ApiServer server(io.get_executor());
-  const TemporaryFolder folder;
+  const fake::TemporaryFolder folder;
   k8s::ApiAccess access = server.access();
   access.token.file = "/nonexistent/token";
   ApiClient missing(io.get_executor(), access);
@@ -264,7 +264,7 @@ TEST_CASE("a token file that is a FIFO is refused: reading it would wait for a w
           "[api_client]") {
   asio::io_context io;
   ApiServer server(io.get_executor());
-  const TemporaryFolder folder;
+  const fake::TemporaryFolder folder;
   k8s::ApiAccess access = server.access();
   access.token.file = folder.path("token");
   REQUIRE(::mkfifo(access.token.file.c_str(), 0600) == 0);
@@ -278,7 +278,7 @@ TEST_CASE("a credential plugin provides the token, and runs again only when the 
   asio::io_context io;
   ApiServer server(io.get_executor(), {.token = "from-plugin"});
   server.serve(kServices, "Service");
-  const TemporaryFolder folder;
+  const fake::TemporaryFolder folder;
   const std::string log = folder.write("log", "");
   k8s::ApiAccess access = server.access();
   access.token = {};
@@ -311,7 +311,7 @@ TEST_CASE("a credential plugin provides the token, and runs again only when the 
 
 TEST_CASE("a credential plugin that fails is named in the message", "[api_client]") {
   asio::io_context io;
-  const TemporaryFolder folder;
+  const fake::TemporaryFolder folder;
   k8s::ApiAccess access;
   access.tls = false;
   access.host = "127.0.0.1";

@@ -15,7 +15,7 @@
 #include <utility>
 
 #include "k8s/client/api_client.hpp"
-#include "test/k8s/client/temporary_folder.hpp"
+#include "test/fake/temporary_folder.hpp"
 
 namespace k8s::test {
 
@@ -55,7 +55,7 @@ inline Fetched fetch(boost::asio::io_context& io, k8s::ApiClient& client, k8s::G
   return fetch(io, *client.connection(), std::move(request));
 }
 
-inline std::string script(const TemporaryFolder& folder, const std::string& body) {
+inline std::string script(const fake::TemporaryFolder& folder, const std::string& body) {
   const std::string path = folder.write("plugin", "#!/bin/sh\n" + body);
   std::filesystem::permissions(path, std::filesystem::perms::owner_all);
   return path;

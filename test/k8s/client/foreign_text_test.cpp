@@ -16,7 +16,7 @@ constexpr const char* kServices = "/api/v1/services";
 
 k8s::Response plugin_response(const std::string& body) {
   asio::io_context io;
-  const TemporaryFolder folder;
+  const fake::TemporaryFolder folder;
   k8s::ApiAccess access;
   access.tls = false;
   access.host = "127.0.0.1";

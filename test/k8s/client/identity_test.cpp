@@ -27,7 +27,7 @@ TEST_CASE("a client key with a passphrase is refused at the start, and asks nobo
   asio::io_context io;
   ApiServer server(io.get_executor(), {.tls = true});
   server.serve(kServices, "Service");
-  const TemporaryFolder folder;
+  const fake::TemporaryFolder folder;
   const fake::Certificate own = fake::issue(server.authority(), {.common_name = "node"});
   k8s::ApiAccess access = server.access();
   access.client_certificate.text = own.certificate;
@@ -75,7 +75,7 @@ TEST_CASE("a certificate or authority that claims to be encrypted asks nobody ei
 TEST_CASE("the key of a credential plugin may have no passphrase either (H9)", "[identity]") {
   asio::io_context io;
   ApiServer server(io.get_executor(), {.tls = true});
-  const TemporaryFolder folder;
+  const fake::TemporaryFolder folder;
   const fake::Certificate own = fake::issue(server.authority(), {.common_name = "node"});
   std::string status = R"({"clientCertificateData":")" + own.certificate +
                        R"(","clientKeyData":")" + fake::encrypted(own.key, Encryption::kPkcs8) +
@@ -103,7 +103,7 @@ TEST_CASE("certificates and keys that cannot be read or used are one line each (
   const fake::Certificate authority = fake::make_authority("some");
   const fake::Certificate own = fake::issue(authority, {.common_name = "node"});
   const fake::Certificate other = fake::issue(authority, {.common_name = "other"});
-  const TemporaryFolder folder;
+  const fake::TemporaryFolder folder;
   k8s::ApiAccess access;
   access.origin = "kubeconfig";
   access.certificate_authority.text = authority.certificate + authority.certificate;

@@ -4,14 +4,13 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include "k8s/client/exec_credential.hpp"
-#include "test/k8s/client/temporary_folder.hpp"
+#include "test/fake/temporary_folder.hpp"
 
 namespace {
 
 using k8s::AccessResult;
 using k8s::ApiAccess;
 using k8s::InCluster;
-using k8s::test::TemporaryFolder;
 
 constexpr const char* kName = "/etc/kube/config";
 
@@ -208,7 +207,7 @@ TEST_CASE("the message for a missing kubeconfig names the alternatives", "[kubec
 }
 
 TEST_CASE("the flag --master replaces the kubeconfig's server and nothing else", "[kubeconfig]") {
-  const TemporaryFolder folder;
+  const fake::TemporaryFolder folder;
   const std::string path = folder.write("config", kubeconfig(kCluster, kUser));
   const AccessResult access = k8s::find_api_access(path, "https://other:7443", {});
   REQUIRE(access.has_value());
@@ -220,7 +219,7 @@ TEST_CASE("the flag --master replaces the kubeconfig's server and nothing else",
 }
 
 TEST_CASE("in a Pod the service account is used", "[kubeconfig]") {
-  const TemporaryFolder folder;
+  const fake::TemporaryFolder folder;
   const InCluster pod{.host = "fd00::a", .port = "443", .directory = folder.path()};
   const AccessResult missing = k8s::find_api_access("", "", pod);
   REQUIRE_FALSE(missing.has_value());
@@ -258,7 +257,7 @@ TEST_CASE("a server without a scheme is http, or https where TLS is configured (
 
 TEST_CASE("the flag --master without a scheme is http, and gets no service account's token (G)",
           "[kubeconfig]") {
-  const TemporaryFolder folder;
+  const fake::TemporaryFolder folder;
   folder.write("token", "t");
   const InCluster pod{.host = "fd00::a", .port = "443", .directory = folder.path()};
   const AccessResult plain = k8s::find_api_access("", "127.0.0.1:8080", pod);
@@ -285,7 +284,7 @@ TEST_CASE("a kubeconfig's proxy-url leads to the server, before the environment'
           "[kubeconfig]") {
   const k8s::ProxyEnvironment environment{
       .https_proxy = "proxy.example:3128", .http_proxy = "http://plain.example", .no_proxy = ""};
-  const TemporaryFolder folder;
+  const fake::TemporaryFolder folder;
   const auto find = [&](const std::string& cluster, const k8s::ProxyEnvironment& proxies) {
     const std::string path = folder.write("config", kubeconfig(cluster, kUser));
     const AccessResult access = k8s::find_api_access(path, "", {}, proxies);

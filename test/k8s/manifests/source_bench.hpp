@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "k8s/manifests/source.hpp"
+#include "test/fake/temporary_folder.hpp"
 
 namespace k8s::manifest_test {
 
@@ -37,17 +38,10 @@ using Milliseconds = ManifestOptions::Milliseconds;
 
 class TemporaryDirectory {
  public:
-  TemporaryDirectory() {
-    std::string pattern = (fs::temp_directory_path() / "manifests-XXXXXX").string();
-    path_ = ::mkdtemp(pattern.data());
-  }
-  ~TemporaryDirectory() { fs::remove_all(path_); }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  fs::path operator/(const std::string& name) const { return path_ / name; }
+  fs::path operator/(const std::string& name) const { return folder_.path(name); }
 
  private:
-  fs::path path_;
+  fake::TemporaryFolder folder_;
 };
 
 inline void write(const fs::path& file, const std::string& text) { std::ofstream(file) << text; }
