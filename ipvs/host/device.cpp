@@ -113,6 +113,7 @@ Result<std::size_t> Device::prepare(const HostSettings& settings) {
   auto bound = read_bound(index_);
   if (!bound) return bound.error();
   const std::size_t moved = rebind(std::move(*bound));
+  end_holding();  // one that was killed meanwhile did not
   const auto applied = apply_mtu();
   if (!applied) return applied.error();
   return {boost::system::in_place_value, moved};
@@ -194,75 +195,6 @@ void Device::encode_bound(bool add, const Bound& bound) {
   } else {
     encode_route(batch_, add, bound.address, index_, bound.source,
                  add ? mtu_for(bound.address) : 0);
-  }
-}
-
-// Moves each VIP that is not bound as configured. The new binding is added before the old one is
-// deleted: while a virtual IP is not local, its packets are sent to the network, and the kernel
-// ends masqueraded connections that leave through another interface (nf_nat_core.c,
-// nf_nat_oif_changed()). One short gap remains: when the last IPv4 address of a device is deleted,
-// the kernel removes all routes to the device (fib_frontend.c, fib_inetaddr_event()), so the routes
-// are added again directly afterwards.
-std::size_t Device::rebind(std::vector<Bound> bound) {
-  std::erase_if(bound, [&](const Bound& each) { return as_wanted(each); });
-  std::vector<Bound> moved;
-  for (std::size_t done = 0; done < bound.size();) {
-    batch_.clear();
-    const std::size_t first = done;
-    std::vector<std::size_t> added;  // the index of the message that adds each
-    for (; done < bound.size() && batch_.byte_size() < kBatchBytes; ++done) {
-      // Of two IPv6 routes to one address with the same metric, one alone cannot be deleted.
-      if (replaces_in_place(bound[done])) encode_bound(false, bound[done]);
-      added.push_back(batch_.size());
-      encode_beside(bound[done].address);
-    }
-    const auto outcomes = socket_.transact(batch_);
-    for (std::size_t i = first; i < done; ++i) {
-      const int error = outcomes[added[i - first]];
-      // On an error, for instance because the node does not have the source address (any more), the
-      // VIP stays bound as before.
-      if (error == 0 || error == EEXIST) {
-        moved.push_back(bound[i]);
-      } else if (replaces_in_place(bound[i])) {
-        batch_.clear();
-        encode_bound(true, bound[i]);
-        socket_.transact(batch_);
-      }
-    }
-  }
-  leave_old_places(moved);
-  return moved.size();
-}
-
-bool Device::replaces_in_place(const Bound& bound) const {
-  return bound.binding == VipBinding::kRoute && bound.address.is_v6() &&
-         settings_.vip_binding == VipBinding::kRoute;
-}
-
-void Device::leave_old_places(const std::vector<Bound>& moved) {
-  batch_.clear();
-  const auto send_when = [&](bool full) {
-    if (!full || batch_.empty()) return;
-    socket_.transact(batch_);
-    batch_.clear();
-  };
-  for (const Bound& each : moved) {
-    if (!replaces_in_place(each)) encode_bound(false, each);
-    send_when(batch_.byte_size() >= kBatchBytes);
-  }
-  for (const Bound& each : moved) {
-    if (settings_.vip_binding != VipBinding::kRoute || each.binding == VipBinding::kRoute) continue;
-    encode_beside(each.address);
-    send_when(batch_.byte_size() >= kBatchBytes);
-  }
-  send_when(true);
-}
-
-void Device::encode_beside(const Address& address) {
-  if (settings_.vip_binding == VipBinding::kAddress) {
-    encode_address(batch_, true, address, index_);
-  } else {
-    encode_route_beside(batch_, address, index_, source_for(address), mtu_for(address));
   }
 }
 
@@ -478,6 +410,7 @@ Result<bool> Device::exists() {
 Result<void> Device::remove() {
   const auto link = find();
   if (!link) return link.error();
+  end_holding();
   if (!*link) return {};
   batch_.clear();
   encode_delete_link(batch_, (*link)->index);

@@ -106,7 +106,10 @@ class Device {
   const std::optional<Address>& source_for(const Address& address) const;
   void encode_beside(const Address& address);
   bool replaces_in_place(const Bound& bound) const;
-  void leave_old_places(const std::vector<Bound>& moved);
+  template <typename Items, typename Encode>
+  void send_for_each(const Items& items, Encode encode);
+  void leave_old_places(const std::vector<Bound>& moved, std::vector<Address> routed);
+  void end_holding();
   void encode_bound(bool add, const Bound& bound);
   std::size_t rebind(std::vector<Bound> bound);
 

@@ -72,7 +72,10 @@ def case_a_service_answers_on_an_own_address_whatever_host_port_is_there_b6(lab)
             serve_on_own_addresses(lab, policy)
             everybody_reaches(lab, "first", *[f"http://{address}{port}" for address in OWN for port in ("", ":30180")])
         lab.remove("case.yaml")
-        wait_until("the Service is deleted", 20, lambda: not lab.has_server("TCP 203.0.113.1:80"))
+        # Its elements go after its virtual server; until then its address refuses.
+        wait_until("the Service is deleted", 20, lambda: not lab.has_server("TCP 203.0.113.1:80")
+                   and not lab.set_has("external-ips-4", "203.0.113.1 . tcp . 80")
+                   and not lab.set_has("external-local-ips-4", "203.0.113.1 . tcp . 80"))
         lab.outside.reaches("http://203.0.113.1", "second")
         lab.node.run("nft", "delete", "table", "inet", "cni_hostport")
 
