@@ -232,6 +232,11 @@ asio::awaitable<void> App::supervise() {
   co_await tasks_.wait();
 }
 
+void App::only_plan() {
+  only_plans_ = true;
+  reporter_.only_plan();
+}
+
 void App::start_serving() {
   tasks_.spawn(manager_.run());
   if (client_) tasks_.spawn(services_.run());

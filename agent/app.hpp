@@ -75,7 +75,7 @@ class App : private ClusterObserver {
 
   // Before start(): nothing but the state of the cluster, and one pass. No port is opened, no Event
   // is written, and nothing that others do is watched (agent/plan_command.hpp).
-  void only_plan() { only_plans_ = true; }
+  void only_plan();
   // The first pass has ended.
   bool is_complete() const { return sync_.complete(); }
   const ipvs::Desired& desired() const { return sync_.reconciler().desired(); }

@@ -87,6 +87,13 @@ class Classes {
         case ElementKind::kShortCutIp:
           short_cuts_.insert({each.address, each.port, each.protocol});
           break;
+        case ElementKind::kLimitedIp:
+          limits_.limited.insert({each.address, each.port, each.protocol});
+          break;
+        case ElementKind::kAllowedSource:
+          limits_.allowed_sources[{each.address, each.port, each.protocol}].insert(
+              each.source_network);
+          break;
         case ElementKind::kShortCutNodePort:
           node_port_short_cuts_.insert({each.address.is_v6(), each.port, each.protocol});
           break;
@@ -104,6 +111,8 @@ class Classes {
     return port->second;
   }
 
+  std::string allowed(const ServerKey& key) const { return limits_.allowed(key); }
+
   bool has_short_cut(const ServerKey& key) const {
     if (classes_.contains(key)) return short_cuts_.contains(key);
     return node_port_short_cuts_.contains({key.address.is_v6(), key.port, key.protocol});
@@ -112,6 +121,7 @@ class Classes {
  private:
   std::map<ServerKey, TrafficClass> classes_;
   std::map<std::pair<std::uint16_t, ipvs::Protocol>, TrafficClass> node_ports_;
+  ipvs::KubeProxyRules limits_;  // no more of it
   std::set<ServerKey> short_cuts_;
   std::set<std::tuple<bool, std::uint16_t, ipvs::Protocol>> node_port_short_cuts_;
 };
@@ -154,6 +164,13 @@ void compare_masquerading(const KernelPicture& before, const KernelPicture& afte
   compare_text("masqueraded:", *old, now, lines);
 }
 
+// Who may be a client at all: loadBalancerSourceRanges.
+void compare_limits(const KernelPicture& before, const ServerKey& key, const Classes& classes,
+                    Lines& lines) {
+  if (!before.kube_proxy) return;
+  compare_text("allowed:", before.kube_proxy->allowed(key), classes.allowed(key), lines);
+}
+
 void compare_server(const KernelPicture& before, const KernelPicture& after, const ServerKey& key,
                     const Classes* classes, Lines& lines) {
   const auto old = before.servers.find(key);
@@ -172,6 +189,7 @@ void compare_server(const KernelPicture& before, const KernelPicture& after, con
   compare_settings(old->second.settings, now->second.settings, lines);
   compare_destinations(old->second, now->second, lines);
   if (classes == nullptr) return;
+  compare_limits(before, key, *classes, lines);
   compare_masquerading(before, after, key, *classes, lines);
   compare_clients(*classes, key, lines);
 }

@@ -189,8 +189,8 @@ void SyncReporter::on_taken_over(const ipvs::Owner& service, const ipvs::ServerK
   metrics_.taken_over();
   services_.warn(service, "VirtualServerTakenOver", "Claim",
                  server.text() +
-                     " was left in the kernel by another program, as kube-proxy "
-                     "leaves them: taken over");
+                     " was left in the kernel by another program, as kube-proxy leaves them: " +
+                     (only_plans_ ? "would be taken over" : "taken over"));
 }
 
 void SyncReporter::on_drift(const std::string& kind, std::size_t count, const std::string& what) {

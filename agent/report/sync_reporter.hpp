@@ -62,6 +62,9 @@ class SyncReporter : public SyncObserver {
   // `ended` is called at the end of every pass.
   void follow_passes(std::function<void()> ended) { pass_ended_ = std::move(ended); }
 
+  // Nothing is carried out (agent/plan_command.hpp): lines say what would be done.
+  void only_plan() { only_plans_ = true; }
+
   // A change arrived; it is pending until the next pass.
   void service_changed();
   void endpoint_changed();
@@ -91,6 +94,7 @@ class SyncReporter : public SyncObserver {
   ServiceReporter& services_;
   Metrics& metrics_;
   const k8s::UnixSeconds started_;
+  bool only_plans_ = false;
   std::function<void()> pass_ended_;
 
   // Planned, and not in the kernel yet.

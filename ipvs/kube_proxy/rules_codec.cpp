@@ -36,20 +36,46 @@ struct Member {
   Address address{};
   std::uint16_t port = 0;
   std::optional<Protocol> protocol;
+  std::optional<Network> source;
   ServerKey key() const { return {address, port, protocol.value_or(Protocol::kTcp)}; }
 };
 
+Address read_address(Bytes nest) {
+  for (const std::uint16_t type : {IPSET_ATTR_IPADDR_IPV4, IPSET_ATTR_IPADDR_IPV6}) {
+    if (const auto found = find(nest, type)) return found->address().value_or(Address{});
+  }
+  return {};
+}
+
+Network whole(const Address& address) {
+  return {address, static_cast<std::uint16_t>(address.is_v4() ? 32 : 128)};
+}
+
 Member read_member(Bytes data) {
   Member member;
+  std::optional<std::uint8_t> prefix_length;
   for (AttributeReader reader(data); const auto found = reader.next();) {
-    if (found->type == IPSET_ATTR_PORT) member.port = found->be16().value_or(0);
-    if (found->type == IPSET_ATTR_PROTO) member.protocol = protocol_numbered(found->u8());
-    if (found->type != IPSET_ATTR_IP) continue;
-    for (const std::uint16_t type : {IPSET_ATTR_IPADDR_IPV4, IPSET_ATTR_IPADDR_IPV6}) {
-      const auto address = find(found->payload, type);
-      if (address) member.address = address->address().value_or(Address{});
+    switch (found->type) {
+      case IPSET_ATTR_PORT:
+        member.port = found->be16().value_or(0);
+        break;
+      case IPSET_ATTR_PROTO:
+        member.protocol = protocol_numbered(found->u8());
+        break;
+      case IPSET_ATTR_IP:
+        member.address = read_address(found->payload);
+        break;
+      case IPSET_ATTR_IP2:
+        member.source = whole(read_address(found->payload));
+        break;
+      case IPSET_ATTR_CIDR2:
+        prefix_length = found->u8();
+        break;
+      default:
+        break;
     }
   }
+  if (member.source && prefix_length) member.source->prefix_length = *prefix_length;
   return member;
 }
 
@@ -61,6 +87,10 @@ void enter(std::string_view set, const Member& member, KubeProxyRules& rules) {
   if (set == "EXTERNAL-IP-LOCAL" || set == "LOAD-BALANCER-LOCAL" ||
       set == "NODE-PORT-LOCAL-SCTP-HASH") {
     rules.external_local.insert(member.key());
+  }
+  if (set == "LOAD-BALANCER-FW") rules.limited.insert(member.key());
+  if (member.source && set.starts_with("LOAD-BALANCER-SOURCE-")) {
+    rules.allowed_sources[member.key()].insert(*member.source);
   }
   if (set == "NODE-PORT-TCP") rules.node_ports.insert({member.port, Protocol::kTcp});
   if (set == "NODE-PORT-UDP") rules.node_ports.insert({member.port, Protocol::kUdp});

@@ -5,7 +5,8 @@
 // Layout (include/uapi/linux/netfilter/ipset/ip_set.h): struct nfgenmsg, then in each reply to LIST
 //
 //   IPSET_ATTR_SETNAME, IPSET_ATTR_ADT { IPSET_ATTR_DATA {
-//     IPSET_ATTR_IP { IPSET_ATTR_IPADDR_IPV4 or _IPV6 }, IPSET_ATTR_PORT be16, IPSET_ATTR_PROTO u8 }}
+//     IPSET_ATTR_IP { IPSET_ATTR_IPADDR_IPV4 or _IPV6 }, IPSET_ATTR_PORT be16, IPSET_ATTR_PROTO u8,
+//     IPSET_ATTR_IP2 { the same }, IPSET_ATTR_CIDR2 u8 }}         of sets with a source
 //
 // The rule, the first of KUBE-SERVICES that leads to KUBE-MARK-MASQ, is one of these:
 //

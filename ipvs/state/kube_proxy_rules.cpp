@@ -1,7 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ipvs/state/kube_proxy_rules.hpp"
 
+#include <algorithm>
+
 namespace ipvs {
+namespace {
+
+std::string text_of(const Network& network) {
+  return network.address.to_string() + "/" + std::to_string(network.prefix_length);
+}
+
+bool is_within_another(const Network& network, const std::set<Network>& networks) {
+  return std::any_of(networks.begin(), networks.end(), [&](const Network& each) {
+    return each.prefix_length < network.prefix_length &&
+           is_in(network.address, each.address, each.prefix_length);
+  });
+}
+
+}  // namespace
 
 // In the order of kube-proxy's rules.
 std::optional<std::string> KubeProxyRules::masqueraded(const ServerKey& key) const {
@@ -16,14 +32,36 @@ std::optional<std::string> KubeProxyRules::masqueraded(const ServerKey& key) con
   return node_ports.contains(port) && !node_ports_local.contains(port) ? kAllClients : kNoClients;
 }
 
+std::string KubeProxyRules::allowed(const ServerKey& key) const {
+  if (!limited.contains(key)) return kAllClients;
+  const auto found = allowed_sources.find(key);
+  return found == allowed_sources.end() ? kNoClients : clients_inside(found->second, key.address);
+}
+
 std::string clients_outside(const std::set<Network>& networks) {
   std::string text = "clients outside ";
   const char* before = "";
   for (const Network& each : networks) {
-    text += before + each.address.to_string() + "/" + std::to_string(each.prefix_length);
+    text += before + text_of(each);
     before = ", ";
   }
   return text;
+}
+
+std::string clients_inside(const std::set<Network>& networks, const Address& own) {
+  std::string text;
+  std::string this_node;
+  for (const Network& each : networks) {
+    if (is_within_another(each, networks)) continue;
+    if (each.address == own) {
+      this_node = "this node";
+    } else {
+      text += (text.empty() ? "clients in " : ", ") + text_of(each);
+    }
+  }
+  if (!text.empty() && !this_node.empty()) text += ", ";
+  text += this_node;
+  return text.empty() ? kNoClients : text;
 }
 
 }  // namespace ipvs

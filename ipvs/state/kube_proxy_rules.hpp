@@ -24,12 +24,17 @@ struct KubeProxyRules {
   std::set<ServerKey> external_local;  // those with externalTrafficPolicy Local
   std::set<Port> node_ports;           // on every address of the node
   std::set<Port> node_ports_local;
+  // Load balancer IPs with loadBalancerSourceRanges, and the networks from which they are reached.
+  std::set<ServerKey> limited;
+  std::map<ServerKey, std::set<Network>> allowed_sources;
   // Which clients of cluster IPs are masqueraded, in words (clients_outside() and so on). A family
   // without an entry: not known.
   std::map<Family, std::string> cluster_ip_clients;
 
   // Whose packets to `key` are masqueraded, in words; nullopt: not known.
   std::optional<std::string> masqueraded(const ServerKey& key) const;
+  // Who may be a client of `key`, in words.
+  std::string allowed(const ServerKey& key) const;
   bool operator==(const KubeProxyRules&) const = default;
 };
 
@@ -38,5 +43,8 @@ inline constexpr const char* kNoClients = "no clients";
 inline constexpr const char* kVirtualIpClients = "clients whose address is a virtual IP";
 // "clients outside 10.244.0.0/16".
 std::string clients_outside(const std::set<Network>& networks);
+// "clients in 10.1.0.0/16, this node": a network within another is left out, and the address itself
+// is what this node comes from when it connects to it.
+std::string clients_inside(const std::set<Network>& networks, const Address& own);
 
 }  // namespace ipvs

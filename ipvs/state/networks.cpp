@@ -24,6 +24,14 @@ std::uint8_t mask_at(std::size_t index, std::uint16_t prefix_length) {
   return covered <= 0 ? std::uint8_t{0} : static_cast<std::uint8_t>(0xff << (8 - covered));
 }
 
+bool has_no_host_bits(const Address& address, std::uint16_t prefix_length) {
+  const Bits bits = bits_of(address);
+  for (std::size_t i = 0; i < width(address) / 8u; ++i) {
+    if ((bits[i] & ~mask_at(i, prefix_length)) != 0) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Address unspecified(Family family) {
@@ -42,8 +50,10 @@ Address last_address(const Address& first, std::uint16_t prefix_length) {
 
 std::optional<std::uint16_t> prefix_length(const Address& first, const Address& last) {
   if (first.is_v4() != last.is_v4()) return std::nullopt;
-  for (std::uint16_t length = 0; length <= width(first); ++length) {
-    if (last_address(first, length) == last && is_in(last, first, length)) return length;
+  // The first length that fits is the only one: a shorter prefix has host bits in `first`.
+  for (std::uint16_t length = width(first); last_address(first, length) <= last; --length) {
+    if (last_address(first, length) == last && has_no_host_bits(first, length)) return length;
+    if (length == 0) break;
   }
   return std::nullopt;
 }

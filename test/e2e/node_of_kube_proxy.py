@@ -18,6 +18,7 @@ NODE = ("203.0.113.1", "203.0.113.3", "10.244.1.1")  # all addresses of the node
 NODE6 = ("[fd00:203::1]", "[fd00:244::1]")
 VIPS = ("10.96.3.1", "10.96.3.2", "10.96.3.3", "10.96.3.4", "10.96.3.5", "192.0.2.40", "192.0.2.41",
         "fd00:10:96::31", "fd00:10:96::34", "fd00:10:96::35", "fd00:192::41")
+RANGES = ("203.0.113.0/24", "10.244.0.0/16", "fd00:203::/64", "fd00:244::/32")  # loadBalancerSourceRanges of `lb`
 GONE = "10.96.3.99"  # of a Service that was deleted while no proxy ran
 
 
@@ -32,7 +33,7 @@ def group_up(lab):
                       **dual_stack("10.96.3.4", "fd00:10:96::34")),
               load_balancer("lb", "10.96.3.5", V1, ["192.0.2.41", "fd00:192::41"],
                             ports=[{**HTTP, "nodePort": 30301}, {**ECHO, "nodePort": 30302}],
-                            externalIPs=["192.0.2.40"], **dual_stack("10.96.3.5", "fd00:10:96::35")))
+                            externalIPs=["192.0.2.40"], loadBalancerSourceRanges=[*RANGES], **dual_stack("10.96.3.5", "fd00:10:96::35")))
 
 
 def write_pods(lab):
@@ -67,12 +68,18 @@ def wanted_servers():
 
 def set_entries():
     both = ("tcp:80", "tcp:7")
+    balanced = [f"{each},{port}" for each in ("192.0.2.41", "fd00:192::41") for port in both]
     return {
         "CLUSTER-IP": ["10.96.3.2,udp:53", "10.96.3.3,tcp:80", "10.96.3.4,tcp:7", "fd00:10:96::34,tcp:7",
                        *(f"{each},{port}" for each in ("10.96.3.1", "fd00:10:96::31", "10.96.3.5", "fd00:10:96::35")
                          for port in both)],
         "EXTERNAL-IP": [f"192.0.2.40,{port}" for port in both],
-        "LOAD-BALANCER": [f"{each},{port}" for each in ("192.0.2.41", "fd00:192::41") for port in both],
+        "LOAD-BALANCER": balanced,
+        "LOAD-BALANCER-FW": balanced,
+        "LOAD-BALANCER-SOURCE-CIDR": [f"{each},{network}" for each in balanced for network in RANGES
+                                      if (":" in network) == each.startswith("fd00")],
+        # The node's own addresses are in the ranges.
+        "LOAD-BALANCER-SOURCE-IP": [f"{each},{each.partition(',')[0]}" for each in balanced],
         "NODE-PORT-TCP": ["30300", "30301", "30302"],
         "LOOP-BACK": [f"{each.strip('[]')},{port},{each.strip('[]')}" for each in (*PODS, *PODS6)
                       for port in (*both, "udp:53")],

@@ -141,6 +141,41 @@ TEST_CASE("who is masqueraded is compared with kube-proxy's ipsets and rule (17.
   CHECK(lines(before, after).empty());
 }
 
+TEST_CASE("who may be a client is compared with kube-proxy's ipsets (17.2)") {
+  const ServerKey external{address("192.0.2.1"), 80, ipvs::Protocol::kTcp};
+  auto before = picture({server(external, {})});
+  auto after = before;
+  before.has_kube_proxy_chains = true;
+  after.has_table = true;
+  const ipvs::Network office{address("203.0.113.0"), 24}, part{address("203.0.113.64"), 26},
+      host{address("192.0.2.1"), 32};
+  before.kube_proxy = ipvs::KubeProxyRules{.external = {external},
+                                           .limited = {external},
+                                           .allowed_sources = {{external, {office, part, host}}},
+                                           .cluster_ip_clients = {}};
+  const Element served = element(ElementKind::kServiceIp, external, TrafficClass::kExternal);
+  const Element limited = element(ElementKind::kLimitedIp, external, TrafficClass::kExternal);
+  Element allowed = element(ElementKind::kAllowedSource, external, TrafficClass::kExternal);
+  allowed.source_network = office;
+  Element itself = allowed;
+  itself.source_network = host;
+  after.elements = {served, limited, allowed, itself};
+  CHECK(lines(before, after).empty());
+
+  const auto change = [](const std::string& what) {
+    return Lines{"TCP 192.0.2.1:80", "  allowed: " + what};
+  };
+  after.elements = {served};
+  CHECK(lines(before, after) == change("clients in 203.0.113.0/24, this node -> all clients"));
+  after.elements = {served, limited, itself};
+  CHECK(lines(before, after) == change("clients in 203.0.113.0/24, this node -> this node"));
+  after.elements = {served, limited, allowed};
+  before.kube_proxy->allowed_sources.clear();
+  CHECK(lines(before, after) == change("no clients -> clients in 203.0.113.0/24"));
+  before.kube_proxy->limited.clear();
+  CHECK(lines(before, after) == change("all clients -> clients in 203.0.113.0/24"));
+}
+
 TEST_CASE("elements are compared where there was a table") {
   auto before = picture({server(kWeb, {})});
   before.has_table = true;

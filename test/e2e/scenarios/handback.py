@@ -392,6 +392,7 @@ def plan_before_and_after(lab, backend):
     make_kube_proxys(lab, backend)
     lab.node.run("ipvsadm", "-e", "-t", "10.96.3.1:7", "-r", "10.244.1.13:7", "-m", "-w", "0")
     ended = plan(lab, "before the takeover", 1, *FLAGS)
+    assert "would be taken over" in ended.stderr and ": taken over" not in ended.stderr, ended.stderr
     lines = ended.stdout.splitlines()
     assert sorted(lines) == sorted(DIFFERENCE), set(lines) ^ set(DIFFERENCE)
 
@@ -399,6 +400,15 @@ def plan_before_and_after(lab, backend):
     for family in ("10.244.0.0/16", "fd00:244::/32"):
         assert f"  masqueraded: clients outside {family} -> clients whose address is a virtual IP" in forgotten, family
     assert not any("masqueraded" in line for line in lines)
+
+    range_of_pods = "KUBE-LOAD-BALANCER-SOURCE-CIDR", "192.0.2.41,tcp:80,10.244.0.0/16"
+    lab.node.run("ipset", "del", *range_of_pods)
+    limited = plan(lab, "without one source range", 1, *FLAGS).stdout.splitlines()
+    at = limited.index("TCP 192.0.2.41:80 (Service default/lb)")
+    assert limited[at + 1] == ("  allowed: clients in 203.0.113.0/24, this node -> "
+                               "clients in 10.244.0.0/16, 203.0.113.0/24, this node"), limited
+    lab.node.run("ipset", "add", *range_of_pods)
+    assert not any("allowed" in line for line in lines)
 
     without = plan(lab, "before the takeover, without rights", 1, *FLAGS, prefix=UNPRIVILEGED)
     assert without.stdout == ended.stdout

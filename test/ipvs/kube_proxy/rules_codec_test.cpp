@@ -28,7 +28,15 @@ struct Entry {
   const char* address;
   std::uint16_t port;
   std::uint8_t protocol;
+  const char* source = nullptr;
+  std::uint8_t prefix_length = 0;
 };
+
+void put_nested_address(MessageBatch& batch, std::uint16_t type, const Address& address) {
+  const auto nest = batch.begin_nest(type);
+  batch.put_address(address.is_v6() ? IPSET_ATTR_IPADDR_IPV6 : IPSET_ATTR_IPADDR_IPV4, address);
+  batch.end_nest(nest);
+}
 
 MessageBatch reply(const std::string& set, const std::vector<Entry>& entries) {
   MessageBatch batch;
@@ -39,14 +47,10 @@ MessageBatch reply(const std::string& set, const std::vector<Entry>& entries) {
   const auto list = batch.begin_nest(IPSET_ATTR_ADT);
   for (const Entry& each : entries) {
     const auto data = batch.begin_nest(IPSET_ATTR_DATA);
-    if (each.address != nullptr) {
-      const auto nest = batch.begin_nest(IPSET_ATTR_IP);
-      const bool is_v6 = address(each.address).is_v6();
-      batch.put_address(is_v6 ? IPSET_ATTR_IPADDR_IPV6 : IPSET_ATTR_IPADDR_IPV4,
-                        address(each.address));
-      batch.end_nest(nest);
-    }
+    if (each.address != nullptr) put_nested_address(batch, IPSET_ATTR_IP, address(each.address));
+    if (each.source != nullptr) put_nested_address(batch, IPSET_ATTR_IP2, address(each.source));
     batch.put_be16(IPSET_ATTR_PORT, each.port);
+    if (each.prefix_length != 0) batch.put_u8(IPSET_ATTR_CIDR2, each.prefix_length);
     if (each.protocol != 0) batch.put_u8(IPSET_ATTR_PROTO, each.protocol);
     batch.end_nest(data);
   }
@@ -125,31 +129,42 @@ std::string clients(std::uint8_t family, const std::vector<Expression>& expressi
 
 TEST_CASE("members of kube-proxy's ipsets are read, and no others (17.2)") {
   KubeProxyRules rules;
-  MessageBatch replies[] = {reply("KUBE-CLUSTER-IP", {{"10.96.0.1", 80, 6}, {"10.96.0.1", 53, 17}}),
-                            reply("KUBE-6-CLUSTER-IP", {{"fd00::1", 80, 6}}),
-                            reply("KUBE-EXTERNAL-IP", {{"192.0.2.1", 80, 6}}),
-                            reply("KUBE-6-LOAD-BALANCER", {{"fd00::2", 80, 6}}),
-                            reply("KUBE-LOAD-BALANCER-LOCAL", {{"192.0.2.2", 80, 6}}),
-                            reply("KUBE-NODE-PORT-TCP", {{nullptr, 30080, 0}}),
-                            reply("KUBE-NODE-PORT-LOCAL-UDP", {{nullptr, 30053, 0}}),
-                            reply("KUBE-6-NODE-PORT-LOCAL-SCTP-HAS", {{"fd00::3", 30001, 132}}),
-                            reply("KUBE-SRC-ABCDEF", {{"192.0.2.9", 80, 6}})};
+  const ServerKey limited{address("192.0.2.3"), 80, Protocol::kTcp};
+  const ServerKey limited6{address("fd00::4"), 80, Protocol::kTcp};
+  MessageBatch replies[] = {
+      reply("KUBE-CLUSTER-IP", {{"10.96.0.1", 80, 6}, {"10.96.0.1", 53, 17}}),
+      reply("KUBE-6-CLUSTER-IP", {{"fd00::1", 80, 6}}),
+      reply("KUBE-EXTERNAL-IP", {{"192.0.2.1", 80, 6}}),
+      reply("KUBE-6-LOAD-BALANCER", {{"fd00::2", 80, 6}}),
+      reply("KUBE-LOAD-BALANCER-LOCAL", {{"192.0.2.2", 80, 6}}),
+      reply("KUBE-NODE-PORT-TCP", {{nullptr, 30080, 0}}),
+      reply("KUBE-NODE-PORT-LOCAL-UDP", {{nullptr, 30053, 0}}),
+      reply("KUBE-6-NODE-PORT-LOCAL-SCTP-HAS", {{"fd00::3", 30001, 132}}),
+      reply("KUBE-LOAD-BALANCER-FW", {{"192.0.2.3", 80, 6}}),
+      reply("KUBE-LOAD-BALANCER-SOURCE-CIDR", {{"192.0.2.3", 80, 6, "203.0.113.0", 24}}),
+      reply("KUBE-LOAD-BALANCER-SOURCE-IP", {{"192.0.2.3", 80, 6, "192.0.2.3"}}),
+      reply("KUBE-6-LOAD-BALANCER-SOURCE-CID", {{"fd00::4", 80, 6, "fd00:203::", 64}}),
+      reply("KUBE-SRC-ABCDEF", {{"192.0.2.9", 80, 6}})};
   for (MessageBatch& each : replies) {
     const Bytes bytes = payload_of(each);
     decode_members(bytes, rules);
     KubeProxyRules cut;
     for (std::size_t size = 0; size < bytes.size(); ++size) decode_members(bytes.first(size), cut);
   }
-  const KubeProxyRules expected{.cluster_ips = {{address("10.96.0.1"), 80, Protocol::kTcp},
-                                                {address("10.96.0.1"), 53, Protocol::kUdp},
-                                                {address("fd00::1"), 80, Protocol::kTcp}},
-                                .external = {{address("192.0.2.1"), 80, Protocol::kTcp},
-                                             {address("fd00::2"), 80, Protocol::kTcp}},
-                                .external_local = {{address("192.0.2.2"), 80, Protocol::kTcp},
-                                                   {address("fd00::3"), 30001, Protocol::kSctp}},
-                                .node_ports = {{30080, Protocol::kTcp}},
-                                .node_ports_local = {{30053, Protocol::kUdp}},
-                                .cluster_ip_clients = {}};
+  const KubeProxyRules expected{
+      .cluster_ips = {{address("10.96.0.1"), 80, Protocol::kTcp},
+                      {address("10.96.0.1"), 53, Protocol::kUdp},
+                      {address("fd00::1"), 80, Protocol::kTcp}},
+      .external = {{address("192.0.2.1"), 80, Protocol::kTcp},
+                   {address("fd00::2"), 80, Protocol::kTcp}},
+      .external_local = {{address("192.0.2.2"), 80, Protocol::kTcp},
+                         {address("fd00::3"), 30001, Protocol::kSctp}},
+      .node_ports = {{30080, Protocol::kTcp}},
+      .node_ports_local = {{30053, Protocol::kUdp}},
+      .limited = {limited},
+      .allowed_sources = {{limited, {{address("203.0.113.0"), 24}, {address("192.0.2.3"), 32}}},
+                          {limited6, {{address("fd00:203::"), 64}}}},
+      .cluster_ip_clients = {}};
   CHECK(rules == expected);
 }
 
