@@ -93,7 +93,10 @@ asio::awaitable<void> ReflectorCore::follow(Step step, const Ended& ended) {
     co_return;
   }
   plan_ = step;
-  if (step.settled) options_.backoff.reset();
+  if (step.settled) {
+    options_.backoff.reset();
+    options_.relist_backoff.reset();
+  }
   if (step.no_watch_list) watch_list_refused_ = options_.now();
   if (step.next == Step::Next::kOtherVersion) {
     ++versions_tried_;
@@ -113,7 +116,9 @@ asio::awaitable<void> ReflectorCore::follow(Step step, const Ended& ended) {
     version_ = 0;
   }
   if (step.next == Step::Next::kList) short_lived_ = refusals_ = 0;
-  const milliseconds length = pause_for(step, ended.attempt.status, options_.backoff);
+  Backoff& backoff =
+      step.pause == Step::Pause::kRelist ? options_.relist_backoff : options_.backoff;
+  const milliseconds length = pause_for(step, ended.attempt.status, backoff);
   if (step.fault) report_fault(step, ended, length);
   if (length.count() == 0) co_return;
   // Another connection may find another server, which does not help if this one asks us to wait.
@@ -140,6 +145,7 @@ milliseconds ReflectorCore::pause_for(const Step& step, const ApiStatus& status,
     case Step::Pause::kNone:
       return milliseconds(0);
     case Step::Pause::kBackoff:
+    case Step::Pause::kRelist:
       return backoff.next(options_.random());
     case Step::Pause::kSpread:
       return duration_cast<milliseconds>(step.spread * options_.random());

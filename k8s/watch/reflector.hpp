@@ -74,6 +74,7 @@ struct ReflectorOptions {
   std::chrono::milliseconds watch_list_retry{3'600'000};
   Backoff backoff;
   Backoff page_backoff;
+  Backoff relist_backoff;  // between lists whose watch says at once that they are too old
   // Between requests for a resource that is not served: 10-20 s, ... 5-10 min.
   Backoff reprobe{.first = std::chrono::milliseconds(10'000),
                   .limit = std::chrono::milliseconds(600'000)};

@@ -130,7 +130,7 @@ Step after_refused_watch(const Attempt& attempt) {
   if (is_expired(attempt.status)) {
     const bool old_list = attempt.since_list >= kRecentList;
     return {.next = Next::kList,
-            .pause = old_list ? Pause::kSpread : Pause::kBackoff,
+            .pause = old_list ? Pause::kSpread : Pause::kRelist,
             .spread = kListSpread};
   }
   if (is_too_large(attempt.status) && attempt.stuck >= kMaxStuck)
@@ -175,7 +175,7 @@ Step after_watch(const Attempt& attempt) {
       step = {.next = stuck ? Next::kList : Next::kWatch};
       break;
     case Outcome::kWentBack:
-      step = consistent_list(attempt.since_list >= kRecentList ? Pause::kSpread : Pause::kBackoff);
+      step = consistent_list(attempt.since_list >= kRecentList ? Pause::kSpread : Pause::kRelist);
       break;
     case Outcome::kTooLong:
     case Outcome::kDoubtful:

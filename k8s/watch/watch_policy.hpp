@@ -85,6 +85,7 @@ struct Step {
   enum class Pause : std::uint8_t {
     kNone,
     kBackoff,
+    kRelist,      // the same, but what went wrong before the server answered does not count
     kRetryAfter,  // the longer of Retry-After and back-off
     kSpread,      // random, up to `spread`: all nodes of the cluster were told at the same moment
   };

@@ -378,6 +378,27 @@ TEST_CASE("back-off grows while the server is unreachable, and is reset when it 
   CHECK(bench.pauses.size() == 4);
 }
 
+TEST_CASE("a server that is back and has forgotten our version is listed soon, and then ever less",
+          "[reflector]") {
+  Bench bench;
+  fill(bench.server, 2);
+  bench.start();
+  bench.run_until_watching();
+  bench.server.stop();
+  bench.on_pause = [&] {
+    if (bench.pauses.size() != 4) return;
+    for (int i = 0; i < 2; ++i) bench.server.misbehave({.on = "watch=", .status = 410});
+    bench.server.start();
+  };
+  bench.run_until([&] { return bench.pauses.size() == 6; });
+  bench.run_until_watching();
+  const std::vector<milliseconds> pauses{milliseconds(800),  milliseconds(1600),
+                                         milliseconds(3200), milliseconds(6400),
+                                         milliseconds(800),  milliseconds(1600)};
+  CHECK(bench.pauses == pauses);
+  CHECK(bench.sink.lists == 3);
+}
+
 TEST_CASE("Retry-After is respected", "[reflector]") {
   Bench bench;
   fill(bench.server, 2);

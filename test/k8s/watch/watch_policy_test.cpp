@@ -86,7 +86,7 @@ TEST_CASE("an expired watch lists again, without back-off unless the last list i
   CHECK(k8s::next_step(attempt).next == Next::kList);
   CHECK(k8s::next_step(attempt).pause == Pause::kSpread);
   attempt.since_list = milliseconds(100);
-  CHECK(k8s::next_step(attempt).pause == Pause::kBackoff);
+  CHECK(k8s::next_step(attempt).pause == Pause::kRelist);
 }
 
 TEST_CASE("a request refused by an overloaded server is repeated after its Retry-After",
