@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <iterator>
 #include <utility>
 
 #include "agent/decide/held_plan.hpp"
@@ -368,6 +367,7 @@ asio::awaitable<SyncLoop::Clock::time_point> SyncLoop::carry_out(ipvs::Changes c
   const auto now = time();
   report.kernel_seconds += seconds(now - begin);
   note_lost_servers(outcome);
+  note_lost_addresses(changes, outcome);
   report_departures(
       connections_.conclude(changes, outcome, reconciler_.desired(),
                             [this](const ipvs::Owner& service, const ipvs::Endpoint& e) {
@@ -407,43 +407,6 @@ asio::awaitable<void> SyncLoop::forget_flows(const std::vector<ipvs::Kernel::Sta
                   .owner = {}});
 }
 
-asio::awaitable<void> SyncLoop::reinstall_table() {
-  const std::vector<ipvs::Element> elements = reconciler_.table_elements();
-  const ipvs::TableRules rules = plans_.table_rules();
-  const int error = co_await thread_.run([&] { return kernel_.install_table(rules, elements); });
-  if (error == 0) {
-    table_missing_since_.reset();
-    installed_rules_ = rules;
-    if (std::exchange(table_lost_, false)) {
-      repairs_.made("table", "the nftables table kube-ipvs was changed by somebody else: restored");
-    }
-    reconciler_.table_installed(elements);
-    co_return;
-  }
-  agenda_.schedule(Work::kInstallTable, time() + options_.retry_first);
-  if (!table_missing_since_) table_missing_since_ = in_hand_since_.value_or(time());
-  report_failure({.command = "NEWTABLE",
-                  .error_number = error,
-                  .what = "restoring the nftables table kube-ipvs",
-                  .owner = {}});
-}
-
-asio::awaitable<void> SyncLoop::check_addresses() {
-  const bool device = co_await audit_.device();
-  const bool addresses = co_await audit_.addresses();
-  if (device && addresses) {
-    check_pause_ = {};
-  } else {
-    agenda_.schedule(Work::kCheckAddresses, after_pause(check_pause_));
-  }
-}
-
-// Each pause is longer than the one before it.
-SyncLoop::Clock::time_point SyncLoop::after_pause(std::chrono::milliseconds& pause) const {
-  pause = std::clamp(pause * 2, options_.retry_first, options_.retry_limit);
-  return time() + pause;
-}
-
 asio::awaitable<void> SyncLoop::check_draining() {
   const auto& draining = reconciler_.ledger().draining_servers();
   const std::vector<ipvs::ServerKey> keys(draining.begin(), draining.end());
@@ -458,56 +421,6 @@ asio::awaitable<void> SyncLoop::check_draining() {
   ipvs::Changes finished = reconciler_.finish_drains(*readings, may_drain());
   PassReport ignored;
   if (!finished.empty()) co_await carry_out(std::move(finished), ignored, time(), false);
-}
-
-asio::awaitable<void> SyncLoop::audit() {
-  agenda_.schedule(Work::kAudit, time() + options_.audit_interval);
-  const bool is_asked_for = agenda_.is_scheduled(Work::kCheckAddresses);
-  agenda_.cancel(Work::kCheckAddresses);
-  if (audit_.is_turn_of_addresses() || is_asked_for) {
-    co_await check_addresses();
-  } else if (!co_await audit_.device() || audit_.doubts_addresses()) {
-    agenda_.now(Work::kCheckAddresses);
-  }
-  const std::set<ipvs::Owner> freed = co_await audit_.foreign_servers();
-  for (const ipvs::Owner& owner : freed) mark_dirty(owner);
-  co_await audit_.settings();
-  co_await compare_servers();
-  report_record(co_await thread_.run([this] { return kernel_.check_record(); }));
-}
-
-asio::awaitable<void> SyncLoop::count_servers(Clock::time_point now) {
-  co_await audit_.count_servers();
-  // Where somebody deletes virtual servers again and again, comparisons of all become rarer.
-  agenda_.schedule(Work::kCountServers,
-                   std::max(now + options_.count_interval, repairs_.next("server")));
-  if (audit_.is_comparing_all()) agenda_.now(Work::kCompareServers);
-}
-
-// A slice in each pass, so that what was found is repaired before the next is read.
-asio::awaitable<void> SyncLoop::compare_servers() {
-  const bool read = co_await audit_.next_servers();
-  if (read) compare_pause_ = {};
-  if (!audit_.is_comparing_all()) co_return;
-  agenda_.schedule(Work::kCompareServers,
-                   read ? Clock::time_point::min() : after_pause(compare_pause_));
-}
-
-// The kernel has no such virtual server, though it had accepted it: others may be missing, too.
-void SyncLoop::note_lost_servers(const ipvs::Outcome& outcome) {
-  for (const auto& [key, found] : outcome.read_back) {
-    if (found || !reconciler_.ledger().server(key)) continue;
-    repairs_.found(Repairs::Fault::kDeleted, key);
-    if (!audit_.is_comparing_all()) audit_.compare_all();
-    agenda_.now(Work::kCompareServers);
-  }
-}
-
-// Once while it lasts.
-void SyncLoop::report_record(const ipvs::Result<void>& written) {
-  const std::string fault = written ? std::string() : written.error().text();
-  if (!fault.empty() && fault != record_fault_) observer_.on_waiting(fault);
-  record_fault_ = fault;
 }
 
 }  // namespace agent

@@ -149,6 +149,7 @@ class SyncLoop {
   boost::asio::awaitable<void> compare_servers();
   Clock::time_point after_pause(std::chrono::milliseconds& pause) const;
   void note_lost_servers(const ipvs::Outcome& outcome);
+  void note_lost_addresses(const ipvs::Changes& changes, const ipvs::Outcome& outcome);
   void request(Work work, Clock::time_point when = Clock::time_point::min());
   void wake();
   Clock::time_point time() const { return options_.now(); }

@@ -122,6 +122,8 @@ class Stage:
         waiting, last = list(events), time.monotonic()
         while waiting or self._goes_on():
             now = time.monotonic()
+            if not waiting:
+                self.later.clear()  # where pods have ended late, many are waiting to come or to leave
             if now > last + MOST_AFTER:
                 self.agents.deaths.append(f"it does not end: {self._goes_on()}")
                 return
@@ -233,7 +235,8 @@ class Stage:
         since = self.leaving.pop(number).since
         self.tell(f"the end of {app}-{number}")
         self.leaves[f"{app}-{number}"][-1][1] = time.monotonic()
-        self.pod_ends.setdefault(f"{app}-{number}", []).append((since + GRACE, time.monotonic()))
+        # The API's times are whole seconds: for the agent its grace period is over up to a second earlier.
+        self.pod_ends.setdefault(f"{app}-{number}", []).append((since + GRACE - 1, time.monotonic()))
         self.write_pods()
         self.lab.kill(f"{app}-{number}")  # who is still connected would keep it from ending
         self.lab.remove_pod(f"{app}-{number}")

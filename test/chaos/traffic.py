@@ -20,6 +20,9 @@ from dataclasses import dataclass
 import client
 
 PATIENCE = 6
+# No port is used twice within minutes. Two connections from one port to two virtual IPs of the same pod are one and the
+# same connection behind them, and connection tracking drops the later one.
+PORTS = range(11000, 29900)
 PAUSES = {"request": (0.1, 0.3, 0.8), "affine": (0.4, 0.8, 1.2), "datagram": (0.2, 0.4, 0.8), "connection": (0.1, 0.5),
           "direct": (0.3,)}
 HELD = (1, 5, 15, 40, 90, 600)  # seconds of a connection
@@ -36,7 +39,7 @@ class Way:
 
 class Clients:
     def __init__(self, ways, seed):
-        self.ways, self.seed, self.ports = ways, seed, itertools.count(11000)
+        self.ways, self.seed, self.ports = ways, seed, itertools.cycle(PORTS)
         self.ending, self.lock, self.records = threading.Event(), threading.Lock(), []
 
     def run(self):
@@ -64,18 +67,20 @@ class Clients:
             with self.lock:
                 self.records.append(record)
 
-    @staticmethod
-    def _request(way, record, _):
-        record["server"] = client.get(f"http://{way.address}:{way.port}/", timeout=PATIENCE).strip()
-
-    # Its ports are not used twice: IPVS knows a connection with affinity by its port for two minutes, and whoever
-    # connects from this port again comes to the pod of that time (is_new_conn_expected() in ip_vs_core.c).
-    def _affine(self, way, record, _):
+    def _next_port(self):
         with self.lock:
-            port = next(self.ports)
+            return next(self.ports)
+
+    def _request(self, way, record, _):
+        record["server"] = client.get(f"http://{way.address}:{way.port}/", timeout=PATIENCE,
+                                      source_port=self._next_port()).strip()
+
+    # IPVS knows a connection with affinity by its port for two minutes, and whoever connects from this port again comes
+    # to the pod of that time (is_new_conn_expected() in ip_vs_core.c).
+    def _affine(self, way, record, _):
         with socket.socket(client.family_of(way.address), socket.SOCK_STREAM) as connection:
             connection.settimeout(PATIENCE)
-            connection.bind(("", port))
+            connection.bind(("", self._next_port()))
             connection.connect((way.address, way.port))
             connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
             data = b""
@@ -86,10 +91,10 @@ class Clients:
         record["server"] = client.Answer(data).body.strip()
 
     # UDP loses a datagram now and then, as when an endpoint goes: who uses it asks again.
-    @staticmethod
-    def _ask(way, record, _):
+    def _ask(self, way, record, _):
         with socket.socket(client.family_of(way.address), socket.SOCK_DGRAM) as udp:
             udp.settimeout(1)
+            udp.bind(("", self._next_port()))
             udp.connect((way.address, way.port))
             for left in (2, 1, 0):
                 try:
@@ -104,6 +109,7 @@ class Clients:
         with socket.socket(client.family_of(way.address), socket.SOCK_STREAM) as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             connection.settimeout(PATIENCE)
+            connection.bind(("", self._next_port()))
             connection.connect((way.address, way.port))
             name = b""
             while not name.endswith(b"\n"):

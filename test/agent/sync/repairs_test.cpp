@@ -62,6 +62,19 @@ TEST_CASE("an address that was deleted is back as soon as the kernel reports it 
   CHECK(f.observer.drifts == std::vector<std::string>{"address"});
 }
 
+TEST_CASE("addresses that a change finds deleted are reported, before a check finds them (D3)") {
+  Fixture f;
+  serve(f);
+  f.on_kernel([](auto& kernel) { kernel.addresses.clear(); });
+  f.drop("a/web");
+  f.until([&] { return f.look().addresses.size() == 1; });
+  f.until_idle();
+  CHECK(f.observer.drifts == std::vector<std::string>{"address"});
+  CHECK(f.observer.drift_lines ==
+        std::vector<std::string>{"VIPs of kube-ipvs0 that somebody else deleted or added: "
+                                 "10.96.0.2: put right"});
+}
+
 TEST_CASE("an address that somebody else adds to kube-ipvs0 is removed (D3)") {
   Fixture f;
   serve(f);

@@ -242,6 +242,9 @@ def case_without_rights_cleanup_changes_nothing_and_says_why(lab):
 
 
 def case_a_table_that_another_program_owns_stays_and_is_named_and_the_rest_goes(lab):
+    if not lab.node.succeeds("nft", "-c", "add table inet owned { flags owner; }"):
+        show("this kernel has no tables with an owner: they came with Linux 5.12")
+        return
     forget(lab)
     lab.agent.restart(*FLAGS)
     lab.agent.stop()
