@@ -31,7 +31,7 @@ struct HostPort {
 inline constexpr std::uint16_t kMetricsPort = 10249;
 inline constexpr std::uint16_t kHealthzPort = 10256;
 
-enum class EndpointSource : std::uint8_t { kSelector, kEndpointSlice };
+enum class EndpointSource : std::uint8_t { kAuto, kSelector, kEndpointSlice };
 enum class VipBinding : std::uint8_t { kAddress, kRoute };
 enum class Compat : std::uint8_t { kNone, kKubeProxy };
 enum class Takeover : std::uint8_t { kAuto, kReport, kOff };
@@ -44,7 +44,9 @@ struct Config {
   std::string manifests;          // --manifests DIR: no cluster; not with the two above
   std::string hostname_override;  // --hostname-override NAME; empty: the host name
   std::string node_name;          // one of these two, trimmed and in lower case; never empty
-  EndpointSource endpoint_source = EndpointSource::kSelector;  // --endpoint-source
+  // --endpoint-source auto|selector|endpointslice. auto: Pods where they may be listed, as with
+  // manifests, and EndpointSlices where not.
+  EndpointSource endpoint_source = EndpointSource::kAuto;
 
   std::string ipvs_scheduler = "rr";       // --ipvs-scheduler: one of known_schedulers()
   bool ipvs_strict_arp = false;            // --ipvs-strict-arp

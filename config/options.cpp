@@ -48,7 +48,7 @@ constexpr Option kOptions[] = {
      .own_key = "endpointSource",
      .group = Group::kCluster,
      .placeholder = "SOURCE",
-     .help = "selector (match Pods by label) or endpointslice",
+     .help = "auto, selector (Pods by label) or endpointslice",
      .set = set_choice<&Config::endpoint_source, kEndpointSources>,
      .get = get_choice<&Config::endpoint_source, kEndpointSources>},
 

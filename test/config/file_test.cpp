@@ -353,8 +353,8 @@ TEST_CASE("a Config written as a file is read back unchanged") {
     config.ipvs_udp_timeout = *rc::gen::inRange(0u, 2147484u);
     config.min_sync_period = std::chrono::milliseconds(*rc::gen::inRange(0, 3'600'001));
     config.vip_binding = *rc::gen::element(VipBinding::kAddress, VipBinding::kRoute);
-    config.endpoint_source =
-        *rc::gen::element(EndpointSource::kSelector, EndpointSource::kEndpointSlice);
+    config.endpoint_source = *rc::gen::element(EndpointSource::kAuto, EndpointSource::kSelector,
+                                               EndpointSource::kEndpointSlice);
     config.compat = *rc::gen::element(Compat::kNone, Compat::kKubeProxy);
     config.sync_period = std::chrono::seconds(*rc::gen::inRange(1, 3601));
     config.service_proxy_name = *rc::gen::element<std::string>("", "edge", "a b");

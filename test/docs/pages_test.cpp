@@ -308,10 +308,13 @@ std::vector<Annotation> annotations(const std::string& page) {
   return found;
 }
 
-// Whether the agent honours `value`: on a Pod for the weight, else on a Service with a scheduler that
+// Whether the agent honours `value`: on a Pod or an EndpointSlice for the weight, else on a Service with a scheduler that
 // uses weights and one that takes flags.
 bool honours(const std::string& name, const std::string& value) {
-  if (name == "kube-ipvs.io/weight") return agent::read_weight({{name, value}}).has_value();
+  k8s::Meta meta;
+  meta.annotations[name] = value;
+  if (name == "kube-ipvs.io/weight") return agent::read_pod_weight(meta).weight.has_value();
+  if (name == "service.cilium.io/weight") return agent::read_slice_weight(meta).weight.has_value();
   return agent::read_service_options({{name, value}}, {.scheduler = "wrr"}).faults.empty();
 }
 
@@ -338,7 +341,7 @@ TEST_CASE("every metric that the sources name is on the page of metrics") {
 TEST_CASE(
     "every annotation on its page is honoured in the range that the page gives, and not beyond") {
   const std::vector<Annotation> all = annotations(read("agent/decide/annotations.md"));
-  CHECK(all.size() == 7);
+  CHECK(all.size() == 8);
   for (const Annotation& annotation : all) {
     if (!annotation.range) continue;
     const auto [least, most] = *annotation.range;
@@ -351,7 +354,7 @@ TEST_CASE(
 }
 
 TEST_CASE("the page of annotations names those that the sources name, and no others") {
-  static const std::regex kName(R"re("(kube-(?:ipvs|router)\.io/[a-z.-]+)")re");
+  static const std::regex kName(R"re("((?:kube-ipvs|kube-router|service.cilium)\.io/[a-z.-]+)")re");
   const std::string source = read("agent/decide/service_options.cpp");
   std::set<std::string> in_source, on_page;
   for (std::sregex_iterator at(source.begin(), source.end(), kName), end; at != end; ++at) {
