@@ -73,7 +73,7 @@ struct Config {
   VipBinding vip_binding = VipBinding::kAddress;  // --vip-binding address|route
   // --service-proxy-name NAME: serve only Services whose label has this value; "": those without.
   std::string service_proxy_name;
-  // --compat none|kube-proxy: kube-proxy's deviations from the Services API.
+  // --compat none|kube-proxy: decide as kube-proxy's ipvs mode, see config/policies.hpp.
   Compat compat = Compat::kNone;
 
   bool masquerade_all = false;              // --masquerade-all
@@ -104,6 +104,8 @@ struct Config {
   std::uint16_t metrics_port = kMetricsPort;
   std::uint16_t healthz_port = kHealthzPort;
 
+  // The program was started under the name kube-proxy: some defaults are those of a drop-in.
+  bool as_kube_proxy = false;
   LogFormat log_format = LogFormat::kText;  // --log-format text|json
   int verbosity = 0;                        // --v 0-10
   // --run-dir DIR: where the record of our virtual servers is kept; empty: there is none.

@@ -418,6 +418,8 @@ bool ClusterState::may_drain(const ipvs::Owner& owner, const ipvs::Endpoint& end
   const k8s::Service* service = this->service(owner);
   const auto timeout =
       service ? options_for(*service, now).service.drain_seconds : std::optional<std::uint32_t>();
+  // kube-proxy waits for the end of the last connection.
+  if (service && !timeout && config_.compat == config::Compat::kKubeProxy) return true;
   return endpoints_.may_drain(endpoint.address, now, timeout, service_key(owner));
 }
 

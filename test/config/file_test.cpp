@@ -157,8 +157,8 @@ TEST_CASE("in kube-proxy's kind of file, unknown keys and keys that do nothing h
 }
 
 TEST_CASE("an invalid value is a fault in kube-proxy's kind of file too") {
-  CHECK(faults(kProxys + "mode: iptables\nipvs:\n  tcpTimeout: 5\n") ==
-        Lines{"f:3:7: mode: \"iptables\" is not supported: the only mode is ipvs",
+  CHECK(faults(kProxys + "mode: userspace\nipvs:\n  tcpTimeout: 5\n") ==
+        Lines{"f:3:7: mode: \"userspace\" is not one of: ipvs, iptables, nftables",
               "f:5:15: ipvs.tcpTimeout: \"5\" has no unit: write for example 900s, 15m or 1h30m"});
 }
 

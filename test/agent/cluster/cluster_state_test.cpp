@@ -163,6 +163,24 @@ TEST_CASE("a change of the source of endpoints plans the Services with a selecto
         "  -> 10.244.0.2:8080 weight 1\n");
 }
 
+TEST_CASE("with --compat=kube-proxy connections may outlive the Pod, until they end (18.2)") {
+  for (const auto compat : {config::Compat::kNone, config::Compat::kKubeProxy}) {
+    Fixture f(EndpointSource::kSelector, {}, compat);
+    k8s::Service service = make_service("web", {"10.96.0.1"});
+    f.state.sinks().services->upsert(service);
+    f.state.sinks().pods->upsert(make_pod("web-1", {"10.244.0.1"}));
+    f.state.sinks().pods->remove(key_of("web-1"));
+    const ipvs::Endpoint gone{ip("10.244.0.1"), 8080};
+    CHECK(f.may_drain_at("default/web", gone, 1'000'000) == (compat != config::Compat::kNone));
+    // What the Service asks for counts more.
+    service.meta.annotations["kube-ipvs.io/drain-timeout"] = "60";
+    f.state.sinks().services->upsert(service);
+    CHECK_FALSE(f.may_drain_at("default/web", gone, 1'000'000));
+    f.state.sinks().services->remove(key_of("web"));
+    CHECK_FALSE(f.may_drain_at("default/web", gone, 1'000'000));
+  }
+}
+
 TEST_CASE("an event names the Services whose plan it may change") {
   Fixture f;
   f.state.sinks().services->upsert(make_service("web", {"10.96.0.1"}));
