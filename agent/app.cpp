@@ -71,6 +71,7 @@ std::size_t descriptor_limit() {
 void log_warning(const std::string& line) { spdlog::warn("{}", line); }
 void log_info(const std::string& line) { spdlog::info("{}", line); }
 void log_fault(Metrics& metrics, const k8s::SourceFault& fault) {
+  if (fault.kind == "note") return log_info(fault.what);
   metrics.source_fault(fault.kind);
   log_warning(fault.what);
 }

@@ -24,6 +24,7 @@
 #include "agent/report/notify_socket.hpp"
 #include "agent/stop_signals.hpp"
 #include "config/parse.hpp"
+#include "config/policies.hpp"
 #include "config/printable.hpp"
 #include "config/write.hpp"
 #include "ipvs/linux_kernel.hpp"
@@ -186,6 +187,8 @@ int run_agent(const config::Config& config, const agent::NotifySettings& notify)
   spdlog::info("kube-ipvs {} on node {}, {}, scheduler {}", KUBE_IPVS_VERSION, config.node_name,
                access ? "API server " + access->route() : "manifests in " + config.manifests,
                config.ipvs_scheduler);
+  if (config.as_kube_proxy && config.compat == config::Compat::kNone)
+    spdlog::info("{}", config::policies_line());
   raise_descriptor_limit();
   set_oom_score_adj(config.oom_score_adj);
   boost::asio::io_context context(1);

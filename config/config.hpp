@@ -31,7 +31,7 @@ struct HostPort {
 inline constexpr std::uint16_t kMetricsPort = 10249;
 inline constexpr std::uint16_t kHealthzPort = 10256;
 
-enum class EndpointSource : std::uint8_t { kSelector, kEndpointSlice };
+enum class EndpointSource : std::uint8_t { kAuto, kSelector, kEndpointSlice };
 enum class VipBinding : std::uint8_t { kAddress, kRoute };
 enum class Compat : std::uint8_t { kNone, kKubeProxy };
 enum class Takeover : std::uint8_t { kAuto, kReport, kOff };
@@ -44,7 +44,9 @@ struct Config {
   std::string manifests;          // --manifests DIR: no cluster; not with the two above
   std::string hostname_override;  // --hostname-override NAME; empty: the host name
   std::string node_name;          // one of these two, trimmed and in lower case; never empty
-  EndpointSource endpoint_source = EndpointSource::kSelector;  // --endpoint-source
+  // --endpoint-source auto|selector|endpointslice. auto: Pods where they may be listed, as with
+  // manifests, and EndpointSlices where not.
+  EndpointSource endpoint_source = EndpointSource::kAuto;
 
   std::string ipvs_scheduler = "rr";       // --ipvs-scheduler: one of known_schedulers()
   bool ipvs_strict_arp = false;            // --ipvs-strict-arp
@@ -71,7 +73,7 @@ struct Config {
   VipBinding vip_binding = VipBinding::kAddress;  // --vip-binding address|route
   // --service-proxy-name NAME: serve only Services whose label has this value; "": those without.
   std::string service_proxy_name;
-  // --compat none|kube-proxy: kube-proxy's deviations from the Services API.
+  // --compat none|kube-proxy: decide as kube-proxy's ipvs mode, see config/policies.hpp.
   Compat compat = Compat::kNone;
 
   bool masquerade_all = false;              // --masquerade-all
@@ -102,6 +104,8 @@ struct Config {
   std::uint16_t metrics_port = kMetricsPort;
   std::uint16_t healthz_port = kHealthzPort;
 
+  // The program was started under the name kube-proxy: some defaults are those of a drop-in.
+  bool as_kube_proxy = false;
   LogFormat log_format = LogFormat::kText;  // --log-format text|json
   int verbosity = 0;                        // --v 0-10
   // --run-dir DIR: where the record of our virtual servers is kept; empty: there is none.

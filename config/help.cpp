@@ -71,13 +71,15 @@ std::string option_lines(const Option& option) {
 
 }  // namespace
 
-std::string help_text() {
+std::string help_text(const std::string& program) {
   std::string out =
-      "kube-ipvs makes this node's kernel serve the cluster's Services with IPVS.\n\n"
-      "Usage:\n"
-      "  kube-ipvs [flags]\n"
-      "  kube-ipvs plan --against-kernel [flags]\n"
-      "  kube-ipvs cleanup [--handover] [--dry-run]\n";
+      "kube-ipvs makes this node's kernel serve the cluster's Services with IPVS.\n"
+      "It takes the flags and the configuration file of kube-proxy (config/kube-proxy.md).\n\n"
+      "Usage:\n";
+  for (const char* form :
+       {" [flags]\n", " plan --against-kernel [flags]\n", " cleanup [--handover] [--dry-run]\n"}) {
+    out += "  " + program + form;
+  }
   for (const Heading& heading : kHeadings) {
     out += "\n" + std::string(heading.text) + ":\n";
     for (const Option& option : options()) {

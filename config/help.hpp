@@ -8,7 +8,8 @@
 
 namespace config {
 
-// Lines have at most 100 columns. Each option has its help text and default after it.
-std::string help_text();
+// Lines have at most 100 columns. Each option has its help text and default after it. `program`: the
+// name that it was started under.
+std::string help_text(const std::string& program);
 
 }  // namespace config

@@ -48,7 +48,7 @@ constexpr Option kOptions[] = {
      .own_key = "endpointSource",
      .group = Group::kCluster,
      .placeholder = "SOURCE",
-     .help = "selector (match Pods by label) or endpointslice",
+     .help = "auto, selector (Pods by label) or endpointslice",
      .set = set_choice<&Config::endpoint_source, kEndpointSources>,
      .get = get_choice<&Config::endpoint_source, kEndpointSources>},
 
@@ -64,7 +64,7 @@ constexpr Option kOptions[] = {
      .own_key = "compat",
      .group = Group::kCluster,
      .placeholder = "MODE",
-     .help = "none, or kube-proxy: traffic policies as in its ipvs mode",
+     .help = "none, or kube-proxy: decide as its ipvs mode",
      .set = set_choice<&Config::compat, kCompats>,
      .get = get_choice<&Config::compat, kCompats>},
     {.flag = "ipvs-scheduler",
@@ -140,7 +140,7 @@ constexpr Option kOptions[] = {
      .key = "mode",
      .group = Group::kIpvs,
      .placeholder = "MODE",
-     .help = "mode of kube-proxy; only ipvs is supported",
+     .help = "ipvs; iptables and nftables cause a warning",
      .set = set_mode,
      .get = [](const Config&) { return std::string("ipvs"); }},
 

@@ -54,17 +54,28 @@ void check_command(const std::vector<std::string>& words, const Config& config,
   }
 }
 
+// "kube-ipvs v0.1.0". The second word is a version in the form of Kubernetes', which scripts cut out
+// of the line; the first says that it is not the version of a Kubernetes.
+std::string version_text() { return "kube-ipvs v" KUBE_IPVS_VERSION "\n"; }
+
 }  // namespace
+
+std::string program_name(int argc, const char* const* argv) {
+  const std::string_view path = argc > 0 && argv[0] != nullptr ? argv[0] : "";
+  const std::string_view name = path.substr(path.find_last_of('/') + 1);
+  return name.empty() ? "kube-ipvs" : std::string(name);
+}
 
 ParseOutcome parse(int argc, const char* const* argv, const Environment& environment) {
   ParseOutcome outcome;
   CommandLine line = read_flags(argc, argv);
+  const std::string program = program_name(argc, argv);
   if (line.help) {
-    outcome.print = help_text();
+    outcome.print = help_text(program);
     return outcome;
   }
   if (line.version) {
-    outcome.print = "kube-ipvs " KUBE_IPVS_VERSION "\n";
+    outcome.print = version_text();
     return outcome;
   }
   take_words(line, outcome.faults);
@@ -77,7 +88,8 @@ ParseOutcome parse(int argc, const char* const* argv, const Environment& environ
   const std::vector<Fault> faults_of_line = std::exchange(line.settings.faults, {});
   layers.push_back(std::move(line.settings));
   const std::vector<std::string> words = std::move(line.words);
-  Checked checked = apply_and_validate(layers, environment.host_name);
+  Checked checked = apply_and_validate(
+      layers, {.host_name = environment.host_name, .as_kube_proxy = program == "kube-proxy"});
   outcome.faults.insert(outcome.faults.end(), faults_of_line.begin(), faults_of_line.end());
   check_command(words, checked.config, outcome.faults);
   if (checked.config.cleanup) {

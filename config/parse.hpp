@@ -2,6 +2,9 @@
 //
 // From the command line, and the file named by --config, to one validated Config:
 //
+// Under the name kube-proxy (argv[0] without its directories) the defaults are those of a drop-in:
+// see program_name().
+//
 //   argv --CLI11--> settings --+
 //                              +--> Config --validate--> Config and warnings,
 //   file --YAML---> settings --+                         or all faults
@@ -41,6 +44,9 @@ struct ParseOutcome {
   std::vector<Fault> faults;
   std::optional<std::string> print;  // text for --help or --version: print it and exit with 0
 };
+
+// The last part of argv[0]; "kube-ipvs" if that is empty.
+std::string program_name(int argc, const char* const* argv);
 
 ParseOutcome parse(int argc, const char* const* argv, const Environment& environment);
 

@@ -173,7 +173,8 @@ inline std::string set_bind_address(Config& config, std::string_view value) {
 }
 
 // The names of the enum values, in the order of the enum.
-inline constexpr std::array<std::string_view, 2> kEndpointSources = {"selector", "endpointslice"};
+inline constexpr std::array<std::string_view, 3> kEndpointSources = {"auto", "selector",
+                                                                     "endpointslice"};
 inline constexpr std::array<std::string_view, 2> kVipBindings = {"address", "route"};
 inline constexpr std::array<std::string_view, 2> kCompats = {"none", "kube-proxy"};
 inline constexpr std::array<std::string_view, 3> kTakeovers = {"auto", "report", "off"};
@@ -217,9 +218,16 @@ inline std::string get_masquerade_bit(const Config& config) {
   return std::to_string(std::countr_zero(config.masquerade_mark));
 }
 
-inline std::string set_mode(Config&, std::string_view value) {
+// Distributions write a mode that kube-ipvs does not have into what they start, and whoever puts
+// kube-ipvs there wants IPVS.
+inline std::string set_mode(Config& config, std::string_view value) {
   if (value.empty() || value == "ipvs") return {};
-  return "\"" + std::string(value) + "\" is not supported: the only mode is ipvs";
+  if (value != "iptables" && value != "nftables") {
+    return "\"" + std::string(value) + "\" is not one of: ipvs, iptables, nftables";
+  }
+  config.warnings.push_back("\"" + std::string(value) +
+                            "\" is a mode of kube-proxy: Services are served with IPVS");
+  return {};
 }
 
 inline std::string set_node_port_range(Config& config, std::string_view value) {

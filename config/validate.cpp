@@ -22,10 +22,11 @@ constexpr PrefixBounds kIpv6Range{64, 126};
 
 class Validator {
  public:
-  explicit Validator(const std::string& host_name) : host_name_(host_name) {}
+  explicit Validator(const Circumstances& circumstances) : circumstances_(circumstances) {}
 
   Checked run(const std::vector<Settings>& layers) {
     for (const Settings& layer : layers) apply(layer);
+    default_as_kube_proxy();
     default_binds();
     check_sources();
     check_families("cluster-cidr", checked_.config.cluster_cidrs);
@@ -76,6 +77,16 @@ class Validator {
   std::string where(std::string_view flag) const {
     const auto place = origins_.find(flag);
     return place == origins_.end() ? "--" + std::string(flag) : place->second;
+  }
+
+  // Where kube-proxy ran, its role gives no right to Pods, and its rules accepted what it forwarded.
+  void default_as_kube_proxy() {
+    Config& config = checked_.config;
+    config.as_kube_proxy = circumstances_.as_kube_proxy;
+    if (config.as_kube_proxy && config.manifests.empty() && !given("endpoint-source"))
+      config.endpoint_source = EndpointSource::kEndpointSlice;
+    if (config.compat == Compat::kKubeProxy && !given("forward-accept"))
+      config.forward_accept = true;
   }
 
   // As in kube-proxy, a listener's default address has the family of --bind-address.
@@ -191,7 +202,7 @@ class Validator {
   void derive_node_name() {
     Config& config = checked_.config;
     std::string_view name = config.hostname_override.empty()
-                                ? std::string_view(host_name_)
+                                ? std::string_view(circumstances_.host_name)
                                 : std::string_view(config.hostname_override);
     constexpr std::string_view kBlank = " \t\r\n";
     name.remove_prefix(std::min(name.find_first_not_of(kBlank), name.size()));
@@ -229,7 +240,7 @@ class Validator {
     return before != '-' && before != '.';
   }
 
-  const std::string& host_name_;
+  const Circumstances& circumstances_;
   Checked checked_;
   std::map<std::string_view, std::string> origins_;
   std::map<std::string_view, std::string> texts_;  // the last text given for each option
@@ -237,8 +248,9 @@ class Validator {
 
 }  // namespace
 
-Checked apply_and_validate(const std::vector<Settings>& layers, const std::string& host_name) {
-  return Validator(host_name).run(layers);
+Checked apply_and_validate(const std::vector<Settings>& layers,
+                           const Circumstances& circumstances) {
+  return Validator(circumstances).run(layers);
 }
 
 }  // namespace config

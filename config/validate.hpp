@@ -15,8 +15,12 @@ struct Checked {
   std::vector<Fault> faults;
 };
 
-// A later layer overrides an earlier one: first the file's settings, then the flags'. `host_name`
-// is the node's name if --hostname-override is not set.
-Checked apply_and_validate(const std::vector<Settings>& layers, const std::string& host_name);
+struct Circumstances {
+  std::string host_name = {};  // the node's name if --hostname-override is not set
+  bool as_kube_proxy = false;  // started under that name: endpoints come from EndpointSlices
+};
+
+// A later layer overrides an earlier one: first the file's settings, then the flags'.
+Checked apply_and_validate(const std::vector<Settings>& layers, const Circumstances& circumstances);
 
 }  // namespace config

@@ -19,6 +19,8 @@
 // Threading: every call is made on the agent's io_context thread.
 #pragma once
 
+#include <functional>
+
 #include "k8s/types.hpp"
 
 namespace k8s {
@@ -41,11 +43,18 @@ class Sink {
 struct Sinks {
   Sink<Service>* services = nullptr;
   Sink<Pod>* pods = nullptr;
+  // Pods with a label for their weight, where `pods` is null; from manifests, all Pods. An empty list,
+  // once, if they are forbidden.
+  Sink<Pod>* weighted_pods = nullptr;
   // From an API server: the agent's own Node. From manifests: all Nodes.
   Sink<Node>* nodes = nullptr;
   // From an API server: all Nodes but the agent's own, after Source::watch_other_nodes().
   Sink<Node>* other_nodes = nullptr;
   Sink<EndpointSlice>* slices = nullptr;
+  // Called by a source that chooses itself between Pods and EndpointSlices, when it has a complete
+  // list of what it chooses. False: `slices` has those of all Services, and `pods` gets no more; true
+  // is the case at the start. Called within the last list_finished().
+  std::function<void(bool)> endpoints_from_pods = {};
 };
 
 }  // namespace k8s

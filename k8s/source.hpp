@@ -14,7 +14,8 @@
 namespace k8s {
 
 // An error from which the source recovered, for the log, the counters and health.
-// `kind` is one of "decode", "list", "watch", "manifest", "conflict", "unserved".
+// `kind` is one of "decode", "list", "watch", "manifest", "conflict", "unserved"; or "note", which is
+// no fault: said once, for information.
 struct SourceFault {
   std::string kind;
   std::string what;  // one line: the file or object, the field, and what is done about it

@@ -36,14 +36,18 @@ std::vector<ipvs::Network> to_networks(const std::vector<k8s::Cidr>& cidrs) {
   return networks;
 }
 
-std::set<std::string> pods_with_bad_weights(const ServiceEndpoints& endpoints) {
-  std::set<std::string> pods;
+// "Pod web-1: the annotation kube-ipvs.io/weight", of those that say something that is no weight.
+std::set<std::string> bad_weights(const ServiceEndpoints& endpoints) {
+  std::set<std::string> found;
   for (const auto& of_port : endpoints) {
     for (const ServiceEndpoint& e : of_port) {
-      if (e.bad_weight) pods.emplace(e.pod);
+      if (e.bad_weight == BadWeight::kNone) continue;
+      const std::string who = e.pod.empty() ? "endpoint " + e.endpoint.address.to_string()
+                                            : "Pod " + std::string(e.pod);
+      found.insert(who + ": the " + std::string(name_of(e.bad_weight)));
     }
   }
-  return pods;
+  return found;
 }
 
 }  // namespace
@@ -92,7 +96,7 @@ ClusterState::ClusterState(const config::Config& config, ClusterObserver& observ
           config.manifests.empty()),
       other_nodes_([this] { return observer_.request_other_nodes(); },
                    [this] { other_nodes_changed(); }),
-      wants_pods_(config.endpoint_source == config::EndpointSource::kSelector) {
+      wants_pods_(config.endpoint_source != EndpointSource::kEndpointSlice) {
   schedulers_.scheduler = config.ipvs_scheduler;
   const auto delivered = [this] { list_delivered(); };
   service_sink_ = std::make_unique<FirstList<k8s::Service>>(services_, delivered);
@@ -101,15 +105,29 @@ ClusterState::ClusterState(const config::Config& config, ClusterObserver& observ
   other_node_sink_ = std::make_unique<FirstList<k8s::Node>>(nodes_.other_nodes(),
                                                             [this] { other_nodes_.delivered(); });
   slice_sink_ = std::make_unique<FirstList<k8s::EndpointSlice>>(endpoints_.slices(), delivered);
-  lists_awaited_ = wants_pods_ ? 4 : 3;
+  if (!wants_pods_)
+    weight_sink_ = std::make_unique<FirstList<k8s::Pod>>(endpoints_.weighted_pods(), delivered);
+  lists_awaited_ = 4;
 }
 
 k8s::Sinks ClusterState::sinks() {
   return {.services = service_sink_.get(),
           .pods = wants_pods_ ? pod_sink_.get() : nullptr,
+          .weighted_pods = weight_sink_.get(),
           .nodes = node_sink_.get(),
           .other_nodes = other_node_sink_.get(),
-          .slices = slice_sink_.get()};
+          .slices = slice_sink_.get(),
+          .endpoints_from_pods = [this](bool pods) {
+            take_endpoints_from(pods ? EndpointSource::kSelector : EndpointSource::kEndpointSlice);
+          }};
+}
+
+// A source that may choose has chosen. Pods that have not come yet are not awaited any more.
+void ClusterState::take_endpoints_from(EndpointSource source) {
+  endpoints_.take_from(source);
+  const bool awaited = wants_pods_ && !pod_sink_->is_delivered();
+  wants_pods_ = source == EndpointSource::kSelector;
+  if (awaited && !wants_pods_) list_delivered();
 }
 
 std::string ClusterState::lists_awaited() const {
@@ -119,6 +137,7 @@ std::string ClusterState::lists_awaited() const {
   };
   add(service_sink_->is_delivered(), "Services");
   add(!wants_pods_ || pod_sink_->is_delivered(), "Pods");
+  add(!weight_sink_ || weight_sink_->is_delivered(), "Pods with weights");
   add(slice_sink_->is_delivered(), "EndpointSlices");
   add(node_sink_->is_delivered(), "Nodes");
   add(!other_nodes_.awaited(), "other Nodes");
@@ -152,21 +171,6 @@ void ClusterState::other_nodes_changed() {
 std::string_view ClusterState::zone_of(const std::string& node) {
   if (node != config_.node_name && !node.empty()) other_nodes_.need();
   return nodes_.zone_of(node);
-}
-
-// Services that were deleted before this start, or while no agent ran.
-void ClusterState::remember_lingering() {
-  for (auto& [owner, linger] : memory_.lingering()) {
-    if (service(owner)) continue;
-    lingering_[owner] = {
-        .kept = std::move(linger.servers), .since = linger.since, .seconds = linger.seconds};
-    observer_.on_dirty(owner);
-  }
-}
-
-void ClusterState::drained(const ipvs::Owner& service) {
-  lingering_.erase(service);
-  memory_.forget_service(service);
 }
 
 void ClusterState::service_changed(const k8s::Service& service) {
@@ -377,11 +381,9 @@ std::optional<PlannedService> ClusterState::plan(const ipvs::Owner& owner) {
   for (const RefusedAddress& refused : refused_addresses(*service, node_view_)) {
     plan.notices.push_back({.reason = NoticeReason::kAddressRefused, .note = refused.text()});
   }
-  for (const std::string& pod : pods_with_bad_weights(endpoints)) {
+  for (const std::string& weight : bad_weights(endpoints)) {
     plan.notices.push_back({.reason = NoticeReason::kBadAnnotation,
-                            .note = "Pod " + pod +
-                                    ": the annotation kube-ipvs.io/weight is not a "
-                                    "number from 0 to 65535: " +
+                            .note = weight + " is not a number from 0 to 65535: " +
                                     std::to_string(kDefaultWeight) + " is taken"});
   }
   if (!uses_weights(options.service.scheduler) && has_weights(endpoints)) {
@@ -389,46 +391,6 @@ std::optional<PlannedService> ClusterState::plan(const ipvs::Owner& owner) {
                             .note = "the scheduler " + options.service.scheduler +
                                     " ignores the weights of Pods (kube-ipvs.io/weight)"});
   }
-  return plan;
-}
-
-// Also before it is deleted: that may happen while no agent runs.
-void ClusterState::note_linger(const ipvs::Owner& owner, const PlannedService& plan,
-                               std::uint32_t seconds, std::optional<MonotonicSeconds> since) {
-  if (seconds == 0) return memory_.forget_service(owner);
-  Memory::Linger linger{.seconds = seconds, .since = since};
-  for (const ipvs::Server& server : plan.plan.servers) {
-    linger.servers.push_back(server.settings.key);
-  }
-  for (const ipvs::ServerKey& key : plan.kept) linger.servers.push_back(key);
-  memory_.lingers(owner, linger);
-}
-
-// A deleted Service: all of it stays but its endpoints, which then drain. Any other Service that
-// claims its addresses gets them, because this one counts least.
-std::optional<PlannedService> ClusterState::plan_lingering(const ipvs::Owner& owner,
-                                                           MonotonicSeconds now) {
-  const auto found = lingering_.find(owner);
-  if (found == lingering_.end()) {
-    memory_.forget_service(owner);
-    return std::nullopt;
-  }
-  Lingering& lingering = found->second;
-  if (!lingering.since) lingering.since = now;
-  if (now >= *lingering.since + lingering.seconds) {
-    drained(owner);
-    return std::nullopt;
-  }
-  PlannedService plan{.since = kLingering, .plan = {}, .is_lingering = true};
-  if (lingering.service) {
-    std::optional<UsableService> changed;
-    const k8s::Service& service = usable(*lingering.service, changed);
-    plan.plan = plan_service(service, ServiceEndpoints(service.ports.size()), node_view_,
-                             options_for(service, now));
-  } else {
-    plan.kept = lingering.kept;
-  }
-  note_linger(owner, plan, lingering.seconds, lingering.since);
   return plan;
 }
 
@@ -456,6 +418,8 @@ bool ClusterState::may_drain(const ipvs::Owner& owner, const ipvs::Endpoint& end
   const k8s::Service* service = this->service(owner);
   const auto timeout =
       service ? options_for(*service, now).service.drain_seconds : std::optional<std::uint32_t>();
+  // kube-proxy waits for the end of the last connection.
+  if (service && !timeout && config_.compat == config::Compat::kKubeProxy) return true;
   return endpoints_.may_drain(endpoint.address, now, timeout, service_key(owner));
 }
 

@@ -45,7 +45,7 @@ class ClusterState : public ServicePlans {
   // What the last agent left for this one; before the source begins.
   void remember(const ipvs::Notes& notes) { memory_.load(notes, clocks_.monotonic()); }
 
-  // What the source fills. `pods` is null in `endpointslice` mode: they are not requested then.
+  // What the source fills. `pods` is null with `endpointslice`: they are not requested then.
   k8s::Sinks sinks();
   // After ClusterObserver::request_other_nodes(): nothing waits for them any more.
   void other_nodes_unavailable(const std::string& why) { other_nodes_.unavailable(why); }
@@ -126,6 +126,7 @@ class ClusterState : public ServicePlans {
   ServiceEndpoints usable_endpoints(const k8s::Service& service,
                                     std::vector<Notice>* notices = nullptr) const;
   void list_delivered();
+  void take_endpoints_from(EndpointSource source);
   void other_nodes_changed();
   std::string_view zone_of(const std::string& node);
   void check_ready();
@@ -160,6 +161,7 @@ class ClusterState : public ServicePlans {
   bool is_ready_ = false;
   std::unique_ptr<FirstList<k8s::Service>> service_sink_;
   std::unique_ptr<FirstList<k8s::Pod>> pod_sink_;
+  std::unique_ptr<FirstList<k8s::Pod>> weight_sink_;  // with `endpointslice`
   std::unique_ptr<FirstList<k8s::Node>> node_sink_;
   std::unique_ptr<FirstList<k8s::Node>> other_node_sink_;
   std::unique_ptr<FirstList<k8s::EndpointSlice>> slice_sink_;

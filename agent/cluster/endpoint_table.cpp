@@ -4,56 +4,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/cluster/endpoint_records.hpp"
 #include "agent/cluster/mark_and_sweep.hpp"
 #include "agent/decide/service_options.hpp"
-#include "agent/decide/topology.hpp"
 #include "k8s/decode/values.hpp"
 
 namespace agent {
-
-// What is kept of a Pod. `key` points to the key in the map.
-struct EndpointTable::PodRecord {
-  const k8s::ObjectKey* key = nullptr;
-  LabelIndex::Member member{};
-  Pool<std::string>::Handle node{};
-  Pool<std::string>::Handle zone{};  // of its label; "": it has none
-  std::vector<ipvs::Address> addresses{};
-  Pool<std::vector<k8s::ContainerPort>>::Handle ports{};
-  k8s::UnixSeconds readiness_changed = 0;  // as the Pod says; 0: it does not
-  // As this node saw it: when readiness changed (0: unknown), when the deletion came, and when its
-  // grace period ends. Not compared.
-  MonotonicSeconds ready_since = 0;
-  MonotonicSeconds deleted_since = 0;
-  MonotonicSeconds grace_ends = 0;
-  std::uint32_t deletion_grace = 0;
-  std::uint32_t deletion_requested = 0;  // Unix time, as the Pod says; a shorter grace keeps it
-  std::uint32_t weight = kDefaultWeight;
-  std::uint32_t mark = 0;
-  bool ready = false;
-  bool deleted = false;
-  bool bad_weight = false;
-  bool host_network = false;
-  bool finished = false;  // Failed or Succeeded: never an endpoint again
-
-  // Compares everything that the Pod says, except labels.
-  bool same_endpoint_as(const PodRecord& o) const {
-    return node == o.node && addresses == o.addresses && ports == o.ports && deleted == o.deleted &&
-           deletion_grace == o.deletion_grace && weight == o.weight && bad_weight == o.bad_weight &&
-           readiness_changed == o.readiness_changed && ready == o.ready &&
-           host_network == o.host_network && finished == o.finished;
-  }
-};
-
-struct EndpointTable::ServiceRecord {
-  const k8s::ObjectKey* key = nullptr;
-  LabelIndex::Member member{};
-  k8s::Labels selector{};
-};
-
-struct EndpointTable::SliceRecord {
-  k8s::EndpointSlice slice;
-  std::uint32_t mark = 0;
-};
 
 // Passes the calls of a source to the table, which keeps the objects in `records`.
 template <typename T, typename Record>
@@ -85,7 +41,7 @@ class EndpointTable::RecordSink : public k8s::Sink<T> {
 
 EndpointTable::EndpointTable(EndpointSource source, std::string node_name, Dirty dirty,
                              ZoneOf zone_of, Clocks clocks, Memory* memory)
-    : source_(source),
+    : source_(source == EndpointSource::kAuto ? EndpointSource::kSelector : source),
       node_name_(std::move(node_name)),
       dirty_(std::move(dirty)),
       zone_of_(std::move(zone_of)),
@@ -94,12 +50,22 @@ EndpointTable::EndpointTable(EndpointSource source, std::string node_name, Dirty
       pod_sink_(std::make_unique<PodSink>(*this, pods_, &EndpointTable::upsert_pod,
                                           &EndpointTable::remove_pod)),
       slice_sink_(std::make_unique<SliceSink>(*this, slices_, &EndpointTable::upsert_slice,
-                                              &EndpointTable::remove_slice)) {}
+                                              &EndpointTable::remove_slice)),
+      weights_([this](const ipvs::Address& address) { mark_services_at(address); }) {}
 
 EndpointTable::~EndpointTable() = default;
 
 k8s::Sink<k8s::Pod>& EndpointTable::pods() { return *pod_sink_; }
 k8s::Sink<k8s::EndpointSlice>& EndpointTable::slices() { return *slice_sink_; }
+
+// Of those that have their endpoints from EndpointSlices.
+void EndpointTable::mark_services_at(const ipvs::Address& address) {
+  const auto [first, last] = slices_by_address_.equal_range(address);
+  std::for_each(first, last, [this](const auto& entry) {
+    const k8s::EndpointSlice& slice = slices_.at(entry.second).slice;
+    dirty_({.ns = entry.second.ns, .name = slice.service_name});
+  });
+}
 
 void EndpointTable::add_service(const k8s::ObjectKey& key, const k8s::Labels& selector) {
   auto [place, added] = services_.try_emplace(key);
@@ -115,6 +81,21 @@ void EndpointTable::add_service(const k8s::ObjectKey& key, const k8s::Labels& se
   record.member.id = &record;
   // In `endpointslice` mode the slice controller does the matching.
   if (source_ == EndpointSource::kSelector) index_.add_service(record.member, key.ns, selector);
+}
+
+void EndpointTable::take_from(EndpointSource source) {
+  if (source == source_) return;
+  source_ = source;
+  const bool by_pods = source == EndpointSource::kSelector;
+  for (auto& [key, record] : services_) {
+    if (record->selector.empty()) continue;  // these have EndpointSlices anyway
+    if (by_pods) {
+      index_.add_service(record->member, key.ns, record->selector);
+    } else {
+      index_.remove_service(record->member);
+    }
+    dirty_(key);
+  }
 }
 
 void EndpointTable::remove_service(const k8s::ObjectKey& key) {
@@ -144,7 +125,9 @@ EndpointTable::PodRecord EndpointTable::record_of(k8s::Pod& pod) {
   record.deletion_requested = static_cast<std::uint32_t>(pod.meta.deletion_timestamp.value_or(0) -
                                                          pod.meta.deletion_grace_seconds);
   record.readiness_changed = pod.ready_since;
-  record.weight = read_weight(pod.meta.annotations, &record.bad_weight).value_or(kDefaultWeight);
+  const WeightReading weight = read_pod_weight(pod.meta);
+  record.weight = weight.weight.value_or(kDefaultWeight);
+  record.bad_weight = weight.bad;
   record.mark = pod_sink_->mark();
   record.ready = pod.ready;
   record.host_network = pod.host_network;
@@ -271,11 +254,12 @@ std::optional<k8s::UnixSeconds> trigger_of(const k8s::EndpointSlice& slice) {
 void EndpointTable::upsert_slice(k8s::EndpointSlice&& slice) {
   const k8s::ObjectKey key = slice.meta.key;
   const k8s::ObjectKey service{key.ns, slice.service_name};
+  const WeightReading weight = read_slice_weight(slice.meta);
   const auto found = slices_.find(key);
   if (found != slices_.end()) {
     const k8s::EndpointSlice& old = found->second.slice;
     if (old.service_name == slice.service_name && old.endpoints == slice.endpoints &&
-        old.ports == slice.ports) {
+        old.ports == slice.ports && found->second.weight == weight) {
       found->second.mark = slice_sink_->mark();
       return;
     }
@@ -287,7 +271,7 @@ void EndpointTable::upsert_slice(k8s::EndpointSlice&& slice) {
   slice.meta.annotations.clear();
   for (const auto& endpoint : slice.endpoints) slices_by_address_.emplace(endpoint.address, key);
   slices_of_[service].insert(key);
-  slices_.insert_or_assign(key, SliceRecord{std::move(slice), slice_sink_->mark()});
+  slices_.insert_or_assign(key, SliceRecord{std::move(slice), weight, slice_sink_->mark()});
   dirty_(service);
 }
 
@@ -317,103 +301,10 @@ k8s::ObjectKey EndpointTable::forget_slice(const k8s::ObjectKey& key) {
   return service;
 }
 
-bool EndpointTable::from_pods(const k8s::Service& service) const {
-  return source_ == EndpointSource::kSelector && !service.selector.empty();
-}
-
-ServiceEndpoints EndpointTable::endpoints_of(const k8s::Service& service) const {
-  ServiceEndpoints all(service.ports.size());
-  if (from_pods(service)) {
-    collect_pods(service, all);
-  } else {
-    collect_slices(service, all);
-  }
-  return all;
-}
-
-namespace {
-
-// The port on which a Pod serves a Service port; 0: it does not.
-std::uint16_t target_port(const k8s::ServicePort& port,
-                          const std::vector<k8s::ContainerPort>& declared) {
-  if (const auto* number = std::get_if<std::uint16_t>(&port.target_port)) {
-    return *number != 0 ? *number : port.port;
-  }
-  const std::string& name = std::get<std::string>(port.target_port);
-  const auto found = std::find_if(declared.begin(), declared.end(), [&](const auto& candidate) {
-    return candidate.name == name && candidate.protocol == port.protocol;
-  });
-  return found == declared.end() ? std::uint16_t{0} : found->container_port;
-}
-
-}  // namespace
-
-void EndpointTable::collect_pods(const k8s::Service& service, ServiceEndpoints& all) const {
-  const auto record = services_.find(service.meta.key);
-  if (record == services_.end()) return;
-  const bool by_node = service.traffic_distribution == "PreferSameNode";
-  const std::string_view own_zone =
-      service.traffic_distribution.empty() ? std::string_view() : zone_of_(node_name_);
-  const bool by_zone = !own_zone.empty();  // without one, no hint for a zone applies
-  index_.pods_of(record->second->member, [&](const LabelIndex::Member& member) {
-    const PodRecord& pod = *static_cast<const PodRecord*>(member.id);
-    if (pod.finished) return;
-    ServiceEndpoint endpoint;
-    endpoint.serving = pod.ready;
-    endpoint.terminating = pod.deleted;
-    endpoint.weight = pod.weight;
-    endpoint.bad_weight = pod.bad_weight;
-    endpoint.ready_since = pod.ready ? pod.ready_since : 0;
-    endpoint.ready = service.publish_not_ready_addresses || (pod.ready && !endpoint.terminating);
-    // Without a node name, which manifests may omit, a Pod may be on any node: treat it as local.
-    endpoint.local = pod.node->empty() || *pod.node == node_name_;
-    endpoint.pod = pod.key->name;
-    if (by_node) endpoint.node_hint = hint_of(*pod.node, node_name_);
-    if (by_zone) {
-      const std::string_view zone = pod.zone->empty() ? zone_of_(*pod.node) : *pod.zone;
-      endpoint.zone_hint = hint_of(zone, own_zone);
-    }
-    for (std::size_t i = 0; i < service.ports.size(); ++i) {
-      endpoint.endpoint.port = target_port(service.ports[i], *pod.ports);
-      if (endpoint.endpoint.port == 0) continue;
-      for (const ipvs::Address& address : pod.addresses) {
-        endpoint.endpoint.address = address;
-        all[i].push_back(endpoint);
-      }
-    }
-  });
-}
-
-void EndpointTable::collect_slices(const k8s::Service& service, ServiceEndpoints& all) const {
-  const auto list = slices_of_.find(service.meta.key);
-  if (list == slices_of_.end()) return;
-  const std::string_view own_zone = zone_of_(node_name_);
-  for (const k8s::ObjectKey& key : list->second) {
-    const k8s::EndpointSlice& slice = slices_.at(key).slice;
-    for (const k8s::SlicePort& slice_port : slice.ports) {
-      const auto port =
-          std::find_if(service.ports.begin(), service.ports.end(), [&](const auto& p) {
-            return p.name == slice_port.name && p.protocol == slice_port.protocol;
-          });
-      if (port == service.ports.end() || slice_port.port == 0) continue;
-      auto& endpoints = all[static_cast<std::size_t>(port - service.ports.begin())];
-      for (const k8s::SliceEndpoint& e : slice.endpoints) {
-        endpoints.push_back({.endpoint = {e.address, slice_port.port},
-                             .ready = e.ready,
-                             .serving = e.serving,
-                             .terminating = e.terminating,
-                             .local = e.node_name.empty() ? false : e.node_name == node_name_,
-                             .node_hint = hint_of(e.node_hints, node_name_),
-                             .zone_hint = hint_of(e.zone_hints, own_zone),
-                             .pod = e.pod_name});
-      }
-    }
-  }
-}
-
 template <typename Visit>
 bool EndpointTable::any_pod_at(const ipvs::Address& address, const k8s::ObjectKey& service,
                                Visit visit) const {
+  if (source_ != EndpointSource::kSelector) return false;  // a list of Pods may be under way
   const auto is_of_others = [&](const PodRecord& pod) {
     if (!pod.host_network) return false;
     const auto known = services_.find(service);

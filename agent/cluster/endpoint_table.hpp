@@ -3,8 +3,8 @@
 // The endpoints of Services, from Pods and EndpointSlices.
 //
 // A Service with a selector gets its endpoints from the Pods it selects (source `selector`) or from
-// its EndpointSlices (source `endpointslice`); a Service without a selector always from
-// EndpointSlices. Every event reports, through the Dirty callback, exactly the Services whose
+// its EndpointSlices (source `endpointslice`), which may change (`auto`); a Service without a
+// selector always from EndpointSlices. Every event reports, through the Dirty callback, exactly the Services whose
 // endpoints it changed.
 //
 // Only the fields that endpoints need are kept of a Pod; an event that changes none of them reports
@@ -35,6 +35,7 @@
 #include "agent/cluster/clocks.hpp"
 #include "agent/cluster/label_index.hpp"
 #include "agent/cluster/memory.hpp"
+#include "agent/cluster/pod_weights.hpp"
 #include "agent/cluster/pool.hpp"
 #include "agent/decide/endpoints.hpp"
 #include "config/config.hpp"
@@ -60,6 +61,16 @@ class EndpointTable {
 
   k8s::Sink<k8s::Pod>& pods();
   k8s::Sink<k8s::EndpointSlice>& slices();
+  // Pods with a label for their weight, with source `endpointslice`.
+  k8s::Sink<k8s::Pod>& weighted_pods() { return weights_; }
+
+  // Where endpoints of Services with a selector come from: kSelector (also for kAuto) or
+  // kEndpointSlice.
+  EndpointSource source() const { return source_; }
+  // Changes that. Precondition: all objects of that source have been delivered. Every Service with a
+  // selector is dirty then. Pods that are not the source do not count, but stay until they are listed
+  // again: a list may be under way.
+  void take_from(EndpointSource source);
 
   // A Service was added, or its selector may have changed.
   void add_service(const k8s::ObjectKey& key, const k8s::Labels& selector);
@@ -106,6 +117,7 @@ class EndpointTable {
   void upsert_pod(k8s::Pod&& pod);
   void remove_pod(const k8s::ObjectKey& key);
   void index_addresses(const PodRecord& record, bool present);
+  void mark_services_at(const ipvs::Address& address);
   void mark_services_of(const PodRecord& record);
   // Calls visit(const PodRecord&) for the Pods at an address that count for `service`, until it
   // returns true; see may_drain().
@@ -119,7 +131,7 @@ class EndpointTable {
   void collect_pods(const k8s::Service& service, ServiceEndpoints& all) const;
   void collect_slices(const k8s::Service& service, ServiceEndpoints& all) const;
 
-  const EndpointSource source_;
+  EndpointSource source_;
   const std::string node_name_;
   const Dirty dirty_;
   const ZoneOf zone_of_;
@@ -141,6 +153,7 @@ class EndpointTable {
 
   std::unique_ptr<PodSink> pod_sink_;
   std::unique_ptr<SliceSink> slice_sink_;
+  PodWeights weights_;
 };
 
 }  // namespace agent

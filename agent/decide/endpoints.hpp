@@ -19,6 +19,9 @@ using MonotonicSeconds = std::int64_t;
 // What an endpoint's hint for nodes or zones says to this node (agent/decide/topology.hpp).
 enum class Hint : std::uint8_t { kNone, kElsewhere, kHere };
 
+// Where something stands that should be a weight and is none.
+enum class BadWeight : std::uint8_t { kNone, kPodAnnotation, kPodLabel, kSliceAnnotation };
+
 // One address and port that may serve one Service port.
 struct ServiceEndpoint {
   ipvs::Endpoint endpoint{};
@@ -29,7 +32,7 @@ struct ServiceEndpoint {
   bool terminating = false;
   // On this node: traffic to it stays here, and the pod may be a client of itself (hairpin).
   bool local = false;
-  bool bad_weight = false;  // the annotation exists and is invalid
+  BadWeight bad_weight = BadWeight::kNone;
   Hint node_hint = Hint::kNone;
   Hint zone_hint = Hint::kNone;
   std::uint32_t weight = 1;

@@ -20,6 +20,7 @@ constexpr std::string_view kSlowStart = "kube-ipvs.io/slow-start";
 constexpr std::string_view kDrainTimeout = "kube-ipvs.io/drain-timeout";
 constexpr std::string_view kLinger = "kube-ipvs.io/linger";
 constexpr std::string_view kWeight = "kube-ipvs.io/weight";
+constexpr std::string_view kSliceWeight = "service.cilium.io/weight";
 constexpr std::array kOfServices{kScheduler, kRouterScheduler, kSchedulerFlags,
                                  kSlowStart, kDrainTimeout,    kLinger};
 constexpr std::string_view kOwnPrefix = "kube-ipvs.io/";
@@ -30,7 +31,7 @@ std::string fault_of(std::string_view annotation, std::string_view value, const 
 }
 
 std::optional<std::string_view> value_of(const k8s::Labels& annotations, std::string_view key) {
-  // A linear search: only annotations that we know are kept, and most Services have none.
+  // A linear search: only annotations that we know are kept, and Pods have a few labels.
   const auto found = std::find_if(annotations.begin(), annotations.end(),
                                   [&](const auto& annotation) { return annotation.first == key; });
   if (found == annotations.end()) return std::nullopt;
@@ -48,6 +49,11 @@ std::optional<std::uint32_t> number_in(std::string_view text, std::uint32_t leas
 
 std::string range_text(std::uint32_t least, std::uint32_t most) {
   return "is not a number from " + std::to_string(least) + " to " + std::to_string(most);
+}
+
+WeightReading weight_in(std::string_view text, BadWeight place) {
+  const auto weight = number_in(text, 0, 65535);
+  return {.weight = weight, .bad = weight ? BadWeight::kNone : place};
 }
 
 // With "fallback", mh and sh choose another destination if the hashed one has weight 0; without it
@@ -161,12 +167,31 @@ ServiceOptionsReading read_service_options(const k8s::Labels& annotations,
   return Reader(annotations, defaults).read();
 }
 
-std::optional<std::uint32_t> read_weight(const k8s::Labels& annotations, bool* is_bad) {
-  const auto value = value_of(annotations, kWeight);
-  if (!value) return std::nullopt;
-  const auto weight = number_in(*value, 0, 65535);
-  if (is_bad) *is_bad = !weight;
-  return weight;
+WeightReading read_pod_weight(const k8s::Meta& pod) {
+  if (const auto value = value_of(pod.annotations, kWeight))
+    return weight_in(*value, BadWeight::kPodAnnotation);
+  if (const auto value = value_of(pod.labels, kWeight))
+    return weight_in(*value, BadWeight::kPodLabel);
+  return {};
+}
+
+WeightReading read_slice_weight(const k8s::Meta& slice) {
+  const auto value = value_of(slice.annotations, kSliceWeight);
+  return value ? weight_in(*value, BadWeight::kSliceAnnotation) : WeightReading{};
+}
+
+std::string_view name_of(BadWeight place) {
+  switch (place) {
+    case BadWeight::kPodAnnotation:
+      return "annotation kube-ipvs.io/weight";
+    case BadWeight::kPodLabel:
+      return "label kube-ipvs.io/weight";
+    case BadWeight::kSliceAnnotation:
+      return "annotation service.cilium.io/weight of its EndpointSlice";
+    case BadWeight::kNone:
+      break;
+  }
+  return {};
 }
 
 bool uses_weights(const std::string& scheduler) {

@@ -12,16 +12,20 @@
 //                                        endpoint may continue; replaces the Pod's grace period
 //     kube-ipvs.io/linger                seconds (1-86400) for which a deleted Service keeps its
 //                                        addresses, so that open connections can finish
-//   on a Pod
+//   on a Pod, as an annotation or, if there is none, as a label
 //     kube-ipvs.io/weight                0-65535; 0: no new connections
+//   on an EndpointSlice, for its endpoints whose Pods say none
+//     service.cilium.io/weight           the same
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "agent/decide/endpoints.hpp"
 #include "k8s/types.hpp"
 
 namespace agent {
@@ -53,8 +57,17 @@ ServiceOptionsReading read_service_options(const k8s::Labels& annotations,
                                            const SchedulerDefaults& defaults);
 
 inline constexpr std::uint32_t kDefaultWeight = 1;
-// The weight that a Pod asks for; nullopt: none, or an invalid one, for which `is_bad` is set.
-std::optional<std::uint32_t> read_weight(const k8s::Labels& annotations, bool* is_bad = nullptr);
+// The weight that a Pod or an EndpointSlice asks for, and where it says something that is no weight;
+// nullopt: none, or an invalid one.
+struct WeightReading {
+  std::optional<std::uint32_t> weight{};
+  BadWeight bad = BadWeight::kNone;
+  bool operator==(const WeightReading&) const = default;
+};
+WeightReading read_pod_weight(const k8s::Meta& pod);
+WeightReading read_slice_weight(const k8s::Meta& slice);
+// "annotation kube-ipvs.io/weight", for a message.
+std::string_view name_of(BadWeight place);
 
 // Whether a scheduler distinguishes weights other than 0: rr, lc and dh do not (ip_vs_rr.c, _lc.c,
 // _dh.c); sh uses them only as numbers of slots in its table (ip_vs_sh.c), and counts as one that

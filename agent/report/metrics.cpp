@@ -177,6 +177,8 @@ struct Metrics::Impl {
   prometheus::Gauge& services = gauge("kube_ipvs_services", "Services known.");
   prometheus::Gauge& pods = gauge("kube_ipvs_pods", "Pods known.");
   prometheus::Gauge& slices = gauge("kube_ipvs_endpointslices", "EndpointSlices known.");
+  GaugeFamily& endpoint_source = gauges("kube_ipvs_endpoint_source",
+      "1 for where the endpoints of Services with a selector come from, selector (Pods) or endpointslice; else 0.");
 
   std::set<k8s::ObjectKey> counted;  // Services with series of their own
   std::vector<std::pair<prometheus::Gauge*, prometheus::Gauge*>> drains;  // that are exported
@@ -304,6 +306,9 @@ void Metrics::set(const Gauges& gauges) {
   put(impl_->services, gauges.services);
   put(impl_->pods, gauges.pods);
   put(impl_->slices, gauges.slices);
+  put(impl_->endpoint_source.Add({{"source", "selector"}}), gauges.endpoints_from_pods ? 1 : 0);
+  put(impl_->endpoint_source.Add({{"source", "endpointslice"}}),
+      gauges.endpoints_from_pods ? 0 : 1);
 }
 
 void Metrics::set_source(const std::vector<k8s::KindCounters>& kinds) {

@@ -42,6 +42,7 @@
 //   kube_ipvs_kube_proxy_chains, _kube_proxy_ipsets   gauge: left by kube-proxy
 //   kube_ipvs_kube_proxy_running                gauge: 1 if one runs beside this agent
 //   kube_ipvs_services, kube_ipvs_pods, kube_ipvs_endpointslices   gauge: objects known
+//   kube_ipvs_endpoint_source                   gauge{source}: 1 for the source of endpoints in force
 //   kube_ipvs_build_info                        gauge{version} = 1
 //   process_cpu_seconds_total, process_resident_memory_bytes, process_open_fds,
 //   process_start_time_seconds
@@ -97,6 +98,7 @@ class Metrics {
     bool kube_proxy_running = false;
     std::size_t lacking_local_internal = 0, lacking_local_external = 0;  // Services
     std::size_t services = 0, pods = 0, slices = 0;
+    bool endpoints_from_pods = true;
   };
   void set(const Gauges& gauges);
 

@@ -85,7 +85,8 @@ Metrics::Gauges Scrape::gauges() const {
           .lacking_local_external = reporter_.lacking_local_external(),
           .services = cluster_.services().size(),
           .pods = cluster_.endpoints().pod_count(),
-          .slices = cluster_.endpoints().slice_count()};
+          .slices = cluster_.endpoints().slice_count(),
+          .endpoints_from_pods = cluster_.endpoints().source() == EndpointSource::kSelector};
 }
 
 // The virtual servers of this port that its Service owns. The traffic of one that another Service

@@ -18,10 +18,11 @@ namespace ipvs {
 namespace {
 
 constexpr std::string_view kName = "kube-proxy";
+constexpr std::string_view kOurName = "kube-ipvs";
 constexpr std::size_t kMaxCommand = 300;
 
 std::string link_of(const std::string& path) {
-  std::array<char, 64> target{};
+  std::array<char, 512> target{};
   const ssize_t size = ::readlink(path.c_str(), target.data(), target.size());
   return {target.data(), size > 0 ? static_cast<std::size_t>(size) : 0};
 }
@@ -51,20 +52,28 @@ std::optional<int> pid_of(std::string_view name) {
   return pid;
 }
 
+// Whether the file that it was started from is called kube-ipvs, whatever the link to it.
+bool is_ours(const std::string& directory) {
+  const std::string program = link_of(directory + "/exe");
+  return std::string_view(program).substr(program.rfind('/') + 1).starts_with(kOurName);
+}
+
 }  // namespace
 
 std::vector<KubeProxyProcess> find_kube_proxies(const std::string& proc) {
   std::vector<KubeProxyProcess> found;
   const std::string own = link_of(proc + "/thread-self/ns/net");
+  const std::string self = link_of(proc + "/self");
   const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(proc.c_str()), ::closedir);
   if (!directory || own.empty()) return found;
   while (const dirent* entry = ::readdir(directory.get())) {
     const auto pid = pid_of(entry->d_name);
-    if (!pid) continue;
+    if (!pid || self == entry->d_name) continue;
     const std::string process = proc + "/" + entry->d_name;
     std::string name = first_of(process + "/comm", kName.size() + 2);
     if (!name.empty() && name.back() == '\n') name.pop_back();
     if (name != kName || link_of(process + "/ns/net") != own) continue;
+    if (is_ours(process)) continue;
     std::string command = command_of(process);
     if (!command.empty()) found.push_back({*pid, std::move(command)});  // else it has ended
   }

@@ -38,7 +38,7 @@ bool is_known_annotation(std::string_view key) {
   return key.starts_with("kube-ipvs.io/") || key == "kube-router.io/service.scheduler" ||
          key == "endpoints.kubernetes.io/last-change-trigger-time" ||
          key == "k8s.io/initial-events-end" || key == "service.kubernetes.io/topology-mode" ||
-         key == "service.kubernetes.io/topology-aware-hints";
+         key == "service.kubernetes.io/topology-aware-hints" || key == "service.cilium.io/weight";
 }
 
 void take_status_field(ApiStatus& status, SchemaNode node, const Scalar& value) {

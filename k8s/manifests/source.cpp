@@ -191,7 +191,8 @@ void ManifestSource::deliver() {
   deliver_kind(sinks_.nodes, changes.of<Node>(), is_first);
   deliver_kind(sinks_.services, changes.of<Service>(), is_first);
   deliver_kind(sinks_.slices, changes.of<EndpointSlice>(), is_first);
-  deliver_kind(sinks_.pods, changes.of<Pod>(), is_first);
+  Sink<Pod>* const pods = sinks_.pods ? sinks_.pods : sinks_.weighted_pods;  // only one is there
+  deliver_kind(pods, changes.of<Pod>(), is_first);
 }
 
 // ------------------------------------------------------------------ waiting

@@ -75,6 +75,13 @@ ReflectorOptions pod_reflector(const ClusterOptions& options) {
   return result;
 }
 
+ReflectorOptions weighted_pod_reflector(const ClusterOptions& options) {
+  ReflectorOptions result = pod_reflector(options);
+  result.label_selector = "kube-ipvs.io/weight";
+  result.may_be_forbidden = result.forbidden_is_none = true;
+  return result;
+}
+
 ReflectorOptions own_node_reflector(const ClusterOptions& options) {
   ReflectorOptions result = reflector_for(options, "Node", "/api/v1/nodes");
   result.field_selector = "metadata.name=" + options.node_name;
@@ -91,7 +98,7 @@ ReflectorOptions slice_reflector(const ClusterOptions& options) {
   ReflectorOptions result =
       reflector_for(options, "EndpointSlice", "/apis/discovery.k8s.io/v1/endpointslices");
   result.paths.push_back("/apis/discovery.k8s.io/v1beta1/endpointslices");
-  if (options.endpoint_source == config::EndpointSource::kSelector) {
+  if (options.endpoint_source != config::EndpointSource::kEndpointSlice) {
     // Most endpoints come from Pods in this mode: a server without EndpointSlices is no fault.
     result.label_selector =
         "!service.kubernetes.io/headless,"
@@ -109,6 +116,8 @@ ClusterSource::ClusterSource(asio::any_io_executor executor, ApiClient& client, 
       client_(client),
       options_(options),
       on_fault_(std::move(on_fault)),
+      sinks_(sinks),
+      choice_changed_(executor_),
       other_nodes_sink_(sinks.other_nodes),
       other_nodes_needed_(executor_, std::chrono::steady_clock::time_point::max()) {
   const auto add_kind = [&](auto* sink, ReflectorOptions reflector) {
@@ -117,8 +126,14 @@ ClusterSource::ClusterSource(asio::any_io_executor executor, ApiClient& client, 
         make_reflector(executor_, client, std::move(reflector), *sink, on_fault_));
   };
   add_kind(sinks.services, service_reflector(options));
-  add_kind(sinks.pods, pod_reflector(options));
   add_kind(sinks.nodes, own_node_reflector(options));
+  if (chooses()) {
+    add_pods();
+    make_slices();
+    return;
+  }
+  add_kind(sinks.pods, pod_reflector(options));
+  if (sinks.weighted_pods) add_weighted_pods();
   add_kind(sinks.slices, slice_reflector(options));
 }
 
@@ -135,6 +150,7 @@ asio::awaitable<void> ClusterSource::run() {
     running.push_back(asio::co_spawn(executor_, reflector->run(), asio::deferred));
   }
   running.push_back(asio::co_spawn(executor_, run_other_nodes(), asio::deferred));
+  if (slices_) running.push_back(asio::co_spawn(executor_, run_slices(), asio::deferred));
   // A reflector throws only for a bug or when out of memory: cancel the others and rethrow.
   auto group = asio::experimental::make_parallel_group(std::move(running));
   auto [order, errors] =
@@ -143,6 +159,103 @@ asio::awaitable<void> ClusterSource::run() {
   for (const std::exception_ptr& error : errors) {
     if (error) std::rethrow_exception(error);
   }
+}
+
+// That they are forbidden is usual, with kube-proxy's role: it is said once, for information.
+void ClusterSource::add_weighted_pods() {
+  const auto note = [this, said = false](const SourceFault& fault) mutable {
+    if (!on_fault_ || (fault.status == 403 && std::exchange(said, true))) return;
+    if (fault.status != 403) return on_fault_(fault);
+    on_fault_(
+        {.kind = "note",
+         .what = "the label kube-ipvs.io/weight of Pods has no effect, because they may not be "
+                 "listed: " +
+                 fault.what});
+  };
+  reflectors_.push_back(make_reflector(executor_, client_, weighted_pod_reflector(options_),
+                                       *sinks_.weighted_pods, note));
+}
+
+bool ClusterSource::chooses() const {
+  return options_.endpoint_source == config::EndpointSource::kAuto && sinks_.pods && sinks_.slices;
+}
+
+void ClusterSource::add_pods() {
+  pods_end_ = std::make_unique<ListEnd<Pod>>(*sinks_.pods, [this] { pods_listed(); });
+  ReflectorOptions pods = pod_reflector(options_);
+  pods.may_be_forbidden = true;
+  reflectors_.push_back(
+      make_reflector(executor_, client_, std::move(pods), *pods_end_,
+                     [this](const SourceFault& fault) { note_pods_fault(fault); }));
+}
+
+// A reflector of its own for each choice: the resource version of one selection is of no use to
+// another.
+void ClusterSource::make_slices() {
+  const bool all = choice_.wants_all_slices();
+  if (slices_) add(past_slices_, slices_->counters());
+  past_slices_.seconds_since_contact = 0;
+  ClusterOptions options = options_;
+  options.endpoint_source =
+      all ? config::EndpointSource::kEndpointSlice : config::EndpointSource::kSelector;
+  slices_.reset();
+  slices_end_ = std::make_unique<ListEnd<EndpointSlice>>(*sinks_.slices, [this, all] {
+    if (all) all_slices_listed();
+  });
+  // That the server has an older version only is said once.
+  const auto report = [this](const SourceFault& fault) {
+    const bool said = fault.kind == "unserved" && std::exchange(unserved_said_, true);
+    if (on_fault_ && !said) on_fault_(fault);
+  };
+  slices_ = make_reflector(executor_, client_, slice_reflector(options), *slices_end_, report);
+}
+
+asio::awaitable<void> ClusterSource::run_slices() {
+  co_await asio::this_coro::throw_if_cancelled(false);
+  bool has_all = choice_.wants_all_slices();
+  for (;;) {
+    choice_changed_.expires_at(std::chrono::steady_clock::time_point::max());
+    auto group = asio::experimental::make_parallel_group(
+        asio::co_spawn(executor_, slices_->run(), asio::deferred),
+        choice_changed_.async_wait(asio::deferred));
+    const auto [order, thrown, woken] =
+        co_await group.async_wait(asio::experimental::wait_for_one(), asio::use_awaitable);
+    if (thrown) std::rethrow_exception(thrown);
+    const bool cancelled = co_await is_cancelled();
+    if (cancelled) co_return;
+    if (choice_.wants_all_slices() == has_all) continue;
+    has_all = choice_.wants_all_slices();
+    make_slices();
+  }
+}
+
+// A refusal is no fault where it decides.
+void ClusterSource::note_pods_fault(const SourceFault& fault) {
+  const bool is_expected = choice_.wants_all_slices();
+  if (fault.status == 403 && choice_.pods_refused()) {
+    choice_changed_.cancel();
+    if (on_fault_) {
+      on_fault_({.kind = "note",
+                 .what = "endpoints come from EndpointSlices, because Pods may not be listed: " +
+                         fault.what});
+    }
+  } else if (on_fault_ && (fault.status != 403 || !is_expected)) {
+    on_fault_(fault);
+  }
+}
+
+void ClusterSource::pods_listed() {
+  const bool were_in_force = choice_.from_pods();
+  if (!choice_.pods_listed()) return;
+  choice_changed_.cancel();
+  if (on_fault_) {
+    on_fault_({.kind = "note", .what = "Pods may be listed now: endpoints come from them"});
+  }
+  if (!were_in_force && sinks_.endpoints_from_pods) sinks_.endpoints_from_pods(true);
+}
+
+void ClusterSource::all_slices_listed() {
+  if (choice_.slices_listed() && sinks_.endpoints_from_pods) sinks_.endpoints_from_pods(false);
 }
 
 bool ClusterSource::watch_other_nodes(
@@ -178,7 +291,15 @@ void ClusterSource::note_other_nodes_fault(const SourceFault& fault) {
 
 std::vector<KindCounters> ClusterSource::counters() const {
   std::vector<KindCounters> result;
-  for (const auto& reflector : reflectors_) result.push_back(reflector->counters());
+  for (const auto& reflector : reflectors_) {
+    result.push_back(reflector->counters());
+    KindCounters& of = result.back();
+    if (of.kind == "Pod" && !choice_.from_pods()) of.seconds_since_contact = 0;
+  }
+  if (slices_) {
+    result.push_back(slices_->counters());
+    add(result.back(), past_slices_);
+  }
   if (!other_nodes_) return result;
   const KindCounters others = other_nodes_->counters();
   const auto nodes = std::find_if(result.begin(), result.end(),

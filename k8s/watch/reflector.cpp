@@ -116,14 +116,29 @@ asio::awaitable<void> ReflectorCore::follow(Step step, const Ended& ended) {
     version_ = 0;
   }
   if (step.next == Step::Next::kList) short_lived_ = refusals_ = 0;
-  Backoff& backoff =
-      step.pause == Step::Pause::kRelist ? options_.relist_backoff : options_.backoff;
-  const milliseconds length = pause_for(step, ended.attempt.status, backoff);
+  const milliseconds length =
+      pause_for(step, ended.attempt.status, backoff_for(step, ended.attempt));
   if (step.fault) report_fault(step, ended, length);
+  if (options_.forbidden_is_none && is_forbidden(ended.attempt)) deliver_none();
   if (length.count() == 0) co_return;
   // Another connection may find another server, which does not help if this one asks us to wait.
   if (ended.attempt.status.code != 429) connection_.reset();
   co_await pause(length);
+}
+
+Backoff& ReflectorCore::backoff_for(const Step& step, const Attempt& attempt) {
+  if (is_forbidden(attempt)) return options_.reprobe;
+  return step.pause == Step::Pause::kRelist ? options_.relist_backoff : options_.backoff;
+}
+
+bool ReflectorCore::is_forbidden(const Attempt& attempt) const {
+  return options_.may_be_forbidden && attempt.asked == Asked::kList && attempt.status.code == 403;
+}
+
+void ReflectorCore::deliver_none() {
+  if (listed_before_ || std::exchange(delivered_none_, true)) return;
+  list_started();
+  list_finished();
 }
 
 void ReflectorCore::report_fault(const Step& step, const Ended& ended, milliseconds length) {

@@ -56,6 +56,10 @@ struct ReflectorOptions {
   // A 404 before the first complete list, repeated and confirmed by the server's discovery, means
   // that there are no such objects, instead of a fault.
   bool optional_resource = false;
+  // A list may be forbidden (403) for long: it is requested again as `reprobe` says. With
+  // `forbidden_is_none`, the sink gets an empty list before the first complete one, once.
+  bool may_be_forbidden = false;
+  bool forbidden_is_none = false;
 
   // Request protobuf, except from v1beta1. A JSON response is always accepted.
   bool protobuf = true;
@@ -75,7 +79,7 @@ struct ReflectorOptions {
   Backoff backoff;
   Backoff page_backoff;
   Backoff relist_backoff;  // between lists whose watch says at once that they are too old
-  // Between requests for a resource that is not served: 10-20 s, ... 5-10 min.
+  // Between requests for a resource that is not served or forbidden: 10-20 s, ... 5-10 min.
   Backoff reprobe{.first = std::chrono::milliseconds(10'000),
                   .limit = std::chrono::milliseconds(600'000)};
 
@@ -164,8 +168,11 @@ class ReflectorCore {
   std::string doubt_text() const;
   void note_absence(Attempt& attempt);
   std::chrono::milliseconds pause_for(const Step& step, const ApiStatus& status, Backoff& backoff);
+  Backoff& backoff_for(const Step& step, const Attempt& attempt);
+  bool is_forbidden(const Attempt& attempt) const;
   void finish_list(const std::string& resource_version);
   void deliver_unserved();
+  void deliver_none();
   bool takes_protobuf() const;
   std::string selectors() const;
   void report_fault(const Step& step, const Ended& ended, std::chrono::milliseconds length);
@@ -188,6 +195,7 @@ class ReflectorCore {
   std::size_t held_ = 0;            // objects of the last complete list, and watched since
   bool listed_before_ = false;
   bool unserved_ = false;
+  bool delivered_none_ = false;  // because it is forbidden
   bool narrow_refused_ = false;
   bool server_pages_ = false;  // this server sent pages where the watch cache sends none
   std::optional<std::chrono::steady_clock::time_point> watch_list_refused_;

@@ -66,6 +66,33 @@ TEST_CASE_METHOD(AppFixture, "changes are counted, and pending until they are in
   CHECK(metric("kube_ipvs_pods") == "2");
 }
 
+TEST_CASE_METHOD(AppFixture,
+                 "a change of the source of endpoints dismantles nothing, and is a metric (18.1)") {
+  start_with({make_service("web", {"10.96.0.1"})},
+             {make_pod("web-1", {"10.244.0.1"}), make_pod("web-2", {"10.244.0.2"})});
+  until_programmed(2);
+  CHECK(metric("kube_ipvs_endpoint_source{source=\"selector\"}") == "1");
+  CHECK(metric("kube_ipvs_endpoint_source{source=\"endpointslice\"}") == "0");
+  const auto operations = metric("kube_ipvs_kernel_operations_total");
+  source->on_fault({.kind = "note", .what = "endpoints come from EndpointSlices, because"});
+  source->list(source->sinks.slices,
+               std::vector{make_slice("web-x", "web",
+                                      {make_slice_endpoint("10.244.0.1", "web-1"),
+                                       make_slice_endpoint("10.244.0.2", "web-2")})});
+  source->sinks.endpoints_from_pods(false);
+  until("the change is planned",
+        [this] { return metric("kubeproxy_sync_proxy_rules_endpoint_changes_pending") == "0"; });
+  CHECK(metric("kube_ipvs_endpoint_source{source=\"selector\"}") == "0");
+  CHECK(metric("kube_ipvs_endpoint_source{source=\"endpointslice\"}") == "1");
+  CHECK(metric("kube_ipvs_kernel_operations_total") == operations);
+  CHECK(log.count("endpoints come from EndpointSlices, because") == 1);
+  CHECK(metric("kube_ipvs_source_faults_total{kind=\"note\"}").empty());
+  // From now on only slices count.
+  source->sinks.slices->upsert(
+      make_slice("web-x", "web", {make_slice_endpoint("10.244.0.1", "web-1")}));
+  until("web-2 leaves", [this] { return destinations_of(kernel, kWeb) == 1; });
+}
+
 TEST_CASE_METHOD(AppFixture, "the page has the traffic of each Service port and endpoint") {
   start_with({make_service("web", {"10.96.0.1"})}, {make_pod("web-1", {"10.244.0.1"})});
   CHECK(metric("kube_ipvs_service_connections_total"

@@ -79,6 +79,7 @@ class Agent : public agent::ClusterObserver {
     set_api_servers(cluster);
     deliver_list(sinks().services, cluster.services);
     deliver_list(sinks().pods, cluster.pods);
+    deliver_list(sinks().weighted_pods, std::map<k8s::ObjectKey, k8s::Pod>{});
     deliver_list(sinks().slices, cluster.slices);
     deliver_list(sinks().nodes, cluster.nodes);
   }

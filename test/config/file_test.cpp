@@ -157,8 +157,8 @@ TEST_CASE("in kube-proxy's kind of file, unknown keys and keys that do nothing h
 }
 
 TEST_CASE("an invalid value is a fault in kube-proxy's kind of file too") {
-  CHECK(faults(kProxys + "mode: iptables\nipvs:\n  tcpTimeout: 5\n") ==
-        Lines{"f:3:7: mode: \"iptables\" is not supported: the only mode is ipvs",
+  CHECK(faults(kProxys + "mode: userspace\nipvs:\n  tcpTimeout: 5\n") ==
+        Lines{"f:3:7: mode: \"userspace\" is not one of: ipvs, iptables, nftables",
               "f:5:15: ipvs.tcpTimeout: \"5\" has no unit: write for example 900s, 15m or 1h30m"});
 }
 
@@ -353,8 +353,8 @@ TEST_CASE("a Config written as a file is read back unchanged") {
     config.ipvs_udp_timeout = *rc::gen::inRange(0u, 2147484u);
     config.min_sync_period = std::chrono::milliseconds(*rc::gen::inRange(0, 3'600'001));
     config.vip_binding = *rc::gen::element(VipBinding::kAddress, VipBinding::kRoute);
-    config.endpoint_source =
-        *rc::gen::element(EndpointSource::kSelector, EndpointSource::kEndpointSlice);
+    config.endpoint_source = *rc::gen::element(EndpointSource::kAuto, EndpointSource::kSelector,
+                                               EndpointSource::kEndpointSlice);
     config.compat = *rc::gen::element(Compat::kNone, Compat::kKubeProxy);
     config.sync_period = std::chrono::seconds(*rc::gen::inRange(1, 3601));
     config.service_proxy_name = *rc::gen::element<std::string>("", "edge", "a b");

@@ -190,8 +190,14 @@ TEST_CASE("flags of kube-proxy that do nothing here are accepted with one warnin
 }
 
 TEST_CASE("another mode of kube-proxy is refused") {
-  CHECK(faults({"--proxy-mode=iptables"}) ==
-        Lines{"--proxy-mode: \"iptables\" is not supported: the only mode is ipvs"});
+  // What distributions start kube-proxy with is no reason to refuse.
+  for (const std::string mode : {"iptables", "nftables"}) {
+    CHECK(good({("--proxy-mode=" + mode).c_str()}).warnings ==
+          Lines{"--proxy-mode: \"" + mode +
+                "\" is a mode of kube-proxy: Services are served with IPVS"});
+  }
+  CHECK(faults({"--proxy-mode=userspace"}) ==
+        Lines{"--proxy-mode: \"userspace\" is not one of: ipvs, iptables, nftables"});
   good({"--proxy-mode="});
 }
 
@@ -253,7 +259,7 @@ TEST_CASE("the flag --cleanup needs no valid configuration, but no unknown flag 
   CHECK(good({"--cleanup", "--proxy-mode=iptables", "--ipvs-scheduler=x"}).warnings.size() == 2);
   CHECK(good({"--cleanup", "--manifests=d", "--kubeconfig=k"}).cleanup);
   CHECK(faults({"--cleanup", "--dry-ran"}).size() == 1);
-  CHECK(faults({"--cleanup=false", "--proxy-mode=iptables"}).size() == 1);
+  CHECK(faults({"--cleanup=false", "--proxy-mode=x"}).size() == 1);
 }
 
 TEST_CASE("the command cleanup is the flag, and has flags of its own") {
@@ -391,17 +397,57 @@ TEST_CASE("an invalid node name is refused, but accepted with manifests") {
   CHECK(good({"--hostname-override=a_b", "--manifests=d"}).node_name == "a_b");
 }
 
+TEST_CASE("under the name kube-proxy endpoints come from EndpointSlices by default (18.2)") {
+  const auto config_of = [](std::vector<const char*> argv) {
+    return *parse(static_cast<int>(argv.size()), argv.data(), node_a()).config;
+  };
+  for (const char* name : {"kube-proxy", "/usr/local/bin/kube-proxy", "./kube-proxy"}) {
+    CAPTURE(name);
+    CHECK(config_of({name}).as_kube_proxy);
+    CHECK(config_of({name}).endpoint_source == EndpointSource::kEndpointSlice);
+    CHECK(config_of({name, "--endpoint-source=auto"}).endpoint_source == EndpointSource::kAuto);
+    CHECK(config_of({name, "--manifests=d"}).endpoint_source == EndpointSource::kAuto);
+  }
+  for (const char* name : {"kube-ipvs", "/kube-proxy/kube-ipvs", "kube-proxy-old", ""}) {
+    CAPTURE(name);
+    CHECK_FALSE(config_of({name}).as_kube_proxy);
+    CHECK(config_of({name}).endpoint_source == EndpointSource::kAuto);
+  }
+}
+
+TEST_CASE("version and help say what this is, also under the name kube-proxy (18.2)") {
+  const auto printed = [](const char* name, const char* flag) {
+    const std::vector<const char*> argv{name, flag};
+    return *parse(2, argv.data(), node_a()).print;
+  };
+  // Scripts take the second word, and expect a v and three numbers.
+  const std::string version = printed("/usr/local/bin/kube-proxy", "--version");
+  CHECK(version == printed("kube-ipvs", "--version"));
+  CHECK(version.starts_with("kube-ipvs v"));
+  CHECK(std::count(version.begin(), version.end(), '.') == 2);
+  CHECK(std::count(version.begin(), version.end(), ' ') == 1);
+  const std::string help = printed("/usr/local/bin/kube-proxy", "--help");
+  CHECK(help.starts_with("kube-ipvs makes"));
+  CHECK(help.find("Usage:\n  kube-proxy [flags]\n") != std::string::npos);
+}
+
+TEST_CASE("with --compat=kube-proxy FORWARD chains are opened as by kube-proxy (18.2)") {
+  CHECK_FALSE(good({}).forward_accept);
+  CHECK(good({"--compat=kube-proxy"}).forward_accept);
+  CHECK_FALSE(good({"--compat=kube-proxy", "--forward-accept=false"}).forward_accept);
+}
+
 TEST_CASE("help and version are printed even if other flags have faults") {
   const ParseOutcome help = run({"--quux", "-h"});
-  CHECK(help.print == help_text());
+  CHECK(help.print == help_text("kube-ipvs"));
   CHECK(help.faults.empty());
-  CHECK(run({"--version"}).print->starts_with("kube-ipvs "));
+  CHECK(run({"--version"}).print->starts_with("kube-ipvs v"));
   CHECK(run({"--version=raw"}).print.has_value());
   CHECK_FALSE(run({"--version=false"}).print.has_value());
 }
 
 TEST_CASE("help has one line for each flag, with its default, in at most 100 columns") {
-  const std::string help = help_text();
+  const std::string help = help_text("kube-ipvs");
   for (const Option& option : options()) {
     const std::string name = "--" + std::string(option.flag) + " ";
     const std::size_t at = help.find(name, help.find("\n\nThe cluster:"));
@@ -422,7 +468,7 @@ TEST_CASE("help has one line for each flag, with its default, in at most 100 col
 }
 
 TEST_CASE("help lists every flag of kube-proxy that does nothing") {
-  const std::string help = help_text();
+  const std::string help = help_text("kube-ipvs");
   const std::size_t list = help.find("Flags of kube-proxy that are accepted with a warning");
   REQUIRE(list != std::string::npos);
   for (const IgnoredOption& option : ignored_options()) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Pages that are generated from the program's own tables: config/flags.md and agent/report/metrics.md; and
+// Pages that are generated from the program's own tables: config/flags.md, config/kube-proxy.md and
+// agent/report/metrics.md; and
 // agent/decide/annotations.md, which is written by hand and compared with what the reader of annotations accepts.
 //
 // After a change of a table: `test/docs/write_pages` writes the generated pages again.
@@ -28,6 +29,8 @@
 #include "config/help.hpp"
 #include "config/ignored_options.hpp"
 #include "config/options.hpp"
+#include "config/policies.hpp"
+#include "config/upstream.hpp"
 
 namespace {
 
@@ -112,7 +115,7 @@ std::string flags_page() {
       "`KubeIpvsConfiguration`, with the keys below, or kube-proxy's `KubeProxyConfiguration`, "
       "with "
       "its keys. Flags win over\nthe file.\n";
-  const std::string help = config::help_text();
+  const std::string help = config::help_text("kube-ipvs");
   std::string heading;
   for (const config::Option& option : config::options()) {
     const std::string own = heading_of(option, help);
@@ -134,6 +137,96 @@ std::string flags_page() {
     if (!option.silent.empty()) why += "; no warning for " + code(option.silent);
     page += row(
         {option.flag.empty() ? "" : code("--" + std::string(option.flag)), code(option.key), why});
+  }
+  return page;
+}
+
+// --- config/kube-proxy.md ------------------------------------------------------------------------
+
+const config::IgnoredOption* ignored_for(const config::UpstreamOption& upstream) {
+  for (const config::IgnoredOption& option : config::ignored_options()) {
+    if (!upstream.flag.empty() && option.flag == upstream.flag) return &option;
+    const bool has_key =
+        !option.key.empty() && !upstream.key.empty() &&
+        (upstream.key == option.key || upstream.key.starts_with(std::string(option.key) + "."));
+    if (upstream.flag.empty() && has_key) return &option;
+  }
+  return nullptr;
+}
+
+const config::Option* option_for(const config::UpstreamOption& upstream) {
+  if (!upstream.flag.empty()) return config::find_option(upstream.flag);
+  for (const config::Option& option : config::options()) {
+    if (option.key == upstream.key) return &option;
+  }
+  return nullptr;
+}
+
+std::string reason_of(const config::IgnoredOption& option) {
+  std::string why(option.reason);
+  if (!option.silent.empty()) why += "; no warning for " + code(option.silent);
+  return why;
+}
+
+// What becomes of it: "obeyed" or "ignored", and a word on it.
+std::pair<std::string, std::string> treatment_of(const config::UpstreamOption& upstream) {
+  constexpr std::string_view kWithoutEffect = "accepted, without effect: ";
+  if (const config::Option* option = option_for(upstream)) {
+    if (option->help.starts_with(kWithoutEffect))
+      return {"ignored", std::string(option->help.substr(kWithoutEffect.size()))};
+    return {"obeyed", std::string(option->help)};
+  }
+  if (const config::IgnoredOption* option = ignored_for(upstream))
+    return {"ignored", reason_of(*option)};
+  return {};
+}
+
+bool is_upstream_flag(std::string_view flag) {
+  const auto all = config::upstream_options();
+  return std::any_of(all.begin(), all.end(), [&](const auto& each) { return each.flag == flag; });
+}
+
+std::string kube_proxy_page() {
+  std::string page = head_of("In place of kube-proxy", "the tables in config/");
+  page +=
+      "\nA command line and a `KubeProxyConfiguration` that were written for kube-proxy are taken "
+      "as they are. This page has\n"
+      "every flag and field that kube-proxy has on Linux in any release from 1.20 to 1.37, and "
+      "where kube-ipvs decides\n"
+      "otherwise. What is ignored causes one warning, unless it asks for what kube-ipvs does "
+      "anyway. A wrong value of what is\n"
+      "obeyed is refused, with its place and the values that are allowed.\n"
+      "\nStarted under the name `kube-proxy` (a link is enough), the default of "
+      "`--endpoint-source` is `endpointslice`, for which\nthe role `system:node-proxier` is "
+      "enough, "
+      "and one line at the start names the decisions below that "
+      "`--compat=kube-proxy`\nchanges. `--version` prints `kube-ipvs v` and three numbers: the "
+      "version of kube-ipvs, not of a Kubernetes.\n"
+      "\n## Decisions\n";
+  page += table_head({"what", "kube-proxy's ipvs mode", "kube-ipvs", "`--compat=kube-proxy`"});
+  for (const config::Policy& policy : config::policies()) {
+    page += row({std::string(policy.what), std::string(policy.kube_proxy), std::string(policy.ours),
+                 policy.compat ? "as kube-proxy" : ""});
+  }
+  page +=
+      "\n## Flags and fields\n\nSince: the first release that has it, if that is after 1.20. "
+      "Until: "
+      "the last one, if that is before 1.37.\n";
+  page +=
+      table_head({"flag", "field", "since", "until", "", "what it does, or why it does nothing"});
+  for (const config::UpstreamOption& upstream : config::upstream_options()) {
+    const auto [verdict, what] = treatment_of(upstream);
+    page += row({upstream.flag.empty() ? "" : code("--" + std::string(upstream.flag)),
+                 code(upstream.key), std::string(upstream.since), std::string(upstream.until),
+                 verdict, what});
+  }
+  page +=
+      "\n## Flags of earlier releases and of libraries\n\nAll of these are ignored. kube-proxy had "
+      "them before 1.20, or has them from libraries and does not read them.\n";
+  page += table_head({"flag", "field", "why"});
+  for (const config::IgnoredOption& option : config::ignored_options()) {
+    if (option.flag.empty() || is_upstream_flag(option.flag)) continue;
+    page += row({code("--" + std::string(option.flag)), code(option.key), reason_of(option)});
   }
   return page;
 }
@@ -308,10 +401,13 @@ std::vector<Annotation> annotations(const std::string& page) {
   return found;
 }
 
-// Whether the agent honours `value`: on a Pod for the weight, else on a Service with a scheduler that
+// Whether the agent honours `value`: on a Pod or an EndpointSlice for the weight, else on a Service with a scheduler that
 // uses weights and one that takes flags.
 bool honours(const std::string& name, const std::string& value) {
-  if (name == "kube-ipvs.io/weight") return agent::read_weight({{name, value}}).has_value();
+  k8s::Meta meta;
+  meta.annotations[name] = value;
+  if (name == "kube-ipvs.io/weight") return agent::read_pod_weight(meta).weight.has_value();
+  if (name == "service.cilium.io/weight") return agent::read_slice_weight(meta).weight.has_value();
   return agent::read_service_options({{name, value}}, {.scheduler = "wrr"}).faults.empty();
 }
 
@@ -319,6 +415,35 @@ bool honours(const std::string& name, const std::string& value) {
 
 TEST_CASE("the page of flags is what the table of options says") {
   compare("config/flags.md", flags_page());
+}
+
+TEST_CASE("the page of kube-proxy's flags and fields is what the tables say (18.5)") {
+  compare("config/kube-proxy.md", kube_proxy_page());
+}
+
+TEST_CASE("every flag and field of kube-proxy 1.20 to 1.37 is obeyed or ignored (18.5)") {
+  std::set<std::string_view> seen;
+  for (const config::UpstreamOption& upstream : config::upstream_options()) {
+    INFO(upstream.flag << " " << upstream.key);
+    CHECK_FALSE(treatment_of(upstream).first.empty());
+    if (!upstream.flag.empty()) CHECK(seen.insert(upstream.flag).second);
+    if (upstream.key.empty()) continue;
+    CHECK(seen.insert(upstream.key).second);
+    // The field has the same fate as the flag.
+    const bool same = treatment_of({.key = upstream.key}).first == treatment_of(upstream).first;
+    CHECK(same);
+  }
+}
+
+TEST_CASE("every key that is called kube-proxy's is one of its fields (18.5)") {
+  std::set<std::string_view> fields;
+  for (const config::UpstreamOption& upstream : config::upstream_options()) {
+    fields.insert(upstream.key);
+  }
+  for (const config::Option& option : config::options()) {
+    INFO(option.flag);
+    CHECK((option.key.empty() || fields.contains(option.key)));
+  }
 }
 
 TEST_CASE("the page of metrics is what /metrics exports") {
@@ -338,7 +463,7 @@ TEST_CASE("every metric that the sources name is on the page of metrics") {
 TEST_CASE(
     "every annotation on its page is honoured in the range that the page gives, and not beyond") {
   const std::vector<Annotation> all = annotations(read("agent/decide/annotations.md"));
-  CHECK(all.size() == 7);
+  CHECK(all.size() == 8);
   for (const Annotation& annotation : all) {
     if (!annotation.range) continue;
     const auto [least, most] = *annotation.range;
@@ -351,7 +476,7 @@ TEST_CASE(
 }
 
 TEST_CASE("the page of annotations names those that the sources name, and no others") {
-  static const std::regex kName(R"re("(kube-(?:ipvs|router)\.io/[a-z.-]+)")re");
+  static const std::regex kName(R"re("((?:kube-ipvs|kube-router|service.cilium)\.io/[a-z.-]+)")re");
   const std::string source = read("agent/decide/service_options.cpp");
   std::set<std::string> in_source, on_page;
   for (std::sregex_iterator at(source.begin(), source.end(), kName), end; at != end; ++at) {

@@ -18,8 +18,9 @@ using config::EndpointSource;
 class Fixture : private agent::ClusterObserver {
  public:
   explicit Fixture(EndpointSource source = EndpointSource::kSelector,
-                   const std::string& proxy_name = {})
-      : config_(make_config(source, proxy_name)),
+                   const std::string& proxy_name = {},
+                   config::Compat compat = config::Compat::kNone)
+      : config_(make_config(source, proxy_name, compat)),
         state(config_, *this,
               {.monotonic = [this] { return now_; }, .wall = [this] { return now_ + ahead; }}) {}
 
@@ -43,8 +44,10 @@ class Fixture : private agent::ClusterObserver {
   std::set<std::string> take_dirty() { return std::exchange(dirty_, {}); }
 
  private:
-  static config::Config make_config(EndpointSource source, const std::string& proxy_name) {
+  static config::Config make_config(EndpointSource source, const std::string& proxy_name,
+                                    config::Compat compat) {
     config::Config config;
+    config.compat = compat;
     config.service_proxy_name = proxy_name;
     config.node_name = kThisNode;
     config.endpoint_source = source;
@@ -109,9 +112,73 @@ TEST_CASE("Pods are not asked for when endpoints come from EndpointSlices") {
   CHECK(f.state.sinks().pods == nullptr);
   deliver_empty_list(f.state.sinks().services);
   deliver_empty_list(f.state.sinks().nodes);
+  deliver_empty_list(f.state.sinks().weighted_pods);
   CHECK(f.ready == 0);
+  CHECK(f.state.lists_awaited() == "EndpointSlices");
   deliver_empty_list(f.state.sinks().slices);
   CHECK(f.ready == 1);
+}
+
+TEST_CASE(
+    "Pods that may not be listed are not awaited once EndpointSlices take their place (18.1)") {
+  Fixture f(EndpointSource::kAuto);
+  const k8s::Sinks sinks = f.state.sinks();
+  REQUIRE(sinks.pods != nullptr);
+  deliver_empty_list(sinks.services);
+  deliver_empty_list(sinks.nodes);
+  deliver_empty_list(sinks.slices);
+  CHECK(f.state.lists_awaited() == "Pods");
+  CHECK(f.ready == 0);
+  sinks.endpoints_from_pods(false);
+  CHECK(f.state.lists_awaited().empty());
+  CHECK(f.ready == 1);
+  sinks.endpoints_from_pods(true);
+  sinks.endpoints_from_pods(false);
+  CHECK(f.ready == 1);
+}
+
+TEST_CASE("a change of the source of endpoints plans the Services with a selector again (18.1)") {
+  Fixture f(EndpointSource::kAuto);
+  const k8s::Sinks sinks = f.state.sinks();
+  sinks.services->upsert(make_service("web", {"10.96.0.1"}));
+  k8s::Service by_hand = make_service("by-hand", {"10.96.0.2"});
+  by_hand.selector.clear();
+  sinks.services->upsert(by_hand);
+  sinks.pods->upsert(make_pod("web-1", {"10.244.0.1"}));
+  sinks.slices->upsert(make_slice("web-x", "web", {make_slice_endpoint("10.244.0.9", "web-9")}));
+  const auto servers = [&] { return server_text(f.plan_at("default/web", 0)->plan.servers[0]); };
+  CHECK(servers() == "TCP 10.96.0.1:80 rr\n  -> 10.244.0.1:8080 weight 1\n");
+  f.take_dirty();
+  sinks.endpoints_from_pods(false);
+  CHECK(f.take_dirty() == Names{"default/web"});
+  CHECK(servers() == "TCP 10.96.0.1:80 rr\n  -> 10.244.0.9:8080 weight 1\n");
+  // Pods that are still known say nothing any more, also not that connections may continue.
+  sinks.pods->upsert(make_pod("web-2", {"10.244.0.2"}));
+  CHECK(f.take_dirty().empty());
+  CHECK_FALSE(f.may_drain_at("default/web", {ip("10.244.0.1"), 8080}, 0));
+  sinks.endpoints_from_pods(true);
+  CHECK(f.take_dirty() == Names{"default/web"});
+  CHECK(servers() ==
+        "TCP 10.96.0.1:80 rr\n  -> 10.244.0.1:8080 weight 1\n"
+        "  -> 10.244.0.2:8080 weight 1\n");
+}
+
+TEST_CASE("with --compat=kube-proxy connections may outlive the Pod, until they end (18.2)") {
+  for (const auto compat : {config::Compat::kNone, config::Compat::kKubeProxy}) {
+    Fixture f(EndpointSource::kSelector, {}, compat);
+    k8s::Service service = make_service("web", {"10.96.0.1"});
+    f.state.sinks().services->upsert(service);
+    f.state.sinks().pods->upsert(make_pod("web-1", {"10.244.0.1"}));
+    f.state.sinks().pods->remove(key_of("web-1"));
+    const ipvs::Endpoint gone{ip("10.244.0.1"), 8080};
+    CHECK(f.may_drain_at("default/web", gone, 1'000'000) == (compat != config::Compat::kNone));
+    // What the Service asks for counts more.
+    service.meta.annotations["kube-ipvs.io/drain-timeout"] = "60";
+    f.state.sinks().services->upsert(service);
+    CHECK_FALSE(f.may_drain_at("default/web", gone, 1'000'000));
+    f.state.sinks().services->remove(key_of("web"));
+    CHECK_FALSE(f.may_drain_at("default/web", gone, 1'000'000));
+  }
 }
 
 TEST_CASE("an event names the Services whose plan it may change") {

@@ -45,6 +45,64 @@ using Names = std::set<std::string>;
 
 }  // namespace
 
+TEST_CASE("with EndpointSlices a Pod's label and a slice's annotation say the weight (18.4)") {
+  Fixture f(EndpointSource::kEndpointSlice);
+  const auto service = make_service("web", {"10.96.0.1"});
+  f.add(service);
+  k8s::EndpointSlice slice =
+      make_slice("web-x", "web",
+                 {make_slice_endpoint("10.244.0.1", "web-1"),
+                  make_slice_endpoint("10.244.0.2", "web-2"), make_slice_endpoint("10.244.0.3")});
+  slice.meta.annotations["service.cilium.io/weight"] = "3";
+  f.upsert(slice);
+  const auto weighted = [](const char* weight) {
+    k8s::Pod pod = make_pod("web-1", {"10.244.0.1"});
+    pod.meta.labels["kube-ipvs.io/weight"] = weight;
+    return pod;
+  };
+  f.take_dirty();
+  f.table.weighted_pods().upsert(weighted("7"));
+  CHECK(f.take_dirty() == Names{"web"});
+  CHECK(f.endpoints(service) ==
+        "10.244.0.1:8080 ready serving local weight 7 web-1\n"
+        "10.244.0.2:8080 ready serving local weight 3 web-2\n"
+        "10.244.0.3:8080 ready serving local weight 3\n");
+  f.table.weighted_pods().upsert(weighted("7"));
+  CHECK(f.take_dirty().empty());
+  f.table.weighted_pods().upsert(weighted("heavy"));
+  CHECK(f.take_dirty() == Names{"web"});
+  CHECK(f.table.endpoints_of(service)[0][0].bad_weight == agent::BadWeight::kPodLabel);
+  // Without the label the Pod is reported as deleted, or, by manifests, as it is.
+  f.table.weighted_pods().remove(key_of("web-1"));
+  CHECK(f.take_dirty() == Names{"web"});
+  f.table.weighted_pods().upsert(weighted("7"));
+  CHECK(f.take_dirty() == Names{"web"});
+  f.table.weighted_pods().upsert(make_pod("web-1", {"10.244.0.1"}));
+  CHECK(f.take_dirty() == Names{"web"});
+  f.table.weighted_pods().upsert(make_pod("web-2", {"10.244.0.2"}));
+  CHECK(f.take_dirty().empty());
+  slice.meta.annotations["service.cilium.io/weight"] = "0";
+  f.upsert(slice);
+  CHECK(f.take_dirty() == Names{"web"});
+  CHECK(f.endpoints(service) ==
+        "10.244.0.1:8080 ready serving local weight 0 web-1\n"
+        "10.244.0.2:8080 ready serving local weight 0 web-2\n"
+        "10.244.0.3:8080 ready serving local weight 0\n");
+  slice.meta.annotations.clear();
+  f.upsert(slice);
+  CHECK(f.endpoints(service).find("weight") == std::string::npos);
+}
+
+TEST_CASE("a Pod whose weight is its label has it with selectors too (18.4)") {
+  Fixture f;
+  const auto service = make_service("web", {"10.96.0.1"});
+  f.add(service);
+  k8s::Pod pod = make_pod("web-1", {"10.244.0.1"});
+  pod.meta.labels["kube-ipvs.io/weight"] = "7";
+  f.upsert(pod);
+  CHECK(f.endpoints(service) == "10.244.0.1:8080 ready serving local weight 7 web-1\n");
+}
+
 TEST_CASE(
     "a Pod is an endpoint once it has an address, and a ready one once its condition says so") {
   Fixture f;

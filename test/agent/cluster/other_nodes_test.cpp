@@ -41,6 +41,7 @@ struct Fixture : private agent::ClusterObserver {
     const k8s::Sinks sinks = state.sinks();
     list(sinks.services, services);
     list(sinks.pods, pods);
+    list(sinks.weighted_pods, std::vector<k8s::Pod>{});
     list(sinks.slices, std::vector<k8s::EndpointSlice>{});
     list(sinks.nodes, {make_node(kThisNode, own_zone)});
   }

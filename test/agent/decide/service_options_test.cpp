@@ -91,11 +91,31 @@ TEST_CASE("slow start with a scheduler that ignores weights is refused, with the
 }
 
 TEST_CASE("a Pod's weight is 0 to 65535, anything else is invalid") {
-  bool is_bad = false;
-  CHECK(agent::read_weight({}) == std::nullopt);
-  CHECK(agent::read_weight({{"kube-ipvs.io/weight", "0"}}) == 0);
-  CHECK(agent::read_weight({{"kube-ipvs.io/weight", "65535"}}, &is_bad) == 65535);
-  CHECK_FALSE(is_bad);
-  CHECK(agent::read_weight({{"kube-ipvs.io/weight", "65536"}}, &is_bad) == std::nullopt);
-  CHECK(is_bad);
+  using agent::BadWeight;
+  k8s::Meta pod;
+  CHECK(agent::read_pod_weight(pod) == agent::WeightReading{});
+  for (const char* value : {"0", "65535"}) {
+    pod.annotations["kube-ipvs.io/weight"] = value;
+    CHECK(agent::read_pod_weight(pod).weight == std::stoul(value));
+    CHECK(agent::read_pod_weight(pod).bad == BadWeight::kNone);
+  }
+  pod.annotations["kube-ipvs.io/weight"] = "65536";
+  CHECK(agent::read_pod_weight(pod).weight == std::nullopt);
+  CHECK(agent::read_pod_weight(pod).bad == BadWeight::kPodAnnotation);
+}
+
+TEST_CASE("a Pod's weight may be a label, which an annotation overrides (18.4)") {
+  using agent::BadWeight;
+  k8s::Meta pod;
+  pod.labels = {{"app", "web"}, {"kube-ipvs.io/weight", "7"}};
+  CHECK(agent::read_pod_weight(pod).weight == 7);
+  pod.annotations["kube-ipvs.io/weight"] = "9";
+  CHECK(agent::read_pod_weight(pod).weight == 9);
+  pod.annotations.clear();
+  pod.labels["kube-ipvs.io/weight"] = "heavy";
+  CHECK(agent::read_pod_weight(pod) == agent::WeightReading{.bad = BadWeight::kPodLabel});
+  // Only an EndpointSlice has that of another program.
+  pod.annotations["service.cilium.io/weight"] = "3";
+  CHECK(agent::read_pod_weight(pod).bad == BadWeight::kPodLabel);
+  CHECK(agent::read_slice_weight(pod).weight == 3);
 }

@@ -68,6 +68,7 @@ TEST_CASE("the names and types that dashboards depend on stay as they are") {
             "kube_ipvs_draining_destinations gauge",
             "kube_ipvs_draining_virtual_servers gauge",
             "kube_ipvs_drift_corrected_total counter",
+            "kube_ipvs_endpoint_source gauge",
             "kube_ipvs_endpointslices gauge",
             "kube_ipvs_events_total counter",
             "kube_ipvs_failing_keys gauge",

@@ -17,13 +17,19 @@ BOTH = ("10.244.1.11:80", "10.244.1.12:80")
 CLUSTER = os.environ.get("KUBE_IPVS_CLUSTER")
 
 
-# The network to the API server belongs to the node: the agent runs there.
-def group_up(lab):
+def connect(lab):
+    """The network to the API server belongs to the node: the agent runs there."""
     with HOME:
-        subprocess.run(["ip", "link", "set", "eth0", "netns", lab.node.namespace.path, "name", "uplink"], check=True)
+        # Another group may have had it, under the other name.
+        device = "eth0" if os.path.exists("/sys/class/net/eth0") else "uplink"
+        subprocess.run(["ip", "link", "set", device, "netns", lab.node.namespace.path, "name", "uplink"], check=True)
     lab.node.ip("address add 10.0.2.15/24 dev uplink", "link set uplink up")
-    lab.add_pods(pod_1=11, pod_2=12)
     wait_until("the API server is ready", 120, lambda: os.path.exists(f"{CLUSTER}/env"))
+
+
+def group_up(lab):
+    connect(lab)
+    lab.add_pods(pod_1=11, pod_2=12)
     create(lab, service("cluster", VIP, V1), pod("pod-1", 11), pod("pod-2", 12))
     run_pod(lab, "pod-1", 11)
     run_pod(lab, "pod-2", 12)

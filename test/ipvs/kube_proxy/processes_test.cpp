@@ -26,6 +26,9 @@ class Proc {
     fs::create_directories(folder_.path(pid + "/ns"));
     if (!network.empty()) fs::create_symlink(network, folder_.path(pid + "/ns/net"));
   }
+  void link(const std::string& path, const std::string& target) {
+    fs::create_symlink(target, folder_.path(path));
+  }
   std::vector<KubeProxyProcess> find() const { return find_kube_proxies(folder_.path()); }
 
  private:
@@ -47,6 +50,17 @@ TEST_CASE("a running kube-proxy is found by its name, in this network namespace"
   proc.add("46", "kube-proxy", "net:[1]", "");  // has ended
   proc.add("4x", "kube-proxy", "net:[1]", command);
   CHECK(proc.find() == Found{{7, "kube-proxy"}, {42, "/usr/local/bin/kube-proxy --config=/c"}});
+}
+
+TEST_CASE("kube-ipvs under the name kube-proxy is no kube-proxy, neither this process (18.2)") {
+  Proc proc;
+  const std::string command("/usr/local/bin/kube-proxy\0", 26);
+  for (const char* pid : {"41", "42", "43", "44"}) proc.add(pid, "kube-proxy", "net:[1]", command);
+  proc.link("self", "41");  // a copy of the program, with another name
+  proc.link("42/exe", "/usr/local/bin/kube-ipvs");
+  proc.link("43/exe", "/opt/kube-ipvs/kube-ipvs (deleted)");
+  proc.link("44/exe", "/opt/kube-ipvs/kube-proxy");
+  CHECK(proc.find() == Found{{44, "/usr/local/bin/kube-proxy"}});
 }
 
 TEST_CASE("a kube-proxy's command line is cut, and on one line") {
