@@ -66,7 +66,7 @@ TEST_CASE("what a distribution starts kube-proxy with is accepted as it is (18.3
   CHECK(config.metrics_bind->port == 10249);
   for (const std::string& warning : config.warnings) UNSCOPED_INFO(warning);
   // One about each value that has no effect and is not kube-proxy's default.
-  CHECK(config.warnings.size() <= 4);
+  CHECK(config.warnings.size() <= 5);
   for (const std::string& warning : config.warnings) {
     const bool is_expected =
         mentions({warning}, "ignored: ") || mentions({warning}, "mode of kube");
