@@ -214,8 +214,7 @@ def case_a_label_of_a_pod_is_its_weight_with_endpointslices_where_pods_may_be_li
     start(lab, lab.agent.program, "--kubeconfig", "/var/lib/kube-proxy/kubeconfig.conf", "--hostname-override", "node",
           "--endpoint-source", "endpointslice", "--ipvs-scheduler", "wrr")
     lab.agent.ready()
-    assert lab.agent.metric("kube_ipvs_endpoint_weight", service="cluster", pod="pod-1") == 7
-    assert lab.agent.metric("kube_ipvs_endpoint_weight", service="cluster", pod="pod-2") == 1
+    assert lab.weights(f"TCP {VIP}:80") == {BOTH[0]: 7, BOTH[1]: 1}
     kubectl(lab, "label", "pod", "pod-1", "kube-ipvs.io/weight-")
     wait_until("its weight is the default", 20,
-               lambda: lab.agent.metric("kube_ipvs_endpoint_weight", service="cluster", pod="pod-1") == 1)
+               lambda: lab.weights(f"TCP {VIP}:80") == {BOTH[0]: 1, BOTH[1]: 1})
