@@ -102,7 +102,7 @@ class Stage:
                     ("load balancer IP", (BALANCED[of], port)), ("node port", (NODE, node_port)))]
             name = f"clients-{len(self.clients)}"
             with there.namespace:
-                self.lab.fork(name, Clients(ways, self.seed))
+                self.lab.fork(name, Clients(ways, self.seed, len(self.clients)))
             self.clients.append(name)
 
     def stop_traffic(self):

@@ -20,9 +20,10 @@ from dataclasses import dataclass
 import client
 
 PATIENCE = 6
-# No port is used twice within minutes. Two connections from one port to two virtual IPs of the same pod are one and the
-# same connection behind them, and connection tracking drops the later one.
-PORTS = range(11000, 29900)
+# No port is used twice within minutes, nor in two places. Two connections from one port to two virtual IPs of the same
+# pod are one and the same behind them, as are those of two places that are masqueraded with their ports: connection
+# tracking drops the later one.
+FIRST_PORT, PORTS_EACH = 11000, 4700
 PAUSES = {"request": (0.1, 0.3, 0.8), "affine": (0.4, 0.8, 1.2), "datagram": (0.2, 0.4, 0.8), "connection": (0.1, 0.5),
           "direct": (0.3,)}
 HELD = (1, 5, 15, 40, 90, 600)  # seconds of a connection
@@ -38,8 +39,11 @@ class Way:
 
 
 class Clients:
-    def __init__(self, ways, seed):
-        self.ways, self.seed, self.ports = ways, seed, itertools.cycle(PORTS)
+    """`place`: its number, from 0 on."""
+
+    def __init__(self, ways, seed, place):
+        first = FIRST_PORT + place * PORTS_EACH
+        self.ways, self.seed, self.ports = ways, seed, itertools.cycle(range(first, first + PORTS_EACH))
         self.ending, self.lock, self.records = threading.Event(), threading.Lock(), []
 
     def run(self):
