@@ -7,6 +7,7 @@
 #
 # Times are of the monotonic clock, which the processes of the test share. `error` is empty where all went well. A
 # connection is held for a while, with a word every half second, and `end` is when it broke or was closed.
+import errno
 import itertools
 import json
 import random
@@ -75,16 +76,24 @@ class Clients:
         with self.lock:
             return next(self.ports)
 
+    def _bind(self, connection):
+        """To the next port that is free: a connection of the last round may still be open."""
+        while True:
+            try:
+                return connection.bind(("", self._next_port()))
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+
     def _request(self, way, record, _):
-        record["server"] = client.get(f"http://{way.address}:{way.port}/", timeout=PATIENCE,
-                                      source_port=self._next_port()).strip()
+        record["server"] = client.get(f"http://{way.address}:{way.port}/", timeout=PATIENCE, bind=self._bind).strip()
 
     # IPVS knows a connection with affinity by its port for two minutes, and whoever connects from this port again comes
     # to the pod of that time (is_new_conn_expected() in ip_vs_core.c).
     def _affine(self, way, record, _):
         with socket.socket(client.family_of(way.address), socket.SOCK_STREAM) as connection:
             connection.settimeout(PATIENCE)
-            connection.bind(("", self._next_port()))
+            self._bind(connection)
             connection.connect((way.address, way.port))
             connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
             data = b""
@@ -98,7 +107,7 @@ class Clients:
     def _ask(self, way, record, _):
         with socket.socket(client.family_of(way.address), socket.SOCK_DGRAM) as udp:
             udp.settimeout(1)
-            udp.bind(("", self._next_port()))
+            self._bind(udp)
             udp.connect((way.address, way.port))
             for left in (2, 1, 0):
                 try:
@@ -113,7 +122,7 @@ class Clients:
         with socket.socket(client.family_of(way.address), socket.SOCK_STREAM) as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             connection.settimeout(PATIENCE)
-            connection.bind(("", self._next_port()))
+            self._bind(connection)
             connection.connect((way.address, way.port))
             name = b""
             while not name.endswith(b"\n"):

@@ -36,13 +36,16 @@ class Answer:
         self.body = body.decode()
 
 
-def fetch(url, *, timeout=10, source=None, source_port=0, headers=None):
-    """One request on a connection of its own. `source`: the client's address. `timeout`: seconds without a word."""
+def fetch(url, *, timeout=10, source=None, bind=None, headers=None):
+    """One request on a connection of its own. `source`: the client's address. `bind`: what gives the socket address and
+    port. `timeout`: seconds without a word."""
     address, port, host, path = split_url(url)
     with socket.socket(family_of(address), socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout)
-        if source or source_port:
-            connection.bind((source or "", source_port))
+        if source:
+            connection.bind((source, 0))
+        if bind:
+            bind(connection)
         connection.connect((address, port))
         lines = "".join(f"{name}: {text}\r\n" for name, text in (headers or {}).items())
         connection.sendall(f"GET {path} HTTP/1.0\r\nHost: {host}\r\n{lines}\r\n".encode())
