@@ -63,8 +63,8 @@ void deliver_kind(Sink<T>* sink, const ManifestChange<T>& change, bool is_first)
 
 }  // namespace
 
-ManifestSource::ManifestSource(asio::any_io_executor executor, Sinks sinks, ManifestOptions options,
-                               FaultHandler on_fault)
+ManifestSource::ManifestSource(asio::any_io_executor executor, const Sinks& sinks,
+                               ManifestOptions options, FaultHandler on_fault)
     : sinks_(sinks),
       options_(std::move(options)),
       on_fault_(std::move(on_fault)),

@@ -42,7 +42,7 @@ struct ManifestOptions {
 
 class ManifestSource final : public Source {
  public:
-  ManifestSource(boost::asio::any_io_executor executor, Sinks sinks, ManifestOptions options,
+  ManifestSource(boost::asio::any_io_executor executor, const Sinks& sinks, ManifestOptions options,
                  FaultHandler on_fault);
 
   boost::asio::awaitable<void> run() override;

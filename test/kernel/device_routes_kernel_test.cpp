@@ -10,6 +10,7 @@
 #include "ipvs/host/local_addresses.hpp"
 #include "nft_fixture.hpp"
 #include "own_namespace.hpp"
+#include "waiting.hpp"
 
 namespace {
 
@@ -147,6 +148,8 @@ TEST_CASE("an address whose local route somebody deleted is not bound, and is ad
   auto device = Device::open().value();
   REQUIRE(device.prepare({}).has_value());
   bind(device, {"10.96.0.1", "10.96.0.2", "fd00:10:96::1", "fd00:10:96::2"});
+  // The kernel inserts the route to an IPv6 address from a work queue.
+  REQUIRE(soon([&] { return has_route("fd00:10:96::1") && has_route("fd00:10:96::2"); }));
   auto monitor = ipvs::AddressMonitor::open().value();
   CHECK(monitor.drain().vips.empty());
   run_ip({"route delete local 10.96.0.1 table local",
