@@ -99,8 +99,12 @@ std::uint32_t ticks_per_second() {
 
 Result<Configuration> read_proc_configuration() {
   ProcTableParser parser(true);
-  const int error = feed_proc_table(parser);
-  if (error != 0) return KernelError{error, std::string("reading ") + kProcTable};
+  for (int tries = 1;; ++tries) {
+    const int error = feed_proc_table(parser);
+    if (error != 0) return KernelError{error, std::string("reading ") + kProcTable};
+    if (parser.repeated() == 0 || tries == kDumpTries) break;
+    parser = ProcTableParser(true);
+  }
   const std::vector<VirtualServer> settings = parser.settings();
   auto destinations = parser.finish();
   if (parser.strange_lines() > 0) {

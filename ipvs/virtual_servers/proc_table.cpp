@@ -103,8 +103,14 @@ void ProcTableParser::take_line(std::string_view line) {
     return;
   }
   current_key_ = {where->address, where->port, *protocol};
-  current_ = &servers_[current_key_];
-  if (keep_settings_) keep_settings(words);
+  const auto [place, is_new] = servers_.try_emplace(current_key_);
+  current_ = &place->second;
+  if (!is_new) {
+    ++repeated_;
+    current_->clear();
+  } else if (keep_settings_) {
+    keep_settings(words);
+  }
 }
 
 // "rr ops persistent 2700000 FFFFFFFF"

@@ -44,6 +44,9 @@ class ProcTableParser {
   // The number of lines that were not understood (headings are). If it is not 0, the result of
   // finish() may be wrong or incomplete.
   std::size_t strange_lines() const { return strange_lines_; }
+  // How many virtual servers came once more, the last one counts: the kernel moved them to a larger
+  // table while the file was read (from Linux 7 on), and as many are missing.
+  std::size_t repeated() const { return repeated_; }
   // The settings of each virtual server, from its line, which does not show the scheduler's flags;
   // `timeout_seconds` is in ticks, as the file has it. Before finish(), and only if the parser was
   // made to keep them.
@@ -64,6 +67,7 @@ class ProcTableParser {
   std::set<ServerKey> not_masqueraded_;
   bool in_server_ = false;
   std::size_t strange_lines_ = 0;
+  std::size_t repeated_ = 0;
 };
 
 }  // namespace ipvs

@@ -162,6 +162,7 @@ TEST_CASE("an address whose local route somebody deleted is not bound, and is ad
   const std::vector<ipvs::AddressOp> again{{.add = true, .address = address("10.96.0.1")},
                                            {.add = true, .address = address("fd00:10:96::1")}};
   for (const int error : device.change(again)) CHECK((error == 0 || error == EEXIST));
+  REQUIRE(soon([&] { return has_route("fd00:10:96::1"); }));
   CHECK(bound(device) == Texts{"10.96.0.1", "10.96.0.2", "fd00:10:96::1", "fd00:10:96::2"});
   for (const char* vip : {"10.96.0.1", "fd00:10:96::1"}) CHECK(has_route(vip));
   // The routes are the kernel's again: they go with their addresses.

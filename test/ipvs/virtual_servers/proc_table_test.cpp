@@ -50,6 +50,16 @@ TEST_CASE("destinations are read for each virtual server, in order, from pieces 
   }));
 }
 
+TEST_CASE("a virtual server that comes twice counts once, and is told") {
+  ProcTableParser parser(true);
+  parser.feed(kFile);
+  CHECK(parser.repeated() == 0);
+  parser.feed(kFile);
+  CHECK(parser.repeated() == 3);
+  CHECK(parser.settings().size() == 3);
+  CHECK(parser.finish().at({address("10.96.0.10"), 80, Protocol::kTcp}).size() == 2);
+}
+
 TEST_CASE("settings are read from the line of a virtual server where they are wanted (17.2)") {
   ProcTableParser parser(true);
   parser.feed(kFile);
