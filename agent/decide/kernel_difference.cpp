@@ -91,8 +91,7 @@ class Classes {
           limits_.limited.insert({each.address, each.port, each.protocol});
           break;
         case ElementKind::kAllowedSource:
-          limits_.allowed_sources[{each.address, each.port, each.protocol}].insert(
-              each.source_network);
+          limits_.allowed[{each.address, each.port, each.protocol}].insert(each.source_network);
           break;
         case ElementKind::kShortCutNodePort:
           node_port_short_cuts_.insert({each.address.is_v6(), each.port, each.protocol});
@@ -111,7 +110,7 @@ class Classes {
     return port->second;
   }
 
-  std::string allowed(const ServerKey& key) const { return limits_.allowed(key); }
+  const ipvs::SourceLimits& limits() const { return limits_; }
 
   bool has_short_cut(const ServerKey& key) const {
     if (classes_.contains(key)) return short_cuts_.contains(key);
@@ -121,7 +120,7 @@ class Classes {
  private:
   std::map<ServerKey, TrafficClass> classes_;
   std::map<std::pair<std::uint16_t, ipvs::Protocol>, TrafficClass> node_ports_;
-  ipvs::KubeProxyRules limits_;  // no more of it
+  ipvs::SourceLimits limits_;
   std::set<ServerKey> short_cuts_;
   std::set<std::tuple<bool, std::uint16_t, ipvs::Protocol>> node_port_short_cuts_;
 };
@@ -168,7 +167,8 @@ void compare_masquerading(const KernelPicture& before, const KernelPicture& afte
 void compare_limits(const KernelPicture& before, const ServerKey& key, const Classes& classes,
                     Lines& lines) {
   if (!before.kube_proxy) return;
-  compare_text("allowed:", before.kube_proxy->allowed(key), classes.allowed(key), lines);
+  compare_text("allowed:", before.kube_proxy->limits.clients(key), classes.limits().clients(key),
+               lines);
 }
 
 void compare_server(const KernelPicture& before, const KernelPicture& after, const ServerKey& key,

@@ -128,4 +128,18 @@ class Device {
   MessageBatch batch_;     // kept for its memory
 };
 
+// Sends what `encode` puts into the batch for each item. Outcomes are not asked for: what did not
+// succeed is found by the next check().
+template <typename Items, typename Encode>
+void Device::send_for_each(const Items& items, Encode encode) {
+  batch_.clear();
+  for (const auto& each : items) {
+    encode(each);
+    if (batch_.byte_size() < kBatchBytes) continue;
+    socket_.transact(batch_);
+    batch_.clear();
+  }
+  if (!batch_.empty()) socket_.transact(batch_);
+}
+
 }  // namespace ipvs

@@ -40,19 +40,14 @@ Result<void> Device::apply_mtu() {
   if (mtu_ == 0) return {};
   const auto bound = read_bound(index_);
   if (!bound) return bound.error();
-  batch_.clear();
-  for (const Bound& each : *bound) {
-    if (each.address.is_v6()) continue;
+  send_for_each(*bound, [this](const Bound& each) {
+    if (each.address.is_v6()) return;
     if (each.binding == VipBinding::kAddress) {
       encode_address_mtu(batch_, each.address, index_, mtu_);
     } else if (each.mtu != mtu_) {
       encode_route_mtu(batch_, each.address, index_, each.source, mtu_);
     }
-    if (batch_.byte_size() < kBatchBytes) continue;
-    socket_.transact(batch_);
-    batch_.clear();
-  }
-  if (!batch_.empty()) socket_.transact(batch_);
+  });
   return {};
 }
 
@@ -68,16 +63,13 @@ Result<void> Device::follow_mtu() {
 // After addresses were added. The VIP works without: errors are left to the next apply_mtu().
 void Device::follow_changes(std::span<const AddressOp> ops, std::span<const int> outcomes) {
   if (settings_.vip_binding != VipBinding::kAddress || mtu_ == 0) return;
-  batch_.clear();
+  std::vector<Address> added;
   for (std::size_t i = 0; i < ops.size(); ++i) {
     if (!ops[i].add || ops[i].address.is_v6()) continue;
-    if (outcomes[i] != 0 && outcomes[i] != EEXIST) continue;
-    encode_address_mtu(batch_, ops[i].address, index_, mtu_);
-    if (batch_.byte_size() < kBatchBytes) continue;
-    socket_.transact(batch_);
-    batch_.clear();
+    if (outcomes[i] == 0 || outcomes[i] == EEXIST) added.push_back(ops[i].address);
   }
-  if (!batch_.empty()) socket_.transact(batch_);
+  send_for_each(added,
+                [this](const Address& each) { encode_address_mtu(batch_, each, index_, mtu_); });
 }
 
 }  // namespace ipvs

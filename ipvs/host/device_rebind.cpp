@@ -62,20 +62,6 @@ bool Device::replaces_in_place(const Bound& bound) const {
          settings_.vip_binding == VipBinding::kRoute;
 }
 
-// Sends what `encode` puts into the batch for each item. Outcomes are not asked for: what did not
-// succeed is found by the next check().
-template <typename Items, typename Encode>
-void Device::send_for_each(const Items& items, Encode encode) {
-  batch_.clear();
-  for (const auto& each : items) {
-    encode(each);
-    if (batch_.byte_size() < kBatchBytes) continue;
-    socket_.transact(batch_);
-    batch_.clear();
-  }
-  if (!batch_.empty()) socket_.transact(batch_);
-}
-
 // When the last IPv4 address of a device is deleted, the kernel deletes all IPv4 routes to the
 // device (fib_frontend.c, fib_inetaddr_event()). Meanwhile routes to the loopback device hold the
 // VIPs: to IPVS it is the same which device a local route names.
@@ -84,22 +70,19 @@ void Device::leave_old_places(const std::vector<Bound>& moved, std::vector<Addre
                             std::any_of(moved.begin(), moved.end(), [](const Bound& each) {
                               return each.binding == VipBinding::kAddress && each.address.is_v4();
                             });
-  const auto add_route = [this](unsigned index) {
-    return [this, index](const Address& each) {
-      encode_route_beside(batch_, each, index, source_for(each), mtu_for(each));
-    };
-  };
   if (from_address) {
     for (const Bound& each : moved) {
       if (each.address.is_v4()) routed.push_back(each.address);
     }
-    send_for_each(routed, add_route(kLoopbackIndex));
+    send_for_each(routed, [this](const Address& each) {
+      encode_route_beside(batch_, each, kLoopbackIndex, source_for(each), mtu_for(each));
+    });
   }
   send_for_each(moved, [this](const Bound& each) {
     if (!replaces_in_place(each)) encode_bound(false, each);
   });
   if (!from_address) return;
-  send_for_each(routed, add_route(index_));
+  send_for_each(routed, [this](const Address& each) { encode_beside(each); });
   end_holding();
 }
 

@@ -88,9 +88,9 @@ void enter(std::string_view set, const Member& member, KubeProxyRules& rules) {
       set == "NODE-PORT-LOCAL-SCTP-HASH") {
     rules.external_local.insert(member.key());
   }
-  if (set == "LOAD-BALANCER-FW") rules.limited.insert(member.key());
+  if (set == "LOAD-BALANCER-FW") rules.limits.limited.insert(member.key());
   if (member.source && set.starts_with("LOAD-BALANCER-SOURCE-")) {
-    rules.allowed_sources[member.key()].insert(*member.source);
+    rules.limits.allowed[member.key()].insert(*member.source);
   }
   if (set == "NODE-PORT-TCP") rules.node_ports.insert({member.port, Protocol::kTcp});
   if (set == "NODE-PORT-UDP") rules.node_ports.insert({member.port, Protocol::kUdp});

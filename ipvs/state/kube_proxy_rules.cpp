@@ -32,10 +32,10 @@ std::optional<std::string> KubeProxyRules::masqueraded(const ServerKey& key) con
   return node_ports.contains(port) && !node_ports_local.contains(port) ? kAllClients : kNoClients;
 }
 
-std::string KubeProxyRules::allowed(const ServerKey& key) const {
+std::string SourceLimits::clients(const ServerKey& key) const {
   if (!limited.contains(key)) return kAllClients;
-  const auto found = allowed_sources.find(key);
-  return found == allowed_sources.end() ? kNoClients : clients_inside(found->second, key.address);
+  const auto found = allowed.find(key);
+  return found == allowed.end() ? kNoClients : clients_inside(found->second, key.address);
 }
 
 std::string clients_outside(const std::set<Network>& networks) {

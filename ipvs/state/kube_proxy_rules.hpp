@@ -16,6 +16,16 @@
 
 namespace ipvs {
 
+// Load balancer IPs with loadBalancerSourceRanges.
+struct SourceLimits {
+  std::set<ServerKey> limited;
+  std::map<ServerKey, std::set<Network>> allowed;  // from which they are reached
+
+  // Who may be a client of `key`, in words.
+  std::string clients(const ServerKey& key) const;
+  bool operator==(const SourceLimits&) const = default;
+};
+
 struct KubeProxyRules {
   using Port = std::pair<std::uint16_t, Protocol>;
 
@@ -24,17 +34,13 @@ struct KubeProxyRules {
   std::set<ServerKey> external_local;  // those with externalTrafficPolicy Local
   std::set<Port> node_ports;           // on every address of the node
   std::set<Port> node_ports_local;
-  // Load balancer IPs with loadBalancerSourceRanges, and the networks from which they are reached.
-  std::set<ServerKey> limited;
-  std::map<ServerKey, std::set<Network>> allowed_sources;
+  SourceLimits limits;
   // Which clients of cluster IPs are masqueraded, in words (clients_outside() and so on). A family
   // without an entry: not known.
   std::map<Family, std::string> cluster_ip_clients;
 
   // Whose packets to `key` are masqueraded, in words; nullopt: not known.
   std::optional<std::string> masqueraded(const ServerKey& key) const;
-  // Who may be a client of `key`, in words.
-  std::string allowed(const ServerKey& key) const;
   bool operator==(const KubeProxyRules&) const = default;
 };
 

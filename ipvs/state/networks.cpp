@@ -50,10 +50,8 @@ Address last_address(const Address& first, std::uint16_t prefix_length) {
 
 std::optional<std::uint16_t> prefix_length(const Address& first, const Address& last) {
   if (first.is_v4() != last.is_v4()) return std::nullopt;
-  // The first length that fits is the only one: a shorter prefix has host bits in `first`.
-  for (std::uint16_t length = width(first); last_address(first, length) <= last; --length) {
-    if (last_address(first, length) == last && has_no_host_bits(first, length)) return length;
-    if (length == 0) break;
+  for (std::uint16_t length = 0; length <= width(first); ++length) {
+    if (has_no_host_bits(first, length) && last_address(first, length) == last) return length;
   }
   return std::nullopt;
 }

@@ -149,10 +149,10 @@ TEST_CASE("who may be a client is compared with kube-proxy's ipsets (17.2)") {
   after.has_table = true;
   const ipvs::Network office{address("203.0.113.0"), 24}, part{address("203.0.113.64"), 26},
       host{address("192.0.2.1"), 32};
-  before.kube_proxy = ipvs::KubeProxyRules{.external = {external},
-                                           .limited = {external},
-                                           .allowed_sources = {{external, {office, part, host}}},
-                                           .cluster_ip_clients = {}};
+  before.kube_proxy = ipvs::KubeProxyRules{
+      .external = {external},
+      .limits = {.limited = {external}, .allowed = {{external, {office, part, host}}}},
+      .cluster_ip_clients = {}};
   const Element served = element(ElementKind::kServiceIp, external, TrafficClass::kExternal);
   const Element limited = element(ElementKind::kLimitedIp, external, TrafficClass::kExternal);
   Element allowed = element(ElementKind::kAllowedSource, external, TrafficClass::kExternal);
@@ -170,9 +170,9 @@ TEST_CASE("who may be a client is compared with kube-proxy's ipsets (17.2)") {
   after.elements = {served, limited, itself};
   CHECK(lines(before, after) == change("clients in 203.0.113.0/24, this node -> this node"));
   after.elements = {served, limited, allowed};
-  before.kube_proxy->allowed_sources.clear();
+  before.kube_proxy->limits.allowed.clear();
   CHECK(lines(before, after) == change("no clients -> clients in 203.0.113.0/24"));
-  before.kube_proxy->limited.clear();
+  before.kube_proxy->limits.limited.clear();
   CHECK(lines(before, after) == change("all clients -> clients in 203.0.113.0/24"));
 }
 

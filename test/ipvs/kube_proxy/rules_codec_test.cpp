@@ -161,9 +161,9 @@ TEST_CASE("members of kube-proxy's ipsets are read, and no others (17.2)") {
                          {address("fd00::3"), 30001, Protocol::kSctp}},
       .node_ports = {{30080, Protocol::kTcp}},
       .node_ports_local = {{30053, Protocol::kUdp}},
-      .limited = {limited},
-      .allowed_sources = {{limited, {{address("203.0.113.0"), 24}, {address("192.0.2.3"), 32}}},
-                          {limited6, {{address("fd00:203::"), 64}}}},
+      .limits = {.limited = {limited},
+                 .allowed = {{limited, {{address("203.0.113.0"), 24}, {address("192.0.2.3"), 32}}},
+                             {limited6, {{address("fd00:203::"), 64}}}}},
       .cluster_ip_clients = {}};
   CHECK(rules == expected);
 }
