@@ -40,7 +40,8 @@ std::string summary(const k8s::Service& service, const std::string& proxy_name) 
 SyncOptions sync_options_of(const config::Config& config) {
   return {.min_gap = config.min_sync_period,
           .audit_interval = config.sync_period,
-          .takeover = config.takeover};
+          .takeover = config.takeover,
+          .spread = ipvs::Spread(config.node_name)};
 }
 
 NodeWatchOptions node_watch_options_of(const std::optional<SyncOptions>& sync,

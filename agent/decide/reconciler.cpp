@@ -172,7 +172,7 @@ ipvs::Changes Reconciler::next_changes(const ipvs::MayDrain& may_drain) {
   ipvs::DirtyKeys keys = std::exchange(dirty_, {});
   add_unwanted_addresses(keys);
   failed_.attempt(keys);
-  ipvs::Changes changes = ipvs::diff(desired_, ledger_, keys, may_drain);
+  ipvs::Changes changes = ipvs::diff(desired_, ledger_, keys, may_drain, spread_);
   if (!foreign_addresses_.empty()) {
     std::erase_if(changes.unbind, [this](const ipvs::AddressOp& op) {
       return foreign_addresses_.contains(op.address);

@@ -29,6 +29,7 @@
 #include "ipvs/state/kernel.hpp"
 #include "ipvs/state/ledger.hpp"
 #include "ipvs/state/record_outcome.hpp"
+#include "ipvs/state/spread.hpp"
 
 namespace agent {
 
@@ -42,7 +43,8 @@ enum class ConflictReason : std::uint8_t {
 class Reconciler {
  public:
   Reconciler() = default;
-  explicit Reconciler(Backoff backoff) : failed_(backoff) {}
+  explicit Reconciler(Backoff backoff, ipvs::Spread spread = {})
+      : failed_(backoff), spread_(spread) {}
 
   void adopt(const ipvs::Observed& observed, Takeover takeover = Takeover::kAuto);
 
@@ -124,6 +126,7 @@ class Reconciler {
   ipvs::DirtyKeys dirty_;
   std::vector<ipvs::Failure> ended_;
   Retries failed_;
+  ipvs::Spread spread_;
   Takeover takeover_ = Takeover::kAuto;
   std::set<ipvs::ServerKey> foreign_;
   // On kube-ipvs0, and not ours to delete; only without Takeover::kAuto.

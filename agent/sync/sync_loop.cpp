@@ -49,7 +49,7 @@ SyncLoop::SyncLoop(asio::any_io_executor executor, ipvs::Kernel& kernel, KernelT
       plans_(plans),
       observer_(observer),
       options_(options),
-      reconciler_(backoff()),
+      reconciler_(backoff(), options_.spread),
       repairs_(observer, options_.now),
       audit_(kernel, thread, reconciler_, repairs_, observer, options_.audit_slice),
       wake_(executor) {}
@@ -157,7 +157,7 @@ asio::awaitable<bool> SyncLoop::read_and_install() {
     observer_.on_waiting(observed.error().text());
     co_return false;
   }
-  reconciler_ = Reconciler(backoff());
+  reconciler_ = Reconciler(backoff(), options_.spread);
   connections_ = {};
   reconciler_.adopt(*observed, options_.takeover);
   agenda_.cancel(Work::kReadNodePortAddresses);

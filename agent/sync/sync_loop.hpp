@@ -71,6 +71,7 @@ struct SyncOptions {
   std::chrono::milliseconds retry_limit{30000};
   Takeover takeover = Takeover::kAuto;                   // --takeover
   std::chrono::milliseconds object_retry_limit{600000};  // of what an object itself is to blame for
+  ipvs::Spread spread{};                                 // this node's order of new destinations
   // Tests set the time and count how often it is read: on some machines that is a system call.
   std::chrono::steady_clock::time_point (*now)() = [] { return std::chrono::steady_clock::now(); };
 };

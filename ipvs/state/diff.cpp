@@ -2,6 +2,7 @@
 #include "ipvs/state/diff.hpp"
 
 #include <algorithm>
+#include <span>
 #include <tuple>
 
 namespace ipvs {
@@ -82,8 +83,9 @@ void drain_or_delete(const VirtualServer& server, const Destination& held,
 
 // Both lists are ordered by endpoint: one walk over the two.
 void diff_destinations(const Server& planned, const std::vector<Destination>& held,
-                       const MayDrain& may_drain, Changes& changes) {
+                       const Spread& spread, const MayDrain& may_drain, Changes& changes) {
   const VirtualServer& server = planned.settings;
+  const std::size_t first = changes.fill.size();
   auto old = held.begin();
   for (const Destination& wanted : planned.destinations) {
     for (; old != held.end() && old->endpoint < wanted.endpoint; ++old) {
@@ -99,10 +101,11 @@ void diff_destinations(const Server& planned, const std::vector<Destination>& he
     ++old;
   }
   for (; old != held.end(); ++old) drain_or_delete(server, *old, may_drain, changes);
+  spread.arrange(server, std::span(changes.fill).subspan(first));
 }
 
 void diff_server(const ServerKey& key, const Server* wanted, const Ledger& ledger,
-                 const MayDrain& may_drain, Changes& changes) {
+                 const Spread& spread, const MayDrain& may_drain, Changes& changes) {
   if (!wanted) {
     if (ledger.owns(key)) {
       changes.dismantle.push_back(
@@ -115,14 +118,14 @@ void diff_server(const ServerKey& key, const Server* wanted, const Ledger& ledge
   if (!held) {
     changes.create.push_back(
         {.command = ServerCommand::kNewService, .server = settings, .destination = {}});
-    diff_destinations(*wanted, {}, may_drain, changes);
+    diff_destinations(*wanted, {}, spread, may_drain, changes);
     return;
   }
   if (held->settings != settings) {
     changes.create.push_back(
         {.command = ServerCommand::kSetService, .server = settings, .destination = {}});
   }
-  diff_destinations(*wanted, held->destinations, may_drain, changes);
+  diff_destinations(*wanted, held->destinations, spread, may_drain, changes);
 }
 
 }  // namespace
@@ -132,14 +135,14 @@ bool can_drain(const VirtualServer& server) {
 }
 
 Changes diff(const Desired& desired, const Ledger& ledger, const DirtyKeys& keys,
-             const MayDrain& may_drain) {
+             const MayDrain& may_drain, const Spread& spread) {
   Changes changes;
   for (const Element& key : keys.elements) {
     diff_element(desired.element(key), ledger.element(key), changes);
   }
   exchange_overlapping(changes);
   for (const ServerKey& key : keys.servers) {
-    diff_server(key, desired.server(key), ledger, may_drain, changes);
+    diff_server(key, desired.server(key), ledger, spread, may_drain, changes);
   }
   for (const Address& address : keys.addresses) {
     diff_address(address, desired.wants(address), ledger.holds(address), changes);

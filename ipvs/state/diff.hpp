@@ -25,6 +25,7 @@
 #include "ipvs/state/dirty_keys.hpp"
 #include "ipvs/state/ledger.hpp"
 #include "ipvs/state/operations.hpp"
+#include "ipvs/state/spread.hpp"
 
 namespace ipvs {
 
@@ -55,8 +56,9 @@ using MayDrain = std::function<bool(const ServerKey&, const Endpoint&)>;
 bool can_drain(const VirtualServer& server);
 
 // The operations that take `ledger` to `desired`, for the given keys. Keys whose states agree yield
-// nothing, so that diff(d, l, keys) is empty where l already is what d wants.
+// nothing, so that diff(d, l, keys) is empty where l already is what d wants. `spread`: in which
+// order new destinations are added.
 Changes diff(const Desired& desired, const Ledger& ledger, const DirtyKeys& keys,
-             const MayDrain& may_drain = {});
+             const MayDrain& may_drain = {}, const Spread& spread = {});
 
 }  // namespace ipvs

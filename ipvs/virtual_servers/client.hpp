@@ -28,7 +28,10 @@ struct Configuration {
 };
 
 // From /proc/net/ip_vs alone, which everybody may read: without scheduler flags, and without those
-// that have a firewall mark. ENOENT: the module is not loaded.
+// that have a firewall mark. ENOENT: the module is not loaded. Linux 6.1 leaves some out if other
+// network namespaces have virtual servers too and the text is longer than a page: each further read
+// begins at a number that counts all namespaces' (ip_vs_info_seq_next()), and is taken for one of
+// this namespace's (ip_vs_info_array()).
 Result<Configuration> read_proc_configuration();
 
 class IpvsClient {

@@ -72,6 +72,20 @@ TEST_CASE("the loop waits for the lists, installs the table, makes the first pas
   CHECK(f.sync.state() == SyncState::kSynced);
 }
 
+TEST_CASE("from the first pass on, each node adds endpoints in an order of its own") {
+  const auto log_of = [](const char* node) {
+    SyncOptions options;
+    options.spread = ipvs::Spread(node);
+    Fixture f(options);
+    f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1", "10.244.0.2", "10.244.0.3", "10.244.0.4",
+                                          "10.244.0.5", "10.244.0.6"}));
+    f.settle();
+    return f.look().log;
+  };
+  CHECK(log_of("node-1") == log_of("node-1"));
+  CHECK(log_of("node-1") != log_of("node-2"));
+}
+
 TEST_CASE("an empty cluster is complete too") {
   Fixture f;
   f.settle();
