@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/prepare_kernel.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <optional>
 #include <thread>
+
+#include "agent/log/log.hpp"
 
 namespace agent {
 namespace {
@@ -48,8 +48,9 @@ ipvs::HostSettings host_settings(const config::Config& config) {
 std::optional<ipvs::KernelError> prepare_once(const config::Config& config, ipvs::Kernel& kernel) {
   const auto facts = kernel.prepare(host_settings(config));
   if (!facts) return facts.error();
-  for (const std::string& change : facts->changes) spdlog::info("sysctl {}", change);
-  for (const std::string& warning : facts->warnings) spdlog::warn("{}", warning);
+  for (const std::string& change : facts->changes) log_info("Host prepared", {{"change", change}});
+  for (const std::string& warning : facts->warnings)
+    log_warning("Host not as it should be", {{"what", warning}});
   const auto scheduler = kernel.probe_scheduler(config.ipvs_scheduler);
   if (!scheduler) return scheduler.error();
   return std::nullopt;
@@ -74,7 +75,8 @@ std::string prepare_kernel(const config::Config& config, ipvs::Kernel& kernel, c
     if (!may_pass(error->error_number)) return error->text();
     if (reported != error->text()) {
       reported = error->text();
-      spdlog::warn("{}: trying again until the kernel accepts it", reported);
+      log_warning("The kernel is not prepared: trying again until it accepts it",
+                  {{kErr, reported}});
     }
     pause(next);
     next = std::min(next * 2, kLongestPause);

@@ -28,6 +28,14 @@ struct HostPort {
   bool operator==(const HostPort&) const = default;
 };
 
+// In files whose name, without folder and extension, matches the glob pattern, information up to this
+// level is logged.
+struct FileVerbosity {
+  std::string pattern;
+  int level = 0;  // 0-10
+  bool operator==(const FileVerbosity&) const = default;
+};
+
 inline constexpr std::uint16_t kMetricsPort = 10249;
 inline constexpr std::uint16_t kHealthzPort = 10256;
 
@@ -108,6 +116,9 @@ struct Config {
   bool as_kube_proxy = false;
   LogFormat log_format = LogFormat::kText;  // --log-format text|json
   int verbosity = 0;                        // --v 0-10
+  std::vector<FileVerbosity> vmodule;       // --vmodule PATTERN=LEVEL,...
+  // --profiling: PUT /debug/flags/v on the metrics port changes --v.
+  bool profiling = false;
   // --run-dir DIR: where the record of our virtual servers is kept; empty: there is none.
   std::string run_dir = "/run/kube-ipvs";
   bool cleanup = false;   // cleanup, --cleanup: delete our state in the kernel and exit

@@ -2,6 +2,7 @@
 #include "config/file.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "config/ignored_options.hpp"
@@ -201,7 +202,7 @@ class Reader {
     if (value.IsScalar()) {
       take_scalar(option, value, path, setting);
     } else if (option.type == ValueType::kList && value.IsSequence()) {
-      take_list(value, path, setting);
+      take_list(option, value, path, setting);
     } else {
       return fault(value, path + ": must be " + describe(option.type) + ", not a " +
                               (value.IsMap() ? "map" : "list"));
@@ -228,14 +229,33 @@ class Reader {
     }
   }
 
-  void take_list(const YAML::Node& list, const std::string& path, Setting& setting) {
+  void take_list(const Option& option, const YAML::Node& list, const std::string& path,
+                 Setting& setting) {
     for (const YAML::Node& item : list) {
       if (item.IsScalar()) {
         setting.items.push_back({item.Scalar(), place(item)});
+      } else if (item.IsMap() && !option.item_keys[0].empty()) {
+        take_map_item(option, item, path, setting);
       } else {
         fault(item, path + ": must be a list of plain values");
       }
     }
+  }
+
+  // {filePattern: A, verbosity: 4} as "A=4".
+  void take_map_item(const Option& option, const YAML::Node& item, const std::string& path,
+                     Setting& setting) {
+    const auto& [first, second] = option.item_keys;
+    std::array<std::string, 2> values;
+    for (const auto& entry : item) {
+      const std::string& key = entry.first.Scalar();
+      if ((key != first && key != second) || !entry.second.IsScalar()) {
+        return fault(entry.first, path + ": an item must be a map of " + std::string(first) +
+                                      " and " + std::string(second) + ", one value each");
+      }
+      values[key == first ? 0 : 1] = entry.second.Scalar();
+    }
+    setting.items.push_back({values[0] + "=" + values[1], place(item)});
   }
 
   static std::string describe(ValueType type) {

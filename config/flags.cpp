@@ -108,8 +108,8 @@ void explain_unknown(const std::string& word, std::vector<Fault>& faults) {
   const bool known = takes_value(name).has_value();
   const std::string_view near = known ? std::string_view(name) : nearest(name, all_flag_names());
   faults.push_back(
-      {flag, "unknown flag" + (near.empty() ? std::string("; see --help")
-                                            : ": did you mean --" + std::string(near) + "?")});
+      {"unknown flag",
+       flag + (near.empty() ? "; see --help" : "; did you mean --" + std::string(near) + "?")});
 }
 
 // The arguments that CLI11 did not recognise: unknown flags, and words.
@@ -130,6 +130,23 @@ void take_rest(const std::vector<std::string>& rest, CommandLine& line) {
   }
 }
 
+// As component-base/version/verflag: true, false, raw, or a version that is to be reported.
+void take_version(const std::string& text, CommandLine& line) {
+  const auto value = parse_bool(text);
+  line.version = VersionForm::kNone;
+  if (text == "raw") {
+    line.version = VersionForm::kRaw;
+  } else if (value) {
+    if (*value) line.version = VersionForm::kText;
+  } else if (text.size() > 1 && text[0] == 'v' && text[1] >= '0' && text[1] <= '9') {
+    line.settings.warnings.push_back("--version: ignored: " + text +
+                                     " cannot take the place of the version of kube-ipvs");
+  } else {
+    line.settings.faults.push_back(
+        {"--version", "\"" + text + "\" is not one of: true, false, raw"});
+  }
+}
+
 void take_option(const Option& option, const std::vector<std::string>& results, CommandLine& line) {
   if (option.set == nullptr) {
     if (option.flag == "config") {
@@ -138,12 +155,10 @@ void take_option(const Option& option, const std::vector<std::string>& results, 
         line.settings.faults.push_back({"--config", "a file name is missing"});
       return;
     }
+    if (option.flag == "version") return take_version(results.back(), line);
     const auto value = parse_bool(results.back());
-    if (!value && !(option.flag == "version" && results.back() == "raw")) {
-      line.settings.faults.push_back({cli_name(option.flag), value.error().what});
-    }
-    const bool wanted = !value || *value;
-    (option.flag == "help" ? line.help : line.version) = wanted;
+    if (!value) line.settings.faults.push_back({cli_name(option.flag), value.error().what});
+    line.help = !value || *value;
     return;
   }
   Setting setting{.option = &option, .where = cli_name(option.flag), .items = {}};

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::string_view kLocal = "local traffic is recognised by --cluster-cidr only";
 constexpr std::string_view kLogging = "logs go to standard error: see --log-format and --v";
+constexpr std::string_view kUnbuffered = "each line is written to standard error at once";
 constexpr std::string_view kOtherMode = "it applies to other proxy modes only";
 constexpr std::string_view kApiClient = "the API client has no rate limit and prefers protobuf";
 constexpr std::string_view kOtherParts =
@@ -51,11 +52,6 @@ constexpr IgnoredOption kIgnored[] = {
     {.flag = "", .key = "clientConnection.acceptContentTypes", .reason = kApiClient},
 
     {.flag = "feature-gates", .key = "featureGates", .reason = "kube-ipvs has no feature gates"},
-    {.flag = "profiling",
-     .key = "enableProfiling",
-     .takes_value = false,
-     .reason = "kube-ipvs has no Go profiler",
-     .silent = "false"},
     {.flag = "show-hidden-metrics-for-version",
      .key = "showHiddenMetricsForVersion",
      .reason = "kube-ipvs hides no metrics"},
@@ -82,12 +78,11 @@ constexpr IgnoredOption kIgnored[] = {
     {.flag = "housekeeping-interval", .reason = kOtherParts},
     {.flag = "log-cadvisor-usage", .takes_value = false, .reason = kOtherParts},
 
-    {.flag = "log-flush-frequency", .key = "logging.flushFrequency", .reason = kLogging},
-    {.flag = "vmodule", .key = "logging.vmodule", .reason = kLogging},
-    {.flag = "log-json-info-buffer-size", .key = "logging.options", .reason = kLogging},
-    {.flag = "log-json-split-stream", .takes_value = false, .reason = kLogging},
-    {.flag = "log-text-info-buffer-size", .reason = kLogging},
-    {.flag = "log-text-split-stream", .takes_value = false, .reason = kLogging},
+    {.flag = "log-flush-frequency", .key = "logging.flushFrequency", .reason = kUnbuffered},
+    {.flag = "log-json-info-buffer-size", .key = "logging.options", .reason = kUnbuffered},
+    {.flag = "log-json-split-stream", .takes_value = false, .reason = kUnbuffered},
+    {.flag = "log-text-info-buffer-size", .reason = kUnbuffered},
+    {.flag = "log-text-split-stream", .takes_value = false, .reason = kUnbuffered},
     {.flag = "log-backtrace-at", .reason = kLogging},
     {.flag = "log-dir", .reason = kLogging},
     {.flag = "log-file", .reason = kLogging},

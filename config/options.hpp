@@ -5,6 +5,7 @@
 // example file all use this table, so that they cannot disagree.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -46,6 +47,8 @@ struct Option {
   std::string (*get)(const Config&) = nullptr;
   // Lists only: empties the list before the first `set`.
   void (*clear)(Config&) = nullptr;
+  // Lists only: in the file, an item may also be a map of these two keys; it is read as "A=B".
+  std::array<std::string_view, 2> item_keys = {};
 };
 
 std::span<const Option> options();

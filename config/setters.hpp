@@ -246,6 +246,30 @@ inline std::string set_verbosity(Config& config, std::string_view value) {
   return {};
 }
 
+// As klog reads it: "pattern=N"; an item without text is none.
+inline std::string add_file_verbosity(Config& config, std::string_view value) {
+  if (value.empty()) return {};
+  const std::size_t equals = value.find('=');
+  const auto level = parse_number(equals == std::string_view::npos ? "" : value.substr(equals + 1),
+                                  0, std::numeric_limits<std::int32_t>::max());
+  if (!level || equals == 0) {
+    return "\"" + std::string(value) +
+           "\" is not PATTERN=LEVEL: the name of a source file, which may have * and ?, and a "
+           "number from 0, as in sync_*=4";
+  }
+  config.vmodule.push_back({.pattern = std::string(value.substr(0, equals)),
+                            .level = static_cast<int>(std::min<std::uint64_t>(*level, 10))});
+  return {};
+}
+inline std::string get_file_verbosities(const Config& config) {
+  std::string out;
+  for (const FileVerbosity& each : config.vmodule) {
+    out += (out.empty() ? "" : ",") + each.pattern + "=" + std::to_string(each.level);
+  }
+  return out;
+}
+inline void clear_file_verbosities(Config& config) { config.vmodule.clear(); }
+
 // Up to what fits, and at most the largest number of a Go int32.
 template <auto kMember>
 std::string set_number(Config& config, std::string_view value) {

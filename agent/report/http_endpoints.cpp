@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/report/http_endpoints.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <utility>
+
+#include "agent/report/log.hpp"
 
 namespace agent {
 
@@ -11,6 +11,13 @@ namespace asio = boost::asio;
 
 namespace {
 constexpr int kMostScrapes = 4;
+
+// As kube-proxy has it.
+std::map<std::string, HttpPutHandler> debug_puts(const config::Config& config) {
+  if (!config.profiling) return {};
+  return {{"/debug/flags/v", answer_verbosity}};
+}
+
 }  // namespace
 
 HttpEndpoints::HttpEndpoints(asio::any_io_executor executor, const config::Config& config,
@@ -45,7 +52,8 @@ void HttpEndpoints::start(TaskGroup& tasks) {
               {"/healthz", healthz},
               {"/readyz", readyz},
               {"/livez", livez},
-              {"/proxyMode", proxy_mode}});
+              {"/proxyMode", proxy_mode}},
+             debug_puts(config_));
   add_server("healthz", config_.healthz_bind,
              {{"/healthz", healthz}, {"/readyz", readyz}, {"/livez", livez}});
   for (const auto& [name, server] : servers_) tasks.spawn(server->serve());
@@ -57,17 +65,17 @@ std::uint16_t HttpEndpoints::port_of(const std::string& server) const {
 }
 
 void HttpEndpoints::add_server(const std::string& name, const std::optional<config::HostPort>& bind,
-                               std::map<std::string, HttpHandler> routes) {
+                               std::map<std::string, HttpHandler> routes,
+                               std::map<std::string, HttpPutHandler> puts) {
   if (!bind) return;
   HttpServer::Options options{.name = name,
                               .bind = {bind->address, bind->port},
                               .hard_fail = config_.bind_address_hard_fail,
                               .connections = &connections_,
+                              .puts = std::move(puts),
                               .on_bind = [this, name](const std::string& fault) {
                                 const bool is_news = health_.set_bind_fault(name, fault);
-                                if (is_news && !fault.empty()) {
-                                  spdlog::warn("{}: {}; trying again", name, fault);
-                                }
+                                if (is_news && !fault.empty()) on_fault_(name, fault);
                               }};
   servers_[name] = std::make_unique<HttpServer>(executor_, std::move(options), std::move(routes));
 }

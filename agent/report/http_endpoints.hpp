@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The two HTTP servers of the agent: "metrics" (/metrics, /conditions, /healthz, /readyz, /livez,
-// /proxyMode) and "healthz" (/healthz, /readyz, /livez).
+// /proxyMode; with --profiling also PUT /debug/flags/v) and "healthz" (/healthz, /readyz, /livez).
 //
 // Threading: the agent's io_context thread.
 // Errors: a port that is taken is logged once, shown by /conditions, and retried; with
@@ -13,10 +13,12 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "agent/report/conditions.hpp"
 #include "agent/report/http_server.hpp"
@@ -34,6 +36,10 @@ class HttpEndpoints {
                 NodeHealth& health, const Conditions& conditions, Scrape& scrape, Metrics& metrics,
                 HttpConnections& connections);
 
+  // Called once for each fault that keeps a server from opening its port; before start().
+  void on_fault(std::function<void(const std::string& server, const std::string& fault)> report) {
+    on_fault_ = std::move(report);
+  }
   // Starts the servers; `tasks` owns what they run.
   void start(TaskGroup& tasks);
   // The port on which the server "metrics" or "healthz" listens; 0: it does not.
@@ -41,7 +47,8 @@ class HttpEndpoints {
 
  private:
   void add_server(const std::string& name, const std::optional<config::HostPort>& bind,
-                  std::map<std::string, HttpHandler> routes);
+                  std::map<std::string, HttpHandler> routes,
+                  std::map<std::string, HttpPutHandler> puts = {});
   boost::asio::awaitable<HttpAnswer> answer_metrics();
   boost::asio::awaitable<void> write_metrics(BodyWriter write);
   boost::asio::awaitable<HttpAnswer> answer_conditions();
@@ -54,6 +61,8 @@ class HttpEndpoints {
   Scrape& scrape_;
   Metrics& metrics_;
   HttpConnections& connections_;
+  std::function<void(const std::string& server, const std::string& fault)> on_fault_ =
+      [](const std::string&, const std::string&) {};
   int scrapes_ = 0;                                             // under way
   std::map<std::string, std::unique_ptr<HttpServer>> servers_;  // by name
 };

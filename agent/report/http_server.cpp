@@ -2,7 +2,6 @@
 #include "agent/report/http_server.hpp"
 
 #include <netinet/in.h>
-#include <spdlog/spdlog.h>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/v6_only.hpp>
@@ -18,6 +17,7 @@
 #include <stdexcept>
 #include <tuple>
 
+#include "agent/log/log.hpp"
 #include "k8s/async/task_group.hpp"
 
 namespace agent {
@@ -28,10 +28,11 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 using asio::ip::tcp;
 using error_code = boost::system::error_code;
-using Request = http::request<http::empty_body>;
+using Request = http::request<http::string_body>;
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr std::uint32_t kMaxHeader = 8 * 1024;
+constexpr std::uint64_t kMaxBody = 1024;
 constexpr std::chrono::seconds kRequestTime{10};
 constexpr std::chrono::seconds kAnswerTime{60};
 
@@ -178,7 +179,8 @@ asio::awaitable<void> HttpServer::Impl::accept(tcp::acceptor& acceptor) {
       // make it spin. A connection of this server gives its descriptor back.
       if (lacks_descriptors(error)) {
         if (places.set_starving(true)) {
-          spdlog::warn("HTTP: {}: clients wait, and idle connections make room", error.message());
+          log_warning("HTTP: clients wait, and idle connections make room",
+                      {{kErr, error.message()}});
         }
         places.make_room(this);
       }
@@ -186,7 +188,7 @@ asio::awaitable<void> HttpServer::Impl::accept(tcp::acceptor& acceptor) {
       co_await pause.async_wait(asio::use_awaitable);
       continue;
     }
-    if (places.set_starving(false)) spdlog::info("HTTP: connections are accepted again");
+    if (places.set_starving(false)) log_info("HTTP: connections are accepted again");
     connections.spawn(converse(std::move(socket)));
   }
 }
@@ -197,8 +199,9 @@ asio::awaitable<void> HttpServer::Impl::converse(tcp::socket socket) {
   HttpConnections::Place place(places, this, client, [&stream] { stream.close(); });
   beast::flat_buffer buffer(kMaxHeader);
   for (bool keep = true; keep;) {
-    http::request_parser<http::empty_body> parser;
+    http::request_parser<http::string_body> parser;
     parser.header_limit(kMaxHeader);
+    parser.body_limit(kMaxBody);
     place.waits_for_request();
     stream.expires_after(kRequestTime);
     const auto [error, bytes] = co_await http::async_read(stream, buffer, parser, kTuple);
@@ -226,6 +229,11 @@ asio::awaitable<void> HttpServer::Impl::converse(tcp::socket socket) {
 
 asio::awaitable<HttpAnswer> HttpServer::Impl::route(const Request& request) {
   const auto target = std::string_view(request.target().data(), request.target().size());
+  const auto put = options.puts.find(std::string(path_of(target)));
+  if (put != options.puts.end()) {
+    if (request.method() == http::verb::put) co_return put->second(request.body());
+    co_return plain(406, "unsupported http method");
+  }
   auto found = routes.find(std::string(path_of(target)));
   if (found == routes.end()) found = routes.find("*");
   if (found == routes.end()) co_return plain(404, "404 Not Found");

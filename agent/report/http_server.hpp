@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A small HTTP/1.1 server for /metrics, /healthz, /livez, /proxyMode and health check node ports:
-// GET and HEAD, keep-alive, chunked bodies that are sent while they are produced. No Beast types
+// GET and HEAD, and PUT where a path takes it; keep-alive, chunked bodies that are sent while they are produced. No Beast types
 // here.
 //
 // Threading: the io_context thread. Handlers are coroutines of that thread.
 // Errors: a port in use is not fatal: serve() retries every 5 s and reports each try through
 // on_bind;
 //         with hard_fail it throws at the first failure.
-// Limits: connections as HttpConnections says; request headers of 8 KiB, 10 s to send a request,
+// Limits: connections as HttpConnections says; request headers of 8 KiB, a body of 1 KiB, 10 s to send a request,
 //         60 s to receive the whole answer.
 #pragma once
 
@@ -39,6 +39,8 @@ struct HttpAnswer {
   std::function<boost::asio::awaitable<void>(BodyWriter)> stream{};
 };
 
+// Gets the body of a PUT.
+using HttpPutHandler = std::function<HttpAnswer(std::string_view body)>;
 using HttpHandler = std::function<boost::asio::awaitable<HttpAnswer>(std::string_view target)>;
 
 class HttpServer {
@@ -51,6 +53,8 @@ class HttpServer {
     std::chrono::milliseconds retry{5000};
     // Those of all servers, which must outlive this one; nullptr: its own alone.
     HttpConnections* connections = nullptr;
+    // Exact path to what answers a PUT; any other method is 406 there, as in kube-proxy.
+    std::map<std::string, HttpPutHandler> puts{};
     // Called after each try; "": listening, else why not.
     std::function<void(const std::string& fault)> on_bind;
   };

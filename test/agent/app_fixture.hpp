@@ -105,7 +105,7 @@ class AppFixture {
     source->list(source->sinks.pods, pods);
     source->list<k8s::EndpointSlice>(source->sinks.slices, {});
     source->list(source->sinks.services, services);
-    until("the table is complete", [this] { return log.count("table complete") > 0; });
+    until("the table is complete", [this] { return log.count("Table complete") > 0; });
   }
 
   // Ends the agent by a SIGTERM to this process, as an operator would. Its exit code.

@@ -162,6 +162,31 @@ TEST_CASE("an invalid value is a fault in kube-proxy's kind of file too") {
               "f:5:15: ipvs.tcpTimeout: \"5\" has no unit: write for example 900s, 15m or 1h30m"});
 }
 
+TEST_CASE("logging.vmodule is a list of files and levels, as in kube-proxy's kind of file (18.4)") {
+  const std::vector<FileVerbosity> wanted{{"sync_*", 4}, {"app", 2}};
+  CHECK(good(kProxys + "logging:\n  vmodule:\n  - filePattern: sync_*\n    verbosity: 4\n"
+                       "  - {verbosity: 2, filePattern: app}\n")
+            .vmodule == wanted);
+  CHECK(good(kProxys + "logging: {vmodule: null}\n").vmodule.empty());
+  CHECK(good(kOurs + "vmodule: sync_*=4,app=2\n").vmodule == wanted);
+  CHECK(good(kOurs + "vmodule: [sync_*=4, app=2]\n").vmodule == wanted);
+  const std::string form = "an item must be a map of filePattern and verbosity, one value each";
+  CHECK(faults(kProxys + "logging:\n  vmodule:\n  - {filePattern: a, level: 4}\n") ==
+        Lines{"f:5:22: logging.vmodule: " + form});
+  CHECK(faults(kProxys + "logging:\n  vmodule:\n  - {filePattern: [a], verbosity: 4}\n") ==
+        Lines{"f:5:6: logging.vmodule: " + form});
+  CHECK(faults(kProxys + "logging:\n  vmodule:\n  - {filePattern: a}\n").size() == 1);
+  CHECK(faults(kProxys + "logging:\n  vmodule:\n  - {filePattern: a, verbosity: x}\n").size() == 1);
+  CHECK(faults(kProxys + "logging:\n  vmodule:\n  - [a]\n") ==
+        Lines{"f:5:5: logging.vmodule: must be a list of plain values"});
+}
+
+TEST_CASE("enableProfiling opens the path that changes the log's level (18.4)") {
+  CHECK(good(kProxys + "enableProfiling: true\n").profiling);
+  CHECK_FALSE(good(kProxys + "enableProfiling: false\n").profiling);
+  CHECK(good(kProxys + "enableProfiling: true\n").warnings.empty());
+}
+
 TEST_CASE("our kind of file has kube-proxy's structure and keys of its own") {
   const Config config = good(
       kOurs +
@@ -371,6 +396,8 @@ TEST_CASE("a Config written as a file is read back unchanged") {
     if (*rc::gen::arbitrary<bool>()) config.metrics_bind.reset();
     if (*rc::gen::arbitrary<bool>()) config.healthz_bind.reset();
     config.verbosity = *rc::gen::inRange(0, 11);
+    config.profiling = *rc::gen::arbitrary<bool>();
+    if (*rc::gen::arbitrary<bool>()) config.vmodule = {{"sync_*", config.verbosity}, {"app", 2}};
     const ParseOutcome outcome = parse_file_text(to_yaml(config), "f", node_a());
     for (const Fault& fault : outcome.faults) RC_LOG() << fault.text() << "\n";
     RC_ASSERT(outcome.config.has_value());

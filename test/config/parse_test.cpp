@@ -157,9 +157,9 @@ TEST_CASE("the flag --logging-format is kube-proxy's name for --log-format") {
 
 TEST_CASE("an unknown flag is reported with the nearest known one") {
   CHECK(faults({"--ipvs-schedular=rr"}) ==
-        Lines{"--ipvs-schedular: unknown flag: did you mean --ipvs-scheduler?"});
-  CHECK(faults({"-config", "x"}) == Lines{"-config: unknown flag: did you mean --config?"});
-  CHECK(faults({"--quux", "value"}) == Lines{"--quux: unknown flag; see --help"});
+        Lines{"unknown flag: --ipvs-schedular; did you mean --ipvs-scheduler?"});
+  CHECK(faults({"-config", "x"}) == Lines{"unknown flag: -config; did you mean --config?"});
+  CHECK(faults({"--quux", "value"}) == Lines{"unknown flag: --quux; see --help"});
 }
 
 TEST_CASE("every fault of a command line is reported") {
@@ -167,7 +167,7 @@ TEST_CASE("every fault of a command line is reported") {
       faults({"--quux", "--ipvs-scheduler=x", "--v=x", "--vip-binding=y",
               "--cluster-cidr=z,10.0.0.0/8", "--master"}) ==
       Lines{
-          "--master: a value is missing", "--quux: unknown flag; see --help",
+          "--master: a value is missing", "unknown flag: --quux; see --help",
           "--ipvs-scheduler: \"x\" is not an IPVS scheduler; known: rr, wrr, lc, wlc, sh, mh, dh, "
           "sed, nq, fo, ovf, lblc, lblcr, twos",
           "--vip-binding: \"y\" is not one of: address, route",
@@ -176,16 +176,14 @@ TEST_CASE("every fault of a command line is reported") {
 }
 
 TEST_CASE("flags of kube-proxy that do nothing here are accepted with one warning each") {
-  const Config config =
-      good({"--config-sync-period=30s", "--feature-gates", "A=true,B=false", "--profiling",
-            "--oom-score-adj", "-999", "--conntrack-max-per-core=0", "--kube-api-qps=5",
-            "--log_dir=/x", "--alsologtostderr"});
-  REQUIRE(config.warnings.size() == 6);
+  const Config config = good({"--config-sync-period=30s", "--feature-gates", "A=true,B=false",
+                              "--oom-score-adj", "-999", "--conntrack-max-per-core=0",
+                              "--kube-api-qps=5", "--log_dir=/x", "--alsologtostderr"});
+  REQUIRE(config.warnings.size() == 5);
   CHECK(config.warnings[0] ==
         "--config-sync-period: ignored: there is no periodic resync: changes are applied as they "
         "arrive");
-  CHECK(good({"--detect-local-mode=ClusterCIDR", "--profiling=false", "--logtostderr"})
-            .warnings.empty());
+  CHECK(good({"--detect-local-mode=ClusterCIDR", "--logtostderr"}).warnings.empty());
   CHECK(good({"--detect-local-mode=NodeCIDR"}).warnings.size() == 1);
 }
 
@@ -442,8 +440,45 @@ TEST_CASE("help and version are printed even if other flags have faults") {
   CHECK(help.print == help_text("kube-ipvs"));
   CHECK(help.faults.empty());
   CHECK(run({"--version"}).print->starts_with("kube-ipvs v"));
-  CHECK(run({"--version=raw"}).print.has_value());
   CHECK_FALSE(run({"--version=false"}).print.has_value());
+}
+
+TEST_CASE("--version takes what it takes in Kubernetes' programs (18.4)") {
+  CHECK(run({"--version=true"}).print == run({"--version"}).print);
+  const std::string raw = *run({"--version=raw"}).print;
+  CHECK(raw.starts_with("version.Info{Major:\"0\", Minor:\"1\", GitVersion:\"v0.1.0\", "));
+  CHECK(raw.find("Platform:\"linux/") != std::string::npos);
+  CHECK(faults({"--version=yes"}) == Lines{"--version: \"yes\" is not one of: true, false, raw"});
+  CHECK(faults({"--version="}) == Lines{"--version: \"\" is neither true nor false"});
+  CHECK(faults({"--version=version"}).size() == 1);
+  CHECK(good({"--version=v1.36.1"}).warnings ==
+        Lines{"--version: ignored: v1.36.1 cannot take the place of the version of kube-ipvs"});
+}
+
+TEST_CASE("help is as wide as the terminal, within reason (18.4)") {
+  const auto widest = [](const std::string& help) {
+    std::size_t most = 0;
+    for (std::size_t at = 0; at < help.size(); at = help.find('\n', at) + 1) {
+      most = std::max(most, help.find('\n', at) - at);
+    }
+    return most;
+  };
+  CHECK(widest(help_text("kube-ipvs", 72)) <= 72);
+  CHECK(widest(help_text("kube-ipvs", 1000)) <= 120);
+  CHECK(widest(help_text("kube-ipvs", 120)) > 100);
+  CHECK(help_text("kube-ipvs", 10) == help_text("kube-ipvs", 60));
+}
+
+TEST_CASE("--vmodule is read as by klog, and a wrong item is refused with the form (18.4)") {
+  const Config config = good({"--vmodule=sync_*=4,app=2,", "--vmodule", "line=11"});
+  CHECK(config.vmodule == std::vector<FileVerbosity>{{"sync_*", 4}, {"app", 2}, {"line", 10}});
+  CHECK(good({"--vmodule="}).vmodule.empty());
+  for (const std::string wrong : {"app", "=2", "app=", "app=x", "app=-1", "app=2=3"}) {
+    CHECK(faults({("--vmodule=" + wrong).c_str()}) ==
+          Lines{"--vmodule: \"" + wrong +
+                "\" is not PATTERN=LEVEL: the name of a source file, which may have * and ?, and a "
+                "number from 0, as in sync_*=4"});
+  }
 }
 
 TEST_CASE("help has one line for each flag, with its default, in at most 100 columns") {

@@ -39,7 +39,7 @@ class Agent:
 
     def ready(self):
         """The kernel holds what the manifests say."""
-        wait_until("the agent completes its table", 60, lambda: self.logged("table complete"))
+        wait_until("the agent completes its table", 60, lambda: self.logged("Table complete"))
 
     def finish_pass(self):
         """Waits until it has done all that it knows of. (Its pending changes count until the end of the pass.)"""

@@ -158,6 +158,31 @@ TEST_CASE("an unknown path is 404 and a method other than GET and HEAD is 405") 
   CHECK(refused.find("Allow: GET, HEAD\r\n") != std::string::npos);
 }
 
+TEST_CASE("a path that takes PUT gets its body, and any other method is 406 there (18.4)") {
+  std::vector<std::string> bodies;
+  HttpServer::Options options{.name = "test", .bind = loopback(0)};
+  options.puts["/put"] = [&](std::string_view body) {
+    bodies.emplace_back(body);
+    return agent::HttpAnswer{.status = body == "4" ? 200 : 400, .body = "seen\n"};
+  };
+  Fixture f(std::move(options), {{"/hello", hello}});
+  const auto put = [&](const std::string& path, const std::string& body) {
+    return f.exchange("PUT " + path +
+                      " HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: " +
+                      std::to_string(body.size()) + "\r\n\r\n" + body);
+  };
+  CHECK(put("/put", "4").starts_with("HTTP/1.1 200 OK\r\n"));
+  CHECK(put("/put?x=y", "four").starts_with("HTTP/1.1 400 Bad Request\r\n"));
+  CHECK(put("/put", "").starts_with("HTTP/1.1 400"));
+  CHECK(bodies == std::vector<std::string>{"4", "four", ""});
+  CHECK(put("/put", std::string(1025, '4')).starts_with("HTTP/1.1 400"));  // too long
+  CHECK(bodies.size() == 3);
+  CHECK(f.get("/put").starts_with("HTTP/1.1 406 Not Acceptable\r\n"));
+  CHECK(f.get("/put").ends_with("unsupported http method\n"));
+  CHECK(put("/hello", "4").starts_with("HTTP/1.1 405"));
+  CHECK(put("/nowhere", "4").starts_with("HTTP/1.1 404"));
+}
+
 TEST_CASE("the handler * gets only the paths without a handler of their own") {
   Fixture f({.name = "test", .bind = loopback(0)}, {{"/unwell", unwell}, {"*", hello}});
   CHECK(f.get("/any/path?x").find("X-Target: /any/path?x\r\n") != std::string::npos);
@@ -255,8 +280,8 @@ TEST_CASE("without descriptors a server says so once, does not spin, and answers
   client.async_read_some(asio::buffer(answer), [&](auto, std::size_t) { done = true; });
   f.until([&] { return done; });
   CHECK(answer.starts_with("HTTP/1.0 200 OK"));
-  CHECK(log.count("warning: HTTP: ") == 1);
-  CHECK(log.count("info: HTTP: connections are accepted again") == 1);
+  CHECK(log.count("warning: \"HTTP: ") == 1);
+  CHECK(log.count("info: \"HTTP: connections are accepted again") == 1);
 }
 
 namespace {

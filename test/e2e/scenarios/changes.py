@@ -81,7 +81,7 @@ def case_kill_9_of_the_agent_and_its_restart_drop_no_connection_and_touch_no_vir
     lab.agent.restart(*CLUSTER_IPS)
     more_requests(lab, 30)
     never_less(before, counters(lab))
-    assert lab.agent.logged("table complete: .* 0 operations")
+    assert lab.agent.logged("Table complete.* operations=0 ")
     no_load_failed(lab, "pod", "host", "outside", "long")
 
 
@@ -156,7 +156,7 @@ def case_many_edits_in_a_row_end_in_the_last_state(lab):
 
 def case_a_signal_to_stop_leaves_the_kernel_serving(lab):
     lab.agent.stop()
-    assert lab.agent.logged("stopping")
+    assert lab.agent.logged("Stopping")
     assert len(lab["pod-1"].tally(f"http://{VIP}", 6)) == 3
     lab.agent.restart(*CLUSTER_IPS)
 

@@ -2,11 +2,13 @@
 #
 # Health and metrics, and a real Prometheus that scrapes them.
 import json
+import os
+import signal
 from urllib.parse import quote
 
 from agent import CLUSTER_IPS
 from checks import matches, wait_until
-from objects import pod
+from objects import HTTP, pod, service
 
 VIP = "10.96.1.1"
 
@@ -16,7 +18,7 @@ def group_up(lab):
     lab.write("pods.yaml", pod("pod-1", 11), pod("pod-2", 12))
     lab.write_common_services()
     lab.serve("taken", lab.node, http_port=10249)
-    lab.agent.restart(*CLUSTER_IPS)
+    lab.agent.restart(*CLUSTER_IPS, "--profiling")
 
 
 def health(lab, path="healthz"):
@@ -26,7 +28,7 @@ def health(lab, path="healthz"):
 
 
 def case_a_metrics_port_in_use_is_reported_and_leaves_the_node_healthy(lab):
-    wait_until("it is reported", 5, lambda: lab.agent.logged("metrics.*10249.*again"))
+    wait_until("it is reported", 5, lambda: lab.agent.logged("trying again.*metrics.*10249|trying again.*10249.*metrics"))
     assert health(lab)[0] == 200
     assert health(lab, "livez")[0] == 200
     assert lab.node.get(f"http://{VIP}").startswith("pod-")
@@ -37,6 +39,31 @@ def case_when_the_metrics_port_is_free_the_agent_opens_it(lab):
     wait_until("it is open", 20, lambda: lab.node.get("http://127.0.0.1:10249/conditions"))
     assert lab.node.get("http://127.0.0.1:10249/conditions") == '{"node":[],"objects":[]}\n'
     lab.agent.metrics()
+
+
+def passes_logged(lab):
+    """How many lines a change of the cluster adds to the log that say that a pass was done."""
+    before = lab.agent.times_logged("Sync done")
+    for port in (8080, 80):
+        lab.write("case.yaml", service("quiet", "10.96.1.99", {"app": "nobody"}, port={**HTTP, "port": port}))
+        wait_until("it is there", 20, lambda: lab.has_server(f"TCP 10.96.1.99:{port}"))
+    lab.agent.finish_pass()
+    return lab.agent.times_logged("Sync done") - before
+
+
+def case_the_level_of_the_log_is_changed_while_it_runs_18_4(lab):
+    assert passes_logged(lab) == 0
+    put = ("curl", "-s", "-X", "PUT", "http://127.0.0.1:10249/debug/flags/v", "-d")
+    assert lab.node.run(*put, "2").strip() == "successfully set klog.logging.verbosity to 2"
+    assert passes_logged(lab) > 0
+    assert lab.node.run(*put, "two").startswith("failed set klog.logging.verbosity two: ")
+    os.kill(lab.processes["agent"], signal.SIGUSR2)
+    wait_until("it is less", 5, lambda: lab.agent.logged("Log verbosity changed. verbosity=1"))
+    assert passes_logged(lab) == 0
+    os.kill(lab.processes["agent"], signal.SIGUSR1)
+    wait_until("it is more", 5, lambda: lab.agent.times_logged("Log verbosity changed. verbosity=2") == 2)
+    assert passes_logged(lab) > 0
+    lab.node.run(*put, "0")
 
 
 def case_the_page_passes_promtool(lab):
