@@ -209,9 +209,16 @@ int run_agent(const config::Config& config, const agent::NotifySettings& notify)
   boost::asio::io_context context(1);
   agent::App app(context, config, kernel, std::move(access), {}, {}, notify);
   const int code = app.run();
-  agent::write_all_repeats();
+  agent::write_all_repeats();  // before the destructors, which may be cut short
   agent::end_within(kTimeToEnd, code);
   return code;
+}
+
+int carry_out(const config::Config& config, const agent::NotifySettings& notify) {
+  if (!config.write_config_to.empty()) return write_config(config);
+  if (config.cleanup) return clean_up(config);
+  if (config.against_kernel) return plan(config);
+  return config.init_only ? prepare_only(config) : run_agent(config, notify);
 }
 
 }  // namespace
@@ -238,11 +245,9 @@ int main(int argc, char** argv) {
   agent::set_up_log(*parsed.config);
   for (const std::string& warning : parsed.config->warnings) agent::log_warning(warning);
   try {
-    const config::Config& config = *parsed.config;
-    if (!config.write_config_to.empty()) return write_config(config);
-    if (config.cleanup) return clean_up(config);
-    if (config.against_kernel) return plan(config);
-    return config.init_only ? prepare_only(config) : run_agent(config, notify);
+    const int code = carry_out(*parsed.config, notify);
+    agent::write_all_repeats();
+    return code;
   } catch (const std::exception& e) {
     return refuse(e.what());
   }
