@@ -364,7 +364,7 @@ constexpr Option kOptions[] = {
      .type = ValueType::kList,
      .group = Group::kGeneral,
      .placeholder = "PATTERN=LEVEL,...",
-     .help = "the same for source files, by their names; * and ? match",
+     .help = "log verbosity of source files, by name; * and ? match",
      .set = add_file_verbosity,
      .get = get_file_verbosities,
      .clear = clear_file_verbosities,
