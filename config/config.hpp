@@ -36,12 +36,22 @@ enum class VipBinding : std::uint8_t { kAddress, kRoute };
 enum class Compat : std::uint8_t { kNone, kKubeProxy };
 enum class Takeover : std::uint8_t { kAuto, kReport, kOff };
 enum class LogFormat : std::uint8_t { kText, kJson };
+// In kube-proxy's order and by its names: ClusterCIDR, NodeCIDR, BridgeInterface,
+// InterfaceNamePrefix.
+enum class LocalMode : std::uint8_t { kClusterCidr, kNodeCidr, kBridge, kNamePrefix };
 
 struct Config {
   // How to reach the cluster. All three empty: the Pod's service account.
-  std::string kubeconfig;         // --kubeconfig FILE
-  std::string master;             // --master URL, overrides the kubeconfig's server
-  std::string manifests;          // --manifests DIR: no cluster; not with the two above
+  std::string kubeconfig;  // --kubeconfig FILE
+  std::string master;      // --master URL, overrides the kubeconfig's server
+  std::string manifests;   // --manifests DIR: no cluster; not with the two above
+  // The limit of our requests to the API server; 0: none.
+  double kube_api_qps = 0;           // --kube-api-qps: on the average, each second
+  std::uint32_t kube_api_burst = 0;  // --kube-api-burst: at once, if there is a limit; 0: 10
+  // --kube-api-content-type, clientConnection.acceptContentTypes. `prefers_json`: what they say.
+  std::string kube_api_content_type;
+  std::string kube_api_accept_content_types;
+  bool prefers_json = false;
   std::string hostname_override;  // --hostname-override NAME; empty: the host name
   std::string node_name;          // one of these two, trimmed and in lower case; never empty
   // --endpoint-source auto|selector|endpointslice. auto: Pods where they may be listed, as with
@@ -76,11 +86,19 @@ struct Config {
   // --compat none|kube-proxy: decide as kube-proxy's ipvs mode, see config/policies.hpp.
   Compat compat = Compat::kNone;
 
-  bool masquerade_all = false;              // --masquerade-all
-  std::uint32_t masquerade_mark = 0x4000;   // --iptables-masquerade-bit 0-31: without effect
-  std::vector<Network> cluster_cidrs;       // --cluster-cidr A[,B]: at most one per family
-  std::vector<Network> nodeport_addresses;  // --nodeport-addresses CIDR,...; empty: all addresses
-  bool nodeport_addresses_primary = false;  // --nodeport-addresses primary
+  bool masquerade_all = false;             // --masquerade-all
+  std::uint32_t masquerade_mark = 0x4000;  // --iptables-masquerade-bit 0-31: without effect
+  std::vector<Network> cluster_cidrs;      // --cluster-cidr A[,B]: at most one per family
+  // --detect-local-mode: whose traffic is that of Pods here. By --cluster-cidr, by the networks of
+  // this Node (spec.podCIDRs), or by the interface that it arrives on.
+  LocalMode detect_local_mode = LocalMode::kClusterCidr;
+  std::string pod_bridge_interface;       // --pod-bridge-interface NAME, with kBridge
+  std::string pod_interface_name_prefix;  // --pod-interface-name-prefix PREFIX, with kNamePrefix
+  // --nodeport-addresses: networks, and these words, in any mix; nothing: all addresses.
+  std::vector<Network> nodeport_addresses;
+  bool nodeport_addresses_primary = false;
+  bool nodeport_addresses_localhost = false;
+  bool nodeport_addresses_all = false;
   bool forward_accept = false;  // --forward-accept: accept rules in others' dropping FORWARD chains
   // --takeover auto|report|off: what becomes of what kube-proxy has left.
   Takeover takeover = Takeover::kAuto;
@@ -117,6 +135,11 @@ struct Config {
   bool against_kernel = false;
   bool init_only = false;       // --init-only: prepare the kernel and exit
   std::string write_config_to;  // --write-config-to FILE: write these settings and exit
+
+  // --feature-gates, as given: "Name=true". None changes anything (config/feature_gates.hpp).
+  std::vector<std::string> feature_gates;
+  // --show-hidden-metrics-for-version: "1.36"; there is no hidden metric.
+  std::string show_hidden_metrics_for_version;
 
   // Settings that have no effect, one line each; logged at start-up.
   std::vector<std::string> warnings;

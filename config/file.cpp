@@ -56,12 +56,13 @@ std::string type_fault(ValueType type, const YAML::Node& node) {
           if (node.Scalar() == word) return {};
         }
       }
-      return "must be true or false, not \"" + node.Scalar() + "\"";
+      return "must be true or false, not " + quoted(node.Scalar());
     case ValueType::kNumber:
-      if (!is_plain(node)) return "must be a number without quotes, not \"" + node.Scalar() + "\"";
+      if (!is_plain(node)) return "must be a number without quotes, not " + quoted(node.Scalar());
       return {};
     case ValueType::kText:
     case ValueType::kList:
+    case ValueType::kMap:
       return {};
   }
   return {};
@@ -125,11 +126,7 @@ class Reader {
     if (const Option* option = find_key(path)) return take_value(*option, key, value, path);
     if (const IgnoredOption* ignored = find_ignored_key(path);
         ignored != nullptr && takes_ignored(*ignored)) {
-      const bool silent =
-          value.IsScalar() && !ignored->silent.empty() && value.Scalar() == ignored->silent;
-      if (!silent && !is_zero(value))
-        warn(key, path + ": ignored: " + std::string(ignored->reason));
-      return;
+      return take_ignored(*ignored, key, value, path);
     }
     if (is_section(path)) {
       if (value.IsNull()) return;
@@ -137,6 +134,26 @@ class Reader {
       return take_section(value, path);
     }
     explain_unknown(key, section, path);
+  }
+
+  void take_ignored(const IgnoredOption& ignored, const YAML::Node& key, const YAML::Node& value,
+                    const std::string& path) {
+    if (ignored.type != IgnoredType::kAny && !value.IsNull()) {
+      const ValueType type = type_of(ignored.type);
+      if (!value.IsScalar()) return fault(value, path + ": " + not_a(type, value));
+      if (!value.Scalar().empty()) {
+        std::string why = type_fault(type, value);
+        if (why.empty() && !is_zero(value)) why = fault_of(ignored, value.Scalar());
+        if (!why.empty()) return fault(value, path + ": " + why);
+      }
+    }
+    const bool silent = is_zero(value) || (value.IsScalar() && is_silent(ignored, value.Scalar()));
+    if (!silent) warn(key, path + ": ignored: " + std::string(ignored.reason));
+  }
+
+  static ValueType type_of(IgnoredType type) {
+    if (type == IgnoredType::kFlag) return ValueType::kFlag;
+    return type == IgnoredType::kNumber ? ValueType::kNumber : ValueType::kText;
   }
 
   // Ignored keys are accepted in kube-proxy's kind of file; in ours, only those below "ipvs".
@@ -197,14 +214,15 @@ class Reader {
                   const std::string& path) {
     if (value.IsNull()) return;
     if (!ours_ && value.IsScalar() && value.Scalar().empty()) return;
-    Setting setting{.option = &option, .where = place(value), .items = {}};
+    Setting setting{.option = &option, .where = place(value), .key = path, .items = {}};
     if (value.IsScalar()) {
       take_scalar(option, value, path, setting);
     } else if (option.type == ValueType::kList && value.IsSequence()) {
       take_list(value, path, setting);
+    } else if (option.type == ValueType::kMap && value.IsMap()) {
+      take_map(value, path, setting);
     } else {
-      return fault(value, path + ": must be " + describe(option.type) + ", not a " +
-                              (value.IsMap() ? "map" : "list"));
+      return fault(value, path + ": " + not_a(option.type, value));
     }
     for (const Setting& earlier : settings_.given) {
       if (earlier.option == &option) {
@@ -219,7 +237,7 @@ class Reader {
     if (std::string why = type_fault(option.type, value); !why.empty()) {
       return fault(value, path + ": " + why);
     }
-    if (option.type != ValueType::kList) {
+    if (!has_items(option.type)) {
       setting.items.push_back({value.Scalar(), setting.where});
       return;
     }
@@ -238,6 +256,22 @@ class Reader {
     }
   }
 
+  void take_map(const YAML::Node& map, const std::string& path, Setting& setting) {
+    for (const auto& entry : map) {
+      if (entry.second.IsScalar()) {
+        setting.items.push_back(
+            {entry.first.Scalar() + "=" + entry.second.Scalar(), place(entry.second)});
+      } else {
+        fault(entry.second, path + ": must be a map of plain values");
+      }
+    }
+  }
+
+  static std::string not_a(ValueType type, const YAML::Node& value) {
+    const char* found = value.IsMap() ? "a map" : value.IsSequence() ? "a list" : "a plain value";
+    return "must be " + describe(type) + ", not " + found;
+  }
+
   static std::string describe(ValueType type) {
     switch (type) {
       case ValueType::kFlag:
@@ -248,6 +282,8 @@ class Reader {
         return "one value";
       case ValueType::kList:
         return "a list";
+      case ValueType::kMap:
+        return "a map";
     }
     return {};
   }

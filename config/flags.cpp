@@ -16,7 +16,7 @@ namespace {
 // Whether the flag takes a value; nullopt if it is unknown.
 std::optional<bool> takes_value(std::string_view name) {
   if (const Option* option = find_option(name)) return option->type != ValueType::kFlag;
-  if (const IgnoredOption* ignored = find_ignored(name)) return ignored->takes_value;
+  if (const IgnoredOption* ignored = find_ignored(name)) return ignored->type != IgnoredType::kFlag;
   return std::nullopt;
 }
 
@@ -91,12 +91,13 @@ void declare(CLI::App& app) {
     option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->allow_extra_args(false);
   };
   for (const Option& option : options()) {
+    if (option.flag.empty()) continue;
     std::string names = cli_name(option.flag);
     if (!option.alias.empty()) names += "," + cli_name(option.alias);
     add(names, option.type != ValueType::kFlag);
   }
   for (const IgnoredOption& ignored : ignored_options()) {
-    if (!ignored.flag.empty()) add(cli_name(ignored.flag), ignored.takes_value);
+    if (!ignored.flag.empty()) add(cli_name(ignored.flag), ignored.type != IgnoredType::kFlag);
   }
 }
 
@@ -147,7 +148,7 @@ void take_option(const Option& option, const std::vector<std::string>& results, 
     return;
   }
   Setting setting{.option = &option, .where = cli_name(option.flag), .items = {}};
-  if (option.type == ValueType::kList) {
+  if (has_items(option.type)) {
     for (const std::string& result : results) {
       for (std::string& item : split_list(result))
         setting.items.push_back({std::move(item), setting.where});
@@ -156,6 +157,15 @@ void take_option(const Option& option, const std::vector<std::string>& results, 
     setting.items.push_back({results.back(), setting.where});
   }
   line.settings.given.push_back(std::move(setting));
+}
+
+void take_ignored(const IgnoredOption& ignored, const std::string& text, CommandLine& line) {
+  const std::string name = cli_name(ignored.flag);
+  if (std::string why = fault_of(ignored, text); !why.empty()) {
+    line.settings.faults.push_back({name, std::move(why)});
+  } else if (!is_silent(ignored, text)) {
+    line.settings.warnings.push_back(name + ": ignored: " + std::string(ignored.reason));
+  }
 }
 
 }  // namespace
@@ -187,17 +197,14 @@ CommandLine read_flags(int argc, const char* const* argv) {
     return line;
   }
   for (const Option& option : options()) {
+    if (option.flag.empty()) continue;
     const CLI::Option* given = app.get_option(cli_name(option.flag));
     if (given->count() > 0) take_option(option, given->results(), line);
   }
   for (const IgnoredOption& ignored : ignored_options()) {
     if (ignored.flag.empty()) continue;
     const CLI::Option* given = app.get_option(cli_name(ignored.flag));
-    if (given->count() == 0 ||
-        (!ignored.silent.empty() && given->results().back() == ignored.silent))
-      continue;
-    line.settings.warnings.push_back(cli_name(ignored.flag) +
-                                     ": ignored: " + std::string(ignored.reason));
+    if (given->count() > 0) take_ignored(ignored, given->results().back(), line);
   }
   take_rest(app.remaining(), line);
   return line;

@@ -83,7 +83,7 @@ std::string help_text(const std::string& program) {
   for (const Heading& heading : kHeadings) {
     out += "\n" + std::string(heading.text) + ":\n";
     for (const Option& option : options()) {
-      if (option.group == heading.group) out += option_lines(option);
+      if (option.group == heading.group && !option.flag.empty()) out += option_lines(option);
     }
   }
   out +=

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "config/cluster_options.hpp"
 #include "config/ignored_options.hpp"
 #include "config/setters.hpp"
 
@@ -12,61 +13,8 @@ namespace {
 
 using namespace detail;  // NOLINT: this file is only the table
 
-constexpr Option kOptions[] = {
-    {.flag = "kubeconfig",
-     .key = "clientConnection.kubeconfig",
-     .own_key = "kubeconfig",
-     .group = Group::kCluster,
-     .placeholder = "FILE",
-     .help = "kubeconfig file for the API server",
-     .default_note = "the Pod's service account",
-     .set = set_text<&Config::kubeconfig>,
-     .get = get_text<&Config::kubeconfig>},
-    {.flag = "master",
-     .own_key = "master",
-     .group = Group::kCluster,
-     .placeholder = "URL",
-     .help = "URL of the API server; overrides the kubeconfig's",
-     .set = set_text<&Config::master>,
-     .get = get_text<&Config::master>},
-    {.flag = "manifests",
-     .own_key = "manifests",
-     .group = Group::kCluster,
-     .placeholder = "DIR",
-     .help = "read Services and endpoints from YAML files, without a cluster",
-     .set = set_text<&Config::manifests>,
-     .get = get_text<&Config::manifests>},
-    {.flag = "hostname-override",
-     .key = "hostnameOverride",
-     .group = Group::kCluster,
-     .placeholder = "NAME",
-     .help = "the name of this node",
-     .default_note = "the host name",
-     .set = set_text<&Config::hostname_override>,
-     .get = get_text<&Config::hostname_override>},
-    {.flag = "endpoint-source",
-     .own_key = "endpointSource",
-     .group = Group::kCluster,
-     .placeholder = "SOURCE",
-     .help = "auto, selector (Pods by label) or endpointslice",
-     .set = set_choice<&Config::endpoint_source, kEndpointSources>,
-     .get = get_choice<&Config::endpoint_source, kEndpointSources>},
-
-    {.flag = "service-proxy-name",
-     .own_key = "serviceProxyName",
-     .group = Group::kCluster,
-     .placeholder = "NAME",
-     .help = "serve only Services with this proxy label",
-     .default_note = "those without it",
-     .set = set_text<&Config::service_proxy_name>,
-     .get = get_text<&Config::service_proxy_name>},
-    {.flag = "compat",
-     .own_key = "compat",
-     .group = Group::kCluster,
-     .placeholder = "MODE",
-     .help = "none, or kube-proxy: decide as its ipvs mode",
-     .set = set_choice<&Config::compat, kCompats>,
-     .get = get_choice<&Config::compat, kCompats>},
+// Without those of the group kCluster, which are in cluster_options.cpp.
+constexpr Option kOtherOptions[] = {
     {.flag = "ipvs-scheduler",
      .key = "ipvs.scheduler",
      .group = Group::kIpvs,
@@ -170,12 +118,33 @@ constexpr Option kOptions[] = {
      .set = add_network<&Config::cluster_cidrs>,
      .get = get_networks<&Config::cluster_cidrs>,
      .clear = clear_networks<&Config::cluster_cidrs>},
+    {.flag = "detect-local-mode",
+     .key = "detectLocalMode",
+     .group = Group::kTraffic,
+     .placeholder = "MODE",
+     .help = "Pods' traffic is known by network or by interface",
+     .set = set_choice_or_empty<&Config::detect_local_mode, kLocalModes>,
+     .get = get_choice<&Config::detect_local_mode, kLocalModes>},
+    {.flag = "pod-bridge-interface",
+     .key = "detectLocal.bridgeInterface",
+     .group = Group::kTraffic,
+     .placeholder = "NAME",
+     .help = "the Pods' bridge, with mode BridgeInterface",
+     .set = set_interface<&Config::pod_bridge_interface>,
+     .get = get_text<&Config::pod_bridge_interface>},
+    {.flag = "pod-interface-name-prefix",
+     .key = "detectLocal.interfaceNamePrefix",
+     .group = Group::kTraffic,
+     .placeholder = "PREFIX",
+     .help = "begins Pods' interfaces, with mode InterfaceNamePrefix",
+     .set = set_interface<&Config::pod_interface_name_prefix>,
+     .get = get_text<&Config::pod_interface_name_prefix>},
     {.flag = "nodeport-addresses",
      .key = "nodePortAddresses",
      .type = ValueType::kList,
      .group = Group::kTraffic,
      .placeholder = "CIDRS",
-     .help = "networks of node port addresses, or primary",
+     .help = "node ports at: networks, primary, localhost, all",
      .default_note = "all addresses",
      .set = add_nodeport_address,
      .get = get_nodeport_addresses,
@@ -321,6 +290,13 @@ constexpr Option kOptions[] = {
      .help = "deprecated: for an address without a port; 0 disables it",
      .set = set_number<&Config::healthz_port>,
      .get = get_number<&Config::healthz_port>},
+    {.flag = "show-hidden-metrics-for-version",
+     .key = "showHiddenMetricsForVersion",
+     .group = Group::kHttp,
+     .placeholder = "1.N",
+     .help = "accepted, without effect: kube-ipvs hides no metrics",
+     .set = set_hidden_metrics,
+     .get = get_text<&Config::show_hidden_metrics_for_version>},
     {.flag = "bind-address-hard-fail",
      .key = "bindAddressHardFail",
      .type = ValueType::kFlag,
@@ -406,20 +382,30 @@ constexpr Option kOptions[] = {
 
 }  // namespace
 
-std::span<const Option> options() { return kOptions; }
+std::span<const Option> options() {
+  static const std::vector<Option> all = [] {
+    const auto first = cluster_options();
+    std::vector<Option> joined(first.begin(), first.end());
+    joined.insert(joined.end(), std::begin(kOtherOptions), std::end(kOtherOptions));
+    return joined;
+  }();
+  return all;
+}
 
 const Option* find_option(std::string_view flag) {
-  const auto* const place =
-      std::find_if(std::begin(kOptions), std::end(kOptions), [&](const Option& option) {
-        return option.flag == flag || (!option.alias.empty() && option.alias == flag);
-      });
-  return place == std::end(kOptions) ? nullptr : place;
+  const auto all = options();
+  const auto place = std::find_if(all.begin(), all.end(), [&](const Option& option) {
+    return option.flag == flag || (!option.alias.empty() && option.alias == flag);
+  });
+  return place == all.end() ? nullptr : &*place;
 }
 
 std::span<const std::string_view> all_flag_names() {
   static const std::vector<std::string_view> names = [] {
     std::vector<std::string_view> all;
-    for (const Option& option : kOptions) all.push_back(option.flag);
+    for (const Option& option : options()) {
+      if (!option.flag.empty()) all.push_back(option.flag);
+    }
     for (const IgnoredOption& option : ignored_options()) {
       if (!option.flag.empty()) all.push_back(option.flag);
     }

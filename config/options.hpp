@@ -19,13 +19,19 @@ enum class ValueType : std::uint8_t {
   kNumber,  // in the file: without quotes
   kText,
   kList,  // separated by commas; in the file also a YAML list
+  kMap,   // "name=value" separated by commas; in the file a YAML map
 };
+
+// Several values: each is an item for `set`.
+constexpr bool has_items(ValueType type) {
+  return type == ValueType::kList || type == ValueType::kMap;
+}
 
 // The headings of --help, in their order.
 enum class Group : std::uint8_t { kCluster, kIpvs, kTraffic, kHost, kManifests, kHttp, kGeneral };
 
 struct Option {
-  std::string_view flag;        // without "--"
+  std::string_view flag = {};   // without "--"; "": there is only the key
   std::string_view alias = {};  // another name of the flag
   // Path in the file, such as "ipvs.scheduler"; both empty: only a flag. `key` is kube-proxy's and
   // is allowed in both kinds of file; `own_key` is allowed in KubeIpvsConfiguration only.

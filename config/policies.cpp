@@ -55,6 +55,13 @@ constexpr std::array kPolicies{
     Policy{.what = "the minimum time between two updates, by flags",
            .kube_proxy = "is 1s",
            .ours = "is 0s: at once"},
+    Policy{.what = "with NodeCIDR, the Pod networks of the Node change",
+           .kube_proxy = "ends the process",
+           .ours = "is followed"},
+    Policy{.what = "node ports on loopback addresses",
+           .kube_proxy = "are never served",
+           .ours = "are served for TCP with --nodeport-addresses=localhost, as in 1.37's nftables "
+                   "mode"},
     Policy{.what = "an unknown scheduler",
            .kube_proxy = "ends the process after it has tried it",
            .ours = "is refused with the names of those that exist"},

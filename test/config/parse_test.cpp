@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <chrono>
-#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -15,42 +14,12 @@
 #include "config/options.hpp"
 #include "config/values.hpp"
 #include "config/write.hpp"
+#include "test/config/command_line.hpp"
 
 namespace {
 
 using namespace config;
-
-Environment node_a() {
-  Environment environment;
-  environment.host_name = "Node-A";
-  environment.load_file = [](const std::string& path) { return load_yaml_text("", path); };
-  return environment;
-}
-
-ParseOutcome run(std::initializer_list<const char*> words,
-                 const Environment& environment = node_a()) {
-  std::vector<const char*> argv = {"kube-ipvs"};
-  argv.insert(argv.end(), words);
-  return parse(static_cast<int>(argv.size()), argv.data(), environment);
-}
-
-Config good(std::initializer_list<const char*> words, const Environment& environment = node_a()) {
-  ParseOutcome outcome = run(words, environment);
-  for (const Fault& fault : outcome.faults) UNSCOPED_INFO(fault.text());
-  REQUIRE(outcome.config.has_value());
-  return *outcome.config;
-}
-
-std::vector<std::string> faults(std::initializer_list<const char*> words,
-                                const Environment& environment = node_a()) {
-  const ParseOutcome outcome = run(words, environment);
-  CHECK_FALSE(outcome.config.has_value());
-  std::vector<std::string> out;
-  for (const Fault& fault : outcome.faults) out.push_back(fault.text());
-  return out;
-}
-
-using Lines = std::vector<std::string>;
+using namespace config::test;
 
 }  // namespace
 
@@ -177,16 +146,13 @@ TEST_CASE("every fault of a command line is reported") {
 
 TEST_CASE("flags of kube-proxy that do nothing here are accepted with one warning each") {
   const Config config =
-      good({"--config-sync-period=30s", "--feature-gates", "A=true,B=false", "--profiling",
-            "--oom-score-adj", "-999", "--conntrack-max-per-core=0", "--kube-api-qps=5",
-            "--log_dir=/x", "--alsologtostderr"});
-  REQUIRE(config.warnings.size() == 6);
+      good({"--config-sync-period=30s", "--profiling", "--oom-score-adj", "-999",
+            "--conntrack-max-per-core=0", "--udp-timeout=1s", "--log_dir=/x", "--alsologtostderr"});
+  REQUIRE(config.warnings.size() == 5);
   CHECK(config.warnings[0] ==
         "--config-sync-period: ignored: there is no periodic resync: changes are applied as they "
         "arrive");
-  CHECK(good({"--detect-local-mode=ClusterCIDR", "--profiling=false", "--logtostderr"})
-            .warnings.empty());
-  CHECK(good({"--detect-local-mode=NodeCIDR"}).warnings.size() == 1);
+  CHECK(good({"--profiling=false", "--logtostderr"}).warnings.empty());
 }
 
 TEST_CASE("another mode of kube-proxy is refused") {
@@ -202,7 +168,8 @@ TEST_CASE("another mode of kube-proxy is refused") {
 }
 
 TEST_CASE("timeouts are brought to what the kernel accepts, with a warning (G)") {
-  CHECK(faults({"--ipvs-tcp-timeout=-1s"}) == Lines{"--ipvs-tcp-timeout: must not be negative"});
+  CHECK(faults({"--ipvs-tcp-timeout=-1s"}) ==
+        Lines{"--ipvs-tcp-timeout: must not be negative: 0s or more"});
   const Config longest = good({"--ipvs-udp-timeout=2147484s"});
   CHECK(longest.ipvs_udp_timeout == 2147483);
   CHECK(longest.warnings == Lines{"--ipvs-udp-timeout: 2147484s is more than the kernel's limit: "
@@ -211,10 +178,11 @@ TEST_CASE("timeouts are brought to what the kernel accepts, with a warning (G)")
   CHECK(good({"--ipvs-tcpfin-timeout=1500ms"}).ipvs_tcp_fin_timeout == 2);
   CHECK(good({"--ipvs-sync-period=500ms"}).sync_period == std::chrono::seconds(1));
   CHECK(good({"--ipvs-sync-period=61m"}).sync_period == std::chrono::hours(1));
-  CHECK(faults({"--ipvs-sync-period=-1s"}) == Lines{"--ipvs-sync-period: must not be negative"});
+  CHECK(faults({"--ipvs-sync-period=-1s"}) ==
+        Lines{"--ipvs-sync-period: must not be negative: 0s or more"});
   CHECK(good({"--ipvs-sync-period=0s"}).sync_period == std::chrono::seconds(30));
   CHECK(faults({"--ipvs-min-sync-period=-5s"}) ==
-        Lines{"--ipvs-min-sync-period: must not be negative"});
+        Lines{"--ipvs-min-sync-period: must not be negative: 0s or more"});
   CHECK(good({"--ipvs-min-sync-period=61m"}).min_sync_period == std::chrono::hours(1));
 }
 
@@ -311,15 +279,18 @@ TEST_CASE("the flag --cluster-cidr has at most one network per family") {
         Lines{"--cluster-cidr: 2 IPv6 networks: at most one per family"});
 }
 
-TEST_CASE("primary node port addresses cannot be combined with networks") {
+TEST_CASE("node port addresses are networks and three words, in any mix (18.2)") {
   const Config config = good({"--nodeport-addresses=primary"});
   CHECK(config.nodeport_addresses_primary);
   CHECK(config.nodeport_addresses.empty());
-  CHECK(faults({"--nodeport-addresses=primary,10.0.0.0/8"}) ==
-        Lines{"--nodeport-addresses: \"primary\" cannot be combined with networks"});
+  const Config mixed = good({"--nodeport-addresses=localhost,10.0.0.0/8", "--nodeport-addresses",
+                             "primary,all,fd00::/8"});
+  CHECK(mixed.nodeport_addresses.size() == 2);
+  CHECK((mixed.nodeport_addresses_primary && mixed.nodeport_addresses_localhost &&
+         mixed.nodeport_addresses_all));
   CHECK(faults({"--nodeport-addresses=secondary"}) ==
         Lines{"--nodeport-addresses: \"secondary\" is not a network such as 10.0.0.0/8 or "
-              "fd00::/64, nor \"primary\""});
+              "fd00::/64, nor one of: primary, localhost, all"});
 }
 
 TEST_CASE("manifests cannot be combined with a cluster") {
@@ -449,6 +420,7 @@ TEST_CASE("help and version are printed even if other flags have faults") {
 TEST_CASE("help has one line for each flag, with its default, in at most 100 columns") {
   const std::string help = help_text("kube-ipvs");
   for (const Option& option : options()) {
+    if (option.flag.empty()) continue;
     const std::string name = "--" + std::string(option.flag) + " ";
     const std::size_t at = help.find(name, help.find("\n\nThe cluster:"));
     REQUIRE(at != std::string::npos);
@@ -491,12 +463,12 @@ TEST_CASE("each flag is once in the table, and has what its type needs") {
   for (const Option& option : options()) {
     if (!option.alias.empty()) names.push_back(option.alias);
     CHECK((option.set == nullptr) == (option.get == nullptr));
-    CHECK((option.type == ValueType::kList) == (option.clear != nullptr));
+    CHECK(has_items(option.type) == (option.clear != nullptr));
     CHECK((option.type == ValueType::kFlag) == option.placeholder.empty());
     if (option.get != nullptr) {
       Config config;
       const std::string value = option.get(config);
-      if (option.type != ValueType::kList) CHECK(option.set(config, value).empty());
+      if (!has_items(option.type)) CHECK(option.set(config, value).empty());
     }
   }
   std::sort(names.begin(), names.end());
@@ -530,6 +502,6 @@ TEST_CASE("the host's settings have kube-proxy's defaults and take its flags (17
   CHECK(faults({"--oom-score-adj=--1"}) ==
         Lines{"--oom-score-adj: \"--1\" is not a number from -1000 to 1000"});
   CHECK(faults({"--conntrack-tcp-timeout-close-wait=-1s"}) ==
-        Lines{"--conntrack-tcp-timeout-close-wait: must not be negative"});
+        Lines{"--conntrack-tcp-timeout-close-wait: must not be negative: 0s or more"});
   CHECK(good({"--conntrack-max=100"}).warnings.size() == 1);
 }

@@ -118,13 +118,13 @@ std::string flags_page() {
   const std::string help = config::help_text("kube-ipvs");
   std::string heading;
   for (const config::Option& option : config::options()) {
-    const std::string own = heading_of(option, help);
+    const std::string own = option.flag.empty() ? heading : heading_of(option, help);
     if (own != heading) {
       heading = own;
       page += "\n## " + heading + "\n" +
               table_head({"flag", "meaning", "default", "key", "kube-proxy's key"});
     }
-    std::string flag = code(spelling(option));
+    std::string flag = option.flag.empty() ? "" : code(spelling(option));
     if (!option.alias.empty()) flag += " or " + code("--" + std::string(option.alias));
     page += row({flag, std::string(option.help), default_of(option),
                  code(option.own_key.empty() ? option.key : option.own_key), code(option.key)});
