@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ssl/error.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/error.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -108,6 +109,7 @@ void conclude(Response& response, const error_code& error, const std::string& do
 struct ApiConnection::Impl {
   explicit Impl(ApiClient::Impl& client_in) : client(client_in) { buffer.reserve(kReadBuffer); }
 
+  asio::awaitable<void> wait_for_turn();
   asio::awaitable<Response> call(const Call& call);
   asio::awaitable<std::optional<Response>> connect(const Identity& identity);
   asio::awaitable<Response> exchange_once(const Call& call, const Identity& identity);
@@ -195,10 +197,25 @@ http::request<http::string_body> ApiConnection::Impl::request_for(const Call& ca
   return request;
 }
 
+// A watch and each page of a list are one request; what is sent again, redirected ones included, is
+// none of its own.
+asio::awaitable<void> ApiConnection::Impl::wait_for_turn() {
+  const auto wait = client.limit.take(Clock::now());
+  if (wait == Clock::duration::zero()) co_return;
+  asio::steady_timer timer(client.executor, wait);
+  co_await timer.async_wait(kAwait);
+}
+
 asio::awaitable<Response> ApiConnection::Impl::call(const Call& call) {
-  const auto identity = co_await client.credentials.identity();
+  co_await wait_for_turn();
   Response response;
   bool cancelled = co_await is_cancelled();
+  if (cancelled) {
+    response.end = Response::End::kCancelled;
+    co_return response;
+  }
+  const auto identity = co_await client.credentials.identity();
+  cancelled = co_await is_cancelled();
   if (cancelled) {
     response.end = Response::End::kCancelled;
     co_return response;

@@ -91,6 +91,9 @@ struct ApiOptions {
   std::chrono::milliseconds handshake{10'000};
   std::chrono::milliseconds write{10'000};
   std::chrono::milliseconds token_file_age{60'000};
+  // The limit of requests, of all connections together (k8s/client/rate_limit.hpp); 0: none.
+  double requests_per_second = 0;
+  std::uint32_t burst = 10;
   // For tests: the addresses of a host, in place of the resolver.
   std::function<std::vector<Address>(const std::string& host)> lookup = {};
 };

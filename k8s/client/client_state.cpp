@@ -15,7 +15,8 @@ ApiClient::Impl::Impl(asio::any_io_executor executor_in, ApiAccess access_in, Ap
     : executor(std::move(executor_in)),
       access(std::move(access_in)),
       options(std::move(options_in)),
-      credentials(executor, access, {.token_file_age = options.token_file_age, .wall_clock = {}}) {
+      credentials(executor, access, {.token_file_age = options.token_file_age, .wall_clock = {}}),
+      limit(options.requests_per_second, options.burst) {
   if (options.user_agent.empty()) options.user_agent = "kube-ipvs/" KUBE_IPVS_VERSION;
   addresses.configured(access.host);
   if (access.proxy) addresses.configured(access.proxy->host);

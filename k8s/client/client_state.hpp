@@ -11,6 +11,7 @@
 #include "k8s/client/address_order.hpp"
 #include "k8s/client/api_client.hpp"
 #include "k8s/client/credentials.hpp"
+#include "k8s/client/rate_limit.hpp"
 #include "k8s/client/server_addresses.hpp"
 #include "k8s/client/transport.hpp"
 
@@ -49,6 +50,7 @@ struct ApiClient::Impl {
   CachedContext server_context;
   CachedContext proxy_context;
   AddressOrder order;
+  RateLimit limit;
   bool several_addresses = false;  // at the last lookup
 };
 

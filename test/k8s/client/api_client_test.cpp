@@ -11,6 +11,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
+#include <chrono>
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
@@ -72,6 +73,17 @@ TEST_CASE("requests carry a user agent, and accept compression only when asked t
   CHECK_FALSE(request.headers.contains("accept-encoding"));
   fetch(io, client, {.path = kServices, .gzip = true});
   CHECK(server.requests().at(1).headers.at("accept-encoding") == "gzip");
+}
+
+TEST_CASE("requests over the limit wait for their turn, whatever their connection (18.2)",
+          "[api_client]") {
+  asio::io_context io;
+  ApiServer server(io.get_executor(), {});
+  server.serve(kServices, "Service");
+  ApiClient client(io.get_executor(), server.access(), {.requests_per_second = 50, .burst = 2});
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < 5; ++i) CHECK(fetch(io, client, {.path = kServices}).response.succeeded());
+  CHECK(std::chrono::steady_clock::now() - start >= milliseconds(55));  // three times 20
 }
 
 TEST_CASE("a body compressed with gzip is delivered inflated, however the server cuts it",
