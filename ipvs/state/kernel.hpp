@@ -39,20 +39,39 @@ namespace ipvs {
 // has the same values; agent/main.cpp converts it, because ipvs/ must not depend on config/.
 enum class VipBinding : std::uint8_t { kAddress, kRoute };
 
+// How the traffic of Pods is told from all other: kube-proxy's detectLocalMode.
+enum class LocalBy : std::uint8_t {
+  kClusterCidrs,  // its source is in TableRules::cluster_cidrs
+  kOwnPods,       // ... in TableRules::own_pods
+  kInterface,     // it arrives on the interface TableRules::pod_interface
+  kNamePrefix,    // ... on one whose name begins so
+};
+
 // The parameters of our nftables rules; what the sets hold is given as elements.
 struct TableRules {
   bool masquerade_all = false;
-  // Pod networks, per family; traffic to cluster IPs from outside them is masqueraded. Both empty:
-  // only traffic whose source is itself a VIP is.
+  // Traffic to cluster IPs that is not of Pods is masqueraded. Where the networks of a family are
+  // not known: only traffic whose source is itself a VIP.
+  LocalBy local_by = LocalBy::kClusterCidrs;
+  std::string pod_interface{};  // 1-15 characters
+  // Pod networks of the cluster, per family.
   std::vector<Network> cluster_cidrs;
   // The clients that take a Service's short cut (ElementKind::kShortCutIp): the Pods of the
-  // cluster. This host always takes it.
+  // cluster. This host always takes it, and so does what arrives on `pod_interface`.
   std::vector<Network> pod_sources;
   // Pod networks of this node. Pods of other nodes that take a short cut are masqueraded, so that
   // replies return through this node. Empty for a family: no masquerading there.
   std::vector<Network> own_pods;
   bool operator==(const TableRules&) const = default;
 };
+
+// The sources that are Pods', where no interface says it.
+inline const std::vector<Network>& local_networks(const TableRules& rules) {
+  return rules.local_by == LocalBy::kOwnPods ? rules.own_pods : rules.cluster_cidrs;
+}
+inline bool is_by_interface(const TableRules& rules) {
+  return rules.local_by == LocalBy::kInterface || rules.local_by == LocalBy::kNamePrefix;
+}
 
 // Connection tracking: what the host should have at least. 0 and false: unchanged.
 struct ConntrackLimits {
