@@ -4,9 +4,11 @@
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <chrono>
 #include <csignal>
 #include <utility>
 
@@ -63,9 +65,18 @@ KubeProxyGuard::Options kube_proxy_options_of(const config::Config& config,
   return options;
 }
 
+constexpr std::chrono::seconds kPodNetworksTime{300};
+
 std::size_t descriptor_limit() {
   rlimit limit{};
   return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
+}
+
+k8s::ApiOptions api_options_of(const config::Config& config) {
+  k8s::ApiOptions options;
+  options.requests_per_second = config.kube_api_qps;
+  if (config.kube_api_burst != 0) options.burst = config.kube_api_burst;
+  return options;
 }
 
 void log_warning(const std::string& line) { spdlog::warn("{}", line); }
@@ -86,7 +97,8 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
       kernel_(kernel),
       access_(std::move(access)),
       source_factory_(std::move(source_factory)),
-      client_(access_ ? std::make_unique<k8s::ApiClient>(context.get_executor(), *access_)
+      client_(access_ ? std::make_unique<k8s::ApiClient>(context.get_executor(), *access_,
+                                                         api_options_of(config))
                       : nullptr),
       cluster_(config, *this),
       source_(make_source()),
@@ -142,9 +154,11 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
       node_watch_(context.get_executor(), kernel, thread_, cluster_, sync_, forwarding_, tasks_,
                   node_watch_options_of(sync_options, [this] { begin_sync(); })),
       nameservers_(context.get_executor(), cluster_, {}),
+      localhost_ports_(context.get_executor(), localhost_options()),
       signals_(context.get_executor()),
       stop_(context, asio::steady_timer::time_point::max()) {
   reporter_.follow_passes([this] {
+    localhost_ports_.refresh();
     health_.note_pass();
     manager_.pass_ended();
   });
@@ -168,6 +182,7 @@ std::unique_ptr<k8s::Source> App::make_source() {
   k8s::ClusterOptions options{.endpoint_source = config_.endpoint_source,
                               .node_name = config_.node_name,
                               .service_proxy_name = config_.service_proxy_name};
+  options.reflector.protobuf = !config_.prefers_json;
   return std::make_unique<k8s::ClusterSource>(context_.get_executor(), *client_, cluster_.sinks(),
                                               options, on_fault);
 }
@@ -244,6 +259,7 @@ void App::start_serving() {
   http_.start(tasks_);
   health_checks_.set_addresses(health_check_addresses(config_, cluster_.node_view()));
   tasks_.spawn(health_checks_.run());
+  tasks_.spawn(localhost_ports_.run());
   tasks_.spawn(kube_proxy_.run());
   tasks_.spawn(node_watch_.run());
   tasks_.spawn(nameservers_.run());
@@ -319,16 +335,64 @@ void App::on_ready() {
   begin_sync();
 }
 
-// Both what the cluster wants and the addresses it is wanted on are known.
+// Both what the cluster wants and the addresses it is wanted on are known, and with NodeCIDR the Pod
+// networks of this Node: kube-proxy waits for them, too, and as long.
 void App::begin_sync() {
   if (!has_lists_ || !node_watch_.has_read()) return;
+  if (cluster_.lacks_own_pods()) {
+    if (!std::exchange(awaits_pod_networks_, true)) tasks_.spawn(give_up_without_pod_networks());
+    return;
+  }
   sync_.sources_ready();
   on_own_node();
 }
 
+asio::awaitable<void> App::give_up_without_pod_networks() {
+  const std::string what =
+      "--detect-local-mode=NodeCIDR: Node " + config_.node_name + " has no spec.podCIDRs";
+  spdlog::info("{} yet: waiting for at most {} s", what, kPodNetworksTime.count());
+  asio::steady_timer timer(context_, kPodNetworksTime);
+  co_await timer.async_wait(asio::use_awaitable);
+  if (cluster_.lacks_own_pods()) fail(what + ": is there an allocator of Pod networks?");
+}
+
+LocalhostPorts::Options App::localhost_options() {
+  LocalhostPorts::Options options;
+  options.ports_of = [this](const ipvs::Owner& service) {
+    return cluster_.localhost_ports(service);
+  };
+  options.on_bind = [this](const ipvs::Owner& service, const std::string& port,
+                           const std::string& fault) {
+    const std::string what = "node port on " + port;
+    health_.set_bind_fault(what, fault);
+    if (fault.empty()) return;
+    services_.warn(service, "LocalhostPortUnavailable", "Listen",
+                   what + " cannot be listened on: " + fault + "; trying again");
+  };
+  options.changed = [this](const LocalhostPorts::Counters& counters) {
+    metrics_.set_localhost_ports({.listeners = counters.listeners,
+                                  .connections = counters.connections,
+                                  .relayed = counters.relayed,
+                                  .refused = counters.refused,
+                                  .failed = counters.failed,
+                                  .bind_failures = counters.bind_failures});
+  };
+  // Two descriptors each.
+  options.max_connections = std::min(options.max_connections, descriptor_limit() / 8);
+  return options;
+}
+
+void App::on_dirty(const ipvs::Owner& service) {
+  sync_.mark_dirty(service);
+  localhost_ports_.mark(service);
+}
+
 void App::on_own_node() {
   sync_.table_rules_may_differ();
-  if (sync_.state() == SyncState::kAwaitingLists) return;
+  if (sync_.state() == SyncState::kAwaitingLists) {
+    if (awaits_pod_networks_) begin_sync();
+    return;
+  }
   const NodeTable& nodes = cluster_.nodes();
   const bool lacks_node = !nodes.own() && !nodes.eligible();  // not so without any Node
   if (lacks_node == lacks_node_) return;

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "agent/cluster/cluster_state.hpp"
+#include "agent/relay/localhost_ports.hpp"
 #include "agent/report/conditions.hpp"
 #include "agent/report/health_check_ports.hpp"
 #include "agent/report/http_endpoints.hpp"
@@ -85,7 +86,7 @@ class App : private ClusterObserver {
 
  private:
   // --- ClusterObserver: events to the parts they concern ---
-  void on_dirty(const ipvs::Owner& service) override { sync_.mark_dirty(service); }
+  void on_dirty(const ipvs::Owner& service) override;
   void on_service(const k8s::Service& service) override;
   void on_service_change() override { reporter_.service_changed(); }
   void on_endpoint_change() override { reporter_.endpoint_changed(); }
@@ -105,6 +106,8 @@ class App : private ClusterObserver {
   void fail(const std::string& why);
   void on_signal(int number);
   void begin_sync();
+  boost::asio::awaitable<void> give_up_without_pod_networks();
+  LocalhostPorts::Options localhost_options();
 
   boost::asio::io_context& context_;
   const config::Config& config_;
@@ -133,13 +136,15 @@ class App : private ClusterObserver {
   TaskGroup tasks_;
   NodeWatch node_watch_;
   NameserverWatch nameservers_;
+  LocalhostPorts localhost_ports_;
 
   bool only_plans_ = false;
   bool has_warned_of_api_address_ = false;
   StopSignals signals_;
   boost::asio::steady_timer stop_;
   bool has_lists_ = false;
-  bool lacks_node_ = false;  // no Node has the name of this one; reported
+  bool awaits_pod_networks_ = false;  // reported
+  bool lacks_node_ = false;           // no Node has the name of this one; reported
   bool has_ended_ = false;
   int exit_code_ = 0;
   std::exception_ptr error_;

@@ -82,6 +82,8 @@ ClusterState::ClusterState(const config::Config& config, ClusterObserver& observ
           config.node_name,
           {.own_changed =
                [this] {
+                 const k8s::Node* own = nodes_.own();
+                 if (own && !own->pod_cidrs.empty()) own_pods_ = own->pod_cidrs;
                  refresh_node_view();
                  observer_.on_own_node();
                },
@@ -329,19 +331,47 @@ const k8s::Service* ClusterState::service(const ipvs::Owner& owner) const {
 }
 
 std::vector<k8s::Cidr> ClusterState::pod_sources() const {
+  switch (config_.detect_local_mode) {
+    case config::LocalMode::kClusterCidr:
+      break;
+    case config::LocalMode::kNodeCidr:
+      return own_pods();
+    case config::LocalMode::kBridge:
+    case config::LocalMode::kNamePrefix:
+      return {};
+  }
   const std::vector<k8s::Cidr> sources = to_cidrs(config_.cluster_cidrs);
   return sources.empty() ? own_pods() : sources;
 }
 
-std::vector<k8s::Cidr> ClusterState::own_pods() const {
-  return nodes_.own() ? nodes_.own()->pod_cidrs : std::vector<k8s::Cidr>{};
+std::vector<LocalhostPort> ClusterState::localhost_ports(const ipvs::Owner& owner) const {
+  const k8s::Service* service = this->service(owner);
+  if (!service || !is_served(*service, config_.service_proxy_name)) return {};
+  std::optional<UsableService> changed;
+  return agent::localhost_ports(usable(*service, changed), node_view_, config_);
 }
 
 ipvs::TableRules ClusterState::table_rules() const {
-  return {.masquerade_all = config_.masquerade_all,
-          .cluster_cidrs = cluster_cidrs_,
-          .pod_sources = to_networks(pod_sources()),
-          .own_pods = to_networks(own_pods())};
+  ipvs::TableRules rules{.masquerade_all = config_.masquerade_all,
+                         .cluster_cidrs = cluster_cidrs_,
+                         .pod_sources = to_networks(pod_sources()),
+                         .own_pods = to_networks(own_pods())};
+  switch (config_.detect_local_mode) {
+    case config::LocalMode::kClusterCidr:
+      break;
+    case config::LocalMode::kNodeCidr:
+      rules.local_by = ipvs::LocalBy::kOwnPods;
+      break;
+    case config::LocalMode::kBridge:
+      rules.local_by = ipvs::LocalBy::kInterface;
+      rules.pod_interface = config_.pod_bridge_interface;
+      break;
+    case config::LocalMode::kNamePrefix:
+      rules.local_by = ipvs::LocalBy::kNamePrefix;
+      rules.pod_interface = config_.pod_interface_name_prefix;
+      break;
+  }
+  return rules;
 }
 
 PlanOptions ClusterState::options_for(const k8s::Service& service, MonotonicSeconds now,

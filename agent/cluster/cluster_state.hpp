@@ -25,6 +25,7 @@
 #include "agent/cluster/other_nodes.hpp"
 #include "agent/cluster/service_table.hpp"
 #include "agent/decide/health_checks.hpp"
+#include "agent/decide/localhost_ports.hpp"
 #include "agent/decide/node_view.hpp"
 #include "agent/decide/service_plan.hpp"
 #include "agent/decide/traffic.hpp"
@@ -81,11 +82,18 @@ class ClusterState : public ServicePlans {
   void set_holder(const Holder& holder, std::vector<ipvs::Endpoint> held);
   // Why this host has no IPv6; "": it has. True if that is news.
   bool set_no_ipv6(std::string why);
-  // The networks whose traffic is the cluster's own: --cluster-cidr, or else the Pod networks of
-  // this Node.
+  // The networks whose traffic is the cluster's own, by --detect-local-mode: --cluster-cidr, or else
+  // the Pod networks of this Node; none if an interface says it.
   std::vector<k8s::Cidr> pod_sources() const;
-  // The networks of the Pods on this node (Node.spec.podCIDRs); empty if the Node names none.
-  std::vector<k8s::Cidr> own_pods() const;
+  // The networks of the Pods on this node (Node.spec.podCIDRs), the last ones that the Node has
+  // named: it may be deleted and made again while its Pods go on.
+  const std::vector<k8s::Cidr>& own_pods() const { return own_pods_; }
+  // --detect-local-mode=NodeCIDR, and this Node has not named any yet: nothing can be programmed.
+  bool lacks_own_pods() const {
+    return config_.detect_local_mode == config::LocalMode::kNodeCidr && own_pods_.empty();
+  }
+  // The node ports of a Service on loopback addresses: agent/decide/localhost_ports.hpp.
+  std::vector<LocalhostPort> localhost_ports(const ipvs::Owner& service) const;
 
   // One entry per served Service port, with the virtual servers to read for it.
   struct PortToRead {
@@ -140,6 +148,7 @@ class ClusterState : public ServicePlans {
   EndpointTable endpoints_;
   NodeTable nodes_;
   OtherNodes other_nodes_;
+  std::vector<k8s::Cidr> own_pods_;
   std::vector<ipvs::LocalAddress> local_;
   NodeView node_view_;
   HostLimits limits_;

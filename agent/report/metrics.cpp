@@ -118,6 +118,14 @@ struct Metrics::Impl {
       "Established TCP and SCTP connections to destinations that were deleted: the next packet ends them; by Service and cause. Neither UDP nor connections that were closing.");
   Counters& drained = counters("kube_ipvs_connections_drained_total",
       "Established TCP connections to draining destinations that ended by themselves.");
+  prometheus::Gauge& localhost_ports = gauge("kube_ipvs_localhost_node_ports",
+      "Node ports that this agent listens on at 127.0.0.1 and ::1 (--nodeport-addresses=localhost).");
+  prometheus::Gauge& localhost_connections = gauge("kube_ipvs_localhost_node_port_connections",
+      "Connections to node ports on loopback addresses that are relayed now.");
+  Counters& localhost_results = counters("kube_ipvs_localhost_node_port_connections_total",
+      "Connections to node ports on loopback addresses, by result: relayed, refused (over the limit), failed (no endpoint answers).");
+  prometheus::Counter& localhost_bind_failures = counter("kube_ipvs_localhost_node_port_bind_failures_total",
+      "Tries to listen on a node port at a loopback address that failed.");
   prometheus::Counter& conflicts = counter("kube_ipvs_conflicts_total",
       "Virtual servers that a Service does not get because another one has the address and port.");
   Counters& source_faults = counters("kube_ipvs_source_faults_total",
@@ -232,6 +240,17 @@ void Metrics::kernel_error(const std::string& command, int error_number) {
 
 void Metrics::drift(const std::string& kind, std::size_t count) {
   impl_->drift.Add({{"kind", kind}}).Increment(static_cast<double>(count));
+}
+void Metrics::set_localhost_ports(const LocalhostPorts& ports) {
+  impl_->localhost_ports.Set(static_cast<double>(ports.listeners));
+  impl_->localhost_connections.Set(static_cast<double>(ports.connections));
+  for (const auto& [result, count] :
+       {std::pair{"relayed", ports.relayed}, std::pair{"refused", ports.refused},
+        std::pair{"failed", ports.failed}}) {
+    raise_to(impl_->localhost_results.Add({{"result", std::string(result)}}),
+             static_cast<double>(count));
+  }
+  raise_to(impl_->localhost_bind_failures, static_cast<double>(ports.bind_failures));
 }
 void Metrics::conflict() { impl_->conflicts.Increment(); }
 void Metrics::taken_over() { impl_->taken_over.Increment(); }

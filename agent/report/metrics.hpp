@@ -41,6 +41,9 @@
 //   kube_ipvs_forward_dropping_chains           gauge
 //   kube_ipvs_kube_proxy_chains, _kube_proxy_ipsets   gauge: left by kube-proxy
 //   kube_ipvs_kube_proxy_running                gauge: 1 if one runs beside this agent
+//   kube_ipvs_localhost_node_ports, _localhost_node_port_connections   gauge: agent/relay
+//   kube_ipvs_localhost_node_port_connections_total        counter{result}: relayed, refused, failed
+//   kube_ipvs_localhost_node_port_bind_failures_total      counter
 //   kube_ipvs_services, kube_ipvs_pods, kube_ipvs_endpointslices   gauge: objects known
 //   kube_ipvs_endpoint_source                   gauge{source}: 1 for the source of endpoints in force
 //   kube_ipvs_build_info                        gauge{version} = 1
@@ -108,6 +111,13 @@ class Metrics {
   };
   // All Services that drain now.
   void set_draining(const std::vector<Draining>& services);
+
+  // What agent/relay/localhost_ports.hpp counts.
+  struct LocalhostPorts {
+    std::size_t listeners = 0, connections = 0;
+    std::uint64_t relayed = 0, refused = 0, failed = 0, bind_failures = 0;
+  };
+  void set_localhost_ports(const LocalhostPorts& ports);
 
   // What the source has counted since it started; of kinds that it does not ask for, nothing.
   void set_source(const std::vector<k8s::KindCounters>& kinds);

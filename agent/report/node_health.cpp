@@ -41,8 +41,12 @@ HealthInputs NodeHealth::inputs() const {
 std::string NodeHealth::awaited() const {
   if (is_ready_) return {};
   switch (sync_.state()) {
-    case SyncState::kAwaitingLists:
-      return "the first list of " + cluster_.lists_awaited();
+    case SyncState::kAwaitingLists: {
+      const std::string lists = cluster_.lists_awaited();
+      if (lists.empty() && cluster_.lacks_own_pods())
+        return "this Node to have Pod networks (spec.podCIDRs)";
+      return "the first list of " + lists;
+    }
     case SyncState::kInstalling:
       return "the kernel to be read and the nftables table to be installed";
     case SyncState::kFirstPass:
