@@ -14,14 +14,10 @@
 #include "config/options.hpp"
 #include "config/values.hpp"
 #include "config/write.hpp"
-#include "test/config/command_line.hpp"
-
-namespace {
+#include "test/config/command_lines.hpp"
 
 using namespace config;
 using namespace config::test;
-
-}  // namespace
 
 TEST_CASE("without flags every value is its default") {
   Config expected;

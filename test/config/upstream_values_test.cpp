@@ -6,14 +6,10 @@
 #include <vector>
 
 #include "config/parse.hpp"
-#include "test/config/command_line.hpp"
-
-namespace {
+#include "test/config/command_lines.hpp"
 
 using namespace config;
 using namespace config::test;
-
-}  // namespace
 
 TEST_CASE("kube-proxy's defaults of what does nothing here cause no warning (18.2)") {
   CHECK(good({"--config-sync-period=15m", "--iptables-sync-period=30s", "--udp-timeout=250ms",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Command lines for tests, on a node of the name Node-A.
+// Command lines of kube-ipvs on the host Node-A, and what becomes of them.
 #pragma once
 
 #include <catch2/catch_test_macros.hpp>
