@@ -59,10 +59,16 @@ class Fixture {
     ports.refresh();
     turn();
   }
-  void turn() { context.poll(); }
+  void turn() {
+    context.restart();
+    context.poll();
+  }
   bool until(const std::function<bool()>& done) {
     const auto end = std::chrono::steady_clock::now() + 10s;
-    while (!done() && std::chrono::steady_clock::now() < end) context.run_for(5ms);
+    while (!done() && std::chrono::steady_clock::now() < end) {
+      context.restart();
+      context.run_for(5ms);
+    }
     return done();
   }
   void stop() {
