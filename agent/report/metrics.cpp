@@ -217,6 +217,7 @@ Metrics::Metrics() : impl_(std::make_unique<Impl>()) {
       .Register(impl_->registry)
       .Add({{"version", KUBE_IPVS_VERSION}})
       .Set(1);
+  set_localhost_ports({});
 }
 
 Metrics::~Metrics() = default;
