@@ -88,7 +88,7 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
       source_factory_(std::move(source_factory)),
       client_(access_ ? std::make_unique<k8s::ApiClient>(context.get_executor(), *access_)
                       : nullptr),
-      cluster_(config, *this),
+      cluster_(config_, *this),
       source_(make_source()),
       services_(context.get_executor(), client_.get(), config.node_name, cluster_, metrics_),
       connections_(HttpConnections::limits_for(descriptor_limit())),
@@ -126,7 +126,7 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
       conditions_(sync_, reporter_, health_),
       scrape_(kernel, thread_, cluster_, sync_, reporter_, conditions_, forwarding_, kube_proxy_,
               *source_, metrics_),
-      http_(context.get_executor(), config, health_, conditions_, scrape_, metrics_, connections_),
+      http_(context.get_executor(), config_, health_, conditions_, scrape_, metrics_, connections_),
       manager_(context.get_executor(), notify,
                {.is_ready = [this] { return health_.is_ready(); },
                 .is_alive = [this] { return health_.judge(HealthQuestion::kAlive).healthy; },
@@ -194,10 +194,14 @@ void App::start() {
 
 void App::on_signal(int number) {
   if (number == SIGHUP) {
-    spdlog::info(
-        "signal {}: ignored; manifests, tokens and certificates are read again whenever they "
-        "change, flags and the file of --config at a start",
-        number);
+    constexpr const char* kOthers =
+        "manifests, tokens and certificates are read again whenever they change, flags at a start";
+    if (reload_) {
+      spdlog::info("signal {}: reading {} again; {}", number, reload_->path(), kOthers);
+      reload_->ask();
+    } else {
+      spdlog::info("signal {}: ignored; {}", number, kOthers);
+    }
     return;
   }
   spdlog::info("signal {}: stopping; what is programmed stays", number);
@@ -248,6 +252,7 @@ void App::start_serving() {
   tasks_.spawn(node_watch_.run());
   tasks_.spawn(nameservers_.run());
   tasks_.spawn(forwarding_.run());
+  if (reload_) reload_->start(tasks_);
 }
 
 // The API server's addresses are learned before the first list, so that no Service takes one. What

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "agent/cluster/cluster_state.hpp"
+#include "agent/config_reload.hpp"
 #include "agent/report/conditions.hpp"
 #include "agent/report/health_check_ports.hpp"
 #include "agent/report/http_endpoints.hpp"
@@ -40,6 +41,7 @@
 #include "agent/sync/node_watch.hpp"
 #include "agent/sync/sync_loop.hpp"
 #include "config/config.hpp"
+#include "config/difference.hpp"
 #include "ipvs/state/kernel.hpp"
 #include "k8s/async/task_group.hpp"
 #include "k8s/client/api_client.hpp"
@@ -68,6 +70,11 @@ class App : private ClusterObserver {
   // Runs until SIGTERM or SIGINT (0) or a fault that no retry can repair (1). Does not wait for a
   // lookup of a name that is running; destroying the io_context does.
   int run();
+
+  // Before start(): changes of the file of --config are applied, or refused, while the agent runs.
+  // `load` reads it as at the start.
+  void follow_file(const std::string& path, std::function<config::ParseOutcome()> load,
+                   ConfigReload::Pace pace = {});
 
   // The two halves of run(), for tests that run the io_context themselves.
   void start();
@@ -104,10 +111,16 @@ class App : private ClusterObserver {
   std::uint16_t foreign_metrics_port() const;
   void fail(const std::string& why);
   void on_signal(int number);
+  // --- a changed file of --config (agent/apply_config.cpp) ---
+  boost::asio::awaitable<std::string> try_out(const config::Config& next,
+                                              const config::Difference& changed);
+  boost::asio::awaitable<void> apply(config::Config next, const config::Difference& changed);
+  boost::asio::awaitable<std::string> apply_to_host();
+  void conclude_reload(ConfigReload::Result result, const std::string& why);
   void begin_sync();
 
   boost::asio::io_context& context_;
-  const config::Config& config_;
+  config::Config config_;
   ipvs::Kernel& kernel_;
   const std::optional<k8s::ApiAccess> access_;
   const SourceFactory source_factory_;
@@ -133,6 +146,7 @@ class App : private ClusterObserver {
   TaskGroup tasks_;
   NodeWatch node_watch_;
   NameserverWatch nameservers_;
+  std::unique_ptr<ConfigReload> reload_;  // none without --config
 
   bool only_plans_ = false;
   bool has_warned_of_api_address_ = false;

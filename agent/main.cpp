@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <optional>
 
 #include "agent/app.hpp"
@@ -20,6 +21,7 @@
 #include "agent/instance_lock.hpp"
 #include "agent/plan_command.hpp"
 #include "agent/prepare_kernel.hpp"
+#include "agent/process_settings.hpp"
 #include "agent/report/log.hpp"
 #include "agent/report/notify_socket.hpp"
 #include "agent/stop_signals.hpp"
@@ -128,17 +130,6 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// As in kube-proxy, a refusal does not keep the agent from starting.
-void set_oom_score_adj(std::optional<int> wanted) {
-  if (!wanted) return;
-  std::ofstream file("/proc/self/oom_score_adj");
-  file << *wanted << std::flush;
-  if (!file) {
-    spdlog::warn("--oom-score-adj: the kernel refuses {}; a lower value needs CAP_SYS_RESOURCE",
-                 *wanted);
-  }
-}
-
 // nullopt: there is no way to the API server, or it is no use; the reason has been printed.
 std::optional<Access> find_access(const config::Config& config) {
   Access access;
@@ -167,7 +158,13 @@ int plan(const config::Config& config) {
   return agent::plan_against_kernel(config, kernel, std::move(access->api));
 }
 
-int run_agent(const config::Config& config, const agent::NotifySettings& notify) {
+// The file of --config, read with the flags of this start.
+struct File {
+  std::string path;  // "": there is none
+  std::function<config::ParseOutcome()> load;
+};
+
+int run_agent(const config::Config& config, const File& file, const agent::NotifySettings& notify) {
   auto found = find_access(config);
   if (!found) return 1;
   std::optional<k8s::ApiAccess> access = std::move(found->api);
@@ -190,9 +187,11 @@ int run_agent(const config::Config& config, const agent::NotifySettings& notify)
   if (config.as_kube_proxy && config.compat == config::Compat::kNone)
     spdlog::info("{}", config::policies_line());
   raise_descriptor_limit();
-  set_oom_score_adj(config.oom_score_adj);
+  const std::string refused = agent::set_oom_score_adj(config.oom_score_adj);
+  if (!refused.empty()) spdlog::warn("{}", refused);
   boost::asio::io_context context(1);
   agent::App app(context, config, kernel, std::move(access), {}, {}, notify);
+  if (!file.path.empty()) app.follow_file(file.path, file.load);
   const int code = app.run();
   agent::end_within(kTimeToEnd, code);
   return code;
@@ -210,7 +209,8 @@ int main(int argc, char** argv) {
   // Large blocks, as a list or a scrape needs them, return to the system when freed. Setting the
   // threshold also stops glibc from raising it to the size of a freed block.
   ::mallopt(M_MMAP_THRESHOLD, 64 * 1024);
-  const config::ParseOutcome parsed = config::parse(argc, argv, {.host_name = host_name()});
+  const auto load = [argc, argv] { return config::parse(argc, argv, {.host_name = host_name()}); };
+  const config::ParseOutcome parsed = load();
   if (parsed.print) {
     std::fputs(parsed.print->c_str(), stdout);
     return 0;
@@ -225,7 +225,8 @@ int main(int argc, char** argv) {
     if (!config.write_config_to.empty()) return write_config(config);
     if (config.cleanup) return clean_up(config);
     if (config.against_kernel) return plan(config);
-    return config.init_only ? prepare_only(config) : run_agent(config, notify);
+    return config.init_only ? prepare_only(config)
+                            : run_agent(config, {parsed.config_file, load}, notify);
   } catch (const std::exception& e) {
     return refuse(e.what());
   }

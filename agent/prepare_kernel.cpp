@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <optional>
 #include <thread>
+#include <vector>
 
 namespace agent {
 namespace {
@@ -22,6 +23,26 @@ std::optional<ipvs::Address> route_source(const config::Config& config, ipvs::Fa
   if (bind.is_unspecified() || ipvs::family_of(bind) != family) return std::nullopt;
   return bind;
 }
+
+std::vector<ipvs::Network> excluded_networks(const config::Config& config) {
+  std::vector<ipvs::Network> networks;
+  for (const config::Network& each : config.ipvs_exclude_cidrs) {
+    networks.push_back({each.address, each.prefix_length});
+  }
+  return networks;
+}
+
+std::optional<ipvs::KernelError> prepare_once(const config::Config& config, ipvs::Kernel& kernel) {
+  const auto facts = kernel.prepare(host_settings(config));
+  if (!facts) return facts.error();
+  for (const std::string& change : facts->changes) spdlog::info("sysctl {}", change);
+  for (const std::string& warning : facts->warnings) spdlog::warn("{}", warning);
+  const auto scheduler = kernel.probe_scheduler(config.ipvs_scheduler);
+  if (!scheduler) return scheduler.error();
+  return std::nullopt;
+}
+
+}  // namespace
 
 ipvs::HostSettings host_settings(const config::Config& config) {
   return {.vip_binding = config.vip_binding == config::VipBinding::kRoute
@@ -42,20 +63,9 @@ ipvs::HostSettings host_settings(const config::Config& config) {
                         .tcp_be_liberal = config.conntrack_tcp_be_liberal},
           .timeouts = {.tcp = config.ipvs_tcp_timeout,
                        .tcp_fin = config.ipvs_tcp_fin_timeout,
-                       .udp = config.ipvs_udp_timeout}};
+                       .udp = config.ipvs_udp_timeout},
+          .excluded = excluded_networks(config)};
 }
-
-std::optional<ipvs::KernelError> prepare_once(const config::Config& config, ipvs::Kernel& kernel) {
-  const auto facts = kernel.prepare(host_settings(config));
-  if (!facts) return facts.error();
-  for (const std::string& change : facts->changes) spdlog::info("sysctl {}", change);
-  for (const std::string& warning : facts->warnings) spdlog::warn("{}", warning);
-  const auto scheduler = kernel.probe_scheduler(config.ipvs_scheduler);
-  if (!scheduler) return scheduler.error();
-  return std::nullopt;
-}
-
-}  // namespace
 
 void sleep_for(std::chrono::milliseconds time) { std::this_thread::sleep_for(time); }
 

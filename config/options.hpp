@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,6 +38,9 @@ struct Option {
   std::string_view help = {};
   // Shown by --help in place of the default value, where that would say little (such as "").
   std::string_view default_note = {};
+  // Whether another value in the file takes effect while the agent runs (config/difference.hpp) or
+  // needs a restart. Unset for options without a key: a flag cannot change.
+  std::optional<bool> live = {};
 
   // Sets the value, or adds one item of a list, from its text. Returns what is wrong with the text,
   // or "". Where it uses another value than the text says, it adds to Config::warnings what it did.

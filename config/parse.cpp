@@ -79,6 +79,7 @@ ParseOutcome parse(int argc, const char* const* argv, const Environment& environ
     return outcome;
   }
   take_words(line, outcome.faults);
+  outcome.config_file = line.config_file;
   std::vector<Settings> layers;
   if (!line.config_file.empty()) {
     const YamlFile file = environment.load_file ? environment.load_file(line.config_file)

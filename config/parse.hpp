@@ -42,6 +42,7 @@ struct Environment {
 struct ParseOutcome {
   std::optional<Config> config;  // empty if there are faults, or if `print` is set
   std::vector<Fault> faults;
+  std::string config_file;           // --config; "" if not given
   std::optional<std::string> print;  // text for --help or --version: print it and exit with 0
 };
 

@@ -55,6 +55,10 @@ constexpr std::array kPolicies{
     Policy{.what = "the minimum time between two updates, by flags",
            .kube_proxy = "is 1s",
            .ours = "is 0s: at once"},
+    Policy{.what = "a changed file of --config",
+           .kube_proxy = "ends the process, which then starts with it, if it can",
+           .ours = "is applied live where it can be; one with a fault is refused, and the old one "
+                   "stays in force"},
     Policy{.what = "an unknown scheduler",
            .kube_proxy = "ends the process after it has tried it",
            .ours = "is refused with the names of those that exist"},

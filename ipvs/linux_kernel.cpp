@@ -60,6 +60,7 @@ LinuxKernel::LinuxKernel(const std::string& record_directory, std::vector<Networ
 Result<HostFacts> LinuxKernel::prepare(const HostSettings& settings) {
   HostFacts facts;
   settings_ = settings;
+  excluded_ = settings.excluded;
   const auto ipvs = ready(ipvs_);
   if (!ipvs) return ipvs.error();
   // Finding the netlink family needs no privilege, this request does: without CAP_NET_ADMIN

@@ -87,7 +87,7 @@ class LinuxKernel : public Kernel {
   const std::string kernel_and_namespace_;
   SettingRecord changed_settings_;
   Sysctls sysctls_;
-  const std::vector<Network> excluded_;
+  std::vector<Network> excluded_;
   HostSettings settings_;  // of the last prepare()
   std::optional<IpvsClient> ipvs_;
   std::optional<Device> device_;

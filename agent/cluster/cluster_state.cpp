@@ -278,6 +278,17 @@ void ClusterState::refresh_node_view() {
   mark_dependants(changed, node_ports_changed);
 }
 
+void ClusterState::configuration_changed(bool replan) {
+  cluster_cidrs_ = to_networks(to_cidrs(config_.cluster_cidrs));
+  schedulers_.scheduler = config_.ipvs_scheduler;
+  schedulers_.unavailable.erase(config_.ipvs_scheduler);  // it has been tried
+  refresh_node_view();
+  if (!replan) return;
+  services_.for_each(
+      [this](const k8s::Service& each) { observer_.on_dirty(each.meta.key.text()); });
+  for (const auto& [owner, lingering] : lingering_) observer_.on_dirty(owner);
+}
+
 void ClusterState::set_gateways(const std::vector<ipvs::Address>& gateways) {
   std::vector<ipvs::Endpoint> held;
   held.reserve(gateways.size());

@@ -79,6 +79,9 @@ class ClusterState : public ServicePlans {
   void set_gateways(const std::vector<ipvs::Address>& gateways);
   // What this node needs for something else than Services: see AddressPolicy::set().
   void set_holder(const Holder& holder, std::vector<ipvs::Endpoint> held);
+  // Values of the configuration are others: the next plans and table_rules() have them. `replan`: of
+  // all Services; else of those that depend on the addresses for node ports, if these are others.
+  void configuration_changed(bool replan);
   // Why this host has no IPv6; "": it has. True if that is news.
   bool set_no_ipv6(std::string why);
   // The networks whose traffic is the cluster's own: --cluster-cidr, or else the Pod networks of
@@ -132,7 +135,7 @@ class ClusterState : public ServicePlans {
   void check_ready();
 
   const config::Config& config_;
-  const std::vector<ipvs::Network> cluster_cidrs_;
+  std::vector<ipvs::Network> cluster_cidrs_;
   ClusterObserver& observer_;
   const Clocks clocks_;
   Memory memory_;

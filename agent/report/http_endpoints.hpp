@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The two HTTP servers of the agent: "metrics" (/metrics, /conditions, /healthz, /readyz, /livez,
-// /proxyMode) and "healthz" (/healthz, /readyz, /livez).
+// /proxyMode, /configz, /flagz, /statusz) and "healthz" (/healthz, /readyz, /livez).
 //
 // Threading: the agent's io_context thread.
 // Errors: a port that is taken is logged once, shown by /conditions, and retried; with
@@ -12,6 +12,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -36,12 +37,27 @@ class HttpEndpoints {
 
   // Starts the servers; `tasks` owns what they run.
   void start(TaskGroup& tasks);
+  // --metrics-bind-address and --healthz-bind-address are others now, perhaps. The new server listens
+  // before the old one stops, unless the two need the same port. One that cannot listen is retried,
+  // and does not end the agent; the old one serves meanwhile, if it can.
+  void configuration_changed(TaskGroup& tasks);
   // The port on which the server "metrics" or "healthz" listens; 0: it does not.
   std::uint16_t port_of(const std::string& server) const;
 
  private:
-  void add_server(const std::string& name, const std::optional<config::HostPort>& bind,
-                  std::map<std::string, HttpHandler> routes);
+  struct Served {
+    std::optional<config::HostPort> bind{};
+    std::unique_ptr<HttpServer> server{};    // none if `bind` is empty
+    std::unique_ptr<HttpServer> replaced{};  // serves until `server` listens
+  };
+  std::map<std::string, HttpHandler> routes_of(const std::string& server);
+  const std::optional<config::HostPort>& bind_of(const std::string& server) const;
+  std::unique_ptr<HttpServer> make_server(const std::string& name, bool hard_fail);
+  void move_server(const std::string& name, TaskGroup& tasks);
+  void note_bind(const std::string& name, const std::string& fault);
+  boost::asio::awaitable<HttpAnswer> answer_configz();
+  boost::asio::awaitable<HttpAnswer> answer_flagz();
+  boost::asio::awaitable<HttpAnswer> answer_statusz();
   boost::asio::awaitable<HttpAnswer> answer_metrics();
   boost::asio::awaitable<void> write_metrics(BodyWriter write);
   boost::asio::awaitable<HttpAnswer> answer_conditions();
@@ -54,8 +70,9 @@ class HttpEndpoints {
   Scrape& scrape_;
   Metrics& metrics_;
   HttpConnections& connections_;
-  int scrapes_ = 0;                                             // under way
-  std::map<std::string, std::unique_ptr<HttpServer>> servers_;  // by name
+  const std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
+  int scrapes_ = 0;                        // under way
+  std::map<std::string, Served> servers_;  // "metrics" and "healthz"
 };
 
 }  // namespace agent

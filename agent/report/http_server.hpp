@@ -4,6 +4,9 @@
 // GET and HEAD, keep-alive, chunked bodies that are sent while they are produced. No Beast types
 // here.
 //
+// Can be opened and closed while others serve: a server with another address can take over without a
+// moment in which nothing listens.
+//
 // Threading: the io_context thread. Handlers are coroutines of that thread.
 // Errors: a port in use is not fatal: serve() retries every 5 s and reports each try through
 // on_bind;
@@ -37,6 +40,8 @@ struct HttpAnswer {
   std::string body{};
   // If set, it writes the body instead, in pieces, which are sent in chunked encoding.
   std::function<boost::asio::awaitable<void>(BodyWriter)> stream{};
+  // Whoever does not accept text/plain gets 406 instead.
+  bool is_text_only = false;
 };
 
 using HttpHandler = std::function<boost::asio::awaitable<HttpAnswer>(std::string_view target)>;
@@ -59,8 +64,12 @@ class HttpServer {
              std::map<std::string, HttpHandler> routes);
   ~HttpServer();
 
-  // Listens and answers until cancelled; ends its connections before it returns.
+  // Tries to listen, before serve(), which then begins with it. "": it does, else why not.
+  std::string open();
+  // Listens and answers until cancelled or closed; ends its connections before it returns.
   boost::asio::awaitable<void> serve();
+  // Stops to listen at once. serve() ends soon: what is being answered has 10 s.
+  void close();
   // The port on which it listens; 0: it does not.
   std::uint16_t port() const;
 

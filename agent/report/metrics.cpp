@@ -145,6 +145,15 @@ struct Metrics::Impl {
   Counters& events = counters("kube_ipvs_events_total",
       "Kubernetes Events by result: posted, dropped, failed.");
 
+  Counters& config_reloads = counters("kube_ipvs_config_reloads_total",
+      "How often the file of --config was read again, by result.");
+  prometheus::Gauge& config_successful = gauge("kube_ipvs_config_last_reload_successful",
+      "1 if the file of --config was valid when it was last read.");
+  prometheus::Gauge& config_success_time = gauge("kube_ipvs_config_last_reload_success_timestamp_seconds",
+      "Unix time at which the file of --config was last read and valid.");
+  prometheus::Gauge& config_restart = gauge("kube_ipvs_config_restart_needed",
+      "1 if the file of --config has a change that needs a restart.");
+
   prometheus::Gauge& desired_servers = gauge("kube_ipvs_desired_virtual_servers", "Virtual servers wanted.");
   prometheus::Gauge& desired_destinations = gauge("kube_ipvs_desired_destinations", "Destinations wanted.");
   prometheus::Gauge& desired_addresses = gauge("kube_ipvs_desired_addresses", "Virtual addresses wanted.");
@@ -233,6 +242,21 @@ void Metrics::kernel_error(const std::string& command, int error_number) {
 void Metrics::drift(const std::string& kind, std::size_t count) {
   impl_->drift.Add({{"kind", kind}}).Increment(static_cast<double>(count));
 }
+void Metrics::config_loaded(double unix_now) {
+  for (const char* result : {"applied", "refused", "unchanged"}) {
+    impl_->config_reloads.Add({{"result", result}});
+  }
+  impl_->config_successful.Set(1);
+  impl_->config_success_time.Set(unix_now);
+}
+void Metrics::config_reload(const std::string& result, double unix_now) {
+  impl_->config_reloads.Add({{"result", result}}).Increment();
+  const bool is_valid = result != "refused";
+  impl_->config_successful.Set(is_valid ? 1 : 0);
+  if (is_valid) impl_->config_success_time.Set(unix_now);
+}
+void Metrics::config_needs_restart(bool needed) { impl_->config_restart.Set(needed ? 1 : 0); }
+
 void Metrics::conflict() { impl_->conflicts.Increment(); }
 void Metrics::taken_over() { impl_->taken_over.Increment(); }
 void Metrics::connections_cut(const k8s::ObjectKey& service, const std::string& cause,

@@ -43,6 +43,9 @@
 //   kube_ipvs_kube_proxy_running                gauge: 1 if one runs beside this agent
 //   kube_ipvs_services, kube_ipvs_pods, kube_ipvs_endpointslices   gauge: objects known
 //   kube_ipvs_endpoint_source                   gauge{source}: 1 for the source of endpoints in force
+//   kube_ipvs_config_reloads_total              counter{result}: applied, refused, unchanged
+//   kube_ipvs_config_last_reload_successful, _config_last_reload_success_timestamp_seconds   gauge
+//   kube_ipvs_config_restart_needed             gauge: 1 if the file has what only a restart applies
 //   kube_ipvs_build_info                        gauge{version} = 1
 //   process_cpu_seconds_total, process_resident_memory_bytes, process_open_fds,
 //   process_start_time_seconds
@@ -82,6 +85,11 @@ class Metrics {
   void source_fault(const std::string& kind);
   void event(const std::string& result);
   void health_answered(bool livez, int code);
+  // The file of --config was read at the start, or again with this result: "applied", "refused" or
+  // "unchanged".
+  void config_loaded(double unix_now);
+  void config_reload(const std::string& result, double unix_now);
+  void config_needs_restart(bool needed);
 
   // Set just before each scrape.
   struct Gauges {

@@ -2,6 +2,7 @@
 #include "agent/report/node_health.hpp"
 
 #include <optional>
+#include <utility>
 
 namespace agent {
 
@@ -58,14 +59,15 @@ std::string NodeHealth::awaited() const {
 }
 
 std::map<std::string, std::string> NodeHealth::faults() const {
-  auto faults = bind_faults_;
+  auto faults = told_faults_;
   if (!cluster_.other_nodes().fault().empty()) faults["nodes"] = cluster_.other_nodes().fault();
   return faults;
 }
 
-bool NodeHealth::set_bind_fault(const std::string& name, const std::string& fault) {
-  if (fault.empty()) return bind_faults_.erase(name) > 0;
-  return bind_faults_.emplace(name, fault).second;
+bool NodeHealth::set_fault(const std::string& name, const std::string& fault) {
+  if (fault.empty()) return told_faults_.erase(name) > 0;
+  std::string& told = told_faults_[name];
+  return std::exchange(told, fault) != fault;
 }
 
 }  // namespace agent

@@ -52,7 +52,8 @@ SyncLoop::SyncLoop(asio::any_io_executor executor, ipvs::Kernel& kernel, KernelT
       reconciler_(backoff()),
       repairs_(observer, options_.now),
       audit_(kernel, thread, reconciler_, repairs_, observer, options_.audit_slice),
-      wake_(executor) {}
+      wake_(executor),
+      gap_(executor) {}
 
 Backoff SyncLoop::backoff() const {
   return {.first = options_.retry_first,
@@ -98,7 +99,13 @@ void SyncLoop::table_may_be_lost() {
 }
 
 void SyncLoop::table_rules_may_differ() {
-  if (installed_rules_ && *installed_rules_ != plans_.table_rules()) request(Work::kInstallTable);
+  if (installed_rules_ && *installed_rules_ != table_rules()) request(Work::kInstallTable);
+}
+
+ipvs::TableRules SyncLoop::table_rules() const {
+  ipvs::TableRules rules = plans_.table_rules();
+  rules.hushes_refusals = is_switching_;
+  return rules;
 }
 
 void SyncLoop::device_changed() {
@@ -131,11 +138,20 @@ asio::awaitable<void> SyncLoop::run() {
   while (true) {
     co_await pass();
     if (options_.min_gap.count() > 0) {
-      asio::steady_timer gap(executor_, options_.min_gap);
-      co_await gap.async_wait(asio::use_awaitable);
+      gap_.expires_after(options_.min_gap);
+      co_await gap_.async_wait(kQuietly);
     }
     co_await wait_for_work();
   }
+}
+
+void SyncLoop::set_periods(std::chrono::milliseconds min_gap,
+                           std::chrono::milliseconds audit_interval) {
+  if (min_gap < options_.min_gap) gap_.cancel();
+  options_.min_gap = min_gap;
+  options_.audit_interval = audit_interval;
+  // From then on the audit itself schedules the next.
+  request(Work::kAudit, time() + audit_interval);
 }
 
 asio::awaitable<void> SyncLoop::start() {
@@ -168,7 +184,7 @@ asio::awaitable<bool> SyncLoop::read_and_install() {
   const std::vector<ipvs::ServerKey> own = reconciler_.ledger().server_keys();
   report_record(co_await thread_.run([&] { return kernel_.record_own(own); }));
   const std::vector<ipvs::Element> elements = reconciler_.table_elements();
-  const ipvs::TableRules rules = plans_.table_rules();
+  const ipvs::TableRules rules = table_rules();
   const int error = co_await thread_.run([&] { return kernel_.install_table(rules, elements); });
   if (error == 0) {
     installed_rules_ = rules;
@@ -248,6 +264,7 @@ asio::awaitable<void> SyncLoop::pass() {
   for (const auto& [work, run] : kPlanningWork) {
     if (agenda_.take(work, begin)) (this->*run)();
   }
+  if (is_switching_ && !installed_rules_->hushes_refusals) co_await reinstall_table();
   plan_dirty(report);
   ipvs::Changes changes = reconciler_.next_changes(may_drain());
   auto now = time();
@@ -272,6 +289,10 @@ void SyncLoop::end_pass(PassReport& report, Clock::time_point begin, Clock::time
   report.total_seconds = seconds(now - begin);
   for (const ipvs::Failure& failure : reconciler_.take_ended()) observer_.on_failure_over(failure);
   schedule_retry();
+  if (is_switching_ && dirty_.empty()) {
+    is_switching_ = false;
+    table_rules_may_differ();
+  }
   in_hand_since_.reset();
   if (!reconciler_.ledger().draining_servers().empty()) {
     agenda_.schedule(Work::kCheckDraining, now + options_.drain_interval);

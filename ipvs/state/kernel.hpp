@@ -51,6 +51,10 @@ struct TableRules {
   // Pod networks of this node. Pods of other nodes that take a short cut are masqueraded, so that
   // replies return through this node. Empty for a family: no masquerading there.
   std::vector<Network> own_pods;
+  // While schedulers of virtual servers change. Between two of them the kernel has none for an RCU
+  // grace period (ip_vs_edit_service() in ip_vs_ctl.c), and answers new connections with ICMP "port
+  // unreachable". Such answers for Services are dropped then, so that clients try again.
+  bool hushes_refusals = false;
   bool operator==(const TableRules&) const = default;
 };
 
@@ -78,6 +82,8 @@ struct HostSettings {
   bool reserve_node_ports = false;  // add them to net/ipv4/ip_local_reserved_ports
   ConntrackLimits conntrack;
   Timeouts timeouts;
+  // Where others have virtual servers: see Observed::excluded.
+  std::vector<Network> excluded{};
   bool operator==(const HostSettings&) const = default;
 };
 
@@ -126,7 +132,8 @@ class Kernel {
  public:
   virtual ~Kernel() = default;
 
-  // Loads IPVS, creates kube-ipvs0, sets sysctls and timeouts. Idempotent.
+  // Loads IPVS, creates kube-ipvs0, sets sysctls and timeouts. Idempotent, and with other settings
+  // callable while virtual servers are in use.
   virtual Result<HostFacts> prepare(const HostSettings& settings) = 0;
   // Puts right what somebody else changed of kube-ipvs0 after prepare(): creates it again, restores
   // its name and flags, and gives VIP routes the source address that is right now. Which VIPs are

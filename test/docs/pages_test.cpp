@@ -114,7 +114,12 @@ std::string flags_page() {
       "default. Its kind is\n"
       "`KubeIpvsConfiguration`, with the keys below, or kube-proxy's `KubeProxyConfiguration`, "
       "with "
-      "its keys. Flags win over\nthe file.\n";
+      "its keys. Flags win over\nthe file.\n"
+      "\nWhen the file changes, it is read again and checked as a whole. `live`: `yes` takes "
+      "effect at "
+      "once, without a restart\nand without a failed request; `restart` is reported and waits for "
+      "the "
+      "next start. A file with a fault changes nothing.\n";
   const std::string help = config::help_text("kube-ipvs");
   std::string heading;
   for (const config::Option& option : config::options()) {
@@ -122,12 +127,13 @@ std::string flags_page() {
     if (own != heading) {
       heading = own;
       page += "\n## " + heading + "\n" +
-              table_head({"flag", "meaning", "default", "key", "kube-proxy's key"});
+              table_head({"flag", "meaning", "default", "key", "kube-proxy's key", "live"});
     }
     std::string flag = code(spelling(option));
     if (!option.alias.empty()) flag += " or " + code("--" + std::string(option.alias));
     page += row({flag, std::string(option.help), default_of(option),
-                 code(option.own_key.empty() ? option.key : option.own_key), code(option.key)});
+                 code(option.own_key.empty() ? option.key : option.own_key), code(option.key),
+                 option.live ? (*option.live ? "yes" : "restart") : ""});
   }
   page +=
       "\n## Flags and keys of kube-proxy that do nothing\n\nThey are accepted, with a warning.\n";
@@ -248,6 +254,7 @@ std::string metrics_text() {
   metrics.set_draining({{.service = {.ns = "default", .name = "web"}}});
   metrics.source_fault("decode");
   metrics.event("posted");
+  metrics.config_loaded(0);
   metrics.health_answered(false, 200);
   metrics.health_answered(true, 200);
   metrics.set({.conditions = {{"KernelRefused", 1}}});

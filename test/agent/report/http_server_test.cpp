@@ -9,6 +9,7 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/system/system_error.hpp>
@@ -333,4 +334,67 @@ TEST_CASE("cancelled while it waits for a port, the server ends") {
   f.until([&] { return !f.binds.empty(); });
   f.stop();
   CHECK(f.ended);
+}
+
+TEST_CASE("a server that is closed ends what it answers, and takes nothing new (18.2)") {
+  bool is_asked = false;
+  bool may_answer = false;
+  asio::io_context* loop = nullptr;
+  const agent::HttpHandler slow = [&](std::string_view) -> asio::awaitable<HttpAnswer> {
+    return
+        [](asio::io_context& context, bool& asked, const bool& may) -> asio::awaitable<HttpAnswer> {
+          asked = true;
+          while (!may) {
+            asio::steady_timer poll(context, 1ms);
+            co_await poll.async_wait(asio::use_awaitable);
+          }
+          co_return HttpAnswer{.body = "late\n"};
+        }(*loop, is_asked, may_answer);
+  };
+  Fixture f({.name = "test", .bind = loopback(0)}, {{"/slow", slow}});
+  loop = &f.context;
+  f.until([&] { return f.server->port() != 0; });
+  const std::uint16_t port = f.server->port();
+  std::string answer;
+  bool done = false;
+  asio::co_spawn(f.context, talk(loopback(port), "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n", answer),
+                 [&](std::exception_ptr) { done = true; });
+  f.until([&] { return is_asked; });
+  f.server->close();
+  CHECK(f.server->port() == 0);
+  std::string refused;
+  bool was_refused = false;
+  asio::co_spawn(f.context, talk(loopback(port), "GET /slow HTTP/1.1\r\n\r\n", refused),
+                 [&](std::exception_ptr) { was_refused = true; });
+  f.until([&] { return was_refused; });
+  CHECK(refused.empty());
+  CHECK_FALSE(done);
+  may_answer = true;
+  f.until([&] { return f.ended; });
+  CHECK(done);
+  CHECK(answer.ends_with("late\n"));
+  CHECK(f.error == nullptr);
+}
+
+TEST_CASE("a server that is closed while its port is taken does not open it later (18.2)") {
+  asio::io_context context;
+  tcp::acceptor other(context, loopback(0));
+  const std::uint16_t port = other.local_endpoint().port();
+  Fixture f({.name = "test", .bind = loopback(port), .retry = 20ms});
+  f.until([&] { return f.binds.size() >= 2; });
+  f.server->close();
+  f.until([&] { return f.ended; });
+  CHECK(f.server->port() == 0);
+  CHECK(f.error == nullptr);
+}
+
+TEST_CASE("a server may be opened before it serves, and says why it cannot (18.2)") {
+  asio::io_context context;
+  HttpServer first(context.get_executor(), {.name = "test", .bind = loopback(0)}, {});
+  CHECK(first.open().empty());
+  HttpServer second(context.get_executor(), {.name = "test", .bind = loopback(first.port())}, {});
+  CHECK(second.open().find("Address already in use") != std::string::npos);
+  CHECK(second.port() == 0);
+  first.close();
+  CHECK(second.open().empty());
 }

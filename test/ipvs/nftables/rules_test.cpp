@@ -45,7 +45,8 @@ std::vector<TableRules> variants() {
                              {.address = address("fd00:244::"), .prefix_length = 56}}},
           {.pod_sources = {{.address = address("10.244.0.0"), .prefix_length = 16},
                            {.address = address("fd00:244::"), .prefix_length = 56}},
-           .own_pods = {{.address = address("10.244.1.0"), .prefix_length = 24}}}};
+           .own_pods = {{.address = address("10.244.1.0"), .prefix_length = 24}}},
+          {.hushes_refusals = true}};
 }
 
 }  // namespace
@@ -69,6 +70,21 @@ TEST_CASE("every set is used by some rule") {
     for (const auto& lookup : all_of<expression::Lookup>(rule)) used.insert(lookup.set);
   }
   for (const TableSet& set : table_sets()) CHECK(used.contains(set.name));
+}
+
+TEST_CASE("refusals of Services are dropped only while schedulers change (18.2)") {
+  const auto quiet = rules_in(table_rules({.hushes_refusals = true}), "guard-output");
+  const auto usual = rules_in(table_rules({}), "guard-output");
+  REQUIRE(quiet.size() == usual.size() + 4);  // of each family, virtual IPs and node addresses
+  CHECK(quiet.back() == usual.back());
+  std::vector<std::uint32_t> offsets;
+  for (std::size_t i = 0; i < 4; ++i) {
+    const auto loads = all_of<expression::LoadPayload>(quiet[i]);
+    REQUIRE(loads.size() == 3);
+    offsets.push_back(loads.back().offset);
+    CHECK(all_of<expression::Verdict>(quiet[i]).back().code == NF_DROP);
+  }
+  CHECK(offsets == std::vector<std::uint32_t>{24, 24, 32, 32});
 }
 
 TEST_CASE("masquerade-all compares no address but loopback") {
