@@ -86,8 +86,7 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
       kernel_(kernel),
       access_(std::move(access)),
       source_factory_(std::move(source_factory)),
-      client_(access_ ? std::make_unique<k8s::ApiClient>(context.get_executor(), *access_)
-                      : nullptr),
+      client_(make_client()),
       cluster_(config, *this),
       source_(make_source()),
       services_(context.get_executor(), client_.get(), config.node_name, cluster_, metrics_),
@@ -152,6 +151,13 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
 
 // The last connections end with the client, after what is told of them.
 App::~App() { source_->on_server_addresses({}); }
+
+std::unique_ptr<k8s::ApiClient> App::make_client() {
+  if (!access_) return nullptr;
+  k8s::ApiOptions options;
+  options.on_request = [this](const k8s::RequestReport& request) { metrics_.api_request(request); };
+  return std::make_unique<k8s::ApiClient>(context_.get_executor(), *access_, std::move(options));
+}
 
 std::unique_ptr<k8s::Source> App::make_source() {
   const auto on_fault = [this](const k8s::SourceFault& fault) { log_fault(metrics_, fault); };

@@ -99,6 +99,7 @@ class App : private ClusterObserver {
   boost::asio::awaitable<void> run_source();
   void note_api_addresses();
   void warn_of_api_address(const k8s::Service& kubernetes);
+  std::unique_ptr<k8s::ApiClient> make_client();
   std::unique_ptr<k8s::Source> make_source();
   AgentStatus status() const;
   std::uint16_t foreign_metrics_port() const;
@@ -111,11 +112,11 @@ class App : private ClusterObserver {
   ipvs::Kernel& kernel_;
   const std::optional<k8s::ApiAccess> access_;
   const SourceFactory source_factory_;
+  Metrics metrics_;
   std::unique_ptr<k8s::ApiClient> client_;  // none with --manifests
 
   // Each part uses those above it. The callbacks that lead upwards run only after start().
   KernelThread thread_;
-  Metrics metrics_;
   ClusterState cluster_;
   std::unique_ptr<k8s::Source> source_;
   ServiceReporter services_;

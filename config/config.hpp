@@ -35,6 +35,8 @@ enum class EndpointSource : std::uint8_t { kAuto, kSelector, kEndpointSlice };
 enum class VipBinding : std::uint8_t { kAddress, kRoute };
 enum class Compat : std::uint8_t { kNone, kKubeProxy };
 enum class Takeover : std::uint8_t { kAuto, kReport, kOff };
+// Which endpoints have series of their own on /metrics.
+enum class MetricsEndpoints : std::uint8_t { kOff, kAnnotated, kAll };
 enum class LogFormat : std::uint8_t { kText, kJson };
 
 struct Config {
@@ -103,6 +105,9 @@ struct Config {
   // port; 0: disabled. The two addresses above have them already.
   std::uint16_t metrics_port = kMetricsPort;
   std::uint16_t healthz_port = kHealthzPort;
+  // --metrics-endpoints off|annotated|all: on /metrics, none, those of Services with the annotation
+  // kube-ipvs.io/metrics, or all.
+  MetricsEndpoints metrics_endpoints = MetricsEndpoints::kAnnotated;
 
   // The program was started under the name kube-proxy: some defaults are those of a drop-in.
   bool as_kube_proxy = false;

@@ -328,6 +328,13 @@ constexpr Option kOptions[] = {
      .help = "exit if one of these ports is in use, instead of retrying",
      .set = set_flag<&Config::bind_address_hard_fail>,
      .get = get_flag<&Config::bind_address_hard_fail>},
+    {.flag = "metrics-endpoints",
+     .own_key = "metricsEndpoints",
+     .group = Group::kHttp,
+     .placeholder = "WHICH",
+     .help = "endpoints in /metrics: off, annotated or all",
+     .set = set_choice<&Config::metrics_endpoints, kMetricsEndpoints>,
+     .get = get_choice<&Config::metrics_endpoints, kMetricsEndpoints>},
 
     {.flag = "config",
      .group = Group::kGeneral,

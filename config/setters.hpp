@@ -178,6 +178,7 @@ inline constexpr std::array<std::string_view, 3> kEndpointSources = {"auto", "se
 inline constexpr std::array<std::string_view, 2> kVipBindings = {"address", "route"};
 inline constexpr std::array<std::string_view, 2> kCompats = {"none", "kube-proxy"};
 inline constexpr std::array<std::string_view, 3> kTakeovers = {"auto", "report", "off"};
+inline constexpr std::array<std::string_view, 3> kMetricsEndpoints = {"off", "annotated", "all"};
 inline constexpr std::array<std::string_view, 2> kLogFormats = {"text", "json"};
 
 template <auto kMember, const auto& kNames>

@@ -311,6 +311,12 @@ Result<std::vector<ServerReading>> LinuxKernel::read_servers(std::span<const Ser
   return (*ipvs)->read_servers(keys);
 }
 
+Result<std::vector<ServerReading>> LinuxKernel::read_counters(std::span<const ServerKey> keys) {
+  const auto ipvs = ready(ipvs_);
+  if (!ipvs) return ipvs.error();
+  return (*ipvs)->read_counters(keys);
+}
+
 Result<std::vector<ServerReading>> LinuxKernel::read_destinations(std::span<const ServerKey> keys) {
   const auto ipvs = ready(ipvs_);
   if (!ipvs) return ipvs.error();

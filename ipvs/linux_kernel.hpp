@@ -60,6 +60,7 @@ class LinuxKernel : public Kernel {
   Result<std::size_t> count_ipv4_servers() override;
   Result<std::optional<ServerReading>> read_server(const ServerKey& key) override;
   Result<std::vector<ServerReading>> read_servers(std::span<const ServerKey> keys) override;
+  Result<std::vector<ServerReading>> read_counters(std::span<const ServerKey> keys) override;
   Result<std::vector<ServerReading>> read_destinations(std::span<const ServerKey> keys) override;
   Result<std::vector<Address>> read_addresses() override;
   Result<std::vector<Element>> read_elements() override;

@@ -377,7 +377,8 @@ std::optional<PlannedService> ClusterState::plan(const ipvs::Owner& owner) {
   plan.plan = plan_service(*service, endpoints, node_view_, options);
   plan.again_in_a_second = is_ramping(endpoints, options);
   note_linger(owner, plan, options.service.linger_seconds, std::nullopt);
-  plan.lacks_local = lacks_local(*service, endpoints);
+  plan.lacks_local = {lacks_local(*service, endpoints, ipvs::Family::kIpv4),
+                      lacks_local(*service, endpoints, ipvs::Family::kIpv6)};
   for (const RefusedAddress& refused : refused_addresses(*service, node_view_)) {
     plan.notices.push_back({.reason = NoticeReason::kAddressRefused, .note = refused.text()});
   }
@@ -427,10 +428,15 @@ bool ClusterState::has_endpoint(const ipvs::Owner& owner, const ipvs::Endpoint& 
   return !endpoints_.pod_at(endpoint.address, service_key(owner)).empty();
 }
 
-std::vector<ClusterState::PortToRead> ClusterState::ports_to_read() const {
+std::vector<ClusterState::PortToRead> ClusterState::ports_to_read(PortCursor& cursor,
+                                                                  std::size_t services) const {
+  using config::MetricsEndpoints;
   std::vector<PortToRead> all;
-  services_.for_each([&](const k8s::Service& service) {
+  const auto add = [&](const k8s::Service& service) {
     if (!is_served(service, config_.service_proxy_name)) return;
+    const bool has_endpoints = config_.metrics_endpoints == MetricsEndpoints::kAll ||
+                               (config_.metrics_endpoints == MetricsEndpoints::kAnnotated &&
+                                asks_for_endpoint_metrics(service.meta.annotations));
     const std::size_t first = all.size();
     for (std::size_t index = 0; index < service.ports.size(); ++index) {
       const k8s::ServicePort& port = service.ports[index];
@@ -439,12 +445,14 @@ std::vector<ClusterState::PortToRead> ClusterState::ports_to_read() const {
                               .port = port.name.empty() ? std::to_string(port.port) : port.name,
                               .protocol = to_ipvs(port.protocol)},
                      .servers = {},
-                     .index = index});
+                     .index = index,
+                     .has_endpoints = has_endpoints});
     }
     for (const ServerOfPort& server : servers_of(service, node_view_)) {
       all[first + server.port_index].servers.push_back(server.key);
     }
-  });
+  };
+  cursor.at_end = !services_.for_some_after(cursor.after, services, add);
   return all;
 }
 

@@ -66,7 +66,7 @@ class ClusterState : public ServicePlans {
   }
 
   // See EndpointTable.
-  std::vector<k8s::UnixSeconds> take_triggers(const ipvs::Owner& service) {
+  std::vector<Trigger> take_triggers(const ipvs::Owner& service) {
     return endpoints_.take_triggers(service_key(service));
   }
   // nullopt: the Service is deleted, or needs none.
@@ -81,6 +81,7 @@ class ClusterState : public ServicePlans {
   void set_holder(const Holder& holder, std::vector<ipvs::Endpoint> held);
   // Why this host has no IPv6; "": it has. True if that is news.
   bool set_no_ipv6(std::string why);
+  bool has_ipv6() const { return limits_.no_ipv6.empty(); }
   // The networks whose traffic is the cluster's own: --cluster-cidr, or else the Pod networks of
   // this Node.
   std::vector<k8s::Cidr> pod_sources() const;
@@ -92,8 +93,16 @@ class ClusterState : public ServicePlans {
     PortTraffic port;
     std::vector<ipvs::ServerKey> servers;
     std::size_t index = 0;  // of the port, in the Service
+    bool has_endpoints =
+        false;  // --metrics-endpoints and the Service ask for its endpoints' series
   };
-  std::vector<PortToRead> ports_to_read() const;
+  // A place among the Services, which may change between two calls.
+  struct PortCursor {
+    k8s::ObjectKey after{};
+    bool at_end = false;
+  };
+  // The ports of the next `services` Services.
+  std::vector<PortToRead> ports_to_read(PortCursor& cursor, std::size_t services) const;
   // All endpoints of that port now, those without traffic included, with their Pods and without
   // counters.
   std::vector<EndpointTraffic> endpoints_of(const PortToRead& port) const;

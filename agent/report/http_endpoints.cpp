@@ -11,6 +11,12 @@ namespace asio = boost::asio;
 
 namespace {
 constexpr int kMostScrapes = 4;
+constexpr const char* kTextFormat = "text/plain; version=0.0.4; charset=utf-8";
+
+const char* sli_of(HealthQuestion question) {
+  if (question == HealthQuestion::kAlive) return "livez";
+  return question == HealthQuestion::kReady ? "readyz" : "healthz";
+}
 }  // namespace
 
 HttpEndpoints::HttpEndpoints(asio::any_io_executor executor, const config::Config& config,
@@ -38,9 +44,17 @@ void HttpEndpoints::start(TaskGroup& tasks) {
     return answer_health(HealthQuestion::kAlive);
   };
   const HttpHandler conditions = [this](std::string_view) { return answer_conditions(); };
-  const HttpHandler metrics = [this](std::string_view) { return answer_metrics(); };
+  const HttpHandler metrics = [this](std::string_view) {
+    return answer_metrics(Scrape::Page::kMetrics);
+  };
+  const HttpHandler endpoints = [this](std::string_view) {
+    return answer_metrics(Scrape::Page::kEndpoints);
+  };
+  const HttpHandler slis = [this](std::string_view) { return answer_slis(); };
   add_server("metrics", config_.metrics_bind,
              {{"/metrics", metrics},
+              {"/metrics/endpoints", endpoints},
+              {"/metrics/slis", slis},
               {"/conditions", conditions},
               {"/healthz", healthz},
               {"/readyz", readyz},
@@ -75,6 +89,7 @@ void HttpEndpoints::add_server(const std::string& name, const std::optional<conf
 asio::awaitable<HttpAnswer> HttpEndpoints::answer_health(HealthQuestion question) {
   Health health = health_.judge(question);
   metrics_.health_answered(question == HealthQuestion::kAlive, health.status);
+  slis_.note(sli_of(question), health.status == 200);
   co_return HttpAnswer{.status = health.status,
                        .content_type = "application/json",
                        .headers = {{"X-Content-Type-Options", "nosniff"}},
@@ -87,18 +102,25 @@ asio::awaitable<HttpAnswer> HttpEndpoints::answer_conditions() {
                        .body = conditions_.json()};
 }
 
-asio::awaitable<HttpAnswer> HttpEndpoints::answer_metrics() {
+// A scrape is a check itself: there is a result even where nobody asks for /healthz.
+asio::awaitable<HttpAnswer> HttpEndpoints::answer_slis() {
+  slis_.note(sli_of(HealthQuestion::kHealthy),
+             health_.judge(HealthQuestion::kHealthy).status == 200);
+  co_return HttpAnswer{.content_type = kTextFormat, .body = slis_.text()};
+}
+
+asio::awaitable<HttpAnswer> HttpEndpoints::answer_metrics(Scrape::Page page) {
   if (scrapes_ >= kMostScrapes) {
     co_return HttpAnswer{.status = 503,
                          .headers = {{"Retry-After", "1"}},
                          .body = "too many pages of metrics are being sent\n"};
   }
-  co_return HttpAnswer{
-      .content_type = "text/plain; version=0.0.4; charset=utf-8",
-      .stream = [this](BodyWriter write) { return write_metrics(std::move(write)); }};
+  co_return HttpAnswer{.content_type = kTextFormat, .stream = [this, page](BodyWriter write) {
+                         return write_metrics(page, std::move(write));
+                       }};
 }
 
-asio::awaitable<void> HttpEndpoints::write_metrics(BodyWriter write) {
+asio::awaitable<void> HttpEndpoints::write_metrics(Scrape::Page page, BodyWriter write) {
   struct UnderWay {
     explicit UnderWay(int& count_in) : count(count_in) { ++count; }
     ~UnderWay() { --count; }
@@ -107,7 +129,7 @@ asio::awaitable<void> HttpEndpoints::write_metrics(BodyWriter write) {
     int& count;
   };
   const UnderWay scrape(scrapes_);
-  co_await scrape_.write(std::move(write));
+  co_await scrape_.write(page, std::move(write));
 }
 
 }  // namespace agent

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The two HTTP servers of the agent: "metrics" (/metrics, /conditions, /healthz, /readyz, /livez,
-// /proxyMode) and "healthz" (/healthz, /readyz, /livez).
+// The two HTTP servers of the agent: "metrics" (/metrics, /metrics/endpoints, /metrics/slis,
+// /conditions, /healthz, /readyz, /livez, /proxyMode) and "healthz" (/healthz, /readyz, /livez).
 //
 // Threading: the agent's io_context thread.
 // Errors: a port that is taken is logged once, shown by /conditions, and retried; with
 // --bind-address-hard-fail it ends the agent.
 // Limits: four pages of metrics at once, because a page may be tens of megabytes; 503 beyond.
-// Metrics: kubeproxy_proxy_healthz_total, kubeproxy_proxy_livez_total.
+// Metrics: kubeproxy_proxy_healthz_total, kubeproxy_proxy_livez_total, and those of /metrics/slis
+// (agent/report/slis.hpp).
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -23,6 +24,7 @@
 #include "agent/report/metrics.hpp"
 #include "agent/report/node_health.hpp"
 #include "agent/report/scrape.hpp"
+#include "agent/report/slis.hpp"
 #include "config/config.hpp"
 #include "k8s/async/task_group.hpp"
 
@@ -42,8 +44,9 @@ class HttpEndpoints {
  private:
   void add_server(const std::string& name, const std::optional<config::HostPort>& bind,
                   std::map<std::string, HttpHandler> routes);
-  boost::asio::awaitable<HttpAnswer> answer_metrics();
-  boost::asio::awaitable<void> write_metrics(BodyWriter write);
+  boost::asio::awaitable<HttpAnswer> answer_metrics(Scrape::Page page);
+  boost::asio::awaitable<void> write_metrics(Scrape::Page page, BodyWriter write);
+  boost::asio::awaitable<HttpAnswer> answer_slis();
   boost::asio::awaitable<HttpAnswer> answer_conditions();
   boost::asio::awaitable<HttpAnswer> answer_health(HealthQuestion question);
 
@@ -54,6 +57,7 @@ class HttpEndpoints {
   Scrape& scrape_;
   Metrics& metrics_;
   HttpConnections& connections_;
+  Slis slis_;
   int scrapes_ = 0;                                             // under way
   std::map<std::string, std::unique_ptr<HttpServer>> servers_;  // by name
 };

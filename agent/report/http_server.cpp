@@ -18,6 +18,7 @@
 #include <stdexcept>
 #include <tuple>
 
+#include "agent/report/content_coding.hpp"
 #include "k8s/async/task_group.hpp"
 
 namespace agent {
@@ -100,6 +101,17 @@ http::response_header<> head_of(const Request& request, const HttpAnswer& answer
   head.set(http::field::content_type, answer.content_type);
   for (const auto& [name, value] : answer.headers) head.set(name, value);
   return head;
+}
+
+// All lines of Accept-Encoding.
+std::string accepted_encodings(const Request& request) {
+  std::string all;
+  const auto [first, last] = request.equal_range(http::field::accept_encoding);
+  for (auto at = first; at != last; ++at) {
+    if (!all.empty()) all += ',';
+    all.append(at->value().data(), at->value().size());
+  }
+  return all;
 }
 
 HttpAnswer plain(int status, std::string text) {
@@ -252,6 +264,9 @@ asio::awaitable<bool> HttpServer::Impl::answer(beast::tcp_stream& stream,
     co_return !error && request.keep_alive();
   }
   http::response<http::empty_body> response(head_of(request, answer));
+  const bool gzip = prefers_gzip(accepted_encodings(request));
+  response.set(http::field::vary, "Accept-Encoding");
+  if (gzip) response.set(http::field::content_encoding, "gzip");
   // HTTP/1.0 has no chunked encoding: the end of the connection is the end of the body.
   const bool chunked = request.version() >= 11;
   response.keep_alive(chunked && request.keep_alive());
@@ -277,7 +292,11 @@ asio::awaitable<bool> HttpServer::Impl::answer(beast::tcp_stream& stream,
       progress.is_answered();
     }(stream, place, failed, chunked, piece);
   };
-  co_await answer.stream(write);
+  if (gzip) {
+    co_await stream_gzip(answer.stream, write);
+  } else {
+    co_await answer.stream(write);
+  }
   if (failed) co_return false;
   if (chunked) {
     std::tie(failed, std::ignore) =

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A small HTTP/1.1 server for /metrics, /healthz, /livez, /proxyMode and health check node ports:
-// GET and HEAD, keep-alive, chunked bodies that are sent while they are produced. No Beast types
-// here.
+// GET and HEAD, keep-alive, chunked bodies that are sent while they are produced, compressed with
+// gzip if the client asks for it. No Beast types here.
 //
 // Threading: the io_context thread. Handlers are coroutines of that thread.
 // Errors: a port in use is not fatal: serve() retries every 5 s and reports each try through
@@ -35,7 +35,8 @@ struct HttpAnswer {
   std::string content_type = "text/plain; charset=utf-8";
   std::map<std::string, std::string> headers{};
   std::string body{};
-  // If set, it writes the body instead, in pieces, which are sent in chunked encoding.
+  // If set, it writes the body instead, in pieces, which are sent in chunked encoding, and compressed
+  // if the client prefers that.
   std::function<boost::asio::awaitable<void>(BodyWriter)> stream{};
 };
 

@@ -6,13 +6,12 @@
 
 #include <algorithm>
 #include <utility>
+#include <variant>
 
 namespace agent {
 namespace {
 
-double seconds(std::chrono::system_clock::duration d) {
-  return std::chrono::duration<double>(d).count();
-}
+double seconds(std::chrono::nanoseconds d) { return std::chrono::duration<double>(d).count(); }
 
 void set_member(std::set<ipvs::Owner>& services, const ipvs::Owner& service, bool is_one) {
   if (is_one) {
@@ -48,7 +47,7 @@ void SyncReporter::on_planned(const ipvs::Owner& service,
   note_endpoints(service, planned);
   note_health_check(service);
   note_triggers(service);
-  note_local(service, planned ? planned->lacks_local : LacksLocal{});
+  note_local(service, planned ? planned->lacks_local : std::array<LacksLocal, 2>{});
   stood_.clear();
   if (const auto stood = standing_.find(service); stood != standing_.end()) {
     stood_ = std::move(stood->second);
@@ -91,14 +90,27 @@ void SyncReporter::note_health_check(const ipvs::Owner& service) {
 
 // Changes from before the start of this process are not counted: their delay is not its own.
 void SyncReporter::note_triggers(const ipvs::Owner& service) {
-  for (const k8s::UnixSeconds trigger : cluster_.take_triggers(service)) {
-    if (trigger >= started_) planned_triggers_.push_back(trigger);
+  for (const Trigger& trigger : cluster_.take_triggers(service)) {
+    if (trigger.time >= started_) planned_triggers_.push_back(trigger);
   }
 }
 
-void SyncReporter::note_local(const ipvs::Owner& service, LacksLocal lacks) {
-  set_member(without_local_internal_, service, lacks.internal);
-  set_member(without_local_external_, service, lacks.external);
+void SyncReporter::note_local(const ipvs::Owner& service, const std::array<LacksLocal, 2>& lacks) {
+  for (std::size_t family = 0; family < lacks.size(); ++family) {
+    set_member(without_local_[family].internal, service, lacks[family].internal);
+    set_member(without_local_[family].external, service, lacks[family].external);
+  }
+}
+
+// Other clocks than this node's say when it began: none began after now, or before this process did.
+void SyncReporter::observe_triggers() {
+  const double age = seconds(std::chrono::steady_clock::now() - begun_);
+  for (const Trigger& trigger : std::exchange(planned_triggers_, {})) {
+    const double passed = seconds(last_sync_ - WallClock::from_time_t(trigger.time));
+    const double latency = std::clamp(passed, 0.0, age);
+    if (trigger.ipv4) metrics_.programming_latency(ipvs::Family::kIpv4, latency);
+    if (trigger.ipv6) metrics_.programming_latency(ipvs::Family::kIpv6, latency);
+  }
 }
 
 void SyncReporter::report_notices(const ipvs::Owner& service, const std::vector<Notice>& notices) {
@@ -114,10 +126,8 @@ void SyncReporter::on_pass(const PassReport& report) {
   pending_service_changes_ = 0;
   pending_endpoint_changes_ = 0;
   health_checks_.update(std::exchange(planned_health_checks_, {}));
-  for (const k8s::UnixSeconds trigger : std::exchange(planned_triggers_, {})) {
-    metrics_.programming_latency(
-        std::max(0.0, seconds(last_sync_ - WallClock::from_time_t(trigger))));
-  }
+  metrics_.serves_ipv6(cluster_.has_ipv6());
+  observe_triggers();
   metrics_.pass(report.total_seconds, report.planning_seconds, report.kernel_seconds,
                 report.operations, seconds(last_sync_.time_since_epoch()));
   const auto level = report.first ? spdlog::level::info : spdlog::level::debug;
@@ -141,6 +151,7 @@ void SyncReporter::report_first(const PassReport& report) {
 // again in vain. Health and /conditions show what goes on.
 void SyncReporter::on_failure(const ipvs::Failure& failure, Remedy remedy) {
   metrics_.kernel_error(failure.command, failure.error_number);
+  note_refused_rules(failure);
   if (remedy == Remedy::kDefaultScheduler) return;  // a notice of the Service reports it
   const std::string of = failure.owner.empty() ? "" : "Service " + failure.owner + ": ";
   if (failure.tries == 1) {
@@ -150,6 +161,17 @@ void SyncReporter::on_failure(const ipvs::Failure& failure, Remedy remedy) {
                    failure.text() + ": not served there; tried again ever more rarely");
   } else {
     spdlog::debug("{}{}, {} times", of, failure.text(), failure.tries);
+  }
+}
+
+// A batch that the kernel refuses counts once per pass, however many elements it names.
+void SyncReporter::note_refused_rules(const ipvs::Failure& failure) {
+  const auto* element = std::get_if<ipvs::Element>(&failure.key);
+  if (!element && failure.command != "NEWTABLE") return;
+  constexpr std::array kFamilies{ipvs::Family::kIpv4, ipvs::Family::kIpv6};
+  for (const ipvs::Family family : kFamilies) {
+    if (element && ipvs::family_of(element->address) != family) continue;
+    if (!std::exchange(refused_rules_[index_of(family)], true)) metrics_.rules_refused(family);
   }
 }
 
@@ -183,6 +205,10 @@ void SyncReporter::on_departures(const Departures& departures) {
   for (const auto& [service, count] : departures.drained) {
     metrics_.connections_drained(service_key(service), count);
   }
+}
+
+void SyncReporter::on_flows_forgotten(ipvs::Family family, std::size_t flows, double seconds) {
+  metrics_.flows_forgotten(family, flows, seconds);
 }
 
 void SyncReporter::on_taken_over(const ipvs::Owner& service, const ipvs::ServerKey& server) {

@@ -2,8 +2,10 @@
 #include "agent/sync/sync_loop.hpp"
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <iterator>
 #include <utility>
 
 #include "agent/decide/held_plan.hpp"
@@ -398,13 +400,23 @@ void SyncLoop::report_failure(const ipvs::Failure& failure) {
 
 asio::awaitable<void> SyncLoop::forget_flows(const std::vector<ipvs::Kernel::StaleFlow>& flows,
                                              PassReport& report) {
-  const auto deleted = co_await thread_.run([&] { return kernel_.delete_flows(flows); });
-  if (deleted) co_return;
-  ++report.failed;
-  report_failure({.command = "IPCTNL_MSG_CT_DELETE",
-                  .error_number = deleted.error().error_number,
-                  .what = deleted.error().what,
-                  .owner = {}});
+  constexpr std::array kFamilies{ipvs::Family::kIpv4, ipvs::Family::kIpv6};
+  for (const ipvs::Family family : kFamilies) {
+    std::vector<ipvs::Kernel::StaleFlow> own;
+    std::copy_if(flows.begin(), flows.end(), std::back_inserter(own), [family](const auto& flow) {
+      return ipvs::family_of(flow.server.address) == family;
+    });
+    if (own.empty()) continue;
+    const auto begin = time();
+    const auto deleted = co_await thread_.run([&] { return kernel_.delete_flows(own); });
+    observer_.on_flows_forgotten(family, deleted ? *deleted : 0, seconds(time() - begin));
+    if (deleted) continue;
+    ++report.failed;
+    report_failure({.command = "IPCTNL_MSG_CT_DELETE",
+                    .error_number = deleted.error().error_number,
+                    .what = deleted.error().what,
+                    .owner = {}});
+  }
 }
 
 asio::awaitable<void> SyncLoop::check_draining() {

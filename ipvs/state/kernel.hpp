@@ -168,6 +168,8 @@ class Kernel {
   virtual Result<std::optional<ServerReading>> read_server(const ServerKey& key) = 0;
   // Every virtual server with its destinations and counters.
   virtual Result<std::vector<ServerReading>> read_servers(std::span<const ServerKey> keys) = 0;
+  // The same without destinations: one message each, in few calls.
+  virtual Result<std::vector<ServerReading>> read_counters(std::span<const ServerKey> keys) = 0;
   // The destinations alone, for each of `keys`; of the virtual server itself the key only. One that
   // does not exist is left out.
   virtual Result<std::vector<ServerReading>> read_destinations(std::span<const ServerKey> keys) = 0;

@@ -6,6 +6,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "k8s/client/address_order.hpp"
@@ -43,6 +44,7 @@ struct ApiClient::Impl {
 
   boost::asio::any_io_executor executor;
   const ApiAccess access;
+  const std::string server;  // host and port
   ServerAddresses addresses;
   ApiOptions options;
   Credentials credentials;

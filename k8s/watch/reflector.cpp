@@ -317,6 +317,7 @@ asio::awaitable<ReflectorCore::Ended> ReflectorCore::watch(bool initial) {
               : watch_query(resource_version_, timeout);
   GetRequest request{.path = options_.paths[version_] + query + selectors(),
                      .protobuf = takes_protobuf(),
+                     .is_watch = true,
                      .total = total};
   request.on_head = [this](MediaType type) {
     watching_ = true;

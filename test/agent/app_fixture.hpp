@@ -143,9 +143,9 @@ class AppFixture {
     return answer;
   }
 
-  // The value of a series of /metrics, "" where there is none.
-  std::string metric(const std::string& series) {
-    const std::string page = get("/metrics");
+  // The value of a series of /metrics, or of another page, "" where there is none.
+  std::string metric(const std::string& series, const std::string& path = "/metrics") {
+    const std::string page = get(path);
     const std::size_t place = page.find("\n" + series + " ");
     if (place == std::string::npos) return {};
     const std::size_t begin = place + series.size() + 2;

@@ -99,7 +99,18 @@ TEST_CASE_METHOD(AppFixture, "the page has the traffic of each Service port and 
                "{namespace=\"default\",service=\"web\",port=\"80\",protocol=\"TCP\"}") == "0");
   CHECK(metric("kube_ipvs_endpoint_weight{namespace=\"default\",service=\"web\","
                "port=\"80\",protocol=\"TCP\",endpoint=\"10.244.0.1:8080\","
-               "pod=\"web-1\"}") == "1");
+               "pod=\"web-1\"}",
+               "/metrics/endpoints") == "1");
+}
+
+TEST_CASE_METHOD(AppFixture, "the page of SLIs has the result of the health check (18.3)") {
+  start_with({make_service("web", {"10.96.0.1"})}, {make_pod("web-1", {"10.244.0.1"})});
+  get("/livez");
+  const auto sli = [this](const std::string& series) { return metric(series, "/metrics/slis"); };
+  CHECK(sli("kubernetes_healthcheck{name=\"ping\",type=\"healthz\"}") == "1");
+  CHECK(sli("kubernetes_healthcheck{name=\"ping\",type=\"livez\"}") == "1");
+  CHECK(sli("kubernetes_healthchecks_total{name=\"ping\",status=\"success\",type=\"healthz\"}") ==
+        "3");
 }
 
 TEST_CASE_METHOD(AppFixture,

@@ -362,6 +362,8 @@ TEST_CASE("a Config written as a file is read back unchanged") {
     config.masquerade_all = *rc::gen::arbitrary<bool>();
     config.forward_accept = *rc::gen::arbitrary<bool>();
     config.takeover = *rc::gen::element(Takeover::kAuto, Takeover::kReport, Takeover::kOff);
+    config.metrics_endpoints = *rc::gen::element(
+        MetricsEndpoints::kOff, MetricsEndpoints::kAnnotated, MetricsEndpoints::kAll);
     config.masquerade_mark = 1u << *rc::gen::inRange(0, 32);
     if (*rc::gen::arbitrary<bool>()) config.cluster_cidrs.push_back(network(true, 0, 32));
     if (*rc::gen::arbitrary<bool>()) config.cluster_cidrs.push_back(network(false, 0, 128));

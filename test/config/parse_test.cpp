@@ -123,12 +123,14 @@ TEST_CASE("every flag of our own and of kube-proxy sets its value in the Config"
                               "--compat=kube-proxy",
                               "--forward-accept",
                               "--takeover=report",
+                              "--metrics-endpoints=all",
                               "--run-dir=/run/other",
                               "--service-proxy-name=edge",
                               "--ipvs-sync-period=10s"});
   CHECK(config.compat == Compat::kKubeProxy);
   CHECK(config.forward_accept);
   CHECK(config.takeover == Takeover::kReport);
+  CHECK(config.metrics_endpoints == MetricsEndpoints::kAll);
   CHECK(config.run_dir == "/run/other");
   CHECK(config.service_proxy_name == "edge");
   CHECK(config.sync_period == std::chrono::seconds(10));

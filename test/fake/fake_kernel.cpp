@@ -285,6 +285,17 @@ Result<std::vector<ServerReading>> FakeKernel::read_servers(std::span<const Serv
   return readings;
 }
 
+Result<std::vector<ServerReading>> FakeKernel::read_counters(std::span<const ServerKey> keys) {
+  std::vector<ServerReading> readings;
+  for (const ServerKey& key : keys) {
+    const auto found = servers.find(key);
+    if (found == servers.end()) continue;
+    readings.push_back(reading_of(found->second, active_connections));
+    readings.back().destinations.clear();
+  }
+  return readings;
+}
+
 Result<std::vector<ServerReading>> FakeKernel::read_destinations(std::span<const ServerKey> keys) {
   std::vector<ServerReading> readings;
   for (const ServerKey& key : keys) {

@@ -81,6 +81,8 @@ class FakeKernel : public ipvs::Kernel {
   ipvs::Result<std::optional<ipvs::ServerReading>> read_server(const ipvs::ServerKey& key) override;
   ipvs::Result<std::vector<ipvs::ServerReading>> read_servers(
       std::span<const ipvs::ServerKey> keys) override;
+  ipvs::Result<std::vector<ipvs::ServerReading>> read_counters(
+      std::span<const ipvs::ServerKey> keys) override;
   ipvs::Result<std::vector<ipvs::ServerReading>> read_destinations(
       std::span<const ipvs::ServerKey> keys) override;
   ipvs::Result<std::vector<ipvs::Address>> read_addresses() override;

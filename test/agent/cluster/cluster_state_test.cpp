@@ -264,7 +264,9 @@ TEST_CASE("a scrape reads the virtual servers of each served port under the port
   auto headless = make_service("headless", {});
   headless.headless = true;
   f.state.sinks().services->upsert(headless);
-  const auto ports = f.state.ports_to_read();
+  agent::ClusterState::PortCursor place;
+  const auto ports = f.state.ports_to_read(place, 10);
+  CHECK(place.at_end);
   REQUIRE(ports.size() == 2);
   CHECK(ports[0].port.service == "web");
   CHECK(ports[0].port.port == "80");
@@ -334,7 +336,8 @@ TEST_CASE("a scraped port has all endpoints of its Service, ready or not") {
   k8s::Pod pod = make_pod("web-1", {"10.244.0.1"});
   pod.ready = false;
   f.state.sinks().pods->upsert(pod);
-  auto ports = f.state.ports_to_read();
+  agent::ClusterState::PortCursor place;
+  auto ports = f.state.ports_to_read(place, 10);
   REQUIRE(ports.size() == 2);
   const auto endpoints = f.state.endpoints_of(ports[1]);
   REQUIRE(endpoints.size() == 1);

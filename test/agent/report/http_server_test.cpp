@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "test/agent/log_lines.hpp"
+#include "test/agent/report/gunzip.hpp"
 #include "test/agent/report/http_talk.hpp"
 
 namespace {
@@ -127,6 +128,28 @@ TEST_CASE("a GET gets the handler's answer, and the query is passed to the handl
         "\r\n"
         "hello\n");
   CHECK(f.binds == std::vector<std::string>{""});
+}
+
+TEST_CASE("a body in pieces is compressed for a client that asks for it") {
+  Fixture f;
+  const auto get = [&](const std::string& version, const std::string& accepts) {
+    return f.exchange("GET /stream HTTP/" + version + "\r\n" + accepts +
+                      "Connection: close\r\n\r\n");
+  };
+  const auto body_of = [](const std::string& answer) {
+    return answer.substr(answer.find("\r\n\r\n") + 4);
+  };
+  const std::string zipped = get("1.0", "Accept-Encoding: deflate\r\nAccept-Encoding: gzip\r\n");
+  CHECK(zipped.find("Content-Encoding: gzip\r\n") != std::string::npos);
+  CHECK(zipped.find("Vary: Accept-Encoding\r\n") != std::string::npos);
+  CHECK(agent::test::gunzip(body_of(zipped)) == "one\ntwo\n");
+  const std::string chunked = get("1.1", "Accept-Encoding: gzip\r\n");
+  CHECK(chunked.find("Transfer-Encoding: chunked\r\n") != std::string::npos);
+  CHECK(chunked.ends_with("\r\n0\r\n\r\n"));
+  const std::string plain = get("1.0", "Accept-Encoding: gzip;q=0\r\n");
+  CHECK(plain.find("Content-Encoding") == std::string::npos);
+  CHECK(plain.find("Vary: Accept-Encoding\r\n") != std::string::npos);
+  CHECK(body_of(plain) == "one\ntwo\n");
 }
 
 TEST_CASE("a handler sets the status and the content type") {

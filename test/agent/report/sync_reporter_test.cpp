@@ -70,14 +70,17 @@ TEST_CASE_METHOD(ReportFixture, "a lingering Service without endpoints is not re
 
 TEST_CASE_METHOD(ReportFixture, "Services that lack local endpoints are counted by policy") {
   PlannedService lacking = planned(1);
-  lacking.lacks_local = {.internal = true, .external = true};
+  lacking.lacks_local[1] = {.internal = true, .external = true};  // of IPv6
   reporter.on_planned("default/web", lacking);
   reporter.on_planned("default/web", lacking);
-  CHECK(reporter.lacking_local_internal() == 1);
-  CHECK(reporter.lacking_local_external() == 1);
+  using ipvs::Family;
+  CHECK(reporter.lacking_local_internal(Family::kIpv6) == 1);
+  CHECK(reporter.lacking_local_external(Family::kIpv6) == 1);
+  CHECK(reporter.lacking_local_internal(Family::kIpv4) == 0);
+  CHECK(reporter.lacking_local_external(Family::kIpv4) == 0);
   reporter.on_planned("default/web", std::nullopt);
-  CHECK(reporter.lacking_local_internal() == 0);
-  CHECK(reporter.lacking_local_external() == 0);
+  CHECK(reporter.lacking_local_internal(Family::kIpv6) == 0);
+  CHECK(reporter.lacking_local_external(Family::kIpv6) == 0);
 }
 
 TEST_CASE_METHOD(ReportFixture,
@@ -222,6 +225,64 @@ TEST_CASE_METHOD(ReportFixture,
   CHECK(health.set_bind_fault("metrics", ""));
   CHECK_FALSE(health.set_bind_fault("metrics", ""));
   CHECK(conditions.json().starts_with("{\"node\":[],"));
+}
+
+TEST_CASE_METHOD(
+    ReportFixture,
+    "a refused batch of rules counts once per pass, in its elements' families (18.3)") {
+  metrics.serves_ipv6(true);
+  const auto count = [&](const std::string& family) {
+    return metric("kubeproxy_sync_proxy_rules_iptables_restore_failures_total{ip_family=\"" +
+                  family + "\"}");
+  };
+  ipvs::Failure failure{.command = "NEWSETELEM", .error_number = ENOMEM, .what = "", .owner = {}};
+  for (const char* vip : {"10.96.0.1", "10.96.0.2"}) {
+    ipvs::Element element{};
+    element.address = ip(vip);
+    failure.key = element;
+    reporter.on_failure(failure, Remedy::kRetry);
+  }
+  CHECK(count("IPv4") == "1");
+  CHECK(count("IPv6") == "0");
+  reporter.on_pass_end();
+  reporter.on_failure({.command = "NEWTABLE", .error_number = EPERM, .what = "", .owner = {}},
+                      Remedy::kRetry);
+  CHECK(count("IPv4") == "2");
+  CHECK(count("IPv6") == "1");
+  reporter.on_failure({.command = "NEW_DEST", .error_number = ENOMEM, .what = "", .owner = {}},
+                      Remedy::kRetry);
+  CHECK(count("IPv4") == "2");
+}
+
+TEST_CASE_METHOD(ReportFixture, "flows that were forgotten are counted by family (18.3)") {
+  reporter.on_flows_forgotten(ipvs::Family::kIpv4, 7, 0.5);
+  CHECK(metric("kubeproxy_conntrack_reconciler_deleted_entries_total{ip_family=\"IPv4\"}") == "7");
+  CHECK(metric("kubeproxy_conntrack_reconciler_sync_duration_seconds_sum{ip_family=\"IPv4\"}") ==
+        "0.5");
+}
+
+TEST_CASE_METHOD(
+    ReportFixture,
+    "the latency of a change is within the life of this process, whatever clocks say (18.3)") {
+  const auto now = ClusterState::unix_now();
+  cluster.sinks().services->upsert(make_service("web", {"10.96.0.1"}));
+  k8s::Pod pod = make_pod("web-1", {"10.244.0.1", "fd00:244::1"});
+  const auto change = [&](k8s::UnixSeconds ready_since) {
+    pod.ready_since = ready_since;
+    cluster.sinks().pods->upsert(pod);
+    reporter.on_planned("default/web", planned(1));
+    reporter.on_pass({});
+  };
+  const auto latency = [&](const std::string& what, const std::string& family) {
+    return metric("kubeproxy_network_programming_duration_seconds" + what + "{ip_family=\"" +
+                  family + "\"}");
+  };
+  change(now - 3600);  // the fixture's process began in 1970 by the wall clock, and just now really
+  change(now + 3600);
+  CHECK(latency("_count", "IPv4") == "2");
+  CHECK(latency("_count", "IPv6") == "2");
+  CHECK(std::stod(latency("_sum", "IPv4")) < 60);
+  CHECK(std::stod(latency("_sum", "IPv4")) >= 0);
 }
 
 }  // namespace agent

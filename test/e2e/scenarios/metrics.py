@@ -39,8 +39,18 @@ def case_when_the_metrics_port_is_free_the_agent_opens_it(lab):
     lab.agent.metrics()
 
 
-def case_the_page_passes_promtool(lab):
-    lab.node.run("promtool", "check", "metrics", input=lab.agent.metrics())
+def case_the_pages_pass_promtool(lab):
+    for page in ("/metrics", "/metrics/endpoints", "/metrics/slis"):
+        lab.node.run("promtool", "check", "metrics", input=lab.agent.metrics(page))
+
+
+def case_the_page_has_endpoints_only_of_services_that_ask_for_it(lab):
+    assert "kube_ipvs_endpoint_weight" not in lab.agent.metrics()
+    assert "kube_ipvs_service_" not in lab.agent.metrics("/metrics/endpoints")
+
+
+def case_the_page_of_slis_has_the_result_of_the_health_check(lab):
+    assert 'kubernetes_healthcheck{name="ping",type="healthz"} 1' in lab.agent.metrics("/metrics/slis")
 
 
 def connections(lab):
@@ -52,7 +62,7 @@ def case_connections_are_counted_per_service_port_and_per_pod(lab):
     wait_until("what was before is counted", 10, lambda: connections(lab) == 1)
     lab["pod-1"].tally(f"http://{VIP}", 10)
     wait_until("ten more are counted", 10, lambda: connections(lab) == 11)
-    page = lab.agent.metrics()
+    page = lab.agent.metrics("/metrics/endpoints")
     assert matches('kube_ipvs_endpoint_connections_total{.*service="cluster",port="http",.*pod="pod-1"} [5-6]$', page)
     assert matches('kube_ipvs_endpoint_bytes_out_total{.*service="cluster",port="http",.*pod="pod-2"} [1-9][0-9][0-9]',
                    page)
@@ -68,9 +78,11 @@ def case_desired_and_programmed_are_counted_and_equal(lab):
 def case_kube_proxys_core_metrics_are_there(lab):
     for name in ("kubeproxy_sync_proxy_rules_duration_seconds_count",
                  "kubeproxy_sync_proxy_rules_last_timestamp_seconds",
-                 "kubeproxy_network_programming_duration_seconds_count", "process_cpu_seconds_total"):
-        lab.agent.metric(name)
-    assert lab.agent.metric("kubeproxy_sync_proxy_rules_duration_seconds_count") > 0
+                 "kubeproxy_network_programming_duration_seconds_count"):
+        for family in ("IPv4", "IPv6"):
+            lab.agent.metric(name, ip_family=family)
+    lab.agent.metric("process_cpu_seconds_total")
+    assert lab.agent.metric("kubeproxy_sync_proxy_rules_duration_seconds_count", ip_family="IPv4") > 0
 
 
 def case_proxy_mode_is_ipvs(lab):
@@ -91,7 +103,9 @@ def case_a_real_prometheus_scrapes_the_agent_and_answers_a_query_by_pod(lab):
     configuration = f"{lab.directory}/prometheus.yaml"
     with open(configuration, "w", encoding="ascii") as file:
         json.dump({"global": {"scrape_interval": "1s"}, "scrape_configs": [
-            {"job_name": "kube-ipvs", "static_configs": [{"targets": ["127.0.0.1:10249"]}]}]}, file)
+            {"job_name": "kube-ipvs", "static_configs": [{"targets": ["127.0.0.1:10249"]}]},
+            {"job_name": "endpoints", "metrics_path": "/metrics/endpoints",
+             "static_configs": [{"targets": ["127.0.0.1:10249"]}]}]}, file)
     lab.start("prometheus", lab.node, f"{lab.directory}/log-prometheus", "prometheus", "--config.file", configuration,
               "--storage.tsdb.path", f"{lab.directory}/tsdb", "--web.listen-address", "127.0.0.1:9090")
     wait_until("Prometheus has the pods' series", 90, lambda: prometheus_has_the_pods(lab))
