@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/app.hpp"
 
-#include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <chrono>
 #include <csignal>
 #include <utility>
 
 #include "agent/decide/api_address.hpp"
 #include "agent/decide/planner.hpp"
+#include "agent/log/log.hpp"
+#include "agent/report/log.hpp"
 #include "agent/sync/release_leftovers.hpp"
 #include "k8s/manifests/source.hpp"
 #include "k8s/watch/cluster_source.hpp"
@@ -21,20 +24,29 @@ namespace {
 
 namespace asio = boost::asio;
 
-// "Service default/web: TCP 10.96.1.2:80, node port 30080": what was given out, for those who have
-// no kubectl to ask.
-std::string summary(const k8s::Service& service, const std::string& proxy_name) {
-  const std::string text = "Service " + service.meta.key.text() + ": ";
+void append(std::string& list, const std::string& item) {
+  if (!list.empty()) list += ", ";
+  list += item;
+}
+
+// What was given out, for those who have no kubectl to ask.
+void log_service(int level, const k8s::Service& service, const std::string& proxy_name) {
+  Fields fields{{"service", object_name(service.meta.key.text())}};
   if (service.type == k8s::ServiceType::kExternalName || service.headless) {
-    return text + "a DNS name only, nothing to balance";
+    return log_verbose(level, "Service is a DNS name only: nothing to balance", std::move(fields));
   }
-  if (!is_served(service, proxy_name)) return text + "not ours to serve";
-  std::string where;
-  for (const ServerOfPort& server : servers_of(service, {})) where += ", " + server.key.text();
+  if (!is_served(service, proxy_name)) {
+    return log_verbose(level, "Service is not ours to serve", std::move(fields));
+  }
+  std::string servers;
+  std::string node_ports;
+  for (const ServerOfPort& server : servers_of(service, {})) append(servers, server.key.text());
   for (const k8s::ServicePort& port : service.ports) {
-    if (port.node_port != 0) where += ", node port " + std::to_string(port.node_port);
+    if (port.node_port != 0) append(node_ports, std::to_string(port.node_port));
   }
-  return text + (where.empty() ? "has no port" : where.substr(2));
+  fields.emplace_back("virtualServers", servers);
+  if (!node_ports.empty()) fields.emplace_back("nodePorts", node_ports);
+  log_verbose(level, "Service is served", std::move(fields));
 }
 
 SyncOptions sync_options_of(const config::Config& config) {
@@ -64,17 +76,46 @@ KubeProxyGuard::Options kube_proxy_options_of(const config::Config& config,
   return options;
 }
 
+constexpr std::chrono::seconds kPodNetworksTime{300};
+
 std::size_t descriptor_limit() {
   rlimit limit{};
   return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
 }
 
-void log_warning(const std::string& line) { spdlog::warn("{}", line); }
-void log_info(const std::string& line) { spdlog::info("{}", line); }
+void log_note(const std::string& line) { log_info(line); }
+
+// "Service default/web" as the field service, "EndpointSlice default/web-1" as endpointSlice.
+void add_object(Fields& fields, const std::string& object) {
+  const std::size_t blank = object.find(' ');
+  if (blank == std::string::npos) return;
+  std::string kind = object.substr(0, blank);
+  kind[0] = static_cast<char>(kind[0] | 0x20);
+  fields.emplace_back(kind, object_name(object.substr(blank + 1)));
+}
+
+// For the kind of a fault (k8s/source.hpp).
+const char* message_of(const std::string& kind) {
+  if (kind == "list" || kind == "watch") return "Request to the API server failed";
+  if (kind == "unserved") return "Not served by this API server";
+  if (kind == "conflict") return "Conflict between objects";
+  return "Invalid object or file";
+}
+
+k8s::ApiOptions api_options_of(const config::Config& config) {
+  k8s::ApiOptions options;
+  options.requests_per_second = config.kube_api_qps;
+  if (config.kube_api_burst != 0) options.burst = config.kube_api_burst;
+  return options;
+}
+
 void log_fault(Metrics& metrics, const k8s::SourceFault& fault) {
   if (fault.kind == "note") return log_info(fault.what);
   metrics.source_fault(fault.kind);
-  log_warning(fault.what);
+  Fields fields;
+  add_object(fields, fault.object);
+  fields.emplace_back(kErr, fault.what);
+  log_warning(message_of(fault.kind), std::move(fields));
 }
 
 }  // namespace
@@ -87,17 +128,25 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
       kernel_(kernel),
       access_(std::move(access)),
       source_factory_(std::move(source_factory)),
-      client_(access_ ? std::make_unique<k8s::ApiClient>(context.get_executor(), *access_)
-                      : nullptr),
-      cluster_(config, *this),
+      client_(make_client()),
+      cluster_(config_, *this),
       source_(make_source()),
-      services_(context.get_executor(), client_.get(), config.node_name, cluster_, metrics_),
+      services_(context.get_executor(), client_.get(), config.node_name, cluster_, metrics_,
+                config.as_kube_proxy ? EventRecorder::kKubeProxy : EventRecorder::kController),
       connections_(HttpConnections::limits_for(descriptor_limit())),
-      health_checks_(context.get_executor(),
-                     {.proxy_healthy = [this] { return health_.can_serve(); },
-                      .warn = log_warning,
-                      .inform = log_info,
-                      .connections = &connections_}),
+      health_checks_(
+          context.get_executor(),
+          {.proxy_healthy = [this] { return health_.can_serve(); },
+           .warn =
+               [this](const k8s::ObjectKey& service, std::uint16_t port, const std::string& fault) {
+                 services_.health_check_not_served(service, port, fault);
+               },
+           .served =
+               [](const k8s::ObjectKey& service, std::uint16_t port) {
+                 log_info("Health check node port is served now",
+                          {{"service", object_name(service.text())}, {"port", port}});
+               },
+           .connections = &connections_}),
       reporter_(cluster_, health_checks_, services_, metrics_, ClusterState::unix_now()),
       sync_(context.get_executor(), kernel, thread_, cluster_, reporter_,
             sync_options.value_or(sync_options_of(config))),
@@ -106,7 +155,7 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
                        [this](const std::string& line) {
                          services_.warn_of_node("ForwardingDropped", "Check", line);
                        },
-                   .note = log_info},
+                   .note = log_note},
                   {.accept = config.forward_accept,
                    .period = sync_options.value_or(sync_options_of(config)).audit_interval}),
       kube_proxy_(context.get_executor(), kernel, thread_,
@@ -121,13 +170,13 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
                        [this](const std::string& line) {
                          services_.warn_of_node("KubeProxyRuns", "Check", line);
                        },
-                   .note = log_info},
+                   .note = log_note},
                   kube_proxy_options_of(config, sync_options)),
       health_(sync_, cluster_, reporter_),
       conditions_(sync_, reporter_, health_),
       scrape_(kernel, thread_, cluster_, sync_, reporter_, conditions_, forwarding_, kube_proxy_,
               *source_, metrics_),
-      http_(context.get_executor(), config, health_, conditions_, scrape_, metrics_, connections_),
+      http_(context.get_executor(), config_, health_, conditions_, scrape_, metrics_, connections_),
       manager_(context.get_executor(), notify,
                {.is_ready = [this] { return health_.is_ready(); },
                 .is_alive = [this] { return health_.judge(HealthQuestion::kAlive).healthy; },
@@ -143,9 +192,14 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
       node_watch_(context.get_executor(), kernel, thread_, cluster_, sync_, forwarding_, tasks_,
                   node_watch_options_of(sync_options, [this] { begin_sync(); })),
       nameservers_(context.get_executor(), cluster_, {}),
+      localhost_ports_(context.get_executor(), localhost_options()),
       signals_(context.get_executor()),
       stop_(context, asio::steady_timer::time_point::max()) {
+  http_.on_fault([this](const std::string& server, const std::string& fault) {
+    services_.port_not_opened(server, fault);
+  });
   reporter_.follow_passes([this] {
+    localhost_ports_.refresh();
     health_.note_pass();
     manager_.pass_ended();
   });
@@ -153,6 +207,13 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
 
 // The last connections end with the client, after what is told of them.
 App::~App() { source_->on_server_addresses({}); }
+
+std::unique_ptr<k8s::ApiClient> App::make_client() {
+  if (!access_) return nullptr;
+  k8s::ApiOptions options = api_options_of(config_);
+  options.on_request = [this](const k8s::RequestReport& request) { metrics_.api_request(request); };
+  return std::make_unique<k8s::ApiClient>(context_.get_executor(), *access_, std::move(options));
+}
 
 std::unique_ptr<k8s::Source> App::make_source() {
   const auto on_fault = [this](const k8s::SourceFault& fault) { log_fault(metrics_, fault); };
@@ -169,6 +230,7 @@ std::unique_ptr<k8s::Source> App::make_source() {
   k8s::ClusterOptions options{.endpoint_source = config_.endpoint_source,
                               .node_name = config_.node_name,
                               .service_proxy_name = config_.service_proxy_name};
+  options.reflector.protobuf = !config_.prefers_json;
   return std::make_unique<k8s::ClusterSource>(context_.get_executor(), *client_, cluster_.sinks(),
                                               options, on_fault);
 }
@@ -194,14 +256,21 @@ void App::start() {
 }
 
 void App::on_signal(int number) {
+  if (number == SIGUSR1) return change_verbosity(1);
+  if (number == SIGUSR2) return change_verbosity(-1);
   if (number == SIGHUP) {
-    spdlog::info(
-        "signal {}: ignored; manifests, tokens and certificates are read again whenever they "
-        "change, flags and the file of --config at a start",
-        number);
+    constexpr const char* kOthers =
+        "manifests, tokens and certificates are read again whenever they change, flags at a start";
+    if (reload_) {
+      log_info("Signal: the file of --config is read again",
+               {{"signal", number}, {"path", reload_->path()}, {"note", kOthers}});
+      reload_->ask();
+    } else {
+      log_info("Signal ignored", {{"signal", number}, {"note", kOthers}});
+    }
     return;
   }
-  spdlog::info("signal {}: stopping; what is programmed stays", number);
+  log_info("Stopping: what is programmed stays", {{"signal", number}});
   manager_.stopping();
   stop_.cancel();
 }
@@ -226,6 +295,7 @@ asio::awaitable<void> App::supervise() {
   cluster_.remember(co_await thread_.run([this] { return kernel_.read_notes(); }));
   co_await node_watch_.read();
   nameservers_.read();
+  tasks_.spawn(write_repeats(context_.get_executor()));
   tasks_.spawn(run_source());
   tasks_.spawn(sync_.run());
   if (!only_plans_) start_serving();
@@ -245,10 +315,12 @@ void App::start_serving() {
   http_.start(tasks_);
   health_checks_.set_addresses(health_check_addresses(config_, cluster_.node_view()));
   tasks_.spawn(health_checks_.run());
+  tasks_.spawn(localhost_ports_.run());
   tasks_.spawn(kube_proxy_.run());
   tasks_.spawn(node_watch_.run());
   tasks_.spawn(nameservers_.run());
   tasks_.spawn(forwarding_.run());
+  if (reload_) reload_->start(tasks_);
 }
 
 // The API server's addresses are learned before the first list, so that no Service takes one. What
@@ -282,14 +354,14 @@ std::uint16_t App::foreign_metrics_port() const {
 }
 
 void App::fail(const std::string& why) {
-  if (exit_code_ == 0) spdlog::error("{}", why);
+  if (exit_code_ == 0) log_error("Ended by a fault that no retry repairs", {{kErr, why}});
   exit_code_ = 1;
   stop_.cancel();
 }
 
 void App::on_service(const k8s::Service& service) {
-  spdlog::log(access_ ? spdlog::level::debug : spdlog::level::info, "{}",
-              summary(service, config_.service_proxy_name));
+  const int level = access_ ? 2 : 0;
+  if (is_on(level)) log_service(level, service, config_.service_proxy_name);
   if (access_ && is_kubernetes(service)) warn_of_api_address(service);
 }
 
@@ -309,7 +381,7 @@ void App::on_node_view() {
 bool App::request_other_nodes() {
   return source_->watch_other_nodes([this](const std::string& why) {
     log_warning(
-        "other Nodes are not known: external IPs and load balancer IPs are served without a check "
+        "Other Nodes are not known: external IPs and load balancer IPs are served without a check "
         "that they are no Node's, and Pods without a label for their zone have none");
     cluster_.other_nodes_unavailable(why);
   });
@@ -320,27 +392,78 @@ void App::on_ready() {
   begin_sync();
 }
 
-// Both what the cluster wants and the addresses it is wanted on are known.
+// Both what the cluster wants and the addresses it is wanted on are known, and with NodeCIDR the Pod
+// networks of this Node: kube-proxy waits for them, too, and as long.
 void App::begin_sync() {
   if (!has_lists_ || !node_watch_.has_read()) return;
+  if (cluster_.lacks_own_pods()) {
+    if (!std::exchange(awaits_pod_networks_, true)) tasks_.spawn(give_up_without_pod_networks());
+    return;
+  }
   sync_.sources_ready();
   on_own_node();
 }
 
+asio::awaitable<void> App::give_up_without_pod_networks() {
+  const std::string what =
+      "--detect-local-mode=NodeCIDR: Node " + config_.node_name + " has no spec.podCIDRs";
+  log_info("Waiting for the Node's spec.podCIDRs (--detect-local-mode=NodeCIDR)",
+           {{"node", object_name(config_.node_name)}, {"seconds", kPodNetworksTime.count()}});
+  asio::steady_timer timer(context_, kPodNetworksTime);
+  co_await timer.async_wait(asio::use_awaitable);
+  if (cluster_.lacks_own_pods()) fail(what + ": is there an allocator of Pod networks?");
+}
+
+LocalhostPorts::Options App::localhost_options() {
+  LocalhostPorts::Options options;
+  options.ports_of = [this](const ipvs::Owner& service) {
+    return cluster_.localhost_ports(service);
+  };
+  options.on_bind = [this](const ipvs::Owner& service, const std::string& port,
+                           const std::string& fault) {
+    const std::string what = "node port on " + port;
+    health_.set_bind_fault(what, fault);
+    if (fault.empty()) return;
+    services_.warn(service, "LocalhostPortUnavailable", "Listen",
+                   what + " cannot be listened on: " + fault + "; trying again");
+  };
+  options.changed = [this](const LocalhostPorts::Counters& counters) {
+    metrics_.set_localhost_ports({.listeners = counters.listeners,
+                                  .connections = counters.connections,
+                                  .relayed = counters.relayed,
+                                  .refused = counters.refused,
+                                  .failed = counters.failed,
+                                  .bind_failures = counters.bind_failures});
+  };
+  // Two descriptors each.
+  options.max_connections = std::min(options.max_connections, descriptor_limit() / 8);
+  return options;
+}
+
+void App::on_dirty(const ipvs::Owner& service) {
+  sync_.mark_dirty(service);
+  localhost_ports_.mark(service);
+}
+
 void App::on_own_node() {
   sync_.table_rules_may_differ();
-  if (sync_.state() == SyncState::kAwaitingLists) return;
+  if (sync_.state() == SyncState::kAwaitingLists) {
+    if (awaits_pod_networks_) begin_sync();
+    return;
+  }
   const NodeTable& nodes = cluster_.nodes();
   const bool lacks_node = !nodes.own() && !nodes.eligible();  // not so without any Node
   if (lacks_node == lacks_node_) return;
   lacks_node_ = lacks_node;
+  Fields fields{{"node", object_name(config_.node_name)}};
   if (lacks_node) {
-    spdlog::warn(
-        "no Node has the name {}: load balancers get nodeEligible false, and zone and Pod networks "
-        "of this node are unknown; --hostname-override gives the name that kubectl get nodes shows",
-        config_.node_name);
+    log_warning(
+        "No Node has the name of this host: load balancers get nodeEligible false, and zone and "
+        "Pod networks of this node are unknown; --hostname-override gives the name that kubectl "
+        "get nodes shows",
+        std::move(fields));
   } else {
-    spdlog::info("Node {} is there now", config_.node_name);
+    log_info("The Node of this host is there now", std::move(fields));
   }
 }
 

@@ -23,6 +23,8 @@
 #include <vector>
 
 #include "agent/cluster/cluster_state.hpp"
+#include "agent/config_reload.hpp"
+#include "agent/relay/localhost_ports.hpp"
 #include "agent/report/conditions.hpp"
 #include "agent/report/health_check_ports.hpp"
 #include "agent/report/http_endpoints.hpp"
@@ -40,6 +42,7 @@
 #include "agent/sync/node_watch.hpp"
 #include "agent/sync/sync_loop.hpp"
 #include "config/config.hpp"
+#include "config/difference.hpp"
 #include "ipvs/state/kernel.hpp"
 #include "k8s/async/task_group.hpp"
 #include "k8s/client/api_client.hpp"
@@ -69,6 +72,11 @@ class App : private ClusterObserver {
   // lookup of a name that is running; destroying the io_context does.
   int run();
 
+  // Before start(): changes of the file of --config are applied, or refused, while the agent runs.
+  // `load` reads it as at the start.
+  void follow_file(const std::string& path, std::function<config::ParseOutcome()> load,
+                   ConfigReload::Pace pace = {});
+
   // The two halves of run(), for tests that run the io_context themselves.
   void start();
   std::optional<int> exit_code() const;
@@ -85,7 +93,7 @@ class App : private ClusterObserver {
 
  private:
   // --- ClusterObserver: events to the parts they concern ---
-  void on_dirty(const ipvs::Owner& service) override { sync_.mark_dirty(service); }
+  void on_dirty(const ipvs::Owner& service) override;
   void on_service(const k8s::Service& service) override;
   void on_service_change() override { reporter_.service_changed(); }
   void on_endpoint_change() override { reporter_.endpoint_changed(); }
@@ -99,23 +107,32 @@ class App : private ClusterObserver {
   boost::asio::awaitable<void> run_source();
   void note_api_addresses();
   void warn_of_api_address(const k8s::Service& kubernetes);
+  std::unique_ptr<k8s::ApiClient> make_client();
   std::unique_ptr<k8s::Source> make_source();
   AgentStatus status() const;
   std::uint16_t foreign_metrics_port() const;
   void fail(const std::string& why);
   void on_signal(int number);
+  // --- a changed file of --config (agent/apply_config.cpp) ---
+  boost::asio::awaitable<std::string> try_out(const config::Config& next,
+                                              const config::Difference& changed);
+  boost::asio::awaitable<void> apply(config::Config next, const config::Difference& changed);
+  boost::asio::awaitable<std::string> apply_to_host();
+  void conclude_reload(ConfigReload::Result result, const std::string& why);
   void begin_sync();
+  boost::asio::awaitable<void> give_up_without_pod_networks();
+  LocalhostPorts::Options localhost_options();
 
   boost::asio::io_context& context_;
-  const config::Config& config_;
+  config::Config config_;
   ipvs::Kernel& kernel_;
   const std::optional<k8s::ApiAccess> access_;
   const SourceFactory source_factory_;
+  Metrics metrics_;
   std::unique_ptr<k8s::ApiClient> client_;  // none with --manifests
 
   // Each part uses those above it. The callbacks that lead upwards run only after start().
   KernelThread thread_;
-  Metrics metrics_;
   ClusterState cluster_;
   std::unique_ptr<k8s::Source> source_;
   ServiceReporter services_;
@@ -133,13 +150,16 @@ class App : private ClusterObserver {
   TaskGroup tasks_;
   NodeWatch node_watch_;
   NameserverWatch nameservers_;
+  LocalhostPorts localhost_ports_;
+  std::unique_ptr<ConfigReload> reload_;  // none without --config
 
   bool only_plans_ = false;
   bool has_warned_of_api_address_ = false;
   StopSignals signals_;
   boost::asio::steady_timer stop_;
   bool has_lists_ = false;
-  bool lacks_node_ = false;  // no Node has the name of this one; reported
+  bool awaits_pod_networks_ = false;  // reported
+  bool lacks_node_ = false;           // no Node has the name of this one; reported
   bool has_ended_ = false;
   int exit_code_ = 0;
   std::exception_ptr error_;

@@ -2,7 +2,7 @@
 //
 // kube-ipvs: reads the configuration, prepares the kernel, and runs the agent.
 #include <malloc.h>
-#include <spdlog/spdlog.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -13,13 +13,16 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <optional>
 
 #include "agent/app.hpp"
 #include "agent/decide/api_address.hpp"
 #include "agent/instance_lock.hpp"
+#include "agent/log/log.hpp"
 #include "agent/plan_command.hpp"
 #include "agent/prepare_kernel.hpp"
+#include "agent/process_settings.hpp"
 #include "agent/report/log.hpp"
 #include "agent/report/notify_socket.hpp"
 #include "agent/stop_signals.hpp"
@@ -39,7 +42,15 @@ std::string host_name() {
   return name.data();
 }
 
+// For --help.
+std::size_t terminal_columns() {
+  winsize size{};
+  const bool is_terminal = ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return is_terminal ? size.ws_col : config::kHelpColumns;
+}
+
 int refuse(const std::string& why) {
+  agent::write_all_repeats();
   constexpr std::size_t kMaxReason = 16'384;
   std::fprintf(stderr, "kube-ipvs: %s\n", config::printable(why, kMaxReason).c_str());
   return 1;
@@ -60,13 +71,15 @@ void wait_for_lock(agent::InstanceLock& lock, const agent::NotifySettings& notif
   for (auto state = lock.take(); state == agent::InstanceLock::State::kTaken; state = lock.take()) {
     if (reported != lock.holder()) {
       reported = lock.holder();
-      spdlog::warn("kube-ipvs runs here already ({}): waiting until it ends", reported);
+      agent::log_warning("kube-ipvs runs here already: waiting until it ends",
+                         {{"holder", reported}});
       manager.send(agent::notify_line("STATUS", "waiting until kube-ipvs (" + reported + ") ends"));
     }
     lock.wait();
   }
-  if (!lock.why().empty()) spdlog::warn("{}", lock.why());
-  if (!reported.empty()) spdlog::info("{} has ended: starting", reported);
+  if (!lock.why().empty()) agent::log_warning("No lock", {{agent::kErr, lock.why()}});
+  if (!reported.empty())
+    agent::log_info("The other one has ended: starting", {{"holder", reported}});
 }
 
 // What needs the most rights, so that the agent itself can run with fewer; it does the same at its
@@ -75,14 +88,15 @@ int prepare_only(const config::Config& config) {
   agent::catch_stop_signals(1);
   agent::InstanceLock lock;
   if (lock.take() == agent::InstanceLock::State::kTaken) {
-    spdlog::info("--init-only: kube-ipvs runs here ({}), so the kernel is prepared", lock.holder());
+    agent::log_info("--init-only: kube-ipvs runs here, so the kernel is prepared",
+                    {{"holder", lock.holder()}});
     return 0;
   }
   ipvs::LinuxKernel kernel(config.run_dir, excluded(config));
   if (const std::string why = agent::prepare_kernel(config, kernel); !why.empty()) {
     return refuse(why);
   }
-  spdlog::info("the kernel is prepared; --init-only does no more");
+  agent::log_info("The kernel is prepared: --init-only does no more");
   return 0;
 }
 
@@ -91,7 +105,7 @@ int write_config(const config::Config& config) {
   file << config::to_yaml(config);
   file.close();
   if (!file) return refuse(config.write_config_to + ": cannot be written");
-  spdlog::info("wrote the configuration to {}", config.write_config_to);
+  agent::log_info("Wrote the configuration", {{"file", config.write_config_to}});
   return 0;
 }
 
@@ -110,7 +124,7 @@ int clean_up(const config::Config& config) {
     std::printf("%s\n", ipvs::text(step, config.dry_run).c_str());
   }
   if (report.steps.empty() && report.faults.empty()) std::puts("nothing of kube-ipvs is here");
-  for (const std::string& note : report.notes) spdlog::warn("{}", note);
+  for (const std::string& note : report.notes) agent::log_warning(note);
   for (const ipvs::KernelError& fault : report.faults) refuse(fault.text());
   return report.faults.empty() ? 0 : 1;
 }
@@ -128,17 +142,6 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// As in kube-proxy, a refusal does not keep the agent from starting.
-void set_oom_score_adj(std::optional<int> wanted) {
-  if (!wanted) return;
-  std::ofstream file("/proc/self/oom_score_adj");
-  file << *wanted << std::flush;
-  if (!file) {
-    spdlog::warn("--oom-score-adj: the kernel refuses {}; a lower value needs CAP_SYS_RESOURCE",
-                 *wanted);
-  }
-}
-
 // nullopt: there is no way to the API server, or it is no use; the reason has been printed.
 std::optional<Access> find_access(const config::Config& config) {
   Access access;
@@ -150,7 +153,7 @@ std::optional<Access> find_access(const config::Config& config) {
     refuse(found.error().text());
     return std::nullopt;
   }
-  for (const std::string& warning : found->warnings) spdlog::warn("{}", warning);
+  for (const std::string& warning : found->warnings) agent::log_warning(warning);
   if (const auto fault = k8s::find_identity_fault(*found)) {
     refuse(*fault);
     return std::nullopt;
@@ -162,12 +165,18 @@ std::optional<Access> find_access(const config::Config& config) {
 int plan(const config::Config& config) {
   auto access = find_access(config);
   if (!access) return agent::kNoPlan;
-  if (config.verbosity == 0) spdlog::set_level(spdlog::level::warn);
+  if (config.verbosity == 0) agent::set_verbosity(-1);
   ipvs::LinuxKernel kernel(config.run_dir, excluded(config));
   return agent::plan_against_kernel(config, kernel, std::move(access->api));
 }
 
-int run_agent(const config::Config& config, const agent::NotifySettings& notify) {
+// The file of --config, read with the flags of this start.
+struct File {
+  std::string path;  // "": there is none
+  std::function<config::ParseOutcome()> load;
+};
+
+int run_agent(const config::Config& config, const File& file, const agent::NotifySettings& notify) {
   auto found = find_access(config);
   if (!found) return 1;
   std::optional<k8s::ApiAccess> access = std::move(found->api);
@@ -184,18 +193,30 @@ int run_agent(const config::Config& config, const agent::NotifySettings& notify)
     if (why) return refuse(*why);
   }
 
-  spdlog::info("kube-ipvs {} on node {}, {}, scheduler {}", KUBE_IPVS_VERSION, config.node_name,
-               access ? "API server " + access->route() : "manifests in " + config.manifests,
-               config.ipvs_scheduler);
+  agent::log_info("Starting kube-ipvs", {{"version", "v" KUBE_IPVS_VERSION},
+                                         {"node", agent::object_name(config.node_name)},
+                                         {"source", access ? "API server " + access->route()
+                                                           : "manifests in " + config.manifests},
+                                         {"scheduler", config.ipvs_scheduler}});
   if (config.as_kube_proxy && config.compat == config::Compat::kNone)
-    spdlog::info("{}", config::policies_line());
+    agent::log_info(config::policies_line());
   raise_descriptor_limit();
-  set_oom_score_adj(config.oom_score_adj);
+  const std::string refused = agent::set_oom_score_adj(config.oom_score_adj);
+  if (!refused.empty()) agent::log_warning(refused);
   boost::asio::io_context context(1);
   agent::App app(context, config, kernel, std::move(access), {}, {}, notify);
+  if (!file.path.empty()) app.follow_file(file.path, file.load);
   const int code = app.run();
+  agent::write_all_repeats();  // before the destructors, which may be cut short
   agent::end_within(kTimeToEnd, code);
   return code;
+}
+
+int carry_out(const config::Config& config, const File& file, const agent::NotifySettings& notify) {
+  if (!config.write_config_to.empty()) return write_config(config);
+  if (config.cleanup) return clean_up(config);
+  if (config.against_kernel) return plan(config);
+  return config.init_only ? prepare_only(config) : run_agent(config, file, notify);
 }
 
 }  // namespace
@@ -203,14 +224,17 @@ int run_agent(const config::Config& config, const agent::NotifySettings& notify)
 int main(int argc, char** argv) {
   agent::catch_stop_signals();
   const agent::NotifySettings notify = agent::take_notify_settings();
-  // As in a Go program, where these do nothing. The others: agent/stop_signals.hpp.
+  // Until the agent listens to them. The others: agent/stop_signals.hpp.
   for (const int number : {SIGUSR1, SIGUSR2}) std::signal(number, SIG_IGN);
   // One heap for both threads: memory that the kernel thread frees is soon needed by the other.
   ::mallopt(M_ARENA_MAX, 1);
   // Large blocks, as a list or a scrape needs them, return to the system when freed. Setting the
   // threshold also stops glibc from raising it to the size of a freed block.
   ::mallopt(M_MMAP_THRESHOLD, 64 * 1024);
-  const config::ParseOutcome parsed = config::parse(argc, argv, {.host_name = host_name()});
+  const auto load = [argc, argv] {
+    return config::parse(argc, argv, {.host_name = host_name(), .columns = terminal_columns()});
+  };
+  const config::ParseOutcome parsed = load();
   if (parsed.print) {
     std::fputs(parsed.print->c_str(), stdout);
     return 0;
@@ -218,14 +242,12 @@ int main(int argc, char** argv) {
   for (const config::Fault& fault : parsed.faults) refuse(fault.text());
   if (!parsed.config) return 1;
 
-  agent::set_up_log(parsed.config->log_format, parsed.config->verbosity);
-  for (const std::string& warning : parsed.config->warnings) spdlog::warn("{}", warning);
+  agent::set_up_log(*parsed.config);
+  for (const std::string& warning : parsed.config->warnings) agent::log_warning(warning);
   try {
-    const config::Config& config = *parsed.config;
-    if (!config.write_config_to.empty()) return write_config(config);
-    if (config.cleanup) return clean_up(config);
-    if (config.against_kernel) return plan(config);
-    return config.init_only ? prepare_only(config) : run_agent(config, notify);
+    const int code = carry_out(*parsed.config, {parsed.config_file, load}, notify);
+    agent::write_all_repeats();
+    return code;
   } catch (const std::exception& e) {
     return refuse(e.what());
   }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/plan_command.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <boost/asio/io_context.hpp>
 #include <cstdio>
 #include <utility>
 
 #include "agent/app.hpp"
+#include "agent/log/log.hpp"
 #include "agent/plan_kernel.hpp"
 
 namespace agent {
@@ -46,7 +45,7 @@ int plan_against_kernel(const config::Config& config, ipvs::Kernel& kernel,
                         std::optional<k8s::ApiAccess> access, std::chrono::milliseconds timeout) {
   PlanKernel plan(kernel);
   if (const auto observed = plan.observe(); !observed) {
-    spdlog::error("there is no plan: {}", observed.error().text());
+    log_error("There is no plan", {{kErr, observed.error().text()}});
     return kNoPlan;
   }
   if (!plan.unread().empty()) std::fputs(unread_line(plan.unread()).c_str(), stderr);
@@ -61,7 +60,7 @@ int plan_against_kernel(const config::Config& config, ipvs::Kernel& kernel,
   }
   if (!app.is_complete()) {
     if (!app.exit_code())
-      spdlog::error("no complete list of all objects in time: there is no plan");
+      log_error("There is no plan", {{kErr, "no complete list of all objects in time"}});
     return kNoPlan;
   }
   const OwnerOf owner_of = [&](const ipvs::ServerKey& key) {

@@ -47,6 +47,10 @@ class PlanKernel : public ipvs::Kernel {
   ipvs::Result<std::optional<ipvs::ServerReading>> read_server(const ipvs::ServerKey& key) override;
   ipvs::Result<std::vector<ipvs::ServerReading>> read_servers(
       std::span<const ipvs::ServerKey> keys) override;
+  ipvs::Result<std::vector<ipvs::ServerReading>> read_counters(
+      std::span<const ipvs::ServerKey> keys) override {
+    return read_servers(keys);
+  }
   ipvs::Result<std::vector<ipvs::ServerReading>> read_destinations(
       std::span<const ipvs::ServerKey> keys) override {
     return read_servers(keys);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/prepare_kernel.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <optional>
 #include <thread>
+#include <vector>
+
+#include "agent/log/log.hpp"
 
 namespace agent {
 namespace {
@@ -21,6 +22,31 @@ std::optional<ipvs::Address> route_source(const config::Config& config, ipvs::Fa
   const ipvs::Address& bind = config.bind_address;
   if (bind.is_unspecified() || ipvs::family_of(bind) != family) return std::nullopt;
   return bind;
+}
+
+std::vector<ipvs::Network> excluded_networks(const config::Config& config) {
+  std::vector<ipvs::Network> networks;
+  for (const config::Network& each : config.ipvs_exclude_cidrs) {
+    networks.push_back({each.address, each.prefix_length});
+  }
+  return networks;
+}
+
+std::optional<ipvs::KernelError> prepare_once(const config::Config& config, ipvs::Kernel& kernel) {
+  const auto facts = kernel.prepare(host_settings(config));
+  if (!facts) return facts.error();
+  log_prepared(*facts);
+  const auto scheduler = kernel.probe_scheduler(config.ipvs_scheduler);
+  if (!scheduler) return scheduler.error();
+  return std::nullopt;
+}
+
+}  // namespace
+
+void log_prepared(const ipvs::HostFacts& facts) {
+  for (const std::string& change : facts.changes) log_info("Host prepared", {{"change", change}});
+  for (const std::string& warning : facts.warnings)
+    log_warning("Host not as it should be", {{"what", warning}});
 }
 
 ipvs::HostSettings host_settings(const config::Config& config) {
@@ -42,20 +68,9 @@ ipvs::HostSettings host_settings(const config::Config& config) {
                         .tcp_be_liberal = config.conntrack_tcp_be_liberal},
           .timeouts = {.tcp = config.ipvs_tcp_timeout,
                        .tcp_fin = config.ipvs_tcp_fin_timeout,
-                       .udp = config.ipvs_udp_timeout}};
+                       .udp = config.ipvs_udp_timeout},
+          .excluded = excluded_networks(config)};
 }
-
-std::optional<ipvs::KernelError> prepare_once(const config::Config& config, ipvs::Kernel& kernel) {
-  const auto facts = kernel.prepare(host_settings(config));
-  if (!facts) return facts.error();
-  for (const std::string& change : facts->changes) spdlog::info("sysctl {}", change);
-  for (const std::string& warning : facts->warnings) spdlog::warn("{}", warning);
-  const auto scheduler = kernel.probe_scheduler(config.ipvs_scheduler);
-  if (!scheduler) return scheduler.error();
-  return std::nullopt;
-}
-
-}  // namespace
 
 void sleep_for(std::chrono::milliseconds time) { std::this_thread::sleep_for(time); }
 
@@ -74,7 +89,8 @@ std::string prepare_kernel(const config::Config& config, ipvs::Kernel& kernel, c
     if (!may_pass(error->error_number)) return error->text();
     if (reported != error->text()) {
       reported = error->text();
-      spdlog::warn("{}: trying again until the kernel accepts it", reported);
+      log_warning("The kernel is not prepared: trying again until it accepts it",
+                  {{kErr, reported}});
     }
     pause(next);
     next = std::min(next * 2, kLongestPause);

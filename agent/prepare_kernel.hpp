@@ -24,6 +24,12 @@ void sleep_for(std::chrono::milliseconds time);
 // Whether the same request may be accepted soon, though nobody changes anything.
 bool may_pass(int error_number);
 
+// Logs what was changed and what is not as it should be.
+void log_prepared(const ipvs::HostFacts& facts);
+
+// What the flags ask of the host.
+ipvs::HostSettings host_settings(const config::Config& config);
+
 // Prepares the kernel as the flags ask for it, and tries the scheduler. Returns "", or why the
 // kernel cannot be prepared. Is repeated without end while the refusal may pass.
 std::string prepare_kernel(const config::Config& config, ipvs::Kernel& kernel,

@@ -32,7 +32,9 @@ struct HandlerState {
 HandlerState state;
 static_assert(std::atomic<int>::is_always_lock_free && std::atomic<bool>::is_always_lock_free);
 
-constexpr std::array<int, 3> kReported{SIGTERM, SIGINT, SIGHUP};
+constexpr std::array<int, 5> kReported{SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
+
+bool ends_the_process(int number) { return number == SIGTERM || number == SIGINT; }
 
 // Writes only if that cannot block: a log that is not read must not keep the process alive.
 void say(const char* line) {
@@ -59,7 +61,7 @@ extern "C" {
 
 static void on_stop_signal(int number) {
   const int saved = errno;
-  if (number != SIGHUP) {
+  if (ends_the_process(number)) {
     if (!state.listening) end_now("kube-ipvs: ended by a signal; what is programmed stays\n");
     if (state.stopping.exchange(true)) end_now("kube-ipvs: a second signal: ended at once\n");
     set_timer(state.grace_ms);

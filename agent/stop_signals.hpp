@@ -12,7 +12,7 @@
 // To end by the handler is as safe as SIGKILL: what the kernel holds stays, and the next start
 // adopts it. The handler and not only a default action, because PID 1 of a container has none.
 //
-// SIGHUP is reported while one listens, and else ignored. SIGPIPE is ignored: a log that nobody
+// SIGHUP, SIGUSR1 and SIGUSR2 are reported while one listens, and else ignored. SIGPIPE is ignored: a log that nobody
 // reads any more is no reason to end.
 //
 // Threading: one listens at a time, on its executor's thread. The handlers may run on any thread.

@@ -28,6 +28,14 @@ struct HostPort {
   bool operator==(const HostPort&) const = default;
 };
 
+// In files whose name, without folder and extension, matches the glob pattern, information up to this
+// level is logged.
+struct FileVerbosity {
+  std::string pattern;
+  int level = 0;  // 0-10
+  bool operator==(const FileVerbosity&) const = default;
+};
+
 inline constexpr std::uint16_t kMetricsPort = 10249;
 inline constexpr std::uint16_t kHealthzPort = 10256;
 
@@ -35,13 +43,25 @@ enum class EndpointSource : std::uint8_t { kAuto, kSelector, kEndpointSlice };
 enum class VipBinding : std::uint8_t { kAddress, kRoute };
 enum class Compat : std::uint8_t { kNone, kKubeProxy };
 enum class Takeover : std::uint8_t { kAuto, kReport, kOff };
+// Which endpoints have series of their own on /metrics.
+enum class MetricsEndpoints : std::uint8_t { kOff, kAnnotated, kAll };
 enum class LogFormat : std::uint8_t { kText, kJson };
+// In kube-proxy's order and by its names: ClusterCIDR, NodeCIDR, BridgeInterface,
+// InterfaceNamePrefix.
+enum class LocalMode : std::uint8_t { kClusterCidr, kNodeCidr, kBridge, kNamePrefix };
 
 struct Config {
   // How to reach the cluster. All three empty: the Pod's service account.
-  std::string kubeconfig;         // --kubeconfig FILE
-  std::string master;             // --master URL, overrides the kubeconfig's server
-  std::string manifests;          // --manifests DIR: no cluster; not with the two above
+  std::string kubeconfig;  // --kubeconfig FILE
+  std::string master;      // --master URL, overrides the kubeconfig's server
+  std::string manifests;   // --manifests DIR: no cluster; not with the two above
+  // The limit of our requests to the API server; 0: none.
+  double kube_api_qps = 0;           // --kube-api-qps: on the average, each second
+  std::uint32_t kube_api_burst = 0;  // --kube-api-burst: at once, if there is a limit; 0: 10
+  // --kube-api-content-type, clientConnection.acceptContentTypes. `prefers_json`: what they say.
+  std::string kube_api_content_type;
+  std::string kube_api_accept_content_types;
+  bool prefers_json = false;
   std::string hostname_override;  // --hostname-override NAME; empty: the host name
   std::string node_name;          // one of these two, trimmed and in lower case; never empty
   // --endpoint-source auto|selector|endpointslice. auto: Pods where they may be listed, as with
@@ -76,11 +96,19 @@ struct Config {
   // --compat none|kube-proxy: decide as kube-proxy's ipvs mode, see config/policies.hpp.
   Compat compat = Compat::kNone;
 
-  bool masquerade_all = false;              // --masquerade-all
-  std::uint32_t masquerade_mark = 0x4000;   // --iptables-masquerade-bit 0-31: without effect
-  std::vector<Network> cluster_cidrs;       // --cluster-cidr A[,B]: at most one per family
-  std::vector<Network> nodeport_addresses;  // --nodeport-addresses CIDR,...; empty: all addresses
-  bool nodeport_addresses_primary = false;  // --nodeport-addresses primary
+  bool masquerade_all = false;             // --masquerade-all
+  std::uint32_t masquerade_mark = 0x4000;  // --iptables-masquerade-bit 0-31: without effect
+  std::vector<Network> cluster_cidrs;      // --cluster-cidr A[,B]: at most one per family
+  // --detect-local-mode: whose traffic is that of Pods here. By --cluster-cidr, by the networks of
+  // this Node (spec.podCIDRs), or by the interface that it arrives on.
+  LocalMode detect_local_mode = LocalMode::kClusterCidr;
+  std::string pod_bridge_interface;       // --pod-bridge-interface NAME, with kBridge
+  std::string pod_interface_name_prefix;  // --pod-interface-name-prefix PREFIX, with kNamePrefix
+  // --nodeport-addresses: networks, and these words, in any mix; nothing: all addresses.
+  std::vector<Network> nodeport_addresses;
+  bool nodeport_addresses_primary = false;
+  bool nodeport_addresses_localhost = false;
+  bool nodeport_addresses_all = false;
   bool forward_accept = false;  // --forward-accept: accept rules in others' dropping FORWARD chains
   // --takeover auto|report|off: what becomes of what kube-proxy has left.
   Takeover takeover = Takeover::kAuto;
@@ -103,11 +131,17 @@ struct Config {
   // port; 0: disabled. The two addresses above have them already.
   std::uint16_t metrics_port = kMetricsPort;
   std::uint16_t healthz_port = kHealthzPort;
+  // --metrics-endpoints off|annotated|all: on /metrics, none, those of Services with the annotation
+  // kube-ipvs.io/metrics, or all.
+  MetricsEndpoints metrics_endpoints = MetricsEndpoints::kAnnotated;
 
   // The program was started under the name kube-proxy: some defaults are those of a drop-in.
   bool as_kube_proxy = false;
   LogFormat log_format = LogFormat::kText;  // --log-format text|json
   int verbosity = 0;                        // --v 0-10
+  std::vector<FileVerbosity> vmodule;       // --vmodule PATTERN=LEVEL,...
+  // --profiling: PUT /debug/flags/v on the metrics port changes --v.
+  bool profiling = false;
   // --run-dir DIR: where the record of our virtual servers is kept; empty: there is none.
   std::string run_dir = "/run/kube-ipvs";
   bool cleanup = false;   // cleanup, --cleanup: delete our state in the kernel and exit
@@ -117,6 +151,11 @@ struct Config {
   bool against_kernel = false;
   bool init_only = false;       // --init-only: prepare the kernel and exit
   std::string write_config_to;  // --write-config-to FILE: write these settings and exit
+
+  // --feature-gates, as given: "Name=true". None changes anything (config/feature_gates.hpp).
+  std::vector<std::string> feature_gates;
+  // --show-hidden-metrics-for-version: "1.36"; there is no hidden metric.
+  std::string show_hidden_metrics_for_version;
 
   // Settings that have no effect, one line each; logged at start-up.
   std::vector<std::string> warnings;

@@ -2,6 +2,7 @@
 #include "config/file.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "config/ignored_options.hpp"
@@ -56,12 +57,13 @@ std::string type_fault(ValueType type, const YAML::Node& node) {
           if (node.Scalar() == word) return {};
         }
       }
-      return "must be true or false, not \"" + node.Scalar() + "\"";
+      return "must be true or false, not " + quoted(node.Scalar());
     case ValueType::kNumber:
-      if (!is_plain(node)) return "must be a number without quotes, not \"" + node.Scalar() + "\"";
+      if (!is_plain(node)) return "must be a number without quotes, not " + quoted(node.Scalar());
       return {};
     case ValueType::kText:
     case ValueType::kList:
+    case ValueType::kMap:
       return {};
   }
   return {};
@@ -125,11 +127,7 @@ class Reader {
     if (const Option* option = find_key(path)) return take_value(*option, key, value, path);
     if (const IgnoredOption* ignored = find_ignored_key(path);
         ignored != nullptr && takes_ignored(*ignored)) {
-      const bool silent =
-          value.IsScalar() && !ignored->silent.empty() && value.Scalar() == ignored->silent;
-      if (!silent && !is_zero(value))
-        warn(key, path + ": ignored: " + std::string(ignored->reason));
-      return;
+      return take_ignored(*ignored, key, value, path);
     }
     if (is_section(path)) {
       if (value.IsNull()) return;
@@ -137,6 +135,26 @@ class Reader {
       return take_section(value, path);
     }
     explain_unknown(key, section, path);
+  }
+
+  void take_ignored(const IgnoredOption& ignored, const YAML::Node& key, const YAML::Node& value,
+                    const std::string& path) {
+    if (ignored.type != IgnoredType::kAny && !value.IsNull()) {
+      const ValueType type = type_of(ignored.type);
+      if (!value.IsScalar()) return fault(value, path + ": " + not_a(type, value));
+      if (!value.Scalar().empty()) {
+        std::string why = type_fault(type, value);
+        if (why.empty() && !is_zero(value)) why = fault_of(ignored, value.Scalar());
+        if (!why.empty()) return fault(value, path + ": " + why);
+      }
+    }
+    const bool silent = is_zero(value) || (value.IsScalar() && is_silent(ignored, value.Scalar()));
+    if (!silent) warn(key, path + ": ignored: " + std::string(ignored.reason));
+  }
+
+  static ValueType type_of(IgnoredType type) {
+    if (type == IgnoredType::kFlag) return ValueType::kFlag;
+    return type == IgnoredType::kNumber ? ValueType::kNumber : ValueType::kText;
   }
 
   // Ignored keys are accepted in kube-proxy's kind of file; in ours, only those below "ipvs".
@@ -197,14 +215,15 @@ class Reader {
                   const std::string& path) {
     if (value.IsNull()) return;
     if (!ours_ && value.IsScalar() && value.Scalar().empty()) return;
-    Setting setting{.option = &option, .where = place(value), .items = {}};
+    Setting setting{.option = &option, .where = place(value), .key = path, .items = {}};
     if (value.IsScalar()) {
       take_scalar(option, value, path, setting);
     } else if (option.type == ValueType::kList && value.IsSequence()) {
-      take_list(value, path, setting);
+      take_list(option, value, path, setting);
+    } else if (option.type == ValueType::kMap && value.IsMap()) {
+      take_map(value, path, setting);
     } else {
-      return fault(value, path + ": must be " + describe(option.type) + ", not a " +
-                              (value.IsMap() ? "map" : "list"));
+      return fault(value, path + ": " + not_a(option.type, value));
     }
     for (const Setting& earlier : settings_.given) {
       if (earlier.option == &option) {
@@ -219,7 +238,7 @@ class Reader {
     if (std::string why = type_fault(option.type, value); !why.empty()) {
       return fault(value, path + ": " + why);
     }
-    if (option.type != ValueType::kList) {
+    if (!has_items(option.type)) {
       setting.items.push_back({value.Scalar(), setting.where});
       return;
     }
@@ -228,14 +247,49 @@ class Reader {
     }
   }
 
-  void take_list(const YAML::Node& list, const std::string& path, Setting& setting) {
+  void take_list(const Option& option, const YAML::Node& list, const std::string& path,
+                 Setting& setting) {
     for (const YAML::Node& item : list) {
       if (item.IsScalar()) {
         setting.items.push_back({item.Scalar(), place(item)});
+      } else if (item.IsMap() && !option.item_keys[0].empty()) {
+        take_map_item(option, item, path, setting);
       } else {
         fault(item, path + ": must be a list of plain values");
       }
     }
+  }
+
+  // {filePattern: A, verbosity: 4} as "A=4".
+  void take_map_item(const Option& option, const YAML::Node& item, const std::string& path,
+                     Setting& setting) {
+    const auto& [first, second] = option.item_keys;
+    std::array<std::string, 2> values;
+    for (const auto& entry : item) {
+      const std::string& key = entry.first.Scalar();
+      if ((key != first && key != second) || !entry.second.IsScalar()) {
+        return fault(entry.first, path + ": an item must be a map of " + std::string(first) +
+                                      " and " + std::string(second) + ", one value each");
+      }
+      values[key == first ? 0 : 1] = entry.second.Scalar();
+    }
+    setting.items.push_back({values[0] + "=" + values[1], place(item)});
+  }
+
+  void take_map(const YAML::Node& map, const std::string& path, Setting& setting) {
+    for (const auto& entry : map) {
+      if (entry.second.IsScalar()) {
+        setting.items.push_back(
+            {entry.first.Scalar() + "=" + entry.second.Scalar(), place(entry.second)});
+      } else {
+        fault(entry.second, path + ": must be a map of plain values");
+      }
+    }
+  }
+
+  static std::string not_a(ValueType type, const YAML::Node& value) {
+    const char* found = value.IsMap() ? "a map" : value.IsSequence() ? "a list" : "a plain value";
+    return "must be " + describe(type) + ", not " + found;
   }
 
   static std::string describe(ValueType type) {
@@ -248,6 +302,8 @@ class Reader {
         return "one value";
       case ValueType::kList:
         return "a list";
+      case ValueType::kMap:
+        return "a map";
     }
     return {};
   }

@@ -16,7 +16,7 @@ namespace {
 // Whether the flag takes a value; nullopt if it is unknown.
 std::optional<bool> takes_value(std::string_view name) {
   if (const Option* option = find_option(name)) return option->type != ValueType::kFlag;
-  if (const IgnoredOption* ignored = find_ignored(name)) return ignored->takes_value;
+  if (const IgnoredOption* ignored = find_ignored(name)) return ignored->type != IgnoredType::kFlag;
   return std::nullopt;
 }
 
@@ -91,12 +91,13 @@ void declare(CLI::App& app) {
     option->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)->allow_extra_args(false);
   };
   for (const Option& option : options()) {
+    if (option.flag.empty()) continue;
     std::string names = cli_name(option.flag);
     if (!option.alias.empty()) names += "," + cli_name(option.alias);
     add(names, option.type != ValueType::kFlag);
   }
   for (const IgnoredOption& ignored : ignored_options()) {
-    if (!ignored.flag.empty()) add(cli_name(ignored.flag), ignored.takes_value);
+    if (!ignored.flag.empty()) add(cli_name(ignored.flag), ignored.type != IgnoredType::kFlag);
   }
 }
 
@@ -108,8 +109,8 @@ void explain_unknown(const std::string& word, std::vector<Fault>& faults) {
   const bool known = takes_value(name).has_value();
   const std::string_view near = known ? std::string_view(name) : nearest(name, all_flag_names());
   faults.push_back(
-      {flag, "unknown flag" + (near.empty() ? std::string("; see --help")
-                                            : ": did you mean --" + std::string(near) + "?")});
+      {"unknown flag",
+       flag + (near.empty() ? "; see --help" : "; did you mean --" + std::string(near) + "?")});
 }
 
 // The arguments that CLI11 did not recognise: unknown flags, and words.
@@ -130,6 +131,23 @@ void take_rest(const std::vector<std::string>& rest, CommandLine& line) {
   }
 }
 
+// As component-base/version/verflag: true, false, raw, or a version that is to be reported.
+void take_version(const std::string& text, CommandLine& line) {
+  const auto value = parse_bool(text);
+  line.version = VersionForm::kNone;
+  if (text == "raw") {
+    line.version = VersionForm::kRaw;
+  } else if (value) {
+    if (*value) line.version = VersionForm::kText;
+  } else if (text.size() > 1 && text[0] == 'v' && text[1] >= '0' && text[1] <= '9') {
+    line.settings.warnings.push_back("--version: ignored: " + text +
+                                     " cannot take the place of the version of kube-ipvs");
+  } else {
+    line.settings.faults.push_back(
+        {"--version", "\"" + text + "\" is not one of: true, false, raw"});
+  }
+}
+
 void take_option(const Option& option, const std::vector<std::string>& results, CommandLine& line) {
   if (option.set == nullptr) {
     if (option.flag == "config") {
@@ -138,16 +156,14 @@ void take_option(const Option& option, const std::vector<std::string>& results, 
         line.settings.faults.push_back({"--config", "a file name is missing"});
       return;
     }
+    if (option.flag == "version") return take_version(results.back(), line);
     const auto value = parse_bool(results.back());
-    if (!value && !(option.flag == "version" && results.back() == "raw")) {
-      line.settings.faults.push_back({cli_name(option.flag), value.error().what});
-    }
-    const bool wanted = !value || *value;
-    (option.flag == "help" ? line.help : line.version) = wanted;
+    if (!value) line.settings.faults.push_back({cli_name(option.flag), value.error().what});
+    line.help = !value || *value;
     return;
   }
   Setting setting{.option = &option, .where = cli_name(option.flag), .items = {}};
-  if (option.type == ValueType::kList) {
+  if (has_items(option.type)) {
     for (const std::string& result : results) {
       for (std::string& item : split_list(result))
         setting.items.push_back({std::move(item), setting.where});
@@ -156,6 +172,15 @@ void take_option(const Option& option, const std::vector<std::string>& results, 
     setting.items.push_back({results.back(), setting.where});
   }
   line.settings.given.push_back(std::move(setting));
+}
+
+void take_ignored(const IgnoredOption& ignored, const std::string& text, CommandLine& line) {
+  const std::string name = cli_name(ignored.flag);
+  if (std::string why = fault_of(ignored, text); !why.empty()) {
+    line.settings.faults.push_back({name, std::move(why)});
+  } else if (!is_silent(ignored, text)) {
+    line.settings.warnings.push_back(name + ": ignored: " + std::string(ignored.reason));
+  }
 }
 
 }  // namespace
@@ -187,17 +212,14 @@ CommandLine read_flags(int argc, const char* const* argv) {
     return line;
   }
   for (const Option& option : options()) {
+    if (option.flag.empty()) continue;
     const CLI::Option* given = app.get_option(cli_name(option.flag));
     if (given->count() > 0) take_option(option, given->results(), line);
   }
   for (const IgnoredOption& ignored : ignored_options()) {
     if (ignored.flag.empty()) continue;
     const CLI::Option* given = app.get_option(cli_name(ignored.flag));
-    if (given->count() == 0 ||
-        (!ignored.silent.empty() && given->results().back() == ignored.silent))
-      continue;
-    line.settings.warnings.push_back(cli_name(ignored.flag) +
-                                     ": ignored: " + std::string(ignored.reason));
+    if (given->count() > 0) take_ignored(ignored, given->results().back(), line);
   }
   take_rest(app.remaining(), line);
   return line;

@@ -8,6 +8,7 @@
 // "_" may replace "-" in names. If a flag is repeated, the last value counts; lists are joined.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -15,11 +16,17 @@
 
 namespace config {
 
+enum class VersionForm : std::uint8_t {
+  kNone,  // not asked for
+  kText,  // --version
+  kRaw,   // --version=raw
+};
+
 struct CommandLine {
   Settings settings;
   std::string config_file;  // --config; "" if not given
   bool help = false;
-  bool version = false;
+  VersionForm version = VersionForm::kNone;
   std::vector<std::string> words;  // arguments that are not flags
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/help.hpp"
 
+#include <algorithm>
 #include <array>
 #include <string_view>
 
@@ -11,7 +12,8 @@ namespace config {
 namespace {
 
 constexpr std::size_t kLeftColumn = 36;
-constexpr std::size_t kWidth = 100;
+constexpr std::size_t kLeast = 60;
+constexpr std::size_t kMost = 120;
 
 struct Heading {
   Group group;
@@ -40,14 +42,14 @@ std::string default_of(const Option& option) {
   return option.get(Config{});
 }
 
-// Breaks `text` into lines of at most kWidth columns and indents all but the first by `indent`.
-std::string wrap(std::string_view text, std::size_t indent) {
+// Breaks `text` into lines of at most `width` columns and indents all but the first by `indent`.
+std::string wrap(std::string_view text, std::size_t indent, std::size_t width) {
   std::string out;
   std::size_t column = indent;
   while (!text.empty()) {
     const std::size_t blank = text.find(' ');
     const std::string_view word = text.substr(0, blank);
-    if (column > indent && column + 1 + word.size() > kWidth) {
+    if (column > indent && column + 1 + word.size() > width) {
       out += "\n" + std::string(indent, ' ');
       column = indent;
     } else if (column > indent) {
@@ -61,21 +63,28 @@ std::string wrap(std::string_view text, std::size_t indent) {
   return out + "\n";
 }
 
-std::string option_lines(const Option& option) {
+std::string option_lines(const Option& option, std::size_t width) {
   std::string left = left_column(option);
-  left += std::string(left.size() < kLeftColumn ? kLeftColumn - left.size() : 1, ' ');
+  if (left.size() >= kLeftColumn && left.size() + kLeast / 2 > width) {
+    left += "\n" + std::string(kLeftColumn, ' ');
+  } else {
+    left += std::string(left.size() < kLeftColumn ? kLeftColumn - left.size() : 1, ' ');
+  }
   std::string help(option.help);
   if (const std::string value = default_of(option); !value.empty()) help += " [" + value + "]";
-  return left + wrap(help, left.size());
+  const std::size_t line_start = left.rfind('\n') + 1;  // npos + 1 is 0
+  return left + wrap(help, left.size() - line_start, width);
 }
 
 }  // namespace
 
-std::string help_text(const std::string& program) {
+std::string help_text(const std::string& program, std::size_t columns) {
+  const std::size_t width = std::clamp(columns, kLeast, kMost);
   std::string out =
-      "kube-ipvs makes this node's kernel serve the cluster's Services with IPVS.\n"
-      "It takes the flags and the configuration file of kube-proxy (config/kube-proxy.md).\n\n"
-      "Usage:\n";
+      wrap("kube-ipvs makes this node's kernel serve the cluster's Services with IPVS.", 0, width) +
+      wrap("It takes the flags and the configuration file of kube-proxy (config/kube-proxy.md).", 0,
+           width) +
+      "\nUsage:\n";
   for (const char* form :
        {" [flags]\n", " plan --against-kernel [flags]\n", " cleanup [--handover] [--dry-run]\n"}) {
     out += "  " + program + form;
@@ -83,20 +92,23 @@ std::string help_text(const std::string& program) {
   for (const Heading& heading : kHeadings) {
     out += "\n" + std::string(heading.text) + ":\n";
     for (const Option& option : options()) {
-      if (option.group == heading.group) out += option_lines(option);
+      if (option.group == heading.group && !option.flag.empty()) out += option_lines(option, width);
     }
   }
-  out +=
-      "\nDefaults are in brackets. DURATION: one or more numbers with units, such as 900s, 15m, "
-      "1h30m\nor 250ms. CIDRS: networks separated by commas. PORT 0: any free port. --name=value "
-      "and, for\nswitches, --name=false are accepted too.\n";
+  out += "\n" +
+         wrap(
+             "Defaults are in brackets. DURATION: one or more numbers with units, such as 900s, "
+             "15m, 1h30m or 250ms. CIDRS: networks separated by commas. PORT 0: any free port. "
+             "--name=value and, for switches, --name=false are accepted too.",
+             0, width);
   std::string ignored;
   for (const IgnoredOption& option : ignored_options()) {
     if (!option.flag.empty())
       ignored += (ignored.empty() ? "--" : ", --") + std::string(option.flag);
   }
-  out += "\nFlags of kube-proxy that are accepted with a warning but do nothing:\n  " +
-         wrap(ignored, 2);
+  out += "\n" +
+         wrap("Flags of kube-proxy that are accepted with a warning but do nothing:", 0, width) +
+         "  " + wrap(ignored, 2, width);
   return out;
 }
 

@@ -4,12 +4,16 @@
 // (config/ignored_options.hpp).
 #pragma once
 
+#include <cstddef>
 #include <string>
 
 namespace config {
 
-// Lines have at most 100 columns. Each option has its help text and default after it. `program`: the
-// name that it was started under.
-std::string help_text(const std::string& program);
+inline constexpr std::size_t kHelpColumns = 100;
+
+// Each option has its help text and default after it. `program`: the name that it was started under.
+// Lines are at most `columns` wide, but no less than 60 and no more than 120: a flag alone may need
+// that, and nobody reads longer lines with ease.
+std::string help_text(const std::string& program, std::size_t columns = kHelpColumns);
 
 }  // namespace config

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "config/cluster_options.hpp"
 #include "config/ignored_options.hpp"
 #include "config/setters.hpp"
 
@@ -12,66 +13,14 @@ namespace {
 
 using namespace detail;  // NOLINT: this file is only the table
 
-constexpr Option kOptions[] = {
-    {.flag = "kubeconfig",
-     .key = "clientConnection.kubeconfig",
-     .own_key = "kubeconfig",
-     .group = Group::kCluster,
-     .placeholder = "FILE",
-     .help = "kubeconfig file for the API server",
-     .default_note = "the Pod's service account",
-     .set = set_text<&Config::kubeconfig>,
-     .get = get_text<&Config::kubeconfig>},
-    {.flag = "master",
-     .own_key = "master",
-     .group = Group::kCluster,
-     .placeholder = "URL",
-     .help = "URL of the API server; overrides the kubeconfig's",
-     .set = set_text<&Config::master>,
-     .get = get_text<&Config::master>},
-    {.flag = "manifests",
-     .own_key = "manifests",
-     .group = Group::kCluster,
-     .placeholder = "DIR",
-     .help = "read Services and endpoints from YAML files, without a cluster",
-     .set = set_text<&Config::manifests>,
-     .get = get_text<&Config::manifests>},
-    {.flag = "hostname-override",
-     .key = "hostnameOverride",
-     .group = Group::kCluster,
-     .placeholder = "NAME",
-     .help = "the name of this node",
-     .default_note = "the host name",
-     .set = set_text<&Config::hostname_override>,
-     .get = get_text<&Config::hostname_override>},
-    {.flag = "endpoint-source",
-     .own_key = "endpointSource",
-     .group = Group::kCluster,
-     .placeholder = "SOURCE",
-     .help = "auto, selector (Pods by label) or endpointslice",
-     .set = set_choice<&Config::endpoint_source, kEndpointSources>,
-     .get = get_choice<&Config::endpoint_source, kEndpointSources>},
-
-    {.flag = "service-proxy-name",
-     .own_key = "serviceProxyName",
-     .group = Group::kCluster,
-     .placeholder = "NAME",
-     .help = "serve only Services with this proxy label",
-     .default_note = "those without it",
-     .set = set_text<&Config::service_proxy_name>,
-     .get = get_text<&Config::service_proxy_name>},
-    {.flag = "compat",
-     .own_key = "compat",
-     .group = Group::kCluster,
-     .placeholder = "MODE",
-     .help = "none, or kube-proxy: decide as its ipvs mode",
-     .set = set_choice<&Config::compat, kCompats>,
-     .get = get_choice<&Config::compat, kCompats>},
+// Without those of the group kCluster, which are in cluster_options.cpp.
+constexpr Option kOtherOptions[] = {
     {.flag = "ipvs-scheduler",
      .key = "ipvs.scheduler",
      .group = Group::kIpvs,
      .placeholder = "NAME",
      .help = "rr wrr lc wlc sh mh dh sed nq fo ovf lblc lblcr twos",
+     .live = true,
      .set = set_scheduler,
      .get = get_text<&Config::ipvs_scheduler>},
     {.flag = "ipvs-strict-arp",
@@ -79,6 +28,7 @@ constexpr Option kOptions[] = {
      .type = ValueType::kFlag,
      .group = Group::kIpvs,
      .help = "answer ARP only on the address's own interface (for MetalLB)",
+     .live = true,
      .set = set_flag<&Config::ipvs_strict_arp>,
      .get = get_flag<&Config::ipvs_strict_arp>},
     {.flag = "ipvs-exclude-cidrs",
@@ -87,6 +37,7 @@ constexpr Option kOptions[] = {
      .group = Group::kIpvs,
      .placeholder = "CIDRS",
      .help = "networks where others' virtual servers are never ours",
+     .live = true,
      .set = add_network<&Config::ipvs_exclude_cidrs>,
      .get = get_networks<&Config::ipvs_exclude_cidrs>,
      .clear = clear_networks<&Config::ipvs_exclude_cidrs>},
@@ -96,6 +47,7 @@ constexpr Option kOptions[] = {
      .placeholder = "DURATION",
      .help = "timeout of idle TCP connections",
      .default_note = "0s: unchanged",
+     .live = true,
      .set = set_timeout<&Config::ipvs_tcp_timeout>,
      .get = get_timeout<&Config::ipvs_tcp_timeout>},
     {.flag = "ipvs-tcpfin-timeout",
@@ -104,6 +56,7 @@ constexpr Option kOptions[] = {
      .placeholder = "DURATION",
      .help = "timeout of TCP connections after a FIN",
      .default_note = "0s: unchanged",
+     .live = true,
      .set = set_timeout<&Config::ipvs_tcp_fin_timeout>,
      .get = get_timeout<&Config::ipvs_tcp_fin_timeout>},
     {.flag = "ipvs-udp-timeout",
@@ -112,6 +65,7 @@ constexpr Option kOptions[] = {
      .placeholder = "DURATION",
      .help = "timeout of idle UDP flows",
      .default_note = "0s: unchanged",
+     .live = true,
      .set = set_timeout<&Config::ipvs_udp_timeout>,
      .get = get_timeout<&Config::ipvs_udp_timeout>},
     {.flag = "ipvs-sync-period",
@@ -119,6 +73,7 @@ constexpr Option kOptions[] = {
      .group = Group::kIpvs,
      .placeholder = "DURATION",
      .help = "how often a part of the kernel's state is checked, 1s-1h",
+     .live = true,
      .set = set_sync_period,
      .get = [](const Config& config) { return text(config.sync_period); }},
     {.flag = "ipvs-min-sync-period",
@@ -127,6 +82,7 @@ constexpr Option kOptions[] = {
      .placeholder = "DURATION",
      .help = "minimum time between kernel updates, up to 1h",
      .default_note = "0s: at once",
+     .live = true,
      .set = set_min_sync_period,
      .get = [](const Config& config) { return text(config.min_sync_period); }},
     {.flag = "vip-binding",
@@ -134,6 +90,7 @@ constexpr Option kOptions[] = {
      .group = Group::kIpvs,
      .placeholder = "HOW",
      .help = "address (one per virtual IP) or route (constant cost)",
+     .live = true,
      .set = set_choice<&Config::vip_binding, kVipBindings>,
      .get = get_choice<&Config::vip_binding, kVipBindings>},
     {.flag = "proxy-mode",
@@ -141,6 +98,7 @@ constexpr Option kOptions[] = {
      .group = Group::kIpvs,
      .placeholder = "MODE",
      .help = "ipvs; iptables and nftables cause a warning",
+     .live = true,
      .set = set_mode,
      .get = [](const Config&) { return std::string("ipvs"); }},
 
@@ -150,6 +108,7 @@ constexpr Option kOptions[] = {
      .type = ValueType::kFlag,
      .group = Group::kTraffic,
      .help = "masquerade all traffic to cluster IPs",
+     .live = true,
      .set = set_flag<&Config::masquerade_all>,
      .get = get_flag<&Config::masquerade_all>},
     {.flag = "iptables-masquerade-bit",
@@ -159,6 +118,7 @@ constexpr Option kOptions[] = {
      .group = Group::kTraffic,
      .placeholder = "BIT",
      .help = "accepted, without effect: no mark is used",
+     .live = true,
      .set = set_masquerade_bit,
      .get = get_masquerade_bit},
     {.flag = "cluster-cidr",
@@ -167,16 +127,42 @@ constexpr Option kOptions[] = {
      .group = Group::kTraffic,
      .placeholder = "CIDRS",
      .help = "Pod networks, one per family; other sources are masqueraded",
+     .live = true,
      .set = add_network<&Config::cluster_cidrs>,
      .get = get_networks<&Config::cluster_cidrs>,
      .clear = clear_networks<&Config::cluster_cidrs>},
+    {.flag = "detect-local-mode",
+     .key = "detectLocalMode",
+     .group = Group::kTraffic,
+     .placeholder = "MODE",
+     .help = "Pods' traffic is known by network or by interface",
+     .live = false,
+     .set = set_choice_or_empty<&Config::detect_local_mode, kLocalModes>,
+     .get = get_choice<&Config::detect_local_mode, kLocalModes>},
+    {.flag = "pod-bridge-interface",
+     .key = "detectLocal.bridgeInterface",
+     .group = Group::kTraffic,
+     .placeholder = "NAME",
+     .help = "the Pods' bridge, with mode BridgeInterface",
+     .live = false,
+     .set = set_interface<&Config::pod_bridge_interface>,
+     .get = get_text<&Config::pod_bridge_interface>},
+    {.flag = "pod-interface-name-prefix",
+     .key = "detectLocal.interfaceNamePrefix",
+     .group = Group::kTraffic,
+     .placeholder = "PREFIX",
+     .help = "begins Pods' interfaces, with mode InterfaceNamePrefix",
+     .live = false,
+     .set = set_interface<&Config::pod_interface_name_prefix>,
+     .get = get_text<&Config::pod_interface_name_prefix>},
     {.flag = "nodeport-addresses",
      .key = "nodePortAddresses",
      .type = ValueType::kList,
      .group = Group::kTraffic,
      .placeholder = "CIDRS",
-     .help = "networks of node port addresses, or primary",
+     .help = "node ports at: networks, primary, localhost, all",
      .default_note = "all addresses",
+     .live = true,
      .set = add_nodeport_address,
      .get = get_nodeport_addresses,
      .clear = clear_nodeport_addresses},
@@ -185,6 +171,7 @@ constexpr Option kOptions[] = {
      .type = ValueType::kFlag,
      .group = Group::kTraffic,
      .help = "add accept rules to FORWARD chains that drop (Docker, ufw)",
+     .live = true,
      .set = set_flag<&Config::forward_accept>,
      .get = get_flag<&Config::forward_accept>},
     {.flag = "takeover",
@@ -192,6 +179,7 @@ constexpr Option kOptions[] = {
      .group = Group::kTraffic,
      .placeholder = "MODE",
      .help = "what kube-proxy left: auto (adopt or delete), report, off",
+     .live = false,
      .set = set_choice<&Config::takeover, kTakeovers>,
      .get = get_choice<&Config::takeover, kTakeovers>},
     {.flag = "bind-address",
@@ -200,6 +188,7 @@ constexpr Option kOptions[] = {
      .placeholder = "IP",
      .help = "the node's primary address",
      .default_note = "0.0.0.0: the Node object's",
+     .live = false,
      .set = set_bind_address,
      .get = [](const Config& config) { return config.bind_address.to_string(); }},
 
@@ -209,6 +198,7 @@ constexpr Option kOptions[] = {
      .group = Group::kHost,
      .placeholder = "N",
      .help = "at least N tracked connections per CPU; 0: unchanged",
+     .live = true,
      .set = set_number<&Config::conntrack_max_per_core>,
      .get = get_number<&Config::conntrack_max_per_core>},
     {.flag = "conntrack-min",
@@ -217,6 +207,7 @@ constexpr Option kOptions[] = {
      .group = Group::kHost,
      .placeholder = "N",
      .help = "at least N tracked connections",
+     .live = true,
      .set = set_number<&Config::conntrack_min>,
      .get = get_number<&Config::conntrack_min>},
     {.flag = "conntrack-tcp-timeout-established",
@@ -224,6 +215,7 @@ constexpr Option kOptions[] = {
      .group = Group::kHost,
      .placeholder = "DURATION",
      .help = "at least, when idle; 0s: unchanged",
+     .live = true,
      .set = set_timeout<&Config::conntrack_tcp_established>,
      .get = get_timeout<&Config::conntrack_tcp_established>},
     {.flag = "conntrack-tcp-timeout-close-wait",
@@ -231,6 +223,7 @@ constexpr Option kOptions[] = {
      .group = Group::kHost,
      .placeholder = "DURATION",
      .help = "at least; 0s: unchanged",
+     .live = true,
      .set = set_timeout<&Config::conntrack_tcp_close_wait>,
      .get = get_timeout<&Config::conntrack_tcp_close_wait>},
     {.flag = "conntrack-tcp-be-liberal",
@@ -238,6 +231,7 @@ constexpr Option kOptions[] = {
      .type = ValueType::kFlag,
      .group = Group::kHost,
      .help = "accept packets outside the TCP window",
+     .live = true,
      .set = set_flag<&Config::conntrack_tcp_be_liberal>,
      .get = get_flag<&Config::conntrack_tcp_be_liberal>},
     {.flag = "conntrack-udp-timeout",
@@ -246,6 +240,7 @@ constexpr Option kOptions[] = {
      .placeholder = "DURATION",
      .help = "at least, without replies",
      .default_note = "0s: unchanged",
+     .live = true,
      .set = set_timeout<&Config::conntrack_udp>,
      .get = get_timeout<&Config::conntrack_udp>},
     {.flag = "conntrack-udp-timeout-stream",
@@ -254,6 +249,7 @@ constexpr Option kOptions[] = {
      .placeholder = "DURATION",
      .help = "at least, with replies",
      .default_note = "0s: unchanged",
+     .live = true,
      .set = set_timeout<&Config::conntrack_udp_stream>,
      .get = get_timeout<&Config::conntrack_udp_stream>},
     {.flag = "reserve-node-ports",
@@ -261,6 +257,7 @@ constexpr Option kOptions[] = {
      .type = ValueType::kFlag,
      .group = Group::kHost,
      .help = "add the node ports to net.ipv4.ip_local_reserved_ports",
+     .live = true,
      .set = set_flag<&Config::reserve_node_ports>,
      .get = get_flag<&Config::reserve_node_ports>},
     {.flag = "oom-score-adj",
@@ -269,6 +266,7 @@ constexpr Option kOptions[] = {
      .placeholder = "N",
      .help = "this process's oom_score_adj, -1000 to 1000",
      .default_note = "unchanged",
+     .live = true,
      .set = set_oom_score_adj,
      .get = get_oom_score_adj},
 
@@ -278,6 +276,7 @@ constexpr Option kOptions[] = {
      .group = Group::kManifests,
      .placeholder = "CIDRS",
      .help = "networks of cluster IPs, one per family",
+     .live = false,
      .set = add_network<&Config::service_cluster_ip_range>,
      .get = get_networks<&Config::service_cluster_ip_range>,
      .clear = clear_networks<&Config::service_cluster_ip_range>},
@@ -286,6 +285,7 @@ constexpr Option kOptions[] = {
      .group = Group::kManifests,
      .placeholder = "A-B",
      .help = "range of node ports",
+     .live = false,
      .set = set_node_port_range,
      .get =
          [](const Config& config) {
@@ -298,6 +298,7 @@ constexpr Option kOptions[] = {
      .group = Group::kHttp,
      .placeholder = "IP[:PORT]",
      .help = "address of /metrics; \"\" disables it",
+     .live = true,
      .set = set_bind<&Config::metrics_bind, kMetricsPort>,
      .get = get_bind<&Config::metrics_bind>},
     {.flag = "healthz-bind-address",
@@ -305,6 +306,7 @@ constexpr Option kOptions[] = {
      .group = Group::kHttp,
      .placeholder = "IP[:PORT]",
      .help = "address of /healthz; \"\" disables it",
+     .live = true,
      .set = set_bind<&Config::healthz_bind, kHealthzPort>,
      .get = get_bind<&Config::healthz_bind>},
     {.flag = "metrics-port",
@@ -321,13 +323,38 @@ constexpr Option kOptions[] = {
      .help = "deprecated: for an address without a port; 0 disables it",
      .set = set_number<&Config::healthz_port>,
      .get = get_number<&Config::healthz_port>},
+    {.flag = "show-hidden-metrics-for-version",
+     .key = "showHiddenMetricsForVersion",
+     .group = Group::kHttp,
+     .placeholder = "1.N",
+     .help = "accepted, without effect: kube-ipvs hides no metrics",
+     .live = true,
+     .set = set_hidden_metrics,
+     .get = get_text<&Config::show_hidden_metrics_for_version>},
     {.flag = "bind-address-hard-fail",
      .key = "bindAddressHardFail",
      .type = ValueType::kFlag,
      .group = Group::kHttp,
      .help = "exit if one of these ports is in use, instead of retrying",
+     .live = true,
      .set = set_flag<&Config::bind_address_hard_fail>,
      .get = get_flag<&Config::bind_address_hard_fail>},
+    {.flag = "metrics-endpoints",
+     .own_key = "metricsEndpoints",
+     .group = Group::kHttp,
+     .placeholder = "WHICH",
+     .help = "endpoints in /metrics: off, annotated or all",
+     .live = true,
+     .set = set_choice<&Config::metrics_endpoints, kMetricsEndpoints>,
+     .get = get_choice<&Config::metrics_endpoints, kMetricsEndpoints>},
+    {.flag = "profiling",
+     .key = "enableProfiling",
+     .type = ValueType::kFlag,
+     .group = Group::kHttp,
+     .help = "PUT /debug/flags/v on the metrics port changes --v",
+     .live = false,
+     .set = set_flag<&Config::profiling>,
+     .get = get_flag<&Config::profiling>},
 
     {.flag = "config",
      .group = Group::kGeneral,
@@ -340,6 +367,7 @@ constexpr Option kOptions[] = {
      .group = Group::kGeneral,
      .placeholder = "FORMAT",
      .help = "text or json",
+     .live = true,
      .set = set_choice<&Config::log_format, kLogFormats>,
      .get = get_choice<&Config::log_format, kLogFormats>},
     {.flag = "v",
@@ -349,13 +377,27 @@ constexpr Option kOptions[] = {
      .group = Group::kGeneral,
      .placeholder = "LEVEL",
      .help = "log verbosity, 0-10",
+     .live = true,
      .set = set_verbosity,
      .get = [](const Config& config) { return std::to_string(config.verbosity); }},
+    {.flag = "vmodule",
+     .key = "logging.vmodule",
+     .own_key = "vmodule",
+     .type = ValueType::kList,
+     .group = Group::kGeneral,
+     .placeholder = "PATTERN=LEVEL,...",
+     .help = "log verbosity of source files, by name; * and ? match",
+     .live = true,
+     .set = add_file_verbosity,
+     .get = get_file_verbosities,
+     .clear = clear_file_verbosities,
+     .item_keys = {"filePattern", "verbosity"}},
     {.flag = "run-dir",
      .own_key = "runDir",
      .group = Group::kGeneral,
      .placeholder = "DIR",
      .help = "directory for the record of what is ours",
+     .live = false,
      .set = set_text<&Config::run_dir>,
      .get = get_text<&Config::run_dir>},
     {.flag = "cleanup",
@@ -406,20 +448,30 @@ constexpr Option kOptions[] = {
 
 }  // namespace
 
-std::span<const Option> options() { return kOptions; }
+std::span<const Option> options() {
+  static const std::vector<Option> all = [] {
+    const auto first = cluster_options();
+    std::vector<Option> joined(first.begin(), first.end());
+    joined.insert(joined.end(), std::begin(kOtherOptions), std::end(kOtherOptions));
+    return joined;
+  }();
+  return all;
+}
 
 const Option* find_option(std::string_view flag) {
-  const auto* const place =
-      std::find_if(std::begin(kOptions), std::end(kOptions), [&](const Option& option) {
-        return option.flag == flag || (!option.alias.empty() && option.alias == flag);
-      });
-  return place == std::end(kOptions) ? nullptr : place;
+  const auto all = options();
+  const auto place = std::find_if(all.begin(), all.end(), [&](const Option& option) {
+    return option.flag == flag || (!option.alias.empty() && option.alias == flag);
+  });
+  return place == all.end() ? nullptr : &*place;
 }
 
 std::span<const std::string_view> all_flag_names() {
   static const std::vector<std::string_view> names = [] {
     std::vector<std::string_view> all;
-    for (const Option& option : kOptions) all.push_back(option.flag);
+    for (const Option& option : options()) {
+      if (!option.flag.empty()) all.push_back(option.flag);
+    }
     for (const IgnoredOption& option : ignored_options()) {
       if (!option.flag.empty()) all.push_back(option.flag);
     }

@@ -5,7 +5,9 @@
 // example file all use this table, so that they cannot disagree.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,13 +21,19 @@ enum class ValueType : std::uint8_t {
   kNumber,  // in the file: without quotes
   kText,
   kList,  // separated by commas; in the file also a YAML list
+  kMap,   // "name=value" separated by commas; in the file a YAML map
 };
+
+// Several values: each is an item for `set`.
+constexpr bool has_items(ValueType type) {
+  return type == ValueType::kList || type == ValueType::kMap;
+}
 
 // The headings of --help, in their order.
 enum class Group : std::uint8_t { kCluster, kIpvs, kTraffic, kHost, kManifests, kHttp, kGeneral };
 
 struct Option {
-  std::string_view flag;        // without "--"
+  std::string_view flag = {};   // without "--"; "": there is only the key
   std::string_view alias = {};  // another name of the flag
   // Path in the file, such as "ipvs.scheduler"; both empty: only a flag. `key` is kube-proxy's and
   // is allowed in both kinds of file; `own_key` is allowed in KubeIpvsConfiguration only.
@@ -37,6 +45,9 @@ struct Option {
   std::string_view help = {};
   // Shown by --help in place of the default value, where that would say little (such as "").
   std::string_view default_note = {};
+  // Whether another value in the file takes effect while the agent runs (config/difference.hpp) or
+  // needs a restart. Unset for options without a key: a flag cannot change.
+  std::optional<bool> live = {};
 
   // Sets the value, or adds one item of a list, from its text. Returns what is wrong with the text,
   // or "". Where it uses another value than the text says, it adds to Config::warnings what it did.
@@ -46,6 +57,8 @@ struct Option {
   std::string (*get)(const Config&) = nullptr;
   // Lists only: empties the list before the first `set`.
   void (*clear)(Config&) = nullptr;
+  // Lists only: in the file, an item may also be a map of these two keys; it is read as "A=B".
+  std::array<std::string_view, 2> item_keys = {};
 };
 
 std::span<const Option> options();

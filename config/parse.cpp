@@ -18,6 +18,20 @@
 namespace config {
 namespace {
 
+#if defined(__clang__)
+constexpr std::string_view kCompiler = "clang " __clang_version__;
+#else
+constexpr std::string_view kCompiler = "gcc " __VERSION__;
+#endif
+// As Go names it.
+#if defined(__x86_64__)
+constexpr std::string_view kArchitecture = "amd64";
+#elif defined(__aarch64__)
+constexpr std::string_view kArchitecture = "arm64";
+#else
+constexpr std::string_view kArchitecture = "unknown";
+#endif
+
 // The command, which is the first word; without one the agent runs.
 constexpr std::string_view kCleanup = "cleanup";
 constexpr std::string_view kPlan = "plan";
@@ -58,6 +72,16 @@ void check_command(const std::vector<std::string>& words, const Config& config,
 // of the line; the first says that it is not the version of a Kubernetes.
 std::string version_text() { return "kube-ipvs v" KUBE_IPVS_VERSION "\n"; }
 
+// All that is known of the build, in the form in which kube-proxy prints it.
+std::string raw_version_text() {
+  const std::string version = KUBE_IPVS_VERSION;
+  const std::size_t dot = version.find('.');
+  const std::string rest = dot == std::string::npos ? "" : version.substr(dot + 1);
+  return "version.Info{Major:\"" + version.substr(0, dot) + "\", Minor:\"" +
+         rest.substr(0, rest.find('.')) + "\", GitVersion:\"v" + version + "\", Compiler:\"" +
+         std::string(kCompiler) + "\", Platform:\"linux/" + std::string(kArchitecture) + "\"}\n";
+}
+
 }  // namespace
 
 std::string program_name(int argc, const char* const* argv) {
@@ -71,14 +95,15 @@ ParseOutcome parse(int argc, const char* const* argv, const Environment& environ
   CommandLine line = read_flags(argc, argv);
   const std::string program = program_name(argc, argv);
   if (line.help) {
-    outcome.print = help_text(program);
+    outcome.print = help_text(program, environment.columns);
     return outcome;
   }
-  if (line.version) {
-    outcome.print = version_text();
+  if (line.version != VersionForm::kNone) {
+    outcome.print = line.version == VersionForm::kRaw ? raw_version_text() : version_text();
     return outcome;
   }
   take_words(line, outcome.faults);
+  outcome.config_file = line.config_file;
   std::vector<Settings> layers;
   if (!line.config_file.empty()) {
     const YamlFile file = environment.load_file ? environment.load_file(line.config_file)

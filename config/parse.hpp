@@ -16,12 +16,14 @@
 // there is no Config. With --cleanup, faults of values and of the file are warnings: it needs none.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "config/config.hpp"
+#include "config/help.hpp"
 #include "config/yaml.hpp"
 
 namespace config {
@@ -37,11 +39,13 @@ struct Fault {
 struct Environment {
   std::string host_name;                                       // as gethostname() returns it
   std::function<YamlFile(const std::string& path)> load_file;  // empty: load_yaml_file()
+  std::size_t columns = kHelpColumns;                          // of the terminal that shows --help
 };
 
 struct ParseOutcome {
   std::optional<Config> config;  // empty if there are faults, or if `print` is set
   std::vector<Fault> faults;
+  std::string config_file;           // --config; "" if not given
   std::optional<std::string> print;  // text for --help or --version: print it and exit with 0
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Write an option's text into a Config and back: the functions `set`, `get` and `clear` of the
-// table in options.cpp, the only file that includes this one.
+// table in options.cpp and cluster_options.cpp, the only files that include this one.
 //
 // Errors: a setter returns what is wrong with the text, or "".
 #pragma once
@@ -25,6 +25,7 @@ namespace config::detail {
 // and user space cannot query it; this is the limit for the largest HZ, 1000.
 inline constexpr std::int64_t kMaxTimeoutSeconds = std::numeric_limits<std::int32_t>::max() / 1000;
 inline constexpr std::int64_t kMaxSyncPeriodSeconds = 3600;
+inline constexpr const char* kNotNegative = "must not be negative: 0s or more";
 
 template <bool Config::*kMember>
 std::string set_flag(Config& config, std::string_view value) {
@@ -67,7 +68,7 @@ std::string set_timeout(Config& config, std::string_view value) {
   constexpr std::chrono::seconds kMost(kMaxTimeoutSeconds);
   const auto parsed = parse_duration(value);
   if (!parsed) return parsed.error().what;
-  if (parsed->count() < 0) return "must not be negative";
+  if (parsed->count() < 0) return kNotNegative;
   auto seconds = std::chrono::ceil<std::chrono::seconds>(*parsed);
   if (seconds > kMost) {
     seconds = kMost;
@@ -86,7 +87,7 @@ std::string get_timeout(const Config& config) {
 inline std::string set_sync_period(Config& config, std::string_view value) {
   const auto parsed = parse_duration(value);
   if (!parsed) return parsed.error().what;
-  if (parsed->count() < 0) return "must not be negative";
+  if (parsed->count() < 0) return kNotNegative;
   constexpr std::chrono::seconds kMost(kMaxSyncPeriodSeconds);
   // kube-proxy's default is 0s and means 30s.
   config.sync_period = parsed->count() == 0
@@ -103,7 +104,7 @@ inline std::string set_sync_period(Config& config, std::string_view value) {
 inline std::string set_min_sync_period(Config& config, std::string_view value) {
   const auto parsed = parse_duration(value);
   if (!parsed) return parsed.error().what;
-  if (parsed->count() < 0) return "must not be negative";
+  if (parsed->count() < 0) return kNotNegative;
   constexpr std::chrono::seconds kMost(kMaxSyncPeriodSeconds);
   config.min_sync_period = std::min<std::chrono::milliseconds>(
       std::chrono::floor<std::chrono::milliseconds>(*parsed), kMost);
@@ -132,21 +133,36 @@ void clear_networks(Config& config) {
   (config.*kMember).clear();
 }
 
+// The words that kube-proxy takes in place of networks (KEP-6032).
+struct NodePortWord {
+  std::string_view word;
+  bool Config::*member;
+};
+inline constexpr std::array<NodePortWord, 3> kNodePortWords = {
+    {{"primary", &Config::nodeport_addresses_primary},
+     {"localhost", &Config::nodeport_addresses_localhost},
+     {"all", &Config::nodeport_addresses_all}}};
+
 inline std::string add_nodeport_address(Config& config, std::string_view value) {
-  if (value == "primary") {
-    config.nodeport_addresses_primary = true;
+  for (const NodePortWord& each : kNodePortWords) {
+    if (value != each.word) continue;
+    config.*each.member = true;
     return {};
   }
   std::string why = add_network<&Config::nodeport_addresses>(config, value);
-  return why.empty() ? why : why + ", nor \"primary\"";
+  return why.empty() ? why : why + ", nor one of: primary, localhost, all";
 }
 inline std::string get_nodeport_addresses(const Config& config) {
-  return config.nodeport_addresses_primary ? "primary"
-                                           : get_networks<&Config::nodeport_addresses>(config);
+  std::string out;
+  for (const NodePortWord& each : kNodePortWords) {
+    if (config.*each.member) out += (out.empty() ? "" : ",") + std::string(each.word);
+  }
+  const std::string networks = get_networks<&Config::nodeport_addresses>(config);
+  return out + (out.empty() || networks.empty() ? "" : ",") + networks;
 }
 inline void clear_nodeport_addresses(Config& config) {
   config.nodeport_addresses.clear();
-  config.nodeport_addresses_primary = false;
+  for (const NodePortWord& each : kNodePortWords) config.*each.member = false;
 }
 
 template <std::optional<HostPort> Config::*kMember, std::uint16_t kDefaultPort>
@@ -178,13 +194,16 @@ inline constexpr std::array<std::string_view, 3> kEndpointSources = {"auto", "se
 inline constexpr std::array<std::string_view, 2> kVipBindings = {"address", "route"};
 inline constexpr std::array<std::string_view, 2> kCompats = {"none", "kube-proxy"};
 inline constexpr std::array<std::string_view, 3> kTakeovers = {"auto", "report", "off"};
+inline constexpr std::array<std::string_view, 3> kMetricsEndpoints = {"off", "annotated", "all"};
 inline constexpr std::array<std::string_view, 2> kLogFormats = {"text", "json"};
+inline constexpr std::array<std::string_view, 4> kLocalModes = {
+    "ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix"};
 
 template <auto kMember, const auto& kNames>
 std::string set_choice(Config& config, std::string_view value) {
   const auto place = std::find(kNames.begin(), kNames.end(), value);
   if (place == kNames.end()) {
-    return "\"" + std::string(value) + "\" is not one of: " + join(kNames);
+    return quoted(value) + " is not one of: " + join(kNames);
   }
   using Choice = std::remove_reference_t<decltype(config.*kMember)>;
   config.*kMember = static_cast<Choice>(place - kNames.begin());
@@ -195,13 +214,53 @@ std::string get_choice(const Config& config) {
   return std::string(kNames[static_cast<std::size_t>(config.*kMember)]);
 }
 
+// As set_choice; "" is the first, as in kube-proxy.
+template <auto kMember, const auto& kNames>
+std::string set_choice_or_empty(Config& config, std::string_view value) {
+  return set_choice<kMember, kNames>(config, value.empty() ? kNames.front() : value);
+}
+
+// What the kernel takes as a name (dev_valid_name() in net/core/dev.c), without the characters that
+// `nft` would read as something else.
+template <std::string Config::*kMember>
+std::string set_interface(Config& config, std::string_view value) {
+  constexpr std::size_t kLongest = 15;  // IFNAMSIZ without the NUL
+  const bool is_bad =
+      value.size() > kLongest || value == "." || value == ".." ||
+      std::any_of(value.begin(), value.end(), [](char c) {
+        return c <= ' ' || c > '~' || std::string_view("/:*\\\"").find(c) != std::string_view::npos;
+      });
+  if (is_bad) {
+    return quoted(value) +
+           " is not the name of an interface: 1-15 characters, no blanks and none of / : * \\ \"";
+  }
+  config.*kMember = std::string(value);
+  return {};
+}
+
+// A limit of requests in a second: a number as Go's strconv.ParseFloat reads it, without exponents.
+// client-go takes a negative one as no limit.
+inline std::string set_qps(Config& config, std::string_view value) {
+  const auto parsed = parse_decimal(value);
+  if (!parsed) return parsed.error().what;
+  config.kube_api_qps = std::max(*parsed, 0.0);
+  return {};
+}
+std::string get_qps(const Config& config);
+
+std::string set_hidden_metrics(Config& config, std::string_view value);
+
+// "Name=true", of a list of them.
+std::string add_feature_gate(Config& config, std::string_view value);
+std::string get_feature_gates(const Config& config);
+inline void clear_feature_gates(Config& config) { config.feature_gates.clear(); }
+
 inline std::string set_scheduler(Config& config, std::string_view value) {
   // kube-proxy's default is "" and means rr.
   if (value.empty()) value = "rr";
   if (!is_known_scheduler(value)) {
     const std::string_view near = nearest(value, known_schedulers());
-    return "\"" + std::string(value) +
-           "\" is not an IPVS scheduler; known: " + join(known_schedulers()) +
+    return quoted(value) + " is not an IPVS scheduler; known: " + join(known_schedulers()) +
            (near.empty() ? "" : "; did you mean \"" + std::string(near) + "\"?");
   }
   config.ipvs_scheduler = std::string(value);
@@ -223,7 +282,7 @@ inline std::string get_masquerade_bit(const Config& config) {
 inline std::string set_mode(Config& config, std::string_view value) {
   if (value.empty() || value == "ipvs") return {};
   if (value != "iptables" && value != "nftables") {
-    return "\"" + std::string(value) + "\" is not one of: ipvs, iptables, nftables";
+    return quoted(value) + " is not one of: ipvs, iptables, nftables";
   }
   config.warnings.push_back("\"" + std::string(value) +
                             "\" is a mode of kube-proxy: Services are served with IPVS");
@@ -246,6 +305,30 @@ inline std::string set_verbosity(Config& config, std::string_view value) {
   return {};
 }
 
+// As klog reads it: "pattern=N"; an item without text is none.
+inline std::string add_file_verbosity(Config& config, std::string_view value) {
+  if (value.empty()) return {};
+  const std::size_t equals = value.find('=');
+  const auto level = parse_number(equals == std::string_view::npos ? "" : value.substr(equals + 1),
+                                  0, std::numeric_limits<std::int32_t>::max());
+  if (!level || equals == 0) {
+    return quoted(value) +
+           " is not PATTERN=LEVEL: the name of a source file, which may have * and ?, and a "
+           "number from 0, as in sync_*=4";
+  }
+  config.vmodule.push_back({.pattern = std::string(value.substr(0, equals)),
+                            .level = static_cast<int>(std::min<std::uint64_t>(*level, 10))});
+  return {};
+}
+inline std::string get_file_verbosities(const Config& config) {
+  std::string out;
+  for (const FileVerbosity& each : config.vmodule) {
+    out += (out.empty() ? "" : ",") + each.pattern + "=" + std::to_string(each.level);
+  }
+  return out;
+}
+inline void clear_file_verbosities(Config& config) { config.vmodule.clear(); }
+
 // Up to what fits, and at most the largest number of a Go int32.
 template <auto kMember>
 std::string set_number(Config& config, std::string_view value) {
@@ -267,7 +350,7 @@ inline std::string set_oom_score_adj(Config& config, std::string_view value) {
   if (value.empty()) return {};
   const bool is_negative = value.front() == '-';
   const auto parsed = parse_number(value.substr(is_negative ? 1 : 0), 0, 1000);
-  if (!parsed) return "\"" + std::string(value) + "\" is not a number from -1000 to 1000";
+  if (!parsed) return quoted(value) + " is not a number from -1000 to 1000";
   const int number = static_cast<int>(*parsed);
   config.oom_score_adj = is_negative ? -number : number;
   return {};

@@ -20,6 +20,7 @@ struct Setting {
   };
   const Option* option = nullptr;
   std::string where;        // "--name" or "file:line:column"
+  std::string key = {};     // as the file has it; "": a flag
   std::vector<Item> items;  // exactly one, except for lists
 };
 

@@ -17,6 +17,9 @@ struct PrefixBounds {
   int least;
   int most;
 };
+// An option that is no flag.
+constexpr std::string_view kAcceptTypes = "clientConnection.acceptContentTypes";
+
 constexpr PrefixBounds kIpv4Range{12, 30};
 constexpr PrefixBounds kIpv6Range{64, 126};
 
@@ -31,7 +34,9 @@ class Validator {
     check_sources();
     check_families("cluster-cidr", checked_.config.cluster_cidrs);
     check_families("service-cluster-ip-range", checked_.config.service_cluster_ip_range);
-    check_nodeport_addresses();
+    check_local_mode();
+    check_api_limits();
+    check_media_types();
     check_manifest_ranges();
     check_ports();
     derive_node_name();
@@ -48,35 +53,43 @@ class Validator {
       if (option.clear != nullptr) option.clear(config);
       for (const Setting::Item& item : setting.items) {
         // "file:line:column" does not name the option.
-        const bool by_flag = item.where.starts_with("--");
-        const std::string name = by_flag ? "" : std::string(name_in_file(option)) + ": ";
+        const std::string name = setting.key.empty() ? "" : setting.key + ": ";
         const std::size_t warnings_before = config.warnings.size();
         const std::string why = option.set(config, item.text);
         for (std::size_t i = warnings_before; i < config.warnings.size(); ++i) {
           config.warnings[i] = item.where + ": " + name + config.warnings[i];
         }
         if (!why.empty()) fault(item.where, name + why);
-        texts_[option.flag] = item.text;
+        texts_[name_of(option)] = item.text;
       }
-      origins_[option.flag] = setting.where;
+      origins_[name_of(option)] = {.where = setting.where, .key = setting.key};
     }
   }
 
-  static std::string_view name_in_file(const Option& option) {
-    return option.own_key.empty() ? option.key : option.own_key;
+  static std::string_view name_of(const Option& option) {
+    return option.flag.empty() ? option.key : option.flag;
   }
 
   void fault(std::string where, std::string what) {
     checked_.faults.push_back({std::move(where), std::move(what)});
   }
+  void refuse(std::string_view flag, const std::string& what) {
+    fault(where(flag), key_of(flag) + what);
+  }
   void warn(std::string_view flag, const std::string& what) {
-    checked_.config.warnings.push_back(where(flag) + ": " + what);
+    checked_.config.warnings.push_back(where(flag) + ": " + key_of(flag) + what);
   }
   bool given(std::string_view flag) const { return origins_.contains(flag); }
   // Where the option was set: "file:line:column" or "--flag"; "--flag" too if it was not set.
   std::string where(std::string_view flag) const {
     const auto place = origins_.find(flag);
-    return place == origins_.end() ? "--" + std::string(flag) : place->second;
+    return place == origins_.end() ? "--" + std::string(flag) : place->second.where;
+  }
+  // "key: " if the option was set in the file.
+  std::string key_of(std::string_view flag) const {
+    const auto place = origins_.find(flag);
+    const bool has_key = place != origins_.end() && !place->second.key.empty();
+    return has_key ? place->second.key + ": " : "";
   }
 
   // Where kube-proxy ran, its role gives no right to Pods, and its rules accepted what it forwarded.
@@ -130,8 +143,8 @@ class Validator {
     for (const std::string_view other : {"kubeconfig", "master"}) {
       const bool set = other == "kubeconfig" ? !config.kubeconfig.empty() : !config.master.empty();
       if (!set) continue;
-      fault(where("manifests"), "cannot be combined with --" + std::string(other) + " (" +
-                                    where(other) + "): manifests replace the cluster");
+      refuse("manifests", "cannot be combined with --" + std::string(other) + " (" + where(other) +
+                              "): manifests replace the cluster");
     }
   }
 
@@ -141,17 +154,64 @@ class Validator {
     const auto ipv6 = static_cast<std::ptrdiff_t>(networks.size()) - ipv4;
     for (const auto& [count, family] : {std::pair{ipv4, "IPv4"}, std::pair{ipv6, "IPv6"}}) {
       if (count > 1) {
-        fault(where(flag),
-              std::to_string(count) + " " + family + " networks: at most one per family");
+        refuse(flag, std::to_string(count) + " " + family + " networks: at most one per family");
       }
     }
   }
 
-  void check_nodeport_addresses() {
+  void check_local_mode() {
     const Config& config = checked_.config;
-    if (config.nodeport_addresses_primary && !config.nodeport_addresses.empty()) {
-      fault(where("nodeport-addresses"), "\"primary\" cannot be combined with networks");
+    if (config.cleanup) return;
+    check_interface(LocalMode::kBridge, "pod-bridge-interface", config.pod_bridge_interface);
+    check_interface(LocalMode::kNamePrefix, "pod-interface-name-prefix",
+                    config.pod_interface_name_prefix);
+    if (config.detect_local_mode == LocalMode::kNodeCidr && !config.manifests.empty()) {
+      refuse(
+          "detect-local-mode",
+          "NodeCIDR needs an API server, which has the Pod networks of Nodes; with --manifests (" +
+              where("manifests") + "): ClusterCIDR, BridgeInterface or InterfaceNamePrefix");
     }
+  }
+
+  // As kube-proxy, with a warning where it says nothing.
+  void check_interface(LocalMode mode, std::string_view flag, const std::string& name) {
+    const bool is_used = checked_.config.detect_local_mode == mode;
+    if (is_used && name.empty()) {
+      refuse("detect-local-mode",
+             std::string(mode == LocalMode::kBridge ? "BridgeInterface" : "InterfaceNamePrefix") +
+                 " needs --" + std::string(flag) + ", or its key in detectLocal: 1-15 characters");
+    } else if (!is_used && !name.empty()) {
+      warn(flag, "ignored: --detect-local-mode does not ask for it");
+    }
+  }
+
+  void check_api_limits() {
+    const Config& config = checked_.config;
+    if (config.kube_api_burst != 0 && config.kube_api_qps == 0)
+      warn("kube-api-burst", "ignored: there is no limit without --kube-api-qps");
+  }
+
+  // client-go sends acceptContentTypes, or else contentType, to the API server, which answers with
+  // the first type that it has.
+  void check_media_types() {
+    Config& config = checked_.config;
+    const bool by_list = !config.kube_api_accept_content_types.empty();
+    const std::string_view flag = by_list ? kAcceptTypes : "kube-api-content-type";
+    std::string unknown;
+    for (const std::string& each : split_list(by_list ? config.kube_api_accept_content_types
+                                                      : config.kube_api_content_type)) {
+      const std::string type = each.substr(0, each.find(';'));
+      if (type == "application/vnd.kubernetes.protobuf" || type == "*/*") return;
+      if (type == "application/json") {
+        config.prefers_json = true;
+        return;
+      }
+      unknown = type;
+    }
+    if (unknown.empty()) return;
+    warn(flag, quoted(unknown) +
+                   " is neither application/json nor application/vnd.kubernetes.protobuf: protobuf "
+                   "is asked for, and JSON taken");
   }
 
   void check_manifest_ranges() {
@@ -170,14 +230,14 @@ class Validator {
       return;
     }
     if (config.service_cluster_ip_range.empty()) {
-      fault(where("service-cluster-ip-range"), "must not be empty with --manifests");
+      refuse("service-cluster-ip-range", "must not be empty with --manifests");
     }
     for (const Network& network : config.service_cluster_ip_range) {
       const PrefixBounds bounds = network.address.is_v4() ? kIpv4Range : kIpv6Range;
       if (network.prefix_length >= bounds.least && network.prefix_length <= bounds.most) continue;
-      fault(where("service-cluster-ip-range"), text(network) + " must have a prefix from /" +
-                                                   std::to_string(bounds.least) + " to /" +
-                                                   std::to_string(bounds.most));
+      refuse("service-cluster-ip-range", text(network) + " must have a prefix from /" +
+                                             std::to_string(bounds.least) + " to /" +
+                                             std::to_string(bounds.most));
     }
   }
 
@@ -193,7 +253,7 @@ class Validator {
     if (same_address || (wildcard && metrics->address.is_v4() == healthz->address.is_v4())) {
       const std::string what = text(*metrics) + " conflicts with --healthz-bind-address (" +
                                text(*healthz) + ", " + where("healthz-bind-address") + ")";
-      if (is_fatal) return fault(where("metrics-bind-address"), what);
+      if (is_fatal) return refuse("metrics-bind-address", what);
       warn("metrics-bind-address", what + ": only one of them is served");
     }
   }
@@ -214,15 +274,15 @@ class Validator {
     // These do one thing and exit; none of it concerns the Node.
     if (config.cleanup || config.init_only || !config.write_config_to.empty()) return;
     if (config.node_name.empty()) {
-      fault(where("hostname-override"), config.hostname_override.empty()
-                                            ? "this host has no name: set the node's name"
-                                            : "must not be blank");
+      refuse("hostname-override", config.hostname_override.empty()
+                                      ? "this host has no name: set the node's name"
+                                      : "must not be blank");
     } else if (config.manifests.empty() && !is_node_name(config.node_name)) {
       // With a cluster, the name becomes part of request paths. Without one it is only compared.
-      fault(where("hostname-override"),
-            "\"" + config.node_name +
-                "\" is not a valid node name (lower-case letters, digits, - and .; at most 253 "
-                "characters)");
+      refuse("hostname-override",
+             quoted(config.node_name) +
+                 " is not a valid node name (lower-case letters, digits, - and .; at most 253 "
+                 "characters)");
     }
   }
 
@@ -242,7 +302,11 @@ class Validator {
 
   const Circumstances& circumstances_;
   Checked checked_;
-  std::map<std::string_view, std::string> origins_;
+  struct Origin {
+    std::string where;
+    std::string key;  // in the file
+  };
+  std::map<std::string_view, Origin> origins_;
   std::map<std::string_view, std::string> texts_;  // the last text given for each option
 };
 

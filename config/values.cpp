@@ -20,13 +20,6 @@ using boost::asio::ip::address_v6;
 constexpr std::array<std::string_view, 14> kSchedulers = {
     "rr", "wrr", "lc", "wlc", "sh", "mh", "dh", "sed", "nq", "fo", "ovf", "lblc", "lblcr", "twos"};
 
-std::string quoted(std::string_view text) {
-  // Someone may have pasted a whole file as a value.
-  constexpr std::size_t kMost = 80;
-  if (text.size() <= kMost) return "\"" + std::string(text) + "\"";
-  return "\"" + std::string(text.substr(0, kMost)) + "...\"";
-}
-
 BadValue bad(std::string_view text, std::string_view why) {
   return BadValue{quoted(text) + " " + std::string(why)};
 }
@@ -39,6 +32,8 @@ std::optional<std::uint64_t> decimal(std::string_view text) {
   if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
   return value;
 }
+
+constexpr std::string_view kTooLong = "is too long a duration: at most 292 years";
 
 struct Unit {
   std::string_view name;
@@ -87,8 +82,7 @@ Parsed<std::uint64_t> take_term(std::string_view& text, std::string_view whole_t
   text.remove_prefix(name.size());
 
   const auto count = whole.empty() ? std::uint64_t{0} : decimal(whole);
-  if (!count || *count > kLongest / unit->nanoseconds)
-    return bad(whole_text, "is too long a duration");
+  if (!count || *count > kLongest / unit->nanoseconds) return bad(whole_text, kTooLong);
   std::uint64_t total = *count * unit->nanoseconds;
   // Digit by digit, in integers; fractions of a nanosecond are dropped.
   std::uint64_t scale = unit->nanoseconds;
@@ -96,7 +90,7 @@ Parsed<std::uint64_t> take_term(std::string_view& text, std::string_view whole_t
     total += static_cast<std::uint64_t>(digit - '0') * scale / 10;
     scale /= 10;
   }
-  if (total > kLongest) return bad(whole_text, "is too long a duration");
+  if (total > kLongest) return bad(whole_text, kTooLong);
   return total;
 }
 
@@ -120,6 +114,28 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 }  // namespace
+
+std::string quoted(std::string_view text) {
+  // Someone may have pasted a whole file as a value.
+  constexpr std::size_t kMost = 80;
+  if (text.size() <= kMost) return "\"" + std::string(text) + "\"";
+  return "\"" + std::string(text.substr(0, kMost)) + "...\"";
+}
+
+Parsed<double> parse_decimal(std::string_view text) {
+  constexpr double kMost = 1e6;
+  std::string_view rest = text;
+  if (rest.starts_with('+')) rest.remove_prefix(1);
+  double value = 0;
+  const auto [end, error] =
+      std::from_chars(rest.data(), rest.data() + rest.size(), value, std::chars_format::fixed);
+  const bool is_number = !rest.empty() && error == std::errc{} && end == rest.data() + rest.size();
+  // Written so that what is no number at all is refused, too.
+  if (!is_number || !(value >= -kMost && value <= kMost)) {
+    return bad(text, "is not a number such as 5 or 0.5, from -1000000 to 1000000");
+  }
+  return value;
+}
 
 Parsed<std::uint64_t> parse_number(std::string_view text, std::uint64_t least, std::uint64_t most) {
   const auto value = decimal(text);
@@ -150,7 +166,7 @@ Parsed<std::chrono::nanoseconds> parse_duration(std::string_view text) {
   while (!rest.empty()) {
     const auto term = take_term(rest, text);
     if (!term) return term.error();
-    if (*term > kLongest - total) return bad(text, "is too long a duration");
+    if (*term > kLongest - total) return bad(text, kTooLong);
     total += *term;
   }
   const auto value = static_cast<std::int64_t>(total);
@@ -158,9 +174,9 @@ Parsed<std::chrono::nanoseconds> parse_duration(std::string_view text) {
 }
 
 Parsed<Address> parse_address(std::string_view text) {
-  constexpr std::string_view kNotOne = "is not an IP address";
+  constexpr std::string_view kNotOne = "is not an IP address such as 10.0.0.1 or fd00::1";
   if (text.find('%') != std::string_view::npos)
-    return bad(text, "has a zone, which is not allowed");
+    return bad(text, "has a zone, which is not allowed: write an address such as fd00::1");
   const auto address = read_address(text);
   return address ? Parsed<Address>(*address) : Parsed<Address>(bad(text, kNotOne));
 }
@@ -198,11 +214,12 @@ Parsed<HostPort> parse_host_port(std::string_view text, std::uint16_t default_po
   bool bracketed = false;
   if (text.starts_with('[')) {
     const std::size_t close = text.find(']');
-    if (close == std::string_view::npos) return bad(text, "has no closing ]");
+    if (close == std::string_view::npos) return bad(text, "has no closing ]: write [::]:10256");
     bracketed = true;
     host = text.substr(1, close - 1);
     const std::string_view rest = text.substr(close + 1);
-    if (!rest.empty() && rest[0] != ':') return bad(text, "has text between ] and the port");
+    if (!rest.empty() && rest[0] != ':')
+      return bad(text, "has text between ] and the port: write [::]:10256");
     if (!rest.empty()) port = rest.substr(1);
   } else if (std::count(text.begin(), text.end(), ':') == 1) {
     const std::size_t colon = text.find(':');
@@ -216,7 +233,8 @@ Parsed<HostPort> parse_host_port(std::string_view text, std::uint16_t default_po
   if (!address) {
     return bad(text, "is not ADDRESS:PORT such as 0.0.0.0:10256 or [::]:10256");
   }
-  if (bracketed && address->is_v4()) return bad(text, "has brackets, which are for IPv6 only");
+  if (bracketed && address->is_v4())
+    return bad(text, "has brackets, which are for IPv6 only: write 0.0.0.0:10256");
   if (!port) return HostPort{*address, default_port};
   const auto number = parse_number(*port, 0, 65535);
   if (!number) return bad(text, "has no valid port (0-65535)");
@@ -229,7 +247,7 @@ Parsed<PortRange> parse_port_range(std::string_view text) {
   const auto last =
       dash == std::string_view::npos ? first : parse_number(text.substr(dash + 1), 1, 65535);
   if (!first || !last) return bad(text, "is not a range of ports (1-65535) such as 30000-32767");
-  if (*first > *last) return bad(text, "ends before it begins");
+  if (*first > *last) return bad(text, "ends before it begins: write 30000-32767");
   return PortRange{static_cast<std::uint16_t>(*first), static_cast<std::uint16_t>(*last)};
 }
 

@@ -31,6 +31,9 @@ using Parsed = boost::system::result<T, BadValue>;
 [[nodiscard]] Parsed<std::uint64_t> parse_number(std::string_view text, std::uint64_t least,
                                                  std::uint64_t most);
 
+// A number with or without a sign and a fraction: "5", "0.5", "-1". At most 1,000,000 from zero.
+[[nodiscard]] Parsed<double> parse_decimal(std::string_view text);
+
 // As Go's strconv.ParseBool: 1 t T true True TRUE and 0 f F false False FALSE.
 [[nodiscard]] Parsed<bool> parse_bool(std::string_view text);
 
@@ -69,6 +72,9 @@ struct PortRange {
 // one edit. Words under 2 or over 64 characters have no candidate.
 [[nodiscard]] std::string_view nearest(std::string_view word,
                                        std::span<const std::string_view> candidates);
+
+// The text in double quotes, and only its beginning if it is long.
+[[nodiscard]] std::string quoted(std::string_view text);
 
 // "a, b, c".
 [[nodiscard]] std::string join(std::span<const std::string_view> words);

@@ -60,6 +60,7 @@ LinuxKernel::LinuxKernel(const std::string& record_directory, std::vector<Networ
 Result<HostFacts> LinuxKernel::prepare(const HostSettings& settings) {
   HostFacts facts;
   settings_ = settings;
+  excluded_ = settings.excluded;
   const auto ipvs = ready(ipvs_);
   if (!ipvs) return ipvs.error();
   // Finding the netlink family needs no privilege, this request does: without CAP_NET_ADMIN
@@ -309,6 +310,12 @@ Result<std::vector<ServerReading>> LinuxKernel::read_servers(std::span<const Ser
   const auto ipvs = ready(ipvs_);
   if (!ipvs) return ipvs.error();
   return (*ipvs)->read_servers(keys);
+}
+
+Result<std::vector<ServerReading>> LinuxKernel::read_counters(std::span<const ServerKey> keys) {
+  const auto ipvs = ready(ipvs_);
+  if (!ipvs) return ipvs.error();
+  return (*ipvs)->read_counters(keys);
 }
 
 Result<std::vector<ServerReading>> LinuxKernel::read_destinations(std::span<const ServerKey> keys) {

@@ -60,6 +60,7 @@ class LinuxKernel : public Kernel {
   Result<std::size_t> count_ipv4_servers() override;
   Result<std::optional<ServerReading>> read_server(const ServerKey& key) override;
   Result<std::vector<ServerReading>> read_servers(std::span<const ServerKey> keys) override;
+  Result<std::vector<ServerReading>> read_counters(std::span<const ServerKey> keys) override;
   Result<std::vector<ServerReading>> read_destinations(std::span<const ServerKey> keys) override;
   Result<std::vector<Address>> read_addresses() override;
   Result<std::vector<Element>> read_elements() override;
@@ -87,7 +88,7 @@ class LinuxKernel : public Kernel {
   const std::string kernel_and_namespace_;
   SettingRecord changed_settings_;
   Sysctls sysctls_;
-  const std::vector<Network> excluded_;
+  std::vector<Network> excluded_;
   HostSettings settings_;  // of the last prepare()
   std::optional<IpvsClient> ipvs_;
   std::optional<Device> device_;

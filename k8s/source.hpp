@@ -18,8 +18,9 @@ namespace k8s {
 // no fault: said once, for information.
 struct SourceFault {
   std::string kind;
-  std::string what;  // one line: the file or object, the field, and what is done about it
-  int status = 0;    // HTTP, of a request that the server refused; else 0
+  std::string what;         // one line: the file or object, the field, and what is done about it
+  int status = 0;           // HTTP, of a request that the server refused; else 0
+  std::string object = {};  // whom it is about, as `what` names it: "Service default/web"; "": none
 };
 
 // Counts for one kind of object since the source started, for metrics.

@@ -82,6 +82,8 @@ ClusterState::ClusterState(const config::Config& config, ClusterObserver& observ
           config.node_name,
           {.own_changed =
                [this] {
+                 const k8s::Node* own = nodes_.own();
+                 if (own && !own->pod_cidrs.empty()) own_pods_ = own->pod_cidrs;
                  refresh_node_view();
                  observer_.on_own_node();
                },
@@ -278,6 +280,17 @@ void ClusterState::refresh_node_view() {
   mark_dependants(changed, node_ports_changed);
 }
 
+void ClusterState::configuration_changed(bool replan) {
+  cluster_cidrs_ = to_networks(to_cidrs(config_.cluster_cidrs));
+  schedulers_.scheduler = config_.ipvs_scheduler;
+  schedulers_.unavailable.erase(config_.ipvs_scheduler);  // it has been tried
+  refresh_node_view();
+  if (!replan) return;
+  services_.for_each(
+      [this](const k8s::Service& each) { observer_.on_dirty(each.meta.key.text()); });
+  for (const auto& [owner, lingering] : lingering_) observer_.on_dirty(owner);
+}
+
 void ClusterState::set_gateways(const std::vector<ipvs::Address>& gateways) {
   std::vector<ipvs::Endpoint> held;
   held.reserve(gateways.size());
@@ -329,19 +342,47 @@ const k8s::Service* ClusterState::service(const ipvs::Owner& owner) const {
 }
 
 std::vector<k8s::Cidr> ClusterState::pod_sources() const {
+  switch (config_.detect_local_mode) {
+    case config::LocalMode::kClusterCidr:
+      break;
+    case config::LocalMode::kNodeCidr:
+      return own_pods();
+    case config::LocalMode::kBridge:
+    case config::LocalMode::kNamePrefix:
+      return {};
+  }
   const std::vector<k8s::Cidr> sources = to_cidrs(config_.cluster_cidrs);
   return sources.empty() ? own_pods() : sources;
 }
 
-std::vector<k8s::Cidr> ClusterState::own_pods() const {
-  return nodes_.own() ? nodes_.own()->pod_cidrs : std::vector<k8s::Cidr>{};
+std::vector<LocalhostPort> ClusterState::localhost_ports(const ipvs::Owner& owner) const {
+  const k8s::Service* service = this->service(owner);
+  if (!service || !is_served(*service, config_.service_proxy_name)) return {};
+  std::optional<UsableService> changed;
+  return agent::localhost_ports(usable(*service, changed), node_view_, config_);
 }
 
 ipvs::TableRules ClusterState::table_rules() const {
-  return {.masquerade_all = config_.masquerade_all,
-          .cluster_cidrs = cluster_cidrs_,
-          .pod_sources = to_networks(pod_sources()),
-          .own_pods = to_networks(own_pods())};
+  ipvs::TableRules rules{.masquerade_all = config_.masquerade_all,
+                         .cluster_cidrs = cluster_cidrs_,
+                         .pod_sources = to_networks(pod_sources()),
+                         .own_pods = to_networks(own_pods())};
+  switch (config_.detect_local_mode) {
+    case config::LocalMode::kClusterCidr:
+      break;
+    case config::LocalMode::kNodeCidr:
+      rules.local_by = ipvs::LocalBy::kOwnPods;
+      break;
+    case config::LocalMode::kBridge:
+      rules.local_by = ipvs::LocalBy::kInterface;
+      rules.pod_interface = config_.pod_bridge_interface;
+      break;
+    case config::LocalMode::kNamePrefix:
+      rules.local_by = ipvs::LocalBy::kNamePrefix;
+      rules.pod_interface = config_.pod_interface_name_prefix;
+      break;
+  }
+  return rules;
 }
 
 PlanOptions ClusterState::options_for(const k8s::Service& service, MonotonicSeconds now,
@@ -377,7 +418,8 @@ std::optional<PlannedService> ClusterState::plan(const ipvs::Owner& owner) {
   plan.plan = plan_service(*service, endpoints, node_view_, options);
   plan.again_in_a_second = is_ramping(endpoints, options);
   note_linger(owner, plan, options.service.linger_seconds, std::nullopt);
-  plan.lacks_local = lacks_local(*service, endpoints);
+  plan.lacks_local = {lacks_local(*service, endpoints, ipvs::Family::kIpv4),
+                      lacks_local(*service, endpoints, ipvs::Family::kIpv6)};
   for (const RefusedAddress& refused : refused_addresses(*service, node_view_)) {
     plan.notices.push_back({.reason = NoticeReason::kAddressRefused, .note = refused.text()});
   }
@@ -427,10 +469,15 @@ bool ClusterState::has_endpoint(const ipvs::Owner& owner, const ipvs::Endpoint& 
   return !endpoints_.pod_at(endpoint.address, service_key(owner)).empty();
 }
 
-std::vector<ClusterState::PortToRead> ClusterState::ports_to_read() const {
+std::vector<ClusterState::PortToRead> ClusterState::ports_to_read(PortCursor& cursor,
+                                                                  std::size_t services) const {
+  using config::MetricsEndpoints;
   std::vector<PortToRead> all;
-  services_.for_each([&](const k8s::Service& service) {
+  const auto add = [&](const k8s::Service& service) {
     if (!is_served(service, config_.service_proxy_name)) return;
+    const bool has_endpoints = config_.metrics_endpoints == MetricsEndpoints::kAll ||
+                               (config_.metrics_endpoints == MetricsEndpoints::kAnnotated &&
+                                asks_for_endpoint_metrics(service.meta.annotations));
     const std::size_t first = all.size();
     for (std::size_t index = 0; index < service.ports.size(); ++index) {
       const k8s::ServicePort& port = service.ports[index];
@@ -439,12 +486,14 @@ std::vector<ClusterState::PortToRead> ClusterState::ports_to_read() const {
                               .port = port.name.empty() ? std::to_string(port.port) : port.name,
                               .protocol = to_ipvs(port.protocol)},
                      .servers = {},
-                     .index = index});
+                     .index = index,
+                     .has_endpoints = has_endpoints});
     }
     for (const ServerOfPort& server : servers_of(service, node_view_)) {
       all[first + server.port_index].servers.push_back(server.key);
     }
-  });
+  };
+  cursor.at_end = !services_.for_some_after(cursor.after, services, add);
   return all;
 }
 

@@ -25,6 +25,7 @@
 #include "agent/cluster/other_nodes.hpp"
 #include "agent/cluster/service_table.hpp"
 #include "agent/decide/health_checks.hpp"
+#include "agent/decide/localhost_ports.hpp"
 #include "agent/decide/node_view.hpp"
 #include "agent/decide/service_plan.hpp"
 #include "agent/decide/traffic.hpp"
@@ -66,7 +67,7 @@ class ClusterState : public ServicePlans {
   }
 
   // See EndpointTable.
-  std::vector<k8s::UnixSeconds> take_triggers(const ipvs::Owner& service) {
+  std::vector<Trigger> take_triggers(const ipvs::Owner& service) {
     return endpoints_.take_triggers(service_key(service));
   }
   // nullopt: the Service is deleted, or needs none.
@@ -79,21 +80,40 @@ class ClusterState : public ServicePlans {
   void set_gateways(const std::vector<ipvs::Address>& gateways);
   // What this node needs for something else than Services: see AddressPolicy::set().
   void set_holder(const Holder& holder, std::vector<ipvs::Endpoint> held);
+  // Values of the configuration are others: the next plans and table_rules() have them. `replan`: of
+  // all Services; else of those that depend on the addresses for node ports, if these are others.
+  void configuration_changed(bool replan);
   // Why this host has no IPv6; "": it has. True if that is news.
   bool set_no_ipv6(std::string why);
-  // The networks whose traffic is the cluster's own: --cluster-cidr, or else the Pod networks of
-  // this Node.
+  bool has_ipv6() const { return limits_.no_ipv6.empty(); }
+  // The networks whose traffic is the cluster's own, by --detect-local-mode: --cluster-cidr, or else
+  // the Pod networks of this Node; none if an interface says it.
   std::vector<k8s::Cidr> pod_sources() const;
-  // The networks of the Pods on this node (Node.spec.podCIDRs); empty if the Node names none.
-  std::vector<k8s::Cidr> own_pods() const;
+  // The networks of the Pods on this node (Node.spec.podCIDRs), the last ones that the Node has
+  // named: it may be deleted and made again while its Pods go on.
+  const std::vector<k8s::Cidr>& own_pods() const { return own_pods_; }
+  // --detect-local-mode=NodeCIDR, and this Node has not named any yet: nothing can be programmed.
+  bool lacks_own_pods() const {
+    return config_.detect_local_mode == config::LocalMode::kNodeCidr && own_pods_.empty();
+  }
+  // The node ports of a Service on loopback addresses: agent/decide/localhost_ports.hpp.
+  std::vector<LocalhostPort> localhost_ports(const ipvs::Owner& service) const;
 
   // One entry per served Service port, with the virtual servers to read for it.
   struct PortToRead {
     PortTraffic port;
     std::vector<ipvs::ServerKey> servers;
     std::size_t index = 0;  // of the port, in the Service
+    bool has_endpoints =
+        false;  // --metrics-endpoints and the Service ask for its endpoints' series
   };
-  std::vector<PortToRead> ports_to_read() const;
+  // A place among the Services, which may change between two calls.
+  struct PortCursor {
+    k8s::ObjectKey after{};
+    bool at_end = false;
+  };
+  // The ports of the next `services` Services.
+  std::vector<PortToRead> ports_to_read(PortCursor& cursor, std::size_t services) const;
   // All endpoints of that port now, those without traffic included, with their Pods and without
   // counters.
   std::vector<EndpointTraffic> endpoints_of(const PortToRead& port) const;
@@ -132,7 +152,7 @@ class ClusterState : public ServicePlans {
   void check_ready();
 
   const config::Config& config_;
-  const std::vector<ipvs::Network> cluster_cidrs_;
+  std::vector<ipvs::Network> cluster_cidrs_;
   ClusterObserver& observer_;
   const Clocks clocks_;
   Memory memory_;
@@ -140,6 +160,7 @@ class ClusterState : public ServicePlans {
   EndpointTable endpoints_;
   NodeTable nodes_;
   OtherNodes other_nodes_;
+  std::vector<k8s::Cidr> own_pods_;
   std::vector<ipvs::LocalAddress> local_;
   NodeView node_view_;
   HostLimits limits_;

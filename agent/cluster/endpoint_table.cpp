@@ -178,6 +178,18 @@ void EndpointTable::date(PodRecord& next, const k8s::ObjectKey& key,
   if (next.ready_since == 0) next.ready_since = -1;
 }
 
+namespace {
+
+// 0: it says none.
+k8s::UnixSeconds trigger_time_of(const k8s::Meta& meta) {
+  const auto found = meta.annotations.find("endpoints.kubernetes.io/last-change-trigger-time");
+  if (found == meta.annotations.end()) return 0;
+  const auto time = k8s::parse_time(found->second);
+  return time ? *time : 0;
+}
+
+}  // namespace
+
 void EndpointTable::upsert_pod(k8s::Pod&& pod) {
   PodRecord next = record_of(pod);
   // Lists are nearly ordered by key, so the end is a good hint for where the next one belongs.
@@ -199,6 +211,7 @@ void EndpointTable::upsert_pod(k8s::Pod&& pod) {
   if (!keeps_addresses) index_addresses(record, false);
   if (!keeps_labels) index_.remove_pod(record.member);
   date(next, place->first, added ? nullptr : &record);
+  const auto before = added ? std::nullopt : std::optional(cause_of(record));
   next.key = &place->first;
   next.member = std::move(record.member);
   next.member.id = &record;
@@ -206,6 +219,7 @@ void EndpointTable::upsert_pod(k8s::Pod&& pod) {
   if (!keeps_labels) index_.add_pod(record.member, place->first.ns, pod.meta.labels);
   if (!keeps_addresses) index_addresses(record, true);
   mark_services_of(record);
+  note_trigger(record, before, trigger_time_of(pod.meta));
 }
 
 void EndpointTable::remove_pod(const k8s::ObjectKey& key) {
@@ -239,14 +253,48 @@ void EndpointTable::mark_services_of(const PodRecord& record) {
   });
 }
 
+EndpointTable::Cause EndpointTable::cause_of(const PodRecord& record) {
+  return {.readiness_changed = record.readiness_changed,
+          .ready = record.ready,
+          .deleted = record.deleted};
+}
+
+// A Pod that has changed in another way, or is selected by another Service, has no time for that.
+void EndpointTable::note_trigger(const PodRecord& record, const std::optional<Cause>& before,
+                                 k8s::UnixSeconds annotated) {
+  if (source_ != EndpointSource::kSelector) return;
+  Trigger trigger{.time = annotated};
+  const bool deleted = record.deleted && !(before && before->deleted);
+  const bool was_ready = before && before->ready;
+  const bool readiness =
+      (record.ready || was_ready) &&
+      (record.ready != was_ready || before->readiness_changed != record.readiness_changed);
+  if (deleted) {
+    trigger.time = record.deletion_requested;
+  } else if (trigger.time == 0 && readiness) {
+    trigger.time = record.readiness_changed;
+  }
+  for (const ipvs::Address& address : record.addresses) {
+    (address.is_v4() ? trigger.ipv4 : trigger.ipv6) = true;
+  }
+  if (trigger.time == 0 || record.addresses.empty()) return;
+  index_.services_of(record.member, [&](const LabelIndex::Member& service) {
+    note_trigger(*static_cast<const ServiceRecord*>(service.id)->key, trigger);
+  });
+}
+
+void EndpointTable::note_trigger(const k8s::ObjectKey& service, const Trigger& trigger) {
+  constexpr std::size_t kMost = 1000;  // of a Service, between two passes
+  std::vector<Trigger>& waiting = triggers_[service];
+  if (waiting.size() < kMost) waiting.push_back(trigger);
+}
+
 namespace {
 
-std::optional<k8s::UnixSeconds> trigger_of(const k8s::EndpointSlice& slice) {
-  const auto found =
-      slice.meta.annotations.find("endpoints.kubernetes.io/last-change-trigger-time");
-  if (found == slice.meta.annotations.end()) return std::nullopt;
-  const auto time = k8s::parse_time(found->second);
-  return time ? std::optional(*time) : std::nullopt;
+// A slice has addresses of one family. One without endpoints does not say which.
+void add_family(Trigger& trigger, const k8s::EndpointSlice& slice) {
+  if (slice.endpoints.empty()) return;
+  (slice.endpoints.front().address.is_v4() ? trigger.ipv4 : trigger.ipv6) = true;
 }
 
 }  // namespace
@@ -255,6 +303,8 @@ void EndpointTable::upsert_slice(k8s::EndpointSlice&& slice) {
   const k8s::ObjectKey key = slice.meta.key;
   const k8s::ObjectKey service{key.ns, slice.service_name};
   const WeightReading weight = read_slice_weight(slice.meta);
+  Trigger trigger{.time = trigger_time_of(slice.meta)};
+  add_family(trigger, slice);
   const auto found = slices_.find(key);
   if (found != slices_.end()) {
     const k8s::EndpointSlice& old = found->second.slice;
@@ -263,11 +313,12 @@ void EndpointTable::upsert_slice(k8s::EndpointSlice&& slice) {
       found->second.mark = slice_sink_->mark();
       return;
     }
+    if (slice.endpoints.empty()) add_family(trigger, old);
     const k8s::ObjectKey before = forget_slice(key);
     if (before != service) dirty_(before);
   }
   if (slice.service_name.empty()) return;
-  if (const auto trigger = trigger_of(slice)) triggers_[service].push_back(*trigger);
+  if (trigger.time != 0 && !has_pods(service)) note_trigger(service, trigger);
   slice.meta.annotations.clear();
   for (const auto& endpoint : slice.endpoints) slices_by_address_.emplace(endpoint.address, key);
   slices_of_[service].insert(key);
@@ -275,9 +326,16 @@ void EndpointTable::upsert_slice(k8s::EndpointSlice&& slice) {
   dirty_(service);
 }
 
-std::vector<k8s::UnixSeconds> EndpointTable::take_triggers(const k8s::ObjectKey& service) {
+std::vector<Trigger> EndpointTable::take_triggers(const k8s::ObjectKey& service) {
   auto taken = triggers_.extract(service);
-  return taken ? std::move(taken.mapped()) : std::vector<k8s::UnixSeconds>();
+  return taken ? std::move(taken.mapped()) : std::vector<Trigger>();
+}
+
+// Whether the endpoints of that Service are Pods.
+bool EndpointTable::has_pods(const k8s::ObjectKey& service) const {
+  const auto found = services_.find(service);
+  return source_ == EndpointSource::kSelector && found != services_.end() &&
+         !found->second->selector.empty();
 }
 
 void EndpointTable::remove_slice(const k8s::ObjectKey& key) {

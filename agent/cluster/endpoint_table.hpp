@@ -26,6 +26,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -44,6 +45,14 @@
 namespace agent {
 
 using config::EndpointSource;
+
+// The cause of a change of endpoints, and the families of the endpoints concerned.
+struct Trigger {
+  k8s::UnixSeconds time = 0;
+  bool ipv4 = false;
+  bool ipv6 = false;
+  bool operator==(const Trigger&) const = default;
+};
 
 class EndpointTable {
  public:
@@ -91,9 +100,11 @@ class EndpointTable {
   // it, an endpoint of `service` comes first.
   std::string_view pod_at(const ipvs::Address& address, const k8s::ObjectKey& service = {}) const;
 
-  // The times of the events that caused changes of this Service's EndpointSlices (their annotation
-  // endpoints.kubernetes.io/last-change-trigger-time). Each is returned once.
-  std::vector<k8s::UnixSeconds> take_triggers(const k8s::ObjectKey& service);
+  // When what changed this Service's endpoints had happened, by the clock of whoever says it; each is
+  // returned once. Of an EndpointSlice, and of a Pod from a manifest, its annotation
+  // endpoints.kubernetes.io/last-change-trigger-time; of another Pod the change of its condition
+  // Ready; of any Pod that is being deleted, the request.
+  std::vector<Trigger> take_triggers(const k8s::ObjectKey& service);
 
   // Services with an EndpointSlice that has hints for zones: they depend on the zone of this node.
   std::set<k8s::ObjectKey> services_with_zone_hints() const;
@@ -119,6 +130,16 @@ class EndpointTable {
   void index_addresses(const PodRecord& record, bool present);
   void mark_services_at(const ipvs::Address& address);
   void mark_services_of(const PodRecord& record);
+  // What may be the cause of a Pod's change.
+  struct Cause {
+    k8s::UnixSeconds readiness_changed = 0;
+    bool ready = false;
+    bool deleted = false;
+  };
+  static Cause cause_of(const PodRecord& record);
+  void note_trigger(const PodRecord& record, const std::optional<Cause>& before,
+                    k8s::UnixSeconds annotated);
+  void note_trigger(const k8s::ObjectKey& service, const Trigger& trigger);
   // Calls visit(const PodRecord&) for the Pods at an address that count for `service`, until it
   // returns true; see may_drain().
   template <typename Visit>
@@ -128,6 +149,7 @@ class EndpointTable {
   k8s::ObjectKey forget_slice(const k8s::ObjectKey& key);
 
   bool from_pods(const k8s::Service& service) const;
+  bool has_pods(const k8s::ObjectKey& service) const;
   void collect_pods(const k8s::Service& service, ServiceEndpoints& all) const;
   void collect_slices(const k8s::Service& service, ServiceEndpoints& all) const;
 
@@ -149,7 +171,7 @@ class EndpointTable {
   // Slices of each Service, by the Service's key.
   std::map<k8s::ObjectKey, std::set<k8s::ObjectKey>> slices_of_;
   std::unordered_multimap<ipvs::Address, k8s::ObjectKey> slices_by_address_;
-  std::map<k8s::ObjectKey, std::vector<k8s::UnixSeconds>> triggers_;  // by Service, not taken yet
+  std::map<k8s::ObjectKey, std::vector<Trigger>> triggers_;  // by Service, not taken yet
 
   std::unique_ptr<PodSink> pod_sink_;
   std::unique_ptr<SliceSink> slice_sink_;

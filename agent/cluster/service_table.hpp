@@ -5,6 +5,8 @@
 // Threading: the agent's io_context thread.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <utility>
@@ -36,6 +38,17 @@ class ServiceTable : public k8s::Sink<k8s::Service> {
   template <typename Visit>
   void for_each(Visit visit) const {
     for (const auto& [key, record] : services_) visit(record.service);
+  }
+  // Of at most `count` Services whose keys follow `key`, in their order; `key` becomes that of the
+  // last one. True: there are more.
+  template <typename Visit>
+  bool for_some_after(k8s::ObjectKey& key, std::size_t count, Visit visit) const {
+    auto at = services_.upper_bound(key);
+    for (; at != services_.end() && count > 0; ++at, --count) {
+      visit(at->second.service);
+      key = at->first;
+    }
+    return at != services_.end();
   }
 
  private:

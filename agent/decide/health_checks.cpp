@@ -42,9 +42,10 @@ std::map<std::uint16_t, k8s::ObjectKey> health_check_owners(const HealthChecks& 
 
 std::vector<ipvs::Address> health_check_addresses(const config::Config& config,
                                                   const NodeView& node) {
-  if (config.nodeport_addresses_primary || !config.nodeport_addresses.empty()) {
-    return node.node_port_addresses;
-  }
+  const bool is_restricted = config.nodeport_addresses_primary ||
+                             config.nodeport_addresses_localhost ||
+                             !config.nodeport_addresses.empty();
+  if (is_restricted && !config.nodeport_addresses_all) return node.node_port_addresses;
   return {boost::asio::ip::address_v6::any()};  // and IPv4 with it
 }
 

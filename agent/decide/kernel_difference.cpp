@@ -138,8 +138,12 @@ void compare_clients(const Classes& classes, const ServerKey& key, Lines& lines)
 // Whose packets to a cluster IP our table masquerades, as ipvs/nftables/rules.cpp has it.
 std::string cluster_ip_clients(const ipvs::TableRules& rules, ipvs::Family family) {
   if (rules.masquerade_all) return ipvs::kAllClients;
+  if (ipvs::is_by_interface(rules)) {
+    const char* any = rules.local_by == ipvs::LocalBy::kNamePrefix ? "+" : "";
+    return ipvs::clients_not_from(rules.pod_interface + any);
+  }
   std::set<ipvs::Network> networks;
-  for (const ipvs::Network& each : rules.cluster_cidrs) {
+  for (const ipvs::Network& each : ipvs::local_networks(rules)) {
     if (ipvs::family_of(each.address) != family) continue;
     if (each.prefix_length == 0) return ipvs::kVirtualIpClients;
     networks.insert(each);

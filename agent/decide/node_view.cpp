@@ -25,14 +25,18 @@ std::optional<Address> node_ip(Family family, const k8s::Node& node) {
 
 bool serves_node_ports(const Address& address, const config::Config& config, const k8s::Node* node,
                        const std::vector<ipvs::LocalAddress>& local) {
-  if (config.nodeport_addresses_primary) {
-    return address == primary_address(ipvs::family_of(address), config, node, local);
+  if (config.nodeport_addresses_all) return true;
+  if (config.nodeport_addresses_primary &&
+      address == primary_address(ipvs::family_of(address), config, node, local)) {
+    return true;
   }
-  // A family without a range is served on all of its addresses, as in kube-proxy.
+  // Each word stands for networks of both families (KEP-6032), localhost for none that is in `local`.
+  // A family without a word and a network is served on all of its addresses, as in kube-proxy.
   const auto& networks = config.nodeport_addresses;
-  const bool restricted = std::any_of(networks.begin(), networks.end(), [&](const auto& network) {
-    return network.address.is_v4() == address.is_v4();
-  });
+  const bool restricted =
+      config.nodeport_addresses_primary || config.nodeport_addresses_localhost ||
+      std::any_of(networks.begin(), networks.end(),
+                  [&](const auto& network) { return network.address.is_v4() == address.is_v4(); });
   return !restricted || std::any_of(networks.begin(), networks.end(), [&](const auto& network) {
     return ipvs::is_in(address, network.address, network.prefix_length);
   });

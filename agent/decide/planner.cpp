@@ -312,17 +312,15 @@ std::vector<Address> health_checked_addresses(const k8s::Service& service, const
   return addresses;
 }
 
-LacksLocal lacks_local(const k8s::Service& service, const ServiceEndpoints& endpoints) {
-  const auto lacks = [](const std::vector<ServiceEndpoint>& of_port) {
-    constexpr std::array kFamilies{Family::kIpv4, Family::kIpv6};
-    return std::any_of(kFamilies.begin(), kFamilies.end(), [&](Family family) {
-      return !choose_endpoints(of_port, family, false).empty() &&
-             choose_endpoints(of_port, family, true).empty();
-    });
-  };
+LacksLocal lacks_local(const k8s::Service& service, const ServiceEndpoints& endpoints,
+                       Family family) {
   const bool internal = is_local(service.internal_traffic_policy);
   const bool external = is_local(service.external_traffic_policy);
-  if (!internal && !external) return {};
+  if ((!internal && !external) || !cluster_ip_of(service, family)) return {};
+  const auto lacks = [family](const std::vector<ServiceEndpoint>& of_port) {
+    return !choose_endpoints(of_port, family, false).empty() &&
+           choose_endpoints(of_port, family, true).empty();
+  };
   const bool some = std::any_of(endpoints.begin(), endpoints.end(), lacks);
   return {.internal = internal && some, .external = external && some};
 }

@@ -69,7 +69,8 @@ struct LacksLocal {
   bool external = false;
   bool operator==(const LacksLocal&) const = default;
 };
-LacksLocal lacks_local(const k8s::Service& service, const ServiceEndpoints& endpoints);
+LacksLocal lacks_local(const k8s::Service& service, const ServiceEndpoints& endpoints,
+                       ipvs::Family family);
 
 // Current weight. Without slow start, the Pod's weight. With it, the weight is scaled by 100 (65535
 // at most) and ramps linearly from 10 % to 100 % after the endpoint becomes ready.

@@ -19,10 +19,12 @@ constexpr std::string_view kSchedulerFlags = "kube-ipvs.io/scheduler-flags";
 constexpr std::string_view kSlowStart = "kube-ipvs.io/slow-start";
 constexpr std::string_view kDrainTimeout = "kube-ipvs.io/drain-timeout";
 constexpr std::string_view kLinger = "kube-ipvs.io/linger";
+constexpr std::string_view kMetrics = "kube-ipvs.io/metrics";
+constexpr std::string_view kEndpointMetrics = "endpoints";
 constexpr std::string_view kWeight = "kube-ipvs.io/weight";
 constexpr std::string_view kSliceWeight = "service.cilium.io/weight";
-constexpr std::array kOfServices{kScheduler, kRouterScheduler, kSchedulerFlags,
-                                 kSlowStart, kDrainTimeout,    kLinger};
+constexpr std::array kOfServices{kScheduler,    kRouterScheduler, kSchedulerFlags, kSlowStart,
+                                 kDrainTimeout, kLinger,          kMetrics};
 constexpr std::string_view kOwnPrefix = "kube-ipvs.io/";
 
 std::string fault_of(std::string_view annotation, std::string_view value, const std::string& why) {
@@ -95,6 +97,10 @@ class Reader {
     options().slow_start_seconds = number(kSlowStart, 1, 3600).value_or(0);
     options().drain_seconds = number(kDrainTimeout, 0, 86400);
     options().linger_seconds = number(kLinger, 1, 86400).value_or(0);
+    options().endpoint_metrics = asks_for_endpoint_metrics(annotations_);
+    const auto metrics = value_of(annotations_, kMetrics);
+    if (metrics && *metrics != kEndpointMetrics)
+      fault(fault_of(kMetrics, *metrics, "is not endpoints"));
     if (options().slow_start_seconds != 0 && !uses_weights(options().scheduler)) {
       fault("annotation " + std::string(kSlowStart) + ": the scheduler " + options().scheduler +
             " ignores weights");
@@ -165,6 +171,10 @@ class Reader {
 ServiceOptionsReading read_service_options(const k8s::Labels& annotations,
                                            const SchedulerDefaults& defaults) {
   return Reader(annotations, defaults).read();
+}
+
+bool asks_for_endpoint_metrics(const k8s::Labels& annotations) {
+  return value_of(annotations, kMetrics) == kEndpointMetrics;
 }
 
 WeightReading read_pod_weight(const k8s::Meta& pod) {

@@ -12,6 +12,7 @@
 //                                        endpoint may continue; replaces the Pod's grace period
 //     kube-ipvs.io/linger                seconds (1-86400) for which a deleted Service keeps its
 //                                        addresses, so that open connections can finish
+//     kube-ipvs.io/metrics               "endpoints": each endpoint has series on /metrics
 //   on a Pod, as an annotation or, if there is none, as a label
 //     kube-ipvs.io/weight                0-65535; 0: no new connections
 //   on an EndpointSlice, for its endpoints whose Pods say none
@@ -42,6 +43,7 @@ struct ServiceOptions {
   std::uint32_t slow_start_seconds = 0;
   std::optional<std::uint32_t> drain_seconds{};
   std::uint32_t linger_seconds = 0;
+  bool endpoint_metrics = false;  // as asks_for_endpoint_metrics() says
   bool operator==(const ServiceOptions&) const = default;
 };
 
@@ -55,6 +57,9 @@ struct ServiceOptionsReading {
 };
 ServiceOptionsReading read_service_options(const k8s::Labels& annotations,
                                            const SchedulerDefaults& defaults);
+
+// Read at each scrape. False for an invalid value, too.
+bool asks_for_endpoint_metrics(const k8s::Labels& annotations);
 
 inline constexpr std::uint32_t kDefaultWeight = 1;
 // The weight that a Pod or an EndpointSlice asks for, and where it says something that is no weight;

@@ -3,6 +3,7 @@
 // The result of planning one Service, and the interface by which the sync loop asks for it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -40,7 +41,7 @@ struct PlannedService {
   // Of a lingering Service that this process never saw: in place of `plan`, its virtual servers,
   // which stay as the kernel has them (agent/decide/held_plan.hpp).
   std::vector<ipvs::ServerKey> kept{};
-  LacksLocal lacks_local{};  // for metrics
+  std::array<LacksLocal, 2> lacks_local{};  // by ipvs::Family, for metrics
   std::vector<Notice> notices{};
 };
 

@@ -25,7 +25,6 @@ using std::chrono::duration_cast;
 using std::chrono::milliseconds;
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
-constexpr const char* kController = "kube-ipvs.io/kube-ipvs";
 // Limits of pkg/apis/core/validation/events.go, in bytes.
 constexpr std::size_t kMaxNote = 1024;
 constexpr std::size_t kMaxWord = 128;
@@ -155,7 +154,7 @@ std::string EventRecorder::json_of(const Event& event) const {
                           {"kind", "Event"},
                           {"metadata", metadata},
                           {"eventTime", micro_time(event.at)},
-                          {"reportingController", kController},
+                          {"reportingController", options_.controller},
                           {"reportingInstance", cut(options_.node_name, kMaxWord)},
                           {"regarding", regarding},
                           {"type", event.type},

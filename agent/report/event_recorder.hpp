@@ -59,8 +59,13 @@ class EventRecorder {
     kFailed,   // refused, or not posted at the last try
   };
 
+  // Who writes them (reportingController); kube-proxy's name where the agent was started under it.
+  static constexpr const char* kController = "kube-ipvs.io/kube-ipvs";
+  static constexpr const char* kKubeProxy = "kube-proxy";
+
   struct Options {
     std::string node_name;
+    std::string controller = kController;
     std::function<void(Result)> on_result = {};
     std::function<void(const std::string&)> on_fault = {};  // one line for the log
     // Injected by tests. `pause` gets the length of every wait and returns the length to use.

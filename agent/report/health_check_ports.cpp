@@ -18,10 +18,6 @@ namespace {
 namespace asio = boost::asio;
 namespace json = boost::json;
 
-std::string port_of(const k8s::ObjectKey& service, std::uint16_t port) {
-  return "Service " + service.text() + ": health check node port " + std::to_string(port);
-}
-
 bool is_unspecified(const ipvs::Address& address) { return address.is_unspecified(); }
 
 asio::awaitable<HttpAnswer> at_once(HttpAnswer answer) { co_return answer; }
@@ -139,8 +135,7 @@ void HealthCheckPorts::report_shadowed(const std::map<std::uint16_t, k8s::Object
     if (owner == service) {
       shadowed_.erase(service);
     } else if (shadowed_.insert(service).second) {
-      options_.warn(port_of(service, check.port) + " is taken by Service " + owner.text() +
-                    ": not served");
+      options_.warn(service, check.port, "it is taken by Service " + owner.text());
     }
   }
 }
@@ -180,11 +175,10 @@ void HealthCheckPorts::ended(const Place& place, std::exception_ptr error) {
 
 void HealthCheckPorts::bound(const Place& place, const std::string& fault) {
   Server& server = *servers_.at(place);
-  const std::string subject = port_of(server.owner, place.port());
   if (!fault.empty() && !server.fault_reported) {
-    options_.warn(subject + ": " + fault + "; trying again");
+    options_.warn(server.owner, place.port(), fault + "; trying again");
   } else if (fault.empty() && server.fault_reported) {
-    options_.inform(subject + ": listening now");
+    options_.served(server.owner, place.port());
   }
   server.fault_reported = !fault.empty();
 }

@@ -48,9 +48,9 @@ class HealthCheckPorts {
  public:
   struct Options {
     std::function<bool()> proxy_healthy;
-    // One line each for the log.
-    std::function<void(const std::string&)> warn;
-    std::function<void(const std::string&)> inform;
+    // A port is not served, or is after all.
+    std::function<void(const k8s::ObjectKey&, std::uint16_t port, const std::string& fault)> warn;
+    std::function<void(const k8s::ObjectKey&, std::uint16_t port)> served;
     std::chrono::milliseconds retry{5000};
     HttpConnections* connections = nullptr;  // see HttpServer::Options
   };

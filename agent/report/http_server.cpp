@@ -2,7 +2,6 @@
 #include "agent/report/http_server.hpp"
 
 #include <netinet/in.h>
-#include <spdlog/spdlog.h>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/v6_only.hpp>
@@ -18,6 +17,9 @@
 #include <stdexcept>
 #include <tuple>
 
+#include "agent/log/log.hpp"
+#include "agent/report/accept.hpp"
+#include "agent/report/content_coding.hpp"
 #include "k8s/async/task_group.hpp"
 
 namespace agent {
@@ -28,12 +30,16 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 using asio::ip::tcp;
 using error_code = boost::system::error_code;
-using Request = http::request<http::empty_body>;
+using Request = http::request<http::string_body>;
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr std::uint32_t kMaxHeader = 8 * 1024;
+constexpr std::uint64_t kMaxBody = 1024;
 constexpr std::chrono::seconds kRequestTime{10};
 constexpr std::chrono::seconds kAnswerTime{60};
+constexpr std::chrono::seconds kTimeToLeave{10};
+constexpr std::chrono::milliseconds kLastRequest{250};
+constexpr std::chrono::milliseconds kLeavePoll{20};
 
 struct Listening {
   std::optional<tcp::acceptor> acceptor;
@@ -102,6 +108,17 @@ http::response_header<> head_of(const Request& request, const HttpAnswer& answer
   return head;
 }
 
+// All lines of Accept-Encoding.
+std::string accepted_encodings(const Request& request) {
+  std::string all;
+  const auto [first, last] = request.equal_range(http::field::accept_encoding);
+  for (auto at = first; at != last; ++at) {
+    if (!all.empty()) all += ',';
+    all.append(at->value().data(), at->value().size());
+  }
+  return all;
+}
+
 HttpAnswer plain(int status, std::string text) {
   return {.status = status, .body = std::move(text) + "\n"};
 }
@@ -116,16 +133,23 @@ struct HttpServer::Impl {
   HttpConnections own_places;
   HttpConnections& places;
   std::uint16_t port = 0;
+  std::optional<tcp::acceptor> acceptor;
+  asio::steady_timer retry_pause;  // before the next try to listen
+  bool is_closed = false;
+  int answers = 0;  // under way
 
   Impl(asio::any_io_executor e, Options o, std::map<std::string, HttpHandler> r)
       : executor(e),
         options(std::move(o)),
         routes(std::move(r)),
         connections(e, [](std::exception_ptr) {}),
-        places(options.connections ? *options.connections : own_places) {}
+        places(options.connections ? *options.connections : own_places),
+        retry_pause(e) {}
 
-  asio::awaitable<tcp::acceptor> bind();
-  asio::awaitable<void> accept(tcp::acceptor& acceptor);
+  std::string open();
+  asio::awaitable<void> bind();
+  asio::awaitable<void> accept();
+  asio::awaitable<void> leave();
   asio::awaitable<void> converse(tcp::socket socket);
   asio::awaitable<bool> answer(beast::tcp_stream& stream, HttpConnections::Place& place,
                                const Request& request);
@@ -140,45 +164,86 @@ HttpServer::~HttpServer() = default;
 
 std::uint16_t HttpServer::port() const { return impl_->port; }
 
+std::string HttpServer::open() { return impl_->open(); }
+
+std::string HttpServer::Impl::open() {
+  Listening listening = listen(executor, options.bind, options.bind_any);
+  acceptor = std::move(listening.acceptor);
+  if (acceptor) port = acceptor->local_endpoint().port();
+  return listening.fault;
+}
+
+void HttpServer::close() {
+  impl_->is_closed = true;
+  impl_->port = 0;
+  impl_->retry_pause.cancel();
+  if (!impl_->acceptor) return;
+  // Those that have connected already are answered, too.
+  error_code error;
+  impl_->acceptor->non_blocking(true, error);
+  while (!error) {
+    tcp::socket socket = impl_->acceptor->accept(error);
+    if (!error) impl_->connections.spawn(impl_->converse(std::move(socket)));
+  }
+  impl_->acceptor->close(error);
+}
+
 asio::awaitable<void> HttpServer::serve() {
-  tcp::acceptor acceptor = co_await impl_->bind();
-  impl_->port = acceptor.local_endpoint().port();
+  const std::shared_ptr<Impl> impl = impl_;  // a closed server may be destroyed before this ends
   std::exception_ptr error;
   try {
-    co_await impl_->accept(acceptor);
+    co_await impl->bind();
+    co_await impl->accept();
+    co_await impl->leave();
   } catch (...) {
     error = std::current_exception();
   }
-  acceptor.close();
-  impl_->port = 0;
-  impl_->connections.stop();
-  // This coroutine is cancelled; it still has to wait for the connections to end.
+  error_code ignored;
+  if (impl->acceptor) impl->acceptor->close(ignored);
+  impl->port = 0;
+  impl->connections.stop();
+  // This coroutine may be cancelled; it still has to wait for the connections to end.
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-  co_await impl_->connections.wait();
+  co_await impl->connections.wait();
   if (error) std::rethrow_exception(error);
 }
 
-asio::awaitable<tcp::acceptor> HttpServer::Impl::bind() {
-  while (true) {
-    Listening listening = listen(executor, options.bind, options.bind_any);
-    if (options.on_bind) options.on_bind(listening.fault);
-    if (listening.acceptor) co_return std::move(*listening.acceptor);
-    if (options.hard_fail) throw std::runtime_error(options.name + ": " + listening.fault);
-    asio::steady_timer pause(executor, options.retry);
-    co_await pause.async_wait(asio::use_awaitable);
+asio::awaitable<void> HttpServer::Impl::bind() {
+  while (!acceptor && !is_closed) {
+    const std::string fault = open();
+    if (options.on_bind) options.on_bind(fault);
+    if (acceptor) co_return;
+    if (options.hard_fail) throw std::runtime_error(options.name + ": " + fault);
+    retry_pause.expires_after(options.retry);
+    // close() ends the wait; so does being cancelled, after which the next co_await throws.
+    co_await retry_pause.async_wait(kTuple);
   }
 }
 
-asio::awaitable<void> HttpServer::Impl::accept(tcp::acceptor& acceptor) {
-  while (true) {
-    auto [error, socket] = co_await acceptor.async_accept(kTuple);
+// The answers under way end, and those to requests that come now; then connections that wait for a
+// request are closed.
+asio::awaitable<void> HttpServer::Impl::leave() {
+  const auto begin = std::chrono::steady_clock::now();
+  auto now = begin;
+  while (now < begin + kTimeToLeave && (answers > 0 || now < begin + kLastRequest)) {
+    asio::steady_timer poll(executor, kLeavePoll);
+    co_await poll.async_wait(asio::use_awaitable);
+    now = std::chrono::steady_clock::now();
+  }
+}
+
+asio::awaitable<void> HttpServer::Impl::accept() {
+  while (!is_closed) {
+    auto [error, socket] = co_await acceptor->async_accept(kTuple);
+    if (error && is_closed) co_return;
     if (error == asio::error::operation_aborted) throw boost::system::system_error(error);
     if (error) {
       // Out of descriptors, or the client has already disconnected: neither may end the server or
       // make it spin. A connection of this server gives its descriptor back.
       if (lacks_descriptors(error)) {
         if (places.set_starving(true)) {
-          spdlog::warn("HTTP: {}: clients wait, and idle connections make room", error.message());
+          log_warning("HTTP: clients wait, and idle connections make room",
+                      {{kErr, error.message()}});
         }
         places.make_room(this);
       }
@@ -186,7 +251,7 @@ asio::awaitable<void> HttpServer::Impl::accept(tcp::acceptor& acceptor) {
       co_await pause.async_wait(asio::use_awaitable);
       continue;
     }
-    if (places.set_starving(false)) spdlog::info("HTTP: connections are accepted again");
+    if (places.set_starving(false)) log_info("HTTP: connections are accepted again");
     connections.spawn(converse(std::move(socket)));
   }
 }
@@ -197,8 +262,9 @@ asio::awaitable<void> HttpServer::Impl::converse(tcp::socket socket) {
   HttpConnections::Place place(places, this, client, [&stream] { stream.close(); });
   beast::flat_buffer buffer(kMaxHeader);
   for (bool keep = true; keep;) {
-    http::request_parser<http::empty_body> parser;
+    http::request_parser<http::string_body> parser;
     parser.header_limit(kMaxHeader);
+    parser.body_limit(kMaxBody);
     place.waits_for_request();
     stream.expires_after(kRequestTime);
     const auto [error, bytes] = co_await http::async_read(stream, buffer, parser, kTuple);
@@ -218,7 +284,10 @@ asio::awaitable<void> HttpServer::Impl::converse(tcp::socket socket) {
       co_await http::async_write(stream, response, kTuple);
       break;
     }
-    keep = co_await answer(stream, place, parser.get());
+    ++answers;
+    const bool stays = co_await answer(stream, place, parser.get());
+    --answers;
+    keep = stays && !is_closed;
   }
   error_code ignored;
   stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
@@ -226,6 +295,11 @@ asio::awaitable<void> HttpServer::Impl::converse(tcp::socket socket) {
 
 asio::awaitable<HttpAnswer> HttpServer::Impl::route(const Request& request) {
   const auto target = std::string_view(request.target().data(), request.target().size());
+  const auto put = options.puts.find(std::string(path_of(target)));
+  if (put != options.puts.end()) {
+    if (request.method() == http::verb::put) co_return put->second(request.body());
+    co_return plain(406, "unsupported http method");
+  }
   auto found = routes.find(std::string(path_of(target)));
   if (found == routes.end()) found = routes.find("*");
   if (found == routes.end()) co_return plain(404, "404 Not Found");
@@ -241,7 +315,10 @@ asio::awaitable<HttpAnswer> HttpServer::Impl::route(const Request& request) {
 asio::awaitable<bool> HttpServer::Impl::answer(beast::tcp_stream& stream,
                                                HttpConnections::Place& place,
                                                const Request& request) {
-  const HttpAnswer answer = co_await route(request);
+  HttpAnswer answer = co_await route(request);
+  if (answer.is_text_only && !accepts_plain_text(request[http::field::accept])) {
+    answer = plain(406, "media type not acceptable, must be: text/plain");
+  }
   const bool head_only = request.method() == http::verb::head;
   if (!answer.stream) {
     http::response<http::string_body> response(head_of(request, answer),
@@ -252,6 +329,9 @@ asio::awaitable<bool> HttpServer::Impl::answer(beast::tcp_stream& stream,
     co_return !error && request.keep_alive();
   }
   http::response<http::empty_body> response(head_of(request, answer));
+  const bool gzip = prefers_gzip(accepted_encodings(request));
+  response.set(http::field::vary, "Accept-Encoding");
+  if (gzip) response.set(http::field::content_encoding, "gzip");
   // HTTP/1.0 has no chunked encoding: the end of the connection is the end of the body.
   const bool chunked = request.version() >= 11;
   response.keep_alive(chunked && request.keep_alive());
@@ -277,7 +357,11 @@ asio::awaitable<bool> HttpServer::Impl::answer(beast::tcp_stream& stream,
       progress.is_answered();
     }(stream, place, failed, chunked, piece);
   };
-  co_await answer.stream(write);
+  if (gzip) {
+    co_await stream_gzip(answer.stream, write);
+  } else {
+    co_await answer.stream(write);
+  }
   if (failed) co_return false;
   if (chunked) {
     std::tie(failed, std::ignore) =

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A small HTTP/1.1 server for /metrics, /healthz, /livez, /proxyMode and health check node ports:
-// GET and HEAD, keep-alive, chunked bodies that are sent while they are produced. No Beast types
-// here.
+// GET and HEAD, and PUT where a path takes it; keep-alive, chunked bodies that are sent while they
+// are produced, compressed with gzip if the client asks for it. No Beast types here.
+//
+// Can be opened and closed while others serve: a server with another address can take over without a
+// moment in which nothing listens.
 //
 // Threading: the io_context thread. Handlers are coroutines of that thread.
 // Errors: a port in use is not fatal: serve() retries every 5 s and reports each try through
 // on_bind;
 //         with hard_fail it throws at the first failure.
-// Limits: connections as HttpConnections says; request headers of 8 KiB, 10 s to send a request,
+// Limits: connections as HttpConnections says; request headers of 8 KiB, a body of 1 KiB, 10 s to send a request,
 //         60 s to receive the whole answer.
 #pragma once
 
@@ -35,10 +38,15 @@ struct HttpAnswer {
   std::string content_type = "text/plain; charset=utf-8";
   std::map<std::string, std::string> headers{};
   std::string body{};
-  // If set, it writes the body instead, in pieces, which are sent in chunked encoding.
+  // If set, it writes the body instead, in pieces, which are sent in chunked encoding, and compressed
+  // if the client prefers that.
   std::function<boost::asio::awaitable<void>(BodyWriter)> stream{};
+  // Whoever does not accept text/plain gets 406 instead.
+  bool is_text_only = false;
 };
 
+// Gets the body of a PUT.
+using HttpPutHandler = std::function<HttpAnswer(std::string_view body)>;
 using HttpHandler = std::function<boost::asio::awaitable<HttpAnswer>(std::string_view target)>;
 
 class HttpServer {
@@ -51,6 +59,8 @@ class HttpServer {
     std::chrono::milliseconds retry{5000};
     // Those of all servers, which must outlive this one; nullptr: its own alone.
     HttpConnections* connections = nullptr;
+    // Exact path to what answers a PUT; any other method is 406 there, as in kube-proxy.
+    std::map<std::string, HttpPutHandler> puts{};
     // Called after each try; "": listening, else why not.
     std::function<void(const std::string& fault)> on_bind;
   };
@@ -59,8 +69,12 @@ class HttpServer {
              std::map<std::string, HttpHandler> routes);
   ~HttpServer();
 
-  // Listens and answers until cancelled; ends its connections before it returns.
+  // Tries to listen, before serve(), which then begins with it. "": it does, else why not.
+  std::string open();
+  // Listens and answers until cancelled or closed; ends its connections before it returns.
   boost::asio::awaitable<void> serve();
+  // Stops to listen at once. serve() ends soon: what is being answered has 10 s.
+  void close();
   // The port on which it listens; 0: it does not.
   std::uint16_t port() const;
 

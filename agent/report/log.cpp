@@ -1,102 +1,60 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/report/log.hpp"
 
-#include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
+#include <algorithm>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <chrono>
+#include <cstdint>
+#include <limits>
 
-#include <boost/json/serialize.hpp>
-#include <boost/json/string_view.hpp>
-#include <memory>
-#include <string>
-#include <utility>
-
+#include "agent/log/log.hpp"
 #include "config/printable.hpp"
+#include "config/values.hpp"
 
 namespace agent {
 namespace {
 
-constexpr std::size_t kMaxMessage = 16'384;
+constexpr std::chrono::seconds kBetweenLooks{5};
+constexpr std::size_t kMaxShown = 64;
 
-// The message on one line, whatever text of others it contains; spdlog's own %v does not escape.
-std::string on_one_line(const spdlog::details::log_msg& message) {
-  return config::printable({message.payload.data(), message.payload.size()}, kMaxMessage);
-}
-
-class TextMessage : public spdlog::custom_flag_formatter {
- public:
-  void format(const spdlog::details::log_msg& message, const std::tm&,
-              spdlog::memory_buf_t& out) override {
-    const std::string line = on_one_line(message);
-    out.append(line.data(), line.data() + line.size());
-  }
-  std::unique_ptr<custom_flag_formatter> clone() const override {
-    return std::make_unique<TextMessage>();
-  }
-};
-
-// The same as a JSON string.
-class JsonMessage : public spdlog::custom_flag_formatter {
- public:
-  void format(const spdlog::details::log_msg& message, const std::tm&,
-              spdlog::memory_buf_t& out) override {
-    const std::string line = on_one_line(message);
-    const std::string quoted =
-        boost::json::serialize(boost::json::string_view(line.data(), line.size()));
-    out.append(quoted.data(), quoted.data() + quoted.size());
-  }
-  std::unique_ptr<custom_flag_formatter> clone() const override {
-    return std::make_unique<JsonMessage>();
-  }
-};
-
-// klog's first letter: I, W, E. To klog, debug and trace are information at a higher verbosity.
-class KlogLevel : public spdlog::custom_flag_formatter {
- public:
-  void format(const spdlog::details::log_msg& message, const std::tm&,
-              spdlog::memory_buf_t& out) override {
-    switch (message.level) {
-      case spdlog::level::warn:
-        out.push_back('W');
-        break;
-      case spdlog::level::err:
-      case spdlog::level::critical:
-        out.push_back('E');
-        break;
-      default:
-        out.push_back('I');
-        break;
-    }
-  }
-  std::unique_ptr<custom_flag_formatter> clone() const override {
-    return std::make_unique<KlogLevel>();
-  }
-};
-
-spdlog::level::level_enum level_of(int verbosity) {
-  if (verbosity >= 4) return spdlog::level::trace;
-  if (verbosity >= 2) return spdlog::level::debug;
-  return spdlog::level::info;
-}
+void say_verbosity() { log_info("Log verbosity changed", {{"verbosity", verbosity()}}); }
 
 }  // namespace
 
-std::unique_ptr<spdlog::formatter> log_formatter(config::LogFormat format) {
-  auto formatter = std::make_unique<spdlog::pattern_formatter>();
-  formatter->add_flag<JsonMessage>('Q').add_flag<KlogLevel>('K').add_flag<TextMessage>('T');
-  formatter->set_pattern(format == config::LogFormat::kJson
-                             ? R"({"ts":%E.%f,"level":"%l","msg":%Q})"
-                             : "%K%m%d %H:%M:%S.%f %T");
-  return formatter;
+void set_up_log(const config::Config& config) {
+  set_log_format(config.log_format);
+  set_verbosity(config.verbosity);
+  set_vmodule(config.vmodule);
 }
 
-void set_up_log(config::LogFormat format, int verbosity) {
-  auto sink = std::make_shared<spdlog::sinks::stderr_sink_st>();
-  sink->set_formatter(log_formatter(format));
-  auto logger = std::make_shared<spdlog::logger>("kube-ipvs", std::move(sink));
-  logger->set_level(level_of(verbosity));
-  logger->flush_on(spdlog::level::trace);
-  spdlog::set_default_logger(std::move(logger));
+void change_verbosity(int by) {
+  set_verbosity(std::max(0, verbosity() + by));
+  say_verbosity();
+}
+
+// The words of kube-proxy's answers, for scripts.
+HttpAnswer answer_verbosity(std::string_view text) {
+  constexpr std::uint64_t kMost = std::numeric_limits<std::int32_t>::max();
+  const auto level = config::parse_number(text, 0, kMost);
+  if (!level) {
+    const std::string shown = config::printable(text, kMaxShown);
+    return {.status = 400,
+            .body = "failed set klog.logging.verbosity " + shown + ": " +
+                    config::printable(level.error().what, 2 * kMaxShown) + "\n"};
+  }
+  set_verbosity(static_cast<int>(*level));
+  say_verbosity();
+  return {.body = "successfully set klog.logging.verbosity to " + std::string(text) + "\n"};
+}
+
+boost::asio::awaitable<void> write_repeats(boost::asio::any_io_executor executor) {
+  boost::asio::steady_timer timer(executor);
+  while (true) {
+    timer.expires_after(kBetweenLooks);
+    co_await timer.async_wait(boost::asio::use_awaitable);
+    write_due_repeats();
+  }
 }
 
 }  // namespace agent

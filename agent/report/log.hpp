@@ -1,28 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How the agent logs: spdlog to standard error, one line per record, as text in klog's form or as
-// JSON with the keys that Kubernetes components use (ts, level, msg).
+// The log's settings: at the start, and while the agent runs. What is logged: agent/log/log.hpp.
 //
-//   I1122 14:05:31.201934 sync: 12 Services planned, 30 operations in 4.0 ms
-//   {"ts":1795359931.201934,"level":"info","msg":"sync: 12 Services planned, 30 operations in 4.0
-//   ms"}
-//
-// Levels: error = a person must act; warn = degraded, the agent continues; info = what changed;
-// debug (--v 2) = every pass; trace (--v 4) = every event.
+// Changed while it runs: by SIGUSR1 (one level more) and SIGUSR2 (one level less), and with
+// --profiling by PUT /debug/flags/v on the metrics port, as in kube-proxy.
 #pragma once
 
-#include <spdlog/formatter.h>
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <string>
+#include <string_view>
 
-#include <memory>
-
+#include "agent/log/levels.hpp"  // set_verbosity(), set_vmodule()
+#include "agent/report/http_server.hpp"
 #include "config/config.hpp"
 
 namespace agent {
 
-// A record is always one line of printable text, and at most 16 KiB: text of others in it is
-// escaped (config/printable.hpp).
-std::unique_ptr<spdlog::formatter> log_formatter(config::LogFormat format);
+void set_up_log(const config::Config& config);
 
-void set_up_log(config::LogFormat format, int verbosity);
+// One level more or less, and one line that says so.
+void change_verbosity(int by);
+
+// The answer to PUT /debug/flags/v: `text` is the level.
+HttpAnswer answer_verbosity(std::string_view text);
+
+// Writes the counts of repeated lines when their time is over, until cancelled.
+boost::asio::awaitable<void> write_repeats(boost::asio::any_io_executor executor);
 
 }  // namespace agent

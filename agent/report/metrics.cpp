@@ -5,18 +5,22 @@
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
-#include <prometheus/text_serializer.h>
 
+#include <array>
 #include <cstring>
+#include <optional>
 #include <set>
 #include <utility>
 
+#include "agent/report/family_text.hpp"
 #include "agent/report/process_stats.hpp"
+#include "agent/report/service_series.hpp"
 
 namespace agent {
 namespace {
 
 using Counters = prometheus::Family<prometheus::Counter>;
+using Histograms = prometheus::Family<prometheus::Histogram>;
 using GaugeFamily = prometheus::Family<prometheus::Gauge>;
 using Buckets = prometheus::Histogram::BucketBoundaries;
 
@@ -42,12 +46,18 @@ std::string errno_name(int error_number) {
 
 // A gauge with the suffix of a counter, which promtool rejects; the name is kube-proxy's. Therefore
 // it is written without a type.
-std::string no_local_text(std::size_t internal, std::size_t external) {
-  const std::string name = "kubeproxy_sync_proxy_rules_no_local_endpoints_total";
-  return "# HELP " + name +
-         " Services with a traffic policy of Local and endpoints on other nodes only.\n" + name +
-         "{traffic_policy=\"internal\"} " + std::to_string(internal) + "\n" + name +
-         "{traffic_policy=\"external\"} " + std::to_string(external) + "\n";
+constexpr const char* kNoLocal = "kubeproxy_sync_proxy_rules_no_local_endpoints_total";
+std::string no_local_head() {
+  return "# HELP " + std::string(kNoLocal) +
+         " Services with a traffic policy of Local and endpoints on other nodes only.\n";
+}
+std::string no_local_text(const char* family, const Metrics::Gauges::LackingLocal& lacking) {
+  const auto line = [family](const char* policy, std::size_t count) {
+    std::string text(kNoLocal);
+    text.append("{traffic_policy=\"").append(policy).append("\",ip_family=\"").append(family);
+    return text.append("\"} ").append(std::to_string(count)).append("\n");
+  };
+  return line("internal", lacking.internal) + line("external", lacking.external);
 }
 
 // A counter whose value is counted elsewhere.
@@ -60,6 +70,10 @@ void raise_to(prometheus::Counter& counter, double value) {
 
 struct Metrics::Impl {
   prometheus::Registry registry;
+
+  // With process_*, read now.
+  std::vector<prometheus::MetricFamily> collect();
+  std::string no_local() const;
 
   prometheus::Counter& counter(const std::string& name, const std::string& help) {
     return counters(name, help).Add({});
@@ -78,12 +92,16 @@ struct Metrics::Impl {
     return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add({}, buckets);
   }
 
+  Histograms& histograms(const std::string& name, const std::string& help) {
+    return prometheus::BuildHistogram().Name(name).Help(help).Register(registry);
+  }
+
   // clang-format off
-  prometheus::Histogram& sync = histogram("kubeproxy_sync_proxy_rules_duration_seconds",
-      "Time from the start of a sync until the kernel has its result.", doubling(0.001, 15));
-  prometheus::Gauge& last_sync = gauge("kubeproxy_sync_proxy_rules_last_timestamp_seconds",
+  Histograms& sync = histograms("kubeproxy_sync_proxy_rules_duration_seconds",
+      "Time from the start of a sync until the kernel has its result.");
+  GaugeFamily& last_sync = gauges("kubeproxy_sync_proxy_rules_last_timestamp_seconds",
       "Unix time of the end of the last sync.");
-  prometheus::Gauge& last_queued = gauge("kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds",
+  GaugeFamily& last_queued = gauges("kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds",
       "Unix time at which a sync was last queued.");
   prometheus::Counter& endpoint_changes = counter("kubeproxy_sync_proxy_rules_endpoint_changes_total",
       "Changes of a Service's endpoints.");
@@ -93,9 +111,18 @@ struct Metrics::Impl {
       "Endpoint changes that are not in the kernel yet.");
   prometheus::Gauge& service_pending = gauge("kubeproxy_sync_proxy_rules_service_changes_pending",
       "Service changes that are not in the kernel yet.");
-  prometheus::Histogram& programming = histogram("kubeproxy_network_programming_duration_seconds",
-      "Time from the change that triggered an EndpointSlice until the kernel has it.",
-      network_programming_buckets());
+  Histograms& programming = histograms("kubeproxy_network_programming_duration_seconds",
+      "Time from what changed a Service's endpoints until the kernel has it.");
+  Counters& rules_refused = counters("kubeproxy_sync_proxy_rules_iptables_restore_failures_total",
+      "Syncs in which the kernel refused nftables rules; there is no iptables-restore.");
+  Histograms& conntrack = histograms("kubeproxy_conntrack_reconciler_sync_duration_seconds",
+      "Time that it took to delete stale entries of connection tracking.");
+  Counters& conntrack_deleted = counters("kubeproxy_conntrack_reconciler_deleted_entries_total",
+      "Entries of connection tracking that were deleted because they were stale.");
+  Counters& requests = counters("rest_client_requests_total",
+      "Requests to the API server by status code, method and host; <error>: no response came.");
+  Histograms& request_time = histograms("rest_client_request_duration_seconds",
+      "Time of requests to the API server, but for watches, until the end of the response.");
   Counters& healthz = counters("kubeproxy_proxy_healthz_total", "Answers of /healthz by status code.");
   Counters& livez = counters("kubeproxy_proxy_livez_total", "Answers of /livez by status code.");
 
@@ -114,10 +141,18 @@ struct Metrics::Impl {
       "Addresses of Services that are not served because this node needs them for something else, such as the API server, a gateway or another Node.");
   prometheus::Counter& taken_over = counter("kube_ipvs_taken_over_virtual_servers_total",
       "Virtual servers that kube-proxy had left and that are ours now, because a Service wants them.");
-  Counters& cut = counters("kube_ipvs_connections_cut_total",
-      "Established TCP and SCTP connections to destinations that were deleted: the next packet ends them; by Service and cause. Neither UDP nor connections that were closing.");
-  Counters& drained = counters("kube_ipvs_connections_drained_total",
-      "Established TCP connections to draining destinations that ended by themselves.");
+  ServiceSeries cut{{"kube_ipvs_connections_cut_total", "counter",
+      "Established TCP and SCTP connections to destinations that were deleted: the next packet ends them; by Service and cause. Neither UDP nor connections that were closing."}};
+  ServiceSeries drained{{"kube_ipvs_connections_drained_total", "counter",
+      "Established TCP connections to draining destinations that ended by themselves."}};
+  prometheus::Gauge& localhost_ports = gauge("kube_ipvs_localhost_node_ports",
+      "Node ports that this agent listens on at 127.0.0.1 and ::1 (--nodeport-addresses=localhost).");
+  prometheus::Gauge& localhost_connections = gauge("kube_ipvs_localhost_node_port_connections",
+      "Connections to node ports on loopback addresses that are relayed now.");
+  Counters& localhost_results = counters("kube_ipvs_localhost_node_port_connections_total",
+      "Connections to node ports on loopback addresses, by result: relayed, refused (over the limit), failed (no endpoint answers).");
+  prometheus::Counter& localhost_bind_failures = counter("kube_ipvs_localhost_node_port_bind_failures_total",
+      "Tries to listen on a node port at a loopback address that failed.");
   prometheus::Counter& conflicts = counter("kube_ipvs_conflicts_total",
       "Virtual servers that a Service does not get because another one has the address and port.");
   Counters& source_faults = counters("kube_ipvs_source_faults_total",
@@ -145,6 +180,15 @@ struct Metrics::Impl {
   Counters& events = counters("kube_ipvs_events_total",
       "Kubernetes Events by result: posted, dropped, failed.");
 
+  Counters& config_reloads = counters("kube_ipvs_config_reloads_total",
+      "How often the file of --config was read again, by result.");
+  prometheus::Gauge& config_successful = gauge("kube_ipvs_config_last_reload_successful",
+      "1 if the file of --config was valid when it was last read.");
+  prometheus::Gauge& config_success_time = gauge("kube_ipvs_config_last_reload_success_timestamp_seconds",
+      "Unix time at which the file of --config was last read and valid.");
+  prometheus::Gauge& config_restart = gauge("kube_ipvs_config_restart_needed",
+      "1 if the file of --config has a change that needs a restart.");
+
   prometheus::Gauge& desired_servers = gauge("kube_ipvs_desired_virtual_servers", "Virtual servers wanted.");
   prometheus::Gauge& desired_destinations = gauge("kube_ipvs_desired_destinations", "Destinations wanted.");
   prometheus::Gauge& desired_addresses = gauge("kube_ipvs_desired_addresses", "Virtual addresses wanted.");
@@ -156,10 +200,10 @@ struct Metrics::Impl {
       "Virtual addresses of kube-ipvs in the kernel.");
   prometheus::Gauge& draining = gauge("kube_ipvs_draining_virtual_servers",
       "Virtual servers with destinations that take no new connections.");
-  GaugeFamily& draining_destinations = gauges("kube_ipvs_draining_destinations",
-      "Destinations that take no new connections and are not wanted any more, of Services that have one.");
-  GaugeFamily& draining_connections = gauges("kube_ipvs_draining_connections",
-      "Established connections to those destinations, when last read.");
+  ServiceSeries draining_destinations{{"kube_ipvs_draining_destinations", "gauge",
+      "Destinations that take no new connections and are not wanted any more, of Services that have one."}};
+  ServiceSeries draining_connections{{"kube_ipvs_draining_connections", "gauge",
+      "Established connections to those destinations, when last read."}};
   prometheus::Gauge& foreign = gauge("kube_ipvs_foreign_virtual_servers",
       "Virtual servers that kube-ipvs does not own, when last checked.");
   prometheus::Gauge& failing = gauge("kube_ipvs_failing_keys",
@@ -181,18 +225,54 @@ struct Metrics::Impl {
       "1 for where the endpoints of Services with a selector come from, selector (Pods) or endpointslice; else 0.");
 
   std::set<k8s::ObjectKey> counted;  // Services with series of their own
-  std::vector<std::pair<prometheus::Gauge*, prometheus::Gauge*>> drains;  // that are exported
 
-  prometheus::Labels labels_of(const k8s::ObjectKey& service) {
+  // Under which Service it is counted.
+  k8s::ObjectKey counted_as(const k8s::ObjectKey& service) {
     constexpr std::size_t kMostServices = 1000;
-    if (!counted.contains(service) && counted.size() >= kMostServices) {
-      return {{"namespace", ""}, {"name", "other"}};
-    }
+    if (!counted.contains(service) && counted.size() >= kMostServices) return {"", "other"};
     counted.insert(service);
-    return {{"namespace", service.ns}, {"name", service.name}};
+    return service;
+  }
+  std::array<const ServiceSeries*, 4> by_service() const {
+    return {&cut, &drained, &draining_destinations, &draining_connections};
   }
 
-  std::size_t no_local_internal = 0, no_local_external = 0;
+  // The series of one family.
+  struct OfFamily {
+    prometheus::Histogram& sync;
+    prometheus::Histogram& programming;
+    prometheus::Histogram& conntrack;
+    prometheus::Counter& conntrack_deleted;
+    prometheus::Counter& rules_refused;
+    prometheus::Gauge& last_sync;
+    prometheus::Gauge& last_queued;
+  };
+  OfFamily series_of(const char* name) {
+    const prometheus::Labels labels{{"ip_family", name}};
+    return {.sync = sync.Add(labels, doubling(0.001, 15)),
+            .programming = programming.Add(labels, network_programming_buckets()),
+            .conntrack = conntrack.Add(labels, doubling(0.001, 15)),
+            .conntrack_deleted = conntrack_deleted.Add(labels),
+            .rules_refused = rules_refused.Add(labels),
+            .last_sync = last_sync.Add(labels),
+            .last_queued = last_queued.Add(labels)};
+  }
+  OfFamily ipv4 = series_of("IPv4");
+  std::optional<OfFamily> ipv6;
+  bool serves_ipv6 = false;
+
+  // Those of that family, if this node serves it.
+  OfFamily* of(ipvs::Family family) {
+    if (family == ipvs::Family::kIpv4) return &ipv4;
+    return serves_ipv6 ? &*ipv6 : nullptr;
+  }
+  template <typename Visit>
+  void for_each_family(Visit visit) {
+    visit(ipv4);
+    if (serves_ipv6) visit(*ipv6);
+  }
+
+  Gauges::LackingLocal lacking_local_ipv4, lacking_local_ipv6;
   std::set<std::string> condition_reasons;  // that were exported
 
   prometheus::Counter& cpu = counter("process_cpu_seconds_total", "User and system CPU time in seconds.");
@@ -209,22 +289,56 @@ Metrics::Metrics() : impl_(std::make_unique<Impl>()) {
       .Register(impl_->registry)
       .Add({{"version", KUBE_IPVS_VERSION}})
       .Set(1);
+  set_localhost_ports({});
 }
 
 Metrics::~Metrics() = default;
 
+void Metrics::serves_ipv6(bool serves) {
+  impl_->serves_ipv6 = serves;
+  if (serves && !impl_->ipv6) impl_->ipv6.emplace(impl_->series_of("IPv6"));
+}
+
 void Metrics::pass(double total_seconds, double planning_seconds, double kernel_seconds,
                    std::size_t operations, double unix_now) {
-  impl_->sync.Observe(total_seconds);
+  impl_->for_each_family([&](Impl::OfFamily& family) {
+    family.sync.Observe(total_seconds);
+    family.last_sync.Set(unix_now);
+  });
   impl_->planning.Observe(planning_seconds);
   impl_->kernel.Observe(kernel_seconds);
   impl_->operations.Increment(static_cast<double>(operations));
-  impl_->last_sync.Set(unix_now);
 }
 
 void Metrics::service_changed() { impl_->service_changes.Increment(); }
 void Metrics::endpoint_changed() { impl_->endpoint_changes.Increment(); }
-void Metrics::programming_latency(double seconds) { impl_->programming.Observe(seconds); }
+void Metrics::programming_latency(ipvs::Family family, double seconds) {
+  if (auto* of = impl_->of(family)) of->programming.Observe(seconds);
+}
+void Metrics::rules_refused(ipvs::Family family) {
+  if (auto* of = impl_->of(family)) of->rules_refused.Increment();
+}
+void Metrics::flows_forgotten(ipvs::Family family, std::size_t flows, double seconds) {
+  auto* of = impl_->of(family);
+  if (!of) return;
+  of->conntrack.Observe(seconds);
+  of->conntrack_deleted.Increment(static_cast<double>(flows));
+}
+
+// component-base's metrics/prometheus/restclient/metrics.go. A status that HTTP does not have is no
+// label.
+void Metrics::api_request(const k8s::RequestReport& request) {
+  const bool has_code = request.status >= 100 && request.status < 600;
+  const std::string code = has_code ? std::to_string(request.status) : "<error>";
+  const std::string method(request.method);
+  const std::string host(request.host);
+  impl_->requests.Add({{"code", code}, {"method", method}, {"host", host}}).Increment();
+  if (!request.time) return;
+  impl_->request_time
+      .Add({{"verb", method}, {"host", host}},
+           Buckets{0.005, 0.025, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60})
+      .Observe(request.time->count());
+}
 
 void Metrics::kernel_error(const std::string& command, int error_number) {
   impl_->kernel_errors.Add({{"command", command}, {"errno", errno_name(error_number)}}).Increment();
@@ -233,30 +347,48 @@ void Metrics::kernel_error(const std::string& command, int error_number) {
 void Metrics::drift(const std::string& kind, std::size_t count) {
   impl_->drift.Add({{"kind", kind}}).Increment(static_cast<double>(count));
 }
+void Metrics::set_localhost_ports(const LocalhostPorts& ports) {
+  impl_->localhost_ports.Set(static_cast<double>(ports.listeners));
+  impl_->localhost_connections.Set(static_cast<double>(ports.connections));
+  for (const auto& [result, count] :
+       {std::pair{"relayed", ports.relayed}, std::pair{"refused", ports.refused},
+        std::pair{"failed", ports.failed}}) {
+    raise_to(impl_->localhost_results.Add({{"result", std::string(result)}}),
+             static_cast<double>(count));
+  }
+  raise_to(impl_->localhost_bind_failures, static_cast<double>(ports.bind_failures));
+}
+void Metrics::config_loaded(double unix_now) {
+  for (const char* result : {"applied", "refused", "unchanged"}) {
+    impl_->config_reloads.Add({{"result", result}});
+  }
+  impl_->config_successful.Set(1);
+  impl_->config_success_time.Set(unix_now);
+}
+void Metrics::config_reload(const std::string& result, double unix_now) {
+  impl_->config_reloads.Add({{"result", result}}).Increment();
+  const bool is_valid = result != "refused";
+  impl_->config_successful.Set(is_valid ? 1 : 0);
+  if (is_valid) impl_->config_success_time.Set(unix_now);
+}
+void Metrics::config_needs_restart(bool needed) { impl_->config_restart.Set(needed ? 1 : 0); }
+
 void Metrics::conflict() { impl_->conflicts.Increment(); }
 void Metrics::taken_over() { impl_->taken_over.Increment(); }
 void Metrics::connections_cut(const k8s::ObjectKey& service, const std::string& cause,
                               std::uint64_t count) {
-  prometheus::Labels labels = impl_->labels_of(service);
-  labels["cause"] = cause;
-  impl_->cut.Add(labels).Increment(static_cast<double>(count));
+  impl_->cut.at(impl_->counted_as(service), cause) += count;
 }
 void Metrics::connections_drained(const k8s::ObjectKey& service, std::uint64_t count) {
-  impl_->drained.Add(impl_->labels_of(service)).Increment(static_cast<double>(count));
+  impl_->drained.at(impl_->counted_as(service)) += count;
 }
 
 void Metrics::set_draining(const std::vector<Draining>& services) {
-  for (const auto& [destinations, connections] : std::exchange(impl_->drains, {})) {
-    impl_->draining_destinations.Remove(destinations);
-    impl_->draining_connections.Remove(connections);
-  }
+  impl_->draining_destinations.clear();
+  impl_->draining_connections.clear();
   for (const Draining& each : services) {
-    const prometheus::Labels labels{{"namespace", each.service.ns}, {"name", each.service.name}};
-    prometheus::Gauge& destinations = impl_->draining_destinations.Add(labels);
-    prometheus::Gauge& connections = impl_->draining_connections.Add(labels);
-    destinations.Set(static_cast<double>(each.destinations));
-    connections.Set(static_cast<double>(each.connections));
-    impl_->drains.emplace_back(&destinations, &connections);
+    impl_->draining_destinations.at(each.service) = each.destinations;
+    impl_->draining_connections.at(each.service) = each.connections;
   }
 }
 
@@ -278,7 +410,8 @@ void Metrics::set(const Gauges& gauges) {
   const auto put = [](prometheus::Gauge& gauge, std::size_t value) {
     gauge.Set(static_cast<double>(value));
   };
-  impl_->last_queued.Set(gauges.last_queued);
+  impl_->for_each_family(
+      [&](Impl::OfFamily& family) { family.last_queued.Set(gauges.last_queued); });
   put(impl_->queue, gauges.queue_depth);
   put(impl_->service_pending, gauges.pending_service_changes);
   put(impl_->endpoint_pending, gauges.pending_endpoint_changes);
@@ -301,8 +434,8 @@ void Metrics::set(const Gauges& gauges) {
   put(impl_->kube_proxy_chains, gauges.kube_proxy_chains);
   put(impl_->kube_proxy_sets, gauges.kube_proxy_sets);
   put(impl_->kube_proxy_running, gauges.kube_proxy_running ? 1 : 0);
-  impl_->no_local_internal = gauges.lacking_local_internal;
-  impl_->no_local_external = gauges.lacking_local_external;
+  impl_->lacking_local_ipv4 = gauges.lacking_local_ipv4;
+  impl_->lacking_local_ipv6 = gauges.lacking_local_ipv6;
   put(impl_->services, gauges.services);
   put(impl_->pods, gauges.pods);
   put(impl_->slices, gauges.slices);
@@ -329,14 +462,47 @@ void Metrics::set_source(const std::vector<k8s::KindCounters>& kinds) {
   }
 }
 
-std::string Metrics::text() const {
+std::vector<prometheus::MetricFamily> Metrics::Impl::collect() {
   const ProcessStats stats = read_process_stats();
-  raise_to(impl_->cpu, stats.cpu_seconds);
-  impl_->resident.Set(stats.resident_bytes);
-  impl_->fds.Set(stats.open_fds);
-  impl_->started.Set(stats.start_time_seconds);
-  return prometheus::TextSerializer().Serialize(impl_->registry.Collect()) +
-         no_local_text(impl_->no_local_internal, impl_->no_local_external);
+  raise_to(cpu, stats.cpu_seconds);
+  resident.Set(stats.resident_bytes);
+  fds.Set(stats.open_fds);
+  started.Set(stats.start_time_seconds);
+  return registry.Collect();
+}
+
+std::string Metrics::Impl::no_local() const {
+  return no_local_head() + no_local_text("IPv4", lacking_local_ipv4) +
+         (serves_ipv6 ? no_local_text("IPv6", lacking_local_ipv6) : std::string());
+}
+
+std::string Metrics::text() const {
+  FamilyText pieces(impl_->collect());
+  std::string text;
+  for (std::string piece = pieces.next(); !piece.empty(); piece = pieces.next()) text += piece;
+  for (const ServiceSeries* series : impl_->by_service()) {
+    ServiceSeries::Place place;
+    for (std::string part = series->next(place); !part.empty(); part = series->next(place)) {
+      text += part;
+    }
+  }
+  return text + impl_->no_local();
+}
+
+boost::asio::awaitable<void> Metrics::write(const TextWriter& write) const {
+  FamilyText pieces(impl_->collect());
+  for (std::string piece = pieces.next(); !piece.empty(); piece = pieces.next()) {
+    co_await write(piece);
+  }
+  const auto by_service = impl_->by_service();
+  for (const ServiceSeries* series : by_service) {
+    ServiceSeries::Place place;
+    for (std::string part = series->next(place); !part.empty(); part = series->next(place)) {
+      co_await write(part);
+    }
+  }
+  const std::string last = impl_->no_local();
+  co_await write(last);
 }
 
 }  // namespace agent

@@ -2,6 +2,7 @@
 #include "agent/report/node_health.hpp"
 
 #include <optional>
+#include <utility>
 
 namespace agent {
 
@@ -41,8 +42,12 @@ HealthInputs NodeHealth::inputs() const {
 std::string NodeHealth::awaited() const {
   if (is_ready_) return {};
   switch (sync_.state()) {
-    case SyncState::kAwaitingLists:
-      return "the first list of " + cluster_.lists_awaited();
+    case SyncState::kAwaitingLists: {
+      const std::string lists = cluster_.lists_awaited();
+      if (lists.empty() && cluster_.lacks_own_pods())
+        return "this Node to have Pod networks (spec.podCIDRs)";
+      return "the first list of " + lists;
+    }
     case SyncState::kInstalling:
       return "the kernel to be read and the nftables table to be installed";
     case SyncState::kFirstPass:
@@ -58,14 +63,15 @@ std::string NodeHealth::awaited() const {
 }
 
 std::map<std::string, std::string> NodeHealth::faults() const {
-  auto faults = bind_faults_;
+  auto faults = told_faults_;
   if (!cluster_.other_nodes().fault().empty()) faults["nodes"] = cluster_.other_nodes().fault();
   return faults;
 }
 
-bool NodeHealth::set_bind_fault(const std::string& name, const std::string& fault) {
-  if (fault.empty()) return bind_faults_.erase(name) > 0;
-  return bind_faults_.emplace(name, fault).second;
+bool NodeHealth::set_fault(const std::string& name, const std::string& fault) {
+  if (fault.empty()) return told_faults_.erase(name) > 0;
+  std::string& told = told_faults_[name];
+  return std::exchange(told, fault) != fault;
 }
 
 }  // namespace agent

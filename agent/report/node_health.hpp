@@ -33,7 +33,11 @@ class NodeHealth {
   // Why the server `name` cannot listen; "": it can. True if that changed. It is a condition of the
   // node (agent/report/conditions.hpp), not of its health: whoever has taken the port must not take
   // the clients of all Services away.
-  bool set_bind_fault(const std::string& name, const std::string& fault);
+  bool set_bind_fault(const std::string& name, const std::string& fault) {
+    return set_fault(name, fault);
+  }
+  // The same of what else this node lacks: "config".
+  bool set_fault(const std::string& name, const std::string& fault);
   // What this node lacks, by server, or "nodes" for the Nodes of others.
   std::map<std::string, std::string> faults() const;
 
@@ -45,7 +49,7 @@ class NodeHealth {
   const SyncReporter& reporter_;
   const std::chrono::steady_clock::time_point started_;
   bool is_ready_ = false;                           // once, and from then on
-  std::map<std::string, std::string> bind_faults_;  // by server
+  std::map<std::string, std::string> told_faults_;  // by server, and of "config"
 };
 
 }  // namespace agent

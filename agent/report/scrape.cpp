@@ -4,6 +4,8 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <string>
 #include <utility>
@@ -13,8 +15,18 @@ namespace {
 
 namespace asio = boost::asio;
 
-// Virtual servers read by one job of the kernel thread.
-constexpr std::size_t kReadAtOnce = 64;
+// Virtual servers read by one job of the kernel thread: without destinations they cost a message
+// each, with them a dump.
+constexpr std::size_t kCountersAtOnce = 32;
+constexpr std::size_t kDumpsAtOnce = 8;
+// Services and ports of a history that are looked at in one step.
+constexpr std::size_t kServicesAtOnce = 64;
+constexpr std::size_t kPortsAtOnce = 1000;
+// From so many endpoints on, a page has used memory that is worth returning to the system.
+constexpr std::size_t kManyEndpoints = 10'000;
+
+// Lets other work of the event loop go first.
+asio::awaitable<void> let_others_run() { co_await asio::post(asio::use_awaitable); }
 
 // A moment of the steady clock as Unix time; 0: never.
 double unix_seconds(std::optional<std::chrono::steady_clock::time_point> moment) {
@@ -41,7 +53,26 @@ Scrape::Scrape(ipvs::Kernel& kernel, KernelThread& thread, const ClusterState& c
       source_(source),
       metrics_(metrics) {}
 
-asio::awaitable<void> Scrape::write(BodyWriter write) {
+asio::awaitable<void> Scrape::write(Page page, BodyWriter write) {
+  if (page == Page::kMetrics) {
+    set_metrics();
+    co_await let_others_run();
+    co_await metrics_.write(write);
+  }
+  std::size_t endpoints = 0;
+  {
+    const auto has = page == Page::kEndpoints ? TrafficPage::Has::kEndpoints
+                                              : TrafficPage::Has::kPortsAndEndpoints;
+    UnderWay scrape{.page = page, .traffic = TrafficPage(has)};
+    co_await read_traffic(scrape);
+    co_await scrape.traffic.write(write);
+    endpoints = scrape.traffic.endpoint_count();
+  }
+  if (endpoints >= kManyEndpoints) ::malloc_trim(0);
+}
+
+void Scrape::set_metrics() {
+  metrics_.serves_ipv6(cluster_.has_ipv6());
   metrics_.set(gauges());
   metrics_.set_source(source_.counters());
   std::vector<Metrics::Draining> draining;
@@ -51,14 +82,6 @@ asio::awaitable<void> Scrape::write(BodyWriter write) {
                         .connections = of.connections});
   }
   metrics_.set_draining(draining);
-  const std::string own = metrics_.text();
-  co_await write(own);
-  {
-    const TrafficPage page = co_await read_traffic();
-    co_await page.write(write);
-  }
-  // A megabyte or more at a large table, not needed again for many seconds.
-  ::malloc_trim(0);
 }
 
 Metrics::Gauges Scrape::gauges() const {
@@ -81,8 +104,10 @@ Metrics::Gauges Scrape::gauges() const {
           .kube_proxy_chains = kube_proxy_.chains_left(),
           .kube_proxy_sets = kube_proxy_.sets_left(),
           .kube_proxy_running = kube_proxy_.runs(),
-          .lacking_local_internal = reporter_.lacking_local_internal(),
-          .lacking_local_external = reporter_.lacking_local_external(),
+          .lacking_local_ipv4 = {reporter_.lacking_local_internal(ipvs::Family::kIpv4),
+                                 reporter_.lacking_local_external(ipvs::Family::kIpv4)},
+          .lacking_local_ipv6 = {reporter_.lacking_local_internal(ipvs::Family::kIpv6),
+                                 reporter_.lacking_local_external(ipvs::Family::kIpv6)},
           .services = cluster_.services().size(),
           .pods = cluster_.endpoints().pod_count(),
           .slices = cluster_.endpoints().slice_count(),
@@ -101,34 +126,59 @@ std::vector<ipvs::ServerKey> Scrape::own_servers(const ClusterState::PortToRead&
   return own;
 }
 
-asio::awaitable<TrafficPage> Scrape::read_traffic() {
-  const TrafficHistory::ScrapeId scrape = history_.start_scrape();
-  std::vector<ClusterState::PortToRead> ports = cluster_.ports_to_read();
-  TrafficPage page;
+asio::awaitable<void> Scrape::read_traffic(UnderWay& scrape) {
+  if (scrape.page == Page::kMetrics) scrape.of_ports = port_history_.start_scrape();
+  scrape.of_endpoints = endpoint_history_.start_scrape();
+  ClusterState::PortCursor place;
+  while (!place.at_end) {
+    co_await read_ports(scrape, cluster_.ports_to_read(place, kServicesAtOnce));
+    co_await let_others_run();
+  }
+  std::string known;
+  while (endpoint_history_.finish_part(scrape.of_endpoints, known, kPortsAtOnce))
+    co_await let_others_run();
+  if (scrape.page != Page::kMetrics) co_return;
+  known.clear();
+  while (port_history_.finish_part(scrape.of_ports, known, kPortsAtOnce)) co_await let_others_run();
+}
+
+asio::awaitable<void> Scrape::read_ports(UnderWay& scrape,
+                                         std::vector<ClusterState::PortToRead> ports) {
   std::vector<ipvs::ServerKey> keys;
   for (std::size_t first = 0; first < ports.size();) {
+    const auto wants_endpoints = [&](const ClusterState::PortToRead& port) {
+      return scrape.page == Page::kEndpoints || port.has_endpoints;
+    };
+    const bool with_endpoints = wants_endpoints(ports[first]);
+    const std::size_t most = with_endpoints ? kDumpsAtOnce : kCountersAtOnce;
     keys.clear();
     std::size_t last = first;
-    for (; last < ports.size() && (last == first || keys.size() < kReadAtOnce); ++last) {
+    for (; last < ports.size() && wants_endpoints(ports[last]) == with_endpoints &&
+           (last == first || keys.size() < most);
+         ++last) {
       const std::vector<ipvs::ServerKey> own = own_servers(ports[last]);
       keys.insert(keys.end(), own.begin(), own.end());
     }
-    const auto readings = co_await thread_.run([&] { return kernel_.read_servers(keys); });
+    const auto readings = co_await thread_.run(
+        [&] { return with_endpoints ? kernel_.read_servers(keys) : kernel_.read_counters(keys); });
     for (; first < last; ++first) {
       if (readings) {
-        add_traffic(scrape, ports[first], *readings, page);
+        add_traffic(scrape, ports[first], with_endpoints, *readings);
       } else {
-        history_.keep(scrape, ports[first].port);
+        keep(scrape, ports[first]);
       }
       ports[first] = {};
     }
   }
-  history_.finish_scrape(scrape);
-  co_return page;
 }
 
-void Scrape::add_traffic(TrafficHistory::ScrapeId scrape, ClusterState::PortToRead& port,
-                         const std::vector<ipvs::ServerReading>& readings, TrafficPage& page) {
+void Scrape::keep(const UnderWay& scrape, const ClusterState::PortToRead& port) {
+  endpoint_history_.keep(scrape.of_endpoints, port.port);
+  if (scrape.page == Page::kMetrics) port_history_.keep(scrape.of_ports, port.port);
+}
+
+void Scrape::add_traffic(UnderWay& scrape, ClusterState::PortToRead& port, bool with_endpoints,
+                         const std::vector<ipvs::ServerReading>& readings) {
   const k8s::ObjectKey service{.ns = port.port.ns, .name = port.port.service};
   const PodName pod_name = [&](const ipvs::Address& address) {
     return cluster_.pod_at(address, service);
@@ -140,8 +190,16 @@ void Scrape::add_traffic(TrafficHistory::ScrapeId scrape, ClusterState::PortToRe
     own.push_back(&reading);
     add_reading(port.port, reading, pod_name);
   }
-  history_.carry_on(scrape, port.port, own, [&] { return cluster_.endpoints_of(port); });
-  page.add(port.port);
+  const auto listed = [&] { return cluster_.endpoints_of(port); };
+  if (scrape.page == Page::kMetrics) {
+    port_history_.carry_on(scrape.of_ports, port.port, own, listed);
+  }
+  if (with_endpoints) {
+    endpoint_history_.carry_on(scrape.of_endpoints, port.port, own, listed);
+  } else {
+    endpoint_history_.keep(scrape.of_endpoints, port.port);
+  }
+  scrape.traffic.add(port.port);
 }
 
 }  // namespace agent

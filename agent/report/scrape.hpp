@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The /metrics page: the agent's own metrics, then the traffic of every Service port and endpoint,
-// read from the kernel for this page.
+// The pages of metrics, read from the kernel for each page:
+//   /metrics             the agent's own metrics, the traffic of every Service port, and that of the
+//                        endpoints that --metrics-endpoints and their Service ask for
+//   /metrics/endpoints   the traffic of every endpoint
 //
-// Threading: the agent's io_context thread; the kernel is only read through the KernelThread, a few
-// virtual servers at a time, so that a scrape never keeps a sync waiting for long. Scrapes may
-// overlap.
+// Threading: the agent's io_context thread; the kernel is only read through the KernelThread. A page
+// is made in steps of a few virtual servers or KiB, each well below a millisecond, and other work of
+// the thread goes on between two steps, so a scrape never keeps a sync waiting for long
+// (test/bench/metrics_bench.cpp measures the longest step). Scrapes may overlap.
 // Errors: what cannot be read is left out: a gap in the series, rather than counters of 0.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <cstdint>
 #include <vector>
 
 #include "agent/cluster/cluster_state.hpp"
@@ -35,15 +39,28 @@ class Scrape {
          const ForwardGuard& forwarding, const KubeProxyGuard& kube_proxy,
          const k8s::Source& source, Metrics& metrics);
 
+  enum class Page : std::uint8_t { kMetrics, kEndpoints };
   // Writes the whole page.
-  boost::asio::awaitable<void> write(BodyWriter write);
+  boost::asio::awaitable<void> write(Page page, BodyWriter write);
 
  private:
+  // One page under way. The numbers are those of the histories.
+  struct UnderWay {
+    Page page;
+    TrafficPage traffic;
+    TrafficHistory::ScrapeId of_ports = 0;
+    TrafficHistory::ScrapeId of_endpoints = 0;
+  };
+
   Metrics::Gauges gauges() const;
-  boost::asio::awaitable<TrafficPage> read_traffic();
+  void set_metrics();
+  boost::asio::awaitable<void> read_traffic(UnderWay& scrape);
+  boost::asio::awaitable<void> read_ports(UnderWay& scrape,
+                                          std::vector<ClusterState::PortToRead> ports);
   std::vector<ipvs::ServerKey> own_servers(const ClusterState::PortToRead& port) const;
-  void add_traffic(TrafficHistory::ScrapeId scrape, ClusterState::PortToRead& port,
-                   const std::vector<ipvs::ServerReading>& readings, TrafficPage& page);
+  void add_traffic(UnderWay& scrape, ClusterState::PortToRead& port, bool with_endpoints,
+                   const std::vector<ipvs::ServerReading>& readings);
+  void keep(const UnderWay& scrape, const ClusterState::PortToRead& port);
 
   ipvs::Kernel& kernel_;
   KernelThread& thread_;
@@ -55,7 +72,8 @@ class Scrape {
   const KubeProxyGuard& kube_proxy_;
   const k8s::Source& source_;
   Metrics& metrics_;
-  TrafficHistory history_;
+  TrafficHistory port_history_{TrafficHistory::Covers::kPorts};
+  TrafficHistory endpoint_history_{TrafficHistory::Covers::kEndpoints};
 };
 
 }  // namespace agent

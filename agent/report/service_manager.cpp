@@ -2,11 +2,12 @@
 #include "agent/report/service_manager.hpp"
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
+
+#include "agent/log/log.hpp"
 
 namespace agent {
 namespace {
@@ -37,7 +38,7 @@ ServiceManager::ServiceManager(boost::asio::any_io_executor executor,
       timer_(executor) {}
 
 boost::asio::awaitable<void> ServiceManager::run() {
-  if (!socket_.fault().empty()) spdlog::warn("{}", socket_.fault());
+  if (!socket_.fault().empty()) log_warning("systemd is not told", {{kErr, socket_.fault()}});
   while (socket_.is_wanted()) {
     tell();
     timer_.expires_after(pause());

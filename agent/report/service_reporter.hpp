@@ -13,6 +13,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <cstdint>
 #include <string>
 
 #include "agent/cluster/cluster_state.hpp"
@@ -26,7 +27,8 @@ class ServiceReporter {
  public:
   // `client`: nullptr where there is no API server; then there are no Events.
   ServiceReporter(boost::asio::any_io_executor executor, k8s::ApiClient* client,
-                  std::string node_name, const ClusterState& cluster, Metrics& metrics);
+                  std::string node_name, const ClusterState& cluster, Metrics& metrics,
+                  const char* controller = EventRecorder::kController);
 
   // Posts Events until cancelled.
   boost::asio::awaitable<void> run();
@@ -34,15 +36,23 @@ class ServiceReporter {
   void release_events();
 
   // Reports something about a Service, once for each reason and note until the Service is deleted.
-  // True: it was reported now. `reason` and `action` as in agent/report/event_recorder.hpp; in the
-  // log, `note` follows "Service ns/name: ".
+  // True: it was reported now. `reason` and `action` as in agent/report/event_recorder.hpp.
   bool warn(const ipvs::Owner& service, std::string reason, std::string action, std::string note);
   void forget(const ipvs::Owner& service) { once_.forget(service); }
+
+  // One of our HTTP servers, "metrics" or "healthz", has no port. In the log and as kube-proxy's
+  // Event about the node; every time.
+  void port_not_opened(const std::string& server, const std::string& fault);
+  // The same for a Service's health check node port.
+  void health_check_not_served(const k8s::ObjectKey& service, std::uint16_t port,
+                               const std::string& fault);
 
   // Reports something about the node, every time.
   void warn_of_node(const std::string& reason, const std::string& action, const std::string& note);
 
  private:
+  void post(const ipvs::Owner& service, std::string reason, std::string action, std::string note);
+
   const std::string node_name_;
   const ClusterState& cluster_;
   EventRecorder recorder_;

@@ -1,17 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/report/sync_reporter.hpp"
 
+#include <fmt/format.h>
 #include <malloc.h>
-#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <utility>
+#include <variant>
+
+#include "agent/log/log.hpp"
 
 namespace agent {
 namespace {
 
-double seconds(std::chrono::system_clock::duration d) {
-  return std::chrono::duration<double>(d).count();
+double seconds(std::chrono::nanoseconds d) { return std::chrono::duration<double>(d).count(); }
+
+// "4.0ms", as Go writes durations.
+std::string milliseconds_text(double seconds_passed) {
+  return fmt::format("{:.1f}ms", seconds_passed * 1000);
+}
+
+Fields about(const ipvs::Owner& service) {
+  Fields fields;
+  if (!service.empty()) fields.emplace_back("service", object_name(service));
+  return fields;
 }
 
 void set_member(std::set<ipvs::Owner>& services, const ipvs::Owner& service, bool is_one) {
@@ -48,7 +60,7 @@ void SyncReporter::on_planned(const ipvs::Owner& service,
   note_endpoints(service, planned);
   note_health_check(service);
   note_triggers(service);
-  note_local(service, planned ? planned->lacks_local : LacksLocal{});
+  note_local(service, planned ? planned->lacks_local : std::array<LacksLocal, 2>{});
   stood_.clear();
   if (const auto stood = standing_.find(service); stood != standing_.end()) {
     stood_ = std::move(stood->second);
@@ -75,9 +87,9 @@ void SyncReporter::note_endpoints(const ipvs::Owner& service,
       planned && !planned->is_lingering && !planned->plan.servers.empty() &&
       std::all_of(planned->plan.servers.begin(), planned->plan.servers.end(), has_none);
   if (empty && without_endpoints_.insert(service).second) {
-    spdlog::info("Service {}: no endpoint is ready: connections to it are refused", service);
+    log_info("No endpoint is ready: connections are refused", about(service));
   } else if (!empty && without_endpoints_.erase(service) > 0 && planned) {
-    spdlog::info("Service {}: has endpoints again", service);
+    log_info("Has endpoints again", about(service));
   }
 }
 
@@ -91,14 +103,27 @@ void SyncReporter::note_health_check(const ipvs::Owner& service) {
 
 // Changes from before the start of this process are not counted: their delay is not its own.
 void SyncReporter::note_triggers(const ipvs::Owner& service) {
-  for (const k8s::UnixSeconds trigger : cluster_.take_triggers(service)) {
-    if (trigger >= started_) planned_triggers_.push_back(trigger);
+  for (const Trigger& trigger : cluster_.take_triggers(service)) {
+    if (trigger.time >= started_) planned_triggers_.push_back(trigger);
   }
 }
 
-void SyncReporter::note_local(const ipvs::Owner& service, LacksLocal lacks) {
-  set_member(without_local_internal_, service, lacks.internal);
-  set_member(without_local_external_, service, lacks.external);
+void SyncReporter::note_local(const ipvs::Owner& service, const std::array<LacksLocal, 2>& lacks) {
+  for (std::size_t family = 0; family < lacks.size(); ++family) {
+    set_member(without_local_[family].internal, service, lacks[family].internal);
+    set_member(without_local_[family].external, service, lacks[family].external);
+  }
+}
+
+// Other clocks than this node's say when it began: none began after now, or before this process did.
+void SyncReporter::observe_triggers() {
+  const double age = seconds(std::chrono::steady_clock::now() - begun_);
+  for (const Trigger& trigger : std::exchange(planned_triggers_, {})) {
+    const double passed = seconds(last_sync_ - WallClock::from_time_t(trigger.time));
+    const double latency = std::clamp(passed, 0.0, age);
+    if (trigger.ipv4) metrics_.programming_latency(ipvs::Family::kIpv4, latency);
+    if (trigger.ipv6) metrics_.programming_latency(ipvs::Family::kIpv6, latency);
+  }
 }
 
 void SyncReporter::report_notices(const ipvs::Owner& service, const std::vector<Notice>& notices) {
@@ -114,50 +139,72 @@ void SyncReporter::on_pass(const PassReport& report) {
   pending_service_changes_ = 0;
   pending_endpoint_changes_ = 0;
   health_checks_.update(std::exchange(planned_health_checks_, {}));
-  for (const k8s::UnixSeconds trigger : std::exchange(planned_triggers_, {})) {
-    metrics_.programming_latency(
-        std::max(0.0, seconds(last_sync_ - WallClock::from_time_t(trigger))));
-  }
+  metrics_.serves_ipv6(cluster_.has_ipv6());
+  observe_triggers();
   metrics_.pass(report.total_seconds, report.planning_seconds, report.kernel_seconds,
                 report.operations, seconds(last_sync_.time_since_epoch()));
-  const auto level = report.first ? spdlog::level::info : spdlog::level::debug;
-  spdlog::log(level, "{}{} Services planned, {} operations in {:.1f} ms{}",
-              report.first ? "table complete: " : "sync: ", report.services, report.operations,
-              report.total_seconds * 1000,
-              report.failed ? fmt::format(", {} failed", report.failed) : std::string());
-  if (report.first) report_first(report);
+  if (report.first) {
+    report_first(report);
+  } else if (is_on(2)) {
+    log_verbose(2, "Sync done",
+                {{"services", report.services},
+                 {"operations", report.operations},
+                 {"failed", report.failed},
+                 {"duration", milliseconds_text(report.total_seconds)}});
+  }
 }
 
 void SyncReporter::report_first(const PassReport& report) {
   services_.release_events();
   // Memory use peaks with the first lists and the first batch: return what is free to the system.
   ::malloc_trim(0);
-  spdlog::info("the kernel holds {} virtual servers with {} destinations, {} addresses; {} foreign",
-               report.held_servers, report.held_destinations, report.held_addresses,
-               report.foreign_servers);
+  log_info("Table complete", {{"services", report.services},
+                              {"operations", report.operations},
+                              {"failed", report.failed},
+                              {"duration", milliseconds_text(report.total_seconds)},
+                              {"virtualServers", report.held_servers},
+                              {"destinations", report.held_destinations},
+                              {"addresses", report.held_addresses},
+                              {"foreign", report.foreign_servers}});
 }
 
 // Logged when it happens first; if the object itself is to blame, an Event follows when it was tried
 // again in vain. Health and /conditions show what goes on.
 void SyncReporter::on_failure(const ipvs::Failure& failure, Remedy remedy) {
   metrics_.kernel_error(failure.command, failure.error_number);
+  note_refused_rules(failure);
   if (remedy == Remedy::kDefaultScheduler) return;  // a notice of the Service reports it
-  const std::string of = failure.owner.empty() ? "" : "Service " + failure.owner + ": ";
+  Fields fields = about(failure.owner);
+  fields.emplace_back(kErr, failure.text());
   if (failure.tries == 1) {
-    spdlog::warn("{}{}; trying again", of, failure.text());
-  } else if (failure.tries == 2 && failure.blame == ipvs::Blame::kObject && !of.empty()) {
+    log_warning("Kernel operation failed: trying again", std::move(fields));
+  } else if (failure.tries == 2 && failure.blame == ipvs::Blame::kObject &&
+             !failure.owner.empty()) {
     services_.warn(failure.owner, "KernelRefused", "Program",
                    failure.text() + ": not served there; tried again ever more rarely");
   } else {
-    spdlog::debug("{}{}, {} times", of, failure.text(), failure.tries);
+    fields.emplace_back("tries", failure.tries);
+    log_verbose(4, "Kernel operation failed again", std::move(fields));
+  }
+}
+
+// A batch that the kernel refuses counts once per pass, however many elements it names.
+void SyncReporter::note_refused_rules(const ipvs::Failure& failure) {
+  const auto* element = std::get_if<ipvs::Element>(&failure.key);
+  if (!element && failure.command != "NEWTABLE") return;
+  constexpr std::array kFamilies{ipvs::Family::kIpv4, ipvs::Family::kIpv6};
+  for (const ipvs::Family family : kFamilies) {
+    if (element && ipvs::family_of(element->address) != family) continue;
+    if (!std::exchange(refused_rules_[index_of(family)], true)) metrics_.rules_refused(family);
   }
 }
 
 void SyncReporter::on_failure_over(const ipvs::Failure& failure) {
   if (failure.tries == 1) return;
-  spdlog::info("{}{}: not refused any more, after {} tries",
-               failure.owner.empty() ? "" : "Service " + failure.owner + ": ", failure.what,
-               failure.tries);
+  Fields fields = about(failure.owner);
+  fields.emplace_back("operation", failure.what);
+  fields.emplace_back("tries", failure.tries);
+  log_info("Kernel operation not refused any more", std::move(fields));
 }
 
 // Each planning of the Service reports the same conflict again.
@@ -177,12 +224,18 @@ void SyncReporter::on_departures(const Departures& departures) {
   for (const auto& [of, count] : departures.cut) {
     const auto& [service, cause] = of;
     metrics_.connections_cut(service_key(service), label_of(cause), count);
-    spdlog::info("{}{} connections cut: {}", service.empty() ? "" : "Service " + service + ": ",
-                 count, text_of(cause));
+    Fields fields = about(service);
+    fields.emplace_back("connections", count);
+    fields.emplace_back("cause", text_of(cause));
+    log_info("Connections cut", std::move(fields));
   }
   for (const auto& [service, count] : departures.drained) {
     metrics_.connections_drained(service_key(service), count);
   }
+}
+
+void SyncReporter::on_flows_forgotten(ipvs::Family family, std::size_t flows, double seconds) {
+  metrics_.flows_forgotten(family, flows, seconds);
 }
 
 void SyncReporter::on_taken_over(const ipvs::Owner& service, const ipvs::ServerKey& server) {
@@ -195,9 +248,13 @@ void SyncReporter::on_taken_over(const ipvs::Owner& service, const ipvs::ServerK
 
 void SyncReporter::on_drift(const std::string& kind, std::size_t count, const std::string& what) {
   metrics_.drift(kind, count);
-  if (!what.empty()) spdlog::warn("{}", what);
+  if (!what.empty()) {
+    log_warning("Kernel state changed by somebody else", {{"kind", kind}, {"what", what}});
+  }
 }
 
-void SyncReporter::on_waiting(const std::string& what) { spdlog::warn("{}; trying again", what); }
+void SyncReporter::on_waiting(const std::string& what) {
+  log_warning("Waiting for the kernel: trying again", {{kErr, what}});
+}
 
 }  // namespace agent

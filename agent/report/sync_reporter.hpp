@@ -5,12 +5,14 @@
 //
 // Threading: the agent's io_context thread.
 // Metrics: kubeproxy_sync_proxy_rules_*, kubeproxy_network_programming_duration_seconds,
+// kubeproxy_conntrack_reconciler_*,
 // kube_ipvs_kernel_*, kube_ipvs_drift_corrected_total, kube_ipvs_conflicts_total,
 // kube_ipvs_connections_cut_total, kube_ipvs_connections_drained_total,
 // kube_ipvs_refused_addresses_total, kube_ipvs_taken_over_virtual_servers_total
 // (agent/report/metrics.hpp).
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <functional>
@@ -49,12 +51,14 @@ class SyncReporter : public SyncObserver {
                   const std::optional<PlannedService>& planned) override;
   void on_pass(const PassReport& report) override;
   void on_pass_end() override {
+    refused_rules_ = {};
     if (pass_ended_) pass_ended_();
   }
   void on_failure(const ipvs::Failure& failure, Remedy remedy) override;
   void on_failure_over(const ipvs::Failure& failure) override;
   void on_conflict(const Reconciler::Conflict& conflict) override;
   void on_departures(const Departures& departures) override;
+  void on_flows_forgotten(ipvs::Family family, std::size_t flows, double seconds) override;
   void on_taken_over(const ipvs::Owner& service, const ipvs::ServerKey& server) override;
   void on_drift(const std::string& kind, std::size_t count, const std::string& what) override;
   void on_waiting(const std::string& what) override;
@@ -74,9 +78,13 @@ class SyncReporter : public SyncObserver {
   const std::map<ipvs::Owner, std::vector<StandingNotice>>& standing() const { return standing_; }
   std::size_t pending_service_changes() const { return pending_service_changes_; }
   std::size_t pending_endpoint_changes() const { return pending_endpoint_changes_; }
-  // Services with a policy of Local and endpoints on other nodes only.
-  std::size_t lacking_local_internal() const { return without_local_internal_.size(); }
-  std::size_t lacking_local_external() const { return without_local_external_.size(); }
+  // Services with a policy of Local and endpoints of this family on other nodes only.
+  std::size_t lacking_local_internal(ipvs::Family family) const {
+    return without_local_[index_of(family)].internal.size();
+  }
+  std::size_t lacking_local_external(ipvs::Family family) const {
+    return without_local_[index_of(family)].external.size();
+  }
   // The end of the last pass; the epoch before the first.
   WallClock::time_point last_sync() const { return last_sync_; }
 
@@ -84,7 +92,10 @@ class SyncReporter : public SyncObserver {
   void note_endpoints(const ipvs::Owner& service, const std::optional<PlannedService>& planned);
   void note_health_check(const ipvs::Owner& service);
   void note_triggers(const ipvs::Owner& service);
-  void note_local(const ipvs::Owner& service, LacksLocal lacks);
+  void note_local(const ipvs::Owner& service, const std::array<LacksLocal, 2>& lacks);
+  void note_refused_rules(const ipvs::Failure& failure);
+  void observe_triggers();
+  static std::size_t index_of(ipvs::Family family) { return static_cast<std::size_t>(family); }
   void report_notices(const ipvs::Owner& service, const std::vector<Notice>& notices);
   void report_first(const PassReport& report);
   void stand(const ipvs::Owner& service, const std::string& reason, const std::string& note);
@@ -94,12 +105,13 @@ class SyncReporter : public SyncObserver {
   ServiceReporter& services_;
   Metrics& metrics_;
   const k8s::UnixSeconds started_;
+  const std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
   bool only_plans_ = false;
   std::function<void()> pass_ended_;
 
   // Planned, and not in the kernel yet.
   HealthCheckPorts::Changes planned_health_checks_;
-  std::vector<k8s::UnixSeconds> planned_triggers_;
+  std::vector<Trigger> planned_triggers_;
   std::size_t pending_service_changes_ = 0;
   std::size_t pending_endpoint_changes_ = 0;
 
@@ -108,7 +120,11 @@ class SyncReporter : public SyncObserver {
   std::vector<StandingNotice> stood_;
 
   std::set<ipvs::Owner> without_endpoints_;
-  std::set<ipvs::Owner> without_local_internal_, without_local_external_;
+  struct WithoutLocal {
+    std::set<ipvs::Owner> internal, external;
+  };
+  std::array<WithoutLocal, 2> without_local_;  // by family
+  std::array<bool, 2> refused_rules_{};        // in this pass, by family
   WallClock::time_point last_sync_{};
 };
 

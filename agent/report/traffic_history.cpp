@@ -54,7 +54,8 @@ void TrafficHistory::see(const PortTraffic& port,
   for (const ipvs::ServerReading* reading : readings) {
     const std::uint64_t server = ipvs::hash_value(reading->settings.key);
     servers_.push_back(server);
-    note(kPortItself, server, reading->counters);
+    if (covers_ != Covers::kEndpoints) note(kPortItself, server, reading->counters);
+    if (covers_ == Covers::kPorts) continue;
     for (const ipvs::DestinationReading& d : reading->destinations) {
       const auto endpoint = find_endpoint(port, d.destination.endpoint);
       note(series_of(*endpoint), server, d.counters);
@@ -113,7 +114,18 @@ void TrafficHistory::keep(ScrapeId scrape, const PortTraffic& port) {
 }
 
 void TrafficHistory::finish_scrape(ScrapeId scrape) {
-  std::erase_if(ports_, [&](const auto& port) { return port.second.scrape < scrape; });
+  std::string place;
+  while (finish_part(scrape, place, ports_.size())) {
+  }
+}
+
+bool TrafficHistory::finish_part(ScrapeId scrape, std::string& place, std::size_t ports) {
+  auto at = ports_.upper_bound(place);
+  for (; at != ports_.end() && ports > 0; --ports) {
+    place = at->first;
+    at = at->second.scrape < scrape ? ports_.erase(at) : std::next(at);
+  }
+  return at != ports_.end();
 }
 
 }  // namespace agent

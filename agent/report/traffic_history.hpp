@@ -25,6 +25,7 @@
 // Threading: the agent's io_context thread. Scrapes may overlap (two scrapers).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -37,6 +38,11 @@ namespace agent {
 
 class TrafficHistory {
  public:
+  // Which series: a page without endpoints reads virtual servers only, and must not take what it has
+  // not read for what is gone.
+  enum class Covers : std::uint8_t { kBoth, kPorts, kEndpoints };
+  explicit TrafficHistory(Covers covers = Covers::kBoth) : covers_(covers) {}
+
   using ScrapeId = std::uint64_t;
   ScrapeId start_scrape() { return ++scrapes_; }
 
@@ -50,6 +56,8 @@ class TrafficHistory {
   void keep(ScrapeId scrape, const PortTraffic& port);
   // Drops the ports that appeared neither in this scrape nor in a later one.
   void finish_scrape(ScrapeId scrape);
+  // A part of that: of `ports` ports from `place` on, which moves; "" is the first. True: more to do.
+  bool finish_part(ScrapeId scrape, std::string& place, std::size_t ports);
 
   std::size_t port_count() const { return ports_.size(); }
 
@@ -79,6 +87,7 @@ class TrafficHistory {
   void compare(Port& port) const;
   static void add_bases(Port& known, PortTraffic& port, const Listed& listed);
 
+  const Covers covers_;
   std::map<std::string, Port> ports_;
   // Scratch for one port: its counters now, those of 0 included, and its virtual servers.
   std::vector<Seen> now_;

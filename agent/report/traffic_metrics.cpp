@@ -6,6 +6,8 @@
 #include <charconv>
 #include <cstring>
 
+#include "agent/report/label_text.hpp"
+
 namespace agent {
 namespace {
 
@@ -77,29 +79,6 @@ std::string family_head(const std::string& name, const char* help, const char* s
   return "# HELP " + name + " " + help + ", " + scope + ".\n# TYPE " + name + " " + type + "\n";
 }
 
-void append_escaped(std::string& to, std::string_view value) {
-  const auto is_special = [](char c) { return c == '\n' || c == '\\' || c == '"'; };
-  if (std::none_of(value.begin(), value.end(), is_special)) {
-    to += value;
-    return;
-  }
-  for (const char c : value) {
-    if (c == '\n') {
-      to += "\\n";
-      continue;
-    }
-    if (c == '\\' || c == '"') to += '\\';
-    to += c;
-  }
-}
-
-void append_label(std::string& to, std::string_view name, std::string_view value) {
-  to += name;
-  to += "=\"";
-  append_escaped(to, value);
-  to += '"';
-}
-
 void append_number(std::string& to, unsigned value) {
   std::array<char, 10> digits{};
   const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
@@ -162,30 +141,43 @@ void add_reading(PortTraffic& port, const ipvs::ServerReading& reading, const Po
 }
 
 void TrafficPage::add(const PortTraffic& port) {
-  Port& added = ports_.emplace_back();
-  added.counters = port.counters;
-  added.rows.reserve(port.endpoints.size());
-  scratch_.clear();
-  append_port_labels(scratch_, port);
-  added.labels_end = static_cast<std::uint32_t>(scratch_.size());
+  constexpr std::size_t kPorts = 128, kRows = 512;
+  if (blocks_.empty() || blocks_.back().ports.size() >= kPorts ||
+      blocks_.back().rows.size() >= kRows) {
+    if (!blocks_.empty()) {
+      Block& full = blocks_.back();
+      full.labels.shrink_to_fit();
+      full.ports.shrink_to_fit();
+      full.rows.shrink_to_fit();
+    }
+    blocks_.emplace_back();
+  }
+  Block& block = blocks_.back();
+  std::string& labels = block.labels;
+  const auto end = [&labels] { return static_cast<std::uint32_t>(labels.size()); };
+  Port added{.counters = port.counters, .labels_begin = end()};
+  append_port_labels(labels, port);
+  added.labels_end = end();
   for (const EndpointTraffic& e : port.endpoints) {
-    scratch_ += ",endpoint=\"";
-    append_endpoint(scratch_, e.endpoint);
-    scratch_ += '"';
-    append_label(scratch_, ",pod", e.pod);
-    scratch_ += "} ";
-    added.rows.push_back({.counters = e.counters,
+    labels += ",endpoint=\"";
+    append_endpoint(labels, e.endpoint);
+    labels += '"';
+    append_label(labels, ",pod", e.pod);
+    labels += "} ";
+    block.rows.push_back({.counters = e.counters,
                           .active_connections = e.active_connections,
                           .inactive_connections = e.inactive_connections,
                           .weight = e.weight,
-                          .labels_end = static_cast<std::uint32_t>(scratch_.size())});
+                          .labels_end = end()});
   }
-  added.labels.assign(scratch_);  // without spare capacity
+  endpoints_ += port.endpoints.size();
+  added.rows_end = static_cast<std::uint32_t>(block.rows.size());
+  block.ports.push_back(added);
 }
 
 // One metric family each, over all ports.
 struct TrafficPage::Families {
-  const std::vector<Port>& ports;
+  const std::vector<Block>& blocks;
   Text& text;
 
   asio::awaitable<void> of_ports(const CounterFamily& family) {
@@ -193,10 +185,12 @@ struct TrafficPage::Families {
     const std::string begin = name + "{";
     co_await head(name, family.help, "per Service port", "counter");
     std::string line;
-    for (const Port& port : ports) {
-      line.assign(begin).append(port.labels, 0, port.labels_end);
-      if (text.is_full(line.size() + 2)) co_await text.flush();
-      text.sample(line, "} ", port.counters.*family.value);
+    for (const Block& block : blocks) {
+      for (const Port& port : block.ports) {
+        start(line, begin, block, port);
+        if (text.is_full(line.size() + 2)) co_await text.flush();
+        text.sample(line, "} ", port.counters.*family.value);
+      }
     }
   }
 
@@ -207,17 +201,27 @@ struct TrafficPage::Families {
     const std::string begin = name + "{";
     co_await head(name, help, "per endpoint", type);
     std::string line;
-    for (const Port& port : ports) {
-      line.assign(begin).append(port.labels, 0, port.labels_end);
-      const char* labels = port.labels.data();
-      std::size_t labels_begin = port.labels_end;
-      for (const Row& row : port.rows) {
-        const std::string_view own(labels + labels_begin, row.labels_end - labels_begin);
-        labels_begin = row.labels_end;
-        if (text.is_full(line.size() + own.size())) co_await text.flush();
-        text.sample(line, own, value(row));
+    for (const Block& block : blocks) {
+      std::size_t row = 0;
+      for (const Port& port : block.ports) {
+        if (row == port.rows_end) continue;
+        start(line, begin, block, port);
+        std::size_t labels_begin = port.labels_end;
+        for (; row < port.rows_end; ++row) {
+          const Row& of = block.rows[row];
+          const std::string_view own(block.labels.data() + labels_begin,
+                                     of.labels_end - labels_begin);
+          labels_begin = of.labels_end;
+          if (text.is_full(line.size() + own.size())) co_await text.flush();
+          text.sample(line, own, value(of));
+        }
       }
     }
+  }
+
+  static void start(std::string& line, const std::string& begin, const Block& block,
+                    const Port& port) {
+    line.assign(begin).append(block.labels, port.labels_begin, port.labels_end - port.labels_begin);
   }
 
   asio::awaitable<void> head(const std::string& name, const char* help, const char* scope,
@@ -230,8 +234,15 @@ struct TrafficPage::Families {
 
 asio::awaitable<void> TrafficPage::write(const TextWriter& write) const {
   Text text(write);
-  Families families{ports_, text};
-  for (const CounterFamily& family : kCounters) co_await families.of_ports(family);
+  Families families{blocks_, text};
+  if (has_ == Has::kPortsAndEndpoints) {
+    for (const CounterFamily& family : kCounters) co_await families.of_ports(family);
+  }
+  if (endpoints_ > 0) co_await write_endpoints(families);
+  co_await text.flush();
+}
+
+asio::awaitable<void> TrafficPage::write_endpoints(Families& families) const {
   for (const CounterFamily& family : kCounters) {
     const auto value = [&](const Row& row) { return row.counters.*family.value; };
     co_await families.of_endpoints(family.name, family.help, "counter", value);
@@ -244,7 +255,6 @@ asio::awaitable<void> TrafficPage::write(const TextWriter& write) const {
                                  "gauge", inactive);
   co_await families.of_endpoints("weight", "Weight in scheduling; 0: no new connections", "gauge",
                                  weight);
-  co_await text.flush();
 }
 
 }  // namespace agent

@@ -13,13 +13,15 @@
 // `port` is the port's name, or its number if it has none; `endpoint` is "address:port"; `pod` is
 // "" if no Pod is known.
 //
-// 100,000 endpoints make a hundred MB of text, so the text is produced and sent in pieces. The
-// format requires one metric family after the other, each over all Services; therefore the page is
-// a compact table with the numbers and the formatted labels of each endpoint (about 130 bytes per
-// endpoint).
+// 100,000 endpoints make a hundred MB of text, so /metrics has the endpoints of those Services only
+// that ask for it (--metrics-endpoints), /metrics/endpoints has all of them, and the text is produced
+// and sent in pieces. The format requires one metric family after the other, each over all Services;
+// therefore the page is a compact table with the numbers and the formatted labels of each endpoint
+// (about 130 bytes per endpoint), in blocks that are small enough to be filled and freed quickly.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -44,11 +46,16 @@ void add_reading(PortTraffic& port, const ipvs::ServerReading& reading, const Po
 std::vector<EndpointTraffic>::const_iterator find_endpoint(const PortTraffic& port,
                                                            const ipvs::Endpoint& endpoint);
 
-// The traffic part of the page.
+// The traffic part of a page.
 class TrafficPage {
  public:
+  enum class Has : std::uint8_t { kPortsAndEndpoints, kEndpoints };
+  explicit TrafficPage(Has has = Has::kPortsAndEndpoints) : has_(has) {}
+
+  // With the endpoints that `port` has.
   void add(const PortTraffic& port);
-  // Writes all families in pieces of up to 64 KiB.
+  std::size_t endpoint_count() const { return endpoints_; }
+  // Writes all families in pieces of up to 64 KiB. Without endpoints, none of theirs.
   boost::asio::awaitable<void> write(const TextWriter& write) const;
 
  private:
@@ -57,19 +64,27 @@ class TrafficPage {
     std::uint32_t active_connections = 0;
     std::uint32_t inactive_connections = 0;
     std::uint32_t weight = 0;
-    std::uint32_t labels_end = 0;  // in the port's labels
+    std::uint32_t labels_end = 0;
   };
   struct Port {
-    // `namespace="default",...`, then the labels of each row, `,endpoint="...",pod="..."} `.
-    std::string labels{};
-    std::uint32_t labels_end = 0;  // of the port's own
     ipvs::Counters counters{};
+    std::uint32_t labels_begin = 0;
+    std::uint32_t labels_end = 0;  // of the port's own
+    std::uint32_t rows_end = 0;
+  };
+  // Some ports. `labels` has for each `namespace="default",...`, then the labels of each of its rows,
+  // `,endpoint="...",pod="..."} `. Each port's rows follow those of the port before it.
+  struct Block {
+    std::string labels{};
+    std::vector<Port> ports{};
     std::vector<Row> rows{};
   };
   struct Families;
+  boost::asio::awaitable<void> write_endpoints(Families& families) const;
 
-  std::vector<Port> ports_;
-  std::string scratch_;
+  Has has_;
+  std::vector<Block> blocks_;
+  std::size_t endpoints_ = 0;
 };
 
 }  // namespace agent

@@ -38,6 +38,11 @@ void ForwardGuard::check_again() {
   wake_.cancel();
 }
 
+void ForwardGuard::set(Options options) {
+  options_ = options;
+  check_again();
+}
+
 asio::awaitable<void> ForwardGuard::run() {
   while (true) {
     again_ = false;

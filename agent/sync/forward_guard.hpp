@@ -45,6 +45,7 @@ class ForwardGuard {
   // Runs until cancelled.
   boost::asio::awaitable<void> run();
   void check_again();
+  void set(Options options);
   // Chains that drop and had no rule of ours after the last check.
   std::size_t unattended() const { return unattended_; }
 
@@ -56,7 +57,7 @@ class ForwardGuard {
   ipvs::Kernel& kernel_;
   KernelThread& thread_;
   const Report report_;
-  const Options options_;
+  Options options_;
   boost::asio::steady_timer wake_;
   bool again_ = false;
   std::size_t unattended_ = 0;

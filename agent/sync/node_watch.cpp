@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/sync/node_watch.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -11,6 +9,8 @@
 #include <chrono>
 #include <string>
 #include <utility>
+
+#include "agent/log/log.hpp"
 
 namespace agent {
 
@@ -34,7 +34,7 @@ NodeWatch::NodeWatch(asio::any_io_executor executor, ipvs::Kernel& kernel, Kerne
 bool NodeWatch::report(const std::string& what, const ipvs::KernelError& error) {
   std::string text = error.text();
   if (faults_[what] == text) return false;
-  spdlog::warn("{}: trying again after growing pauses", text);
+  log_warning("Not read from the kernel: trying again after growing pauses", {{kErr, text}});
   faults_[what] = std::move(text);
   return false;
 }
@@ -45,9 +45,9 @@ asio::awaitable<bool> NodeWatch::read_families() {
   faults_.erase("IPv6");
   if (!cluster_.set_no_ipv6(*why)) co_return true;
   if (why->empty()) {
-    spdlog::info("this host has IPv6 now: Services are served in it");
+    log_info("This host has IPv6 now: Services are served in it");
   } else {
-    spdlog::warn("{}: Services are served in IPv4 only", *why);
+    log_warning("Services are served in IPv4 only", {{"cause", *why}});
   }
   co_return true;
 }
@@ -120,7 +120,7 @@ asio::awaitable<void> NodeWatch::run() {
 
 // What nobody has reported while there were no notifications.
 asio::awaitable<void> NodeWatch::check_everything() {
-  spdlog::info("the kernel reports changes from now on: everything is checked once");
+  log_info("The kernel reports changes from now on: everything is checked once");
   sync_.device_changed();
   sync_.settings_changed();
   sync_.table_may_be_lost();

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/sync/release_leftovers.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <cstring>
 #include <utility>
 
 #include "agent/decide/leftovers.hpp"
+#include "agent/log/log.hpp"
 #include "ipvs/state/apply.hpp"
 
 namespace agent {
@@ -67,8 +66,10 @@ boost::asio::awaitable<void> release_leftovers(ipvs::Kernel& kernel, KernelThrea
                                                const AddressPolicy& policy) {
   const AddressPolicy copy = policy;  // events may change it while the kernel thread reads it
   const Released released = co_await thread.run([&] { return release(kernel, copy); });
-  for (const std::string& note : released.notes) spdlog::warn("{}", note);
-  if (!released.fault.empty()) spdlog::warn("{}", released.fault);
+  for (const std::string& note : released.notes)
+    log_warning("An earlier run left this in the way of connections: deleted", {{"what", note}});
+  if (!released.fault.empty())
+    log_warning("What an earlier run left is still in the way", {{kErr, released.fault}});
 }
 
 }  // namespace agent

@@ -2,8 +2,10 @@
 #include "agent/sync/sync_loop.hpp"
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <iterator>
 #include <utility>
 
 #include "agent/decide/held_plan.hpp"
@@ -52,7 +54,8 @@ SyncLoop::SyncLoop(asio::any_io_executor executor, ipvs::Kernel& kernel, KernelT
       reconciler_(backoff(), options_.spread),
       repairs_(observer, options_.now),
       audit_(kernel, thread, reconciler_, repairs_, observer, options_.audit_slice),
-      wake_(executor) {}
+      wake_(executor),
+      gap_(executor) {}
 
 Backoff SyncLoop::backoff() const {
   return {.first = options_.retry_first,
@@ -98,7 +101,13 @@ void SyncLoop::table_may_be_lost() {
 }
 
 void SyncLoop::table_rules_may_differ() {
-  if (installed_rules_ && *installed_rules_ != plans_.table_rules()) request(Work::kInstallTable);
+  if (installed_rules_ && *installed_rules_ != table_rules()) request(Work::kInstallTable);
+}
+
+ipvs::TableRules SyncLoop::table_rules() const {
+  ipvs::TableRules rules = plans_.table_rules();
+  rules.hushes_refusals = is_switching_;
+  return rules;
 }
 
 void SyncLoop::device_changed() {
@@ -131,11 +140,20 @@ asio::awaitable<void> SyncLoop::run() {
   while (true) {
     co_await pass();
     if (options_.min_gap.count() > 0) {
-      asio::steady_timer gap(executor_, options_.min_gap);
-      co_await gap.async_wait(asio::use_awaitable);
+      gap_.expires_after(options_.min_gap);
+      co_await gap_.async_wait(kQuietly);
     }
     co_await wait_for_work();
   }
+}
+
+void SyncLoop::set_periods(std::chrono::milliseconds min_gap,
+                           std::chrono::milliseconds audit_interval) {
+  if (min_gap < options_.min_gap) gap_.cancel();
+  options_.min_gap = min_gap;
+  options_.audit_interval = audit_interval;
+  // From then on the audit itself schedules the next.
+  request(Work::kAudit, time() + audit_interval);
 }
 
 asio::awaitable<void> SyncLoop::start() {
@@ -168,7 +186,7 @@ asio::awaitable<bool> SyncLoop::read_and_install() {
   const std::vector<ipvs::ServerKey> own = reconciler_.ledger().server_keys();
   report_record(co_await thread_.run([&] { return kernel_.record_own(own); }));
   const std::vector<ipvs::Element> elements = reconciler_.table_elements();
-  const ipvs::TableRules rules = plans_.table_rules();
+  const ipvs::TableRules rules = table_rules();
   const int error = co_await thread_.run([&] { return kernel_.install_table(rules, elements); });
   if (error == 0) {
     installed_rules_ = rules;
@@ -248,6 +266,7 @@ asio::awaitable<void> SyncLoop::pass() {
   for (const auto& [work, run] : kPlanningWork) {
     if (agenda_.take(work, begin)) (this->*run)();
   }
+  if (is_switching_ && !installed_rules_->hushes_refusals) co_await reinstall_table();
   plan_dirty(report);
   ipvs::Changes changes = reconciler_.next_changes(may_drain());
   auto now = time();
@@ -272,6 +291,10 @@ void SyncLoop::end_pass(PassReport& report, Clock::time_point begin, Clock::time
   report.total_seconds = seconds(now - begin);
   for (const ipvs::Failure& failure : reconciler_.take_ended()) observer_.on_failure_over(failure);
   schedule_retry();
+  if (is_switching_ && dirty_.empty()) {
+    is_switching_ = false;
+    table_rules_may_differ();
+  }
   in_hand_since_.reset();
   if (!reconciler_.ledger().draining_servers().empty()) {
     agenda_.schedule(Work::kCheckDraining, now + options_.drain_interval);
@@ -398,13 +421,23 @@ void SyncLoop::report_failure(const ipvs::Failure& failure) {
 
 asio::awaitable<void> SyncLoop::forget_flows(const std::vector<ipvs::Kernel::StaleFlow>& flows,
                                              PassReport& report) {
-  const auto deleted = co_await thread_.run([&] { return kernel_.delete_flows(flows); });
-  if (deleted) co_return;
-  ++report.failed;
-  report_failure({.command = "IPCTNL_MSG_CT_DELETE",
-                  .error_number = deleted.error().error_number,
-                  .what = deleted.error().what,
-                  .owner = {}});
+  constexpr std::array kFamilies{ipvs::Family::kIpv4, ipvs::Family::kIpv6};
+  for (const ipvs::Family family : kFamilies) {
+    std::vector<ipvs::Kernel::StaleFlow> own;
+    std::copy_if(flows.begin(), flows.end(), std::back_inserter(own), [family](const auto& flow) {
+      return ipvs::family_of(flow.server.address) == family;
+    });
+    if (own.empty()) continue;
+    const auto begin = time();
+    const auto deleted = co_await thread_.run([&] { return kernel_.delete_flows(own); });
+    observer_.on_flows_forgotten(family, deleted ? *deleted : 0, seconds(time() - begin));
+    if (deleted) continue;
+    ++report.failed;
+    report_failure({.command = "IPCTNL_MSG_CT_DELETE",
+                    .error_number = deleted.error().error_number,
+                    .what = deleted.error().what,
+                    .owner = {}});
+  }
 }
 
 asio::awaitable<void> SyncLoop::check_draining() {

@@ -95,6 +95,10 @@ class SyncLoop {
   void table_rules_may_differ();  // this node's Pod networks may be others
   void device_changed();          // kube-ipvs0, or an address of this node
   void settings_changed() { request(Work::kCheckSettings, repairs_.next("sysctl")); }
+  // The next plans of all Services have another scheduler (ipvs::TableRules::hushes_refusals).
+  void schedulers_change() { is_switching_ = true; }
+  // SyncOptions::min_gap and audit_interval are others from now on; a longer pause ends at once.
+  void set_periods(std::chrono::milliseconds min_gap, std::chrono::milliseconds audit_interval);
   // Addresses were added to kube-ipvs0 or deleted, mostly by this loop itself.
   void vips_changed(std::span<const ipvs::VipEvent> events);
 
@@ -173,6 +177,7 @@ class SyncLoop {
   Backoff backoff() const;
   void report_departures(const Departures& departures);
   void report_failure(const ipvs::Failure& failure);
+  ipvs::TableRules table_rules() const;
   void report_record(const ipvs::Result<void>& written);
   void schedule_retry();
 
@@ -181,17 +186,19 @@ class SyncLoop {
   KernelThread& thread_;
   ServicePlans& plans_;
   SyncObserver& observer_;
-  const SyncOptions options_;
+  SyncOptions options_;
 
   SyncState state_ = SyncState::kAwaitingLists;
   std::optional<ipvs::TableRules> installed_rules_;
   bool table_lost_ = false;
+  bool is_switching_ = false;  // schedulers
   Reconciler reconciler_;
   DrainingConnections connections_;
   Repairs repairs_;
   Audit audit_;
   Agenda agenda_;
   boost::asio::steady_timer wake_;
+  boost::asio::steady_timer gap_;  // between two passes
 
   std::set<ipvs::Owner> dirty_;
   std::set<ipvs::Owner>::const_iterator last_marked_ = dirty_.end();

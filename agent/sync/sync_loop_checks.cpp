@@ -14,7 +14,7 @@ namespace asio = boost::asio;
 
 asio::awaitable<void> SyncLoop::reinstall_table() {
   const std::vector<ipvs::Element> elements = reconciler_.table_elements();
-  const ipvs::TableRules rules = plans_.table_rules();
+  const ipvs::TableRules rules = table_rules();
   const int error = co_await thread_.run([&] { return kernel_.install_table(rules, elements); });
   if (error == 0) {
     table_missing_since_.reset();

@@ -12,6 +12,7 @@
 #include "agent/decide/reconciler.hpp"
 #include "agent/decide/service_plan.hpp"
 #include "ipvs/state/apply.hpp"
+#include "ipvs/state/model.hpp"
 
 namespace agent {
 
@@ -52,6 +53,9 @@ class SyncObserver {
   virtual void on_conflict(const Reconciler::Conflict& conflict) = 0;
   // Connections to destinations that drain or were deleted ended, or were cut.
   virtual void on_departures(const Departures&) {}
+  // Connection tracking was made to forget flows of one family: how many, and how long it took. 0 if
+  // the kernel refused, which on_failure() reports too.
+  virtual void on_flows_forgotten(ipvs::Family, std::size_t /*flows*/, double /*seconds*/) {}
   // A virtual server that we had not made is ours now (agent/decide/takeover.hpp).
   virtual void on_taken_over(const ipvs::Owner& service, const ipvs::ServerKey& server) = 0;
   // Somebody else changed something of ours in the kernel, and it is repaired: `count` objects of

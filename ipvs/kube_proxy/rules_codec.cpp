@@ -233,7 +233,7 @@ std::optional<std::string> parse_cluster_ip_clients(std::string_view saved) {
       return clients_outside({*network});
     }
     if (const auto name = word_after(rule.text, " ! -i "); !name.empty()) {
-      return "clients that do not come from " + std::string(name);
+      return clients_not_from(name);
     }
     const bool by_source = rule.text.find(" src,dst ") != std::string::npos;
     return by_source ? kVirtualIpClients : kAllClients;

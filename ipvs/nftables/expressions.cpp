@@ -136,6 +136,19 @@ RegisterValue RegisterValue::of(const Address& address) {
 }
 RegisterValue RegisterValue::zeros(std::size_t size) { return {.bytes = {}, .size = size}; }
 
+RegisterValue RegisterValue::of_text(std::string_view text) {
+  RegisterValue value;
+  value.size = std::min(text.size(), value.bytes.size());
+  std::memcpy(value.bytes.data(), text.data(), value.size);
+  return value;
+}
+
+RegisterValue RegisterValue::of_name(std::string_view name) {
+  RegisterValue value = of_text(name);
+  value.size = value.bytes.size();
+  return value;
+}
+
 RegisterValue RegisterValue::prefix_mask(Family family, std::uint16_t prefix_length) {
   RegisterValue mask = zeros(family == Family::kIpv4 ? 4 : 16);
   const std::size_t bits = std::min<std::size_t>(prefix_length, mask.size * 8);

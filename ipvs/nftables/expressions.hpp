@@ -41,6 +41,8 @@ struct RegisterValue {
   static RegisterValue of(const Address& address);   // network order
   static RegisterValue prefix_mask(Family family, std::uint16_t prefix_length);
   static RegisterValue zeros(std::size_t size);
+  static RegisterValue of_text(std::string_view text);  // its bytes: the beginning of a name
+  static RegisterValue of_name(std::string_view name);  // of an interface, padded to 16 bytes
   RegisterValue operator&(const RegisterValue& mask) const;
 };
 

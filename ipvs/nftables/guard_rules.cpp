@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ipvs/nftables/guard_rules.hpp"
 
+#include <linux/icmp.h>
+#include <linux/icmpv6.h>
 #include <linux/in.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
@@ -93,6 +95,29 @@ void add_invalid_resets(const TableRules& rules, std::vector<Rule>& out) {
   }
 }
 
+// See TableRules::hushes_refusals. The packet that is answered begins 8 bytes into the ICMP message.
+void add_hush(std::vector<Rule>& out) {
+  constexpr std::uint32_t kQuoted = 8;
+  for (const FamilyFacts& f : kFamilies) {
+    const auto is_unreachable = [&](std::uint32_t offset, std::uint8_t value) {
+      return Expressions{
+          expression::LoadPayload{NFT_PAYLOAD_TRANSPORT_HEADER, offset, 1, NFT_REG_1},
+          expression::Compare{NFT_CMP_EQ, NFT_REG_1, RegisterValue::of_u8(value)}};
+    };
+    const std::uint8_t type = f.family == Family::kIpv4 ? ICMP_DEST_UNREACH : ICMPV6_DEST_UNREACH;
+    for (const ElementKind kind : {kVirtualIp, kNodeAddress}) {
+      out.push_back(
+          {"guard-output",
+           is_family(f) + compare_protocol(NFT_CMP_EQ, f.icmp) + is_unreachable(0, type) +
+               is_unreachable(1, f.port_unreachable) +
+               Expressions{expression::LoadPayload{NFT_PAYLOAD_TRANSPORT_HEADER,
+                                                   kQuoted + f.destination, f.length, NFT_REG_1},
+                           expression::Lookup{NFT_REG_1, f.set(kind)}} +
+               verdict(NF_DROP)});
+    }
+  }
+}
+
 // Of a flow's packets after the first, each runs these four rules and no other: everything further
 // is behind them.
 void add_guard_hooks(std::vector<Rule>& out) {
@@ -154,6 +179,7 @@ void add_guard_rules(const TableRules& rules, std::vector<Rule>& out) {
   add_limits(out);
   add_invalid(out);
   add_invalid_resets(rules, out);
+  if (rules.hushes_refusals) add_hush(out);
   add_guard_hooks(out);
   add_guards(out);
   add_closed_ports(out);

@@ -98,14 +98,29 @@ Expressions is_no_loopback(const FamilyFacts& f) {
   return is_family(f) + compare_network(f, f.source, NFT_CMP_NEQ, loopback);
 }
 
+// What arrived on the interface of Pods, or with NFT_CMP_NEQ did not: also what this host itself
+// sends. At postrouting the kernel still knows the interface (Linux 5.7), and IPVS leaves it there
+// (ipvs/nftables/adr-local-traffic.md).
+Expressions compare_interface(const TableRules& rules, std::uint32_t operation) {
+  const auto name = rules.local_by == LocalBy::kNamePrefix
+                        ? RegisterValue::of_text(rules.pod_interface)
+                        : RegisterValue::of_name(rules.pod_interface);
+  return {expression::LoadMeta{NFT_META_IIFNAME, NFT_REG_1},
+          expression::Compare{operation, NFT_REG_1, name}};
+}
+
 void add_cluster_ip(const TableRules& rules, std::vector<Rule>& out) {
   for (const FamilyFacts& f : kFamilies) {
     Expressions outside;
     bool everything_is_inside = false;
-    for (const Network& network : rules.cluster_cidrs) {
-      if (family_of(network.address) != f.family) continue;
-      everything_is_inside |= network.prefix_length == 0;
-      outside = outside + compare_network(f, f.source, NFT_CMP_NEQ, network);
+    if (is_by_interface(rules)) {
+      outside = compare_interface(rules, NFT_CMP_NEQ);
+    } else {
+      for (const Network& network : local_networks(rules)) {
+        if (family_of(network.address) != f.family) continue;
+        everything_is_inside |= network.prefix_length == 0;
+        outside = outside + compare_network(f, f.source, NFT_CMP_NEQ, network);
+      }
     }
     if (rules.masquerade_all) {
       out.push_back({"cluster-ip", is_no_loopback(f) + masquerade()});
@@ -221,6 +236,10 @@ void add_fixed_destination(std::string_view chain, std::vector<Rule>& out) {
 }
 
 void add_destination_hooks(const TableRules& rules, std::vector<Rule>& out) {
+  if (is_by_interface(rules)) {
+    out.push_back(
+        {"prerouting", compare_interface(rules, NFT_CMP_EQ) + verdict(NFT_JUMP, "short-cuts")});
+  }
   for (const Network& network : rules.pod_sources) {
     const FamilyFacts& f = kFamilies[family_of(network.address) == Family::kIpv4 ? 0 : 1];
     out.push_back({"prerouting", is_family(f) + compare_network(f, f.source, NFT_CMP_EQ, network) +

@@ -39,20 +39,43 @@ namespace ipvs {
 // has the same values; agent/main.cpp converts it, because ipvs/ must not depend on config/.
 enum class VipBinding : std::uint8_t { kAddress, kRoute };
 
+// How the traffic of Pods is told from all other: kube-proxy's detectLocalMode.
+enum class LocalBy : std::uint8_t {
+  kClusterCidrs,  // its source is in TableRules::cluster_cidrs
+  kOwnPods,       // ... in TableRules::own_pods
+  kInterface,     // it arrives on the interface TableRules::pod_interface
+  kNamePrefix,    // ... on one whose name begins so
+};
+
 // The parameters of our nftables rules; what the sets hold is given as elements.
 struct TableRules {
   bool masquerade_all = false;
-  // Pod networks, per family; traffic to cluster IPs from outside them is masqueraded. Both empty:
-  // only traffic whose source is itself a VIP is.
+  // Traffic to cluster IPs that is not of Pods is masqueraded. Where the networks of a family are
+  // not known: only traffic whose source is itself a VIP.
+  LocalBy local_by = LocalBy::kClusterCidrs;
+  std::string pod_interface{};  // 1-15 characters
+  // Pod networks of the cluster, per family.
   std::vector<Network> cluster_cidrs;
   // The clients that take a Service's short cut (ElementKind::kShortCutIp): the Pods of the
-  // cluster. This host always takes it.
+  // cluster. This host always takes it, and so does what arrives on `pod_interface`.
   std::vector<Network> pod_sources;
   // Pod networks of this node. Pods of other nodes that take a short cut are masqueraded, so that
   // replies return through this node. Empty for a family: no masquerading there.
   std::vector<Network> own_pods;
+  // While schedulers of virtual servers change. Between two of them the kernel has none for an RCU
+  // grace period (ip_vs_edit_service() in ip_vs_ctl.c), and answers new connections with ICMP "port
+  // unreachable". Such answers for Services are dropped then, so that clients try again.
+  bool hushes_refusals = false;
   bool operator==(const TableRules&) const = default;
 };
+
+// The sources that are Pods', where no interface says it.
+inline const std::vector<Network>& local_networks(const TableRules& rules) {
+  return rules.local_by == LocalBy::kOwnPods ? rules.own_pods : rules.cluster_cidrs;
+}
+inline bool is_by_interface(const TableRules& rules) {
+  return rules.local_by == LocalBy::kInterface || rules.local_by == LocalBy::kNamePrefix;
+}
 
 // Connection tracking: what the host should have at least. 0 and false: unchanged.
 struct ConntrackLimits {
@@ -78,6 +101,8 @@ struct HostSettings {
   bool reserve_node_ports = false;  // add them to net/ipv4/ip_local_reserved_ports
   ConntrackLimits conntrack;
   Timeouts timeouts;
+  // Where others have virtual servers: see Observed::excluded.
+  std::vector<Network> excluded{};
   bool operator==(const HostSettings&) const = default;
 };
 
@@ -126,7 +151,8 @@ class Kernel {
  public:
   virtual ~Kernel() = default;
 
-  // Loads IPVS, creates kube-ipvs0, sets sysctls and timeouts. Idempotent.
+  // Loads IPVS, creates kube-ipvs0, sets sysctls and timeouts. Idempotent, and with other settings
+  // callable while virtual servers are in use.
   virtual Result<HostFacts> prepare(const HostSettings& settings) = 0;
   // Puts right what somebody else changed of kube-ipvs0 after prepare(): creates it again, restores
   // its name and flags, and gives VIP routes the source address that is right now. Which VIPs are
@@ -168,6 +194,8 @@ class Kernel {
   virtual Result<std::optional<ServerReading>> read_server(const ServerKey& key) = 0;
   // Every virtual server with its destinations and counters.
   virtual Result<std::vector<ServerReading>> read_servers(std::span<const ServerKey> keys) = 0;
+  // The same without destinations: one message each, in few calls.
+  virtual Result<std::vector<ServerReading>> read_counters(std::span<const ServerKey> keys) = 0;
   // The destinations alone, for each of `keys`; of the virtual server itself the key only. One that
   // does not exist is left out.
   virtual Result<std::vector<ServerReading>> read_destinations(std::span<const ServerKey> keys) = 0;

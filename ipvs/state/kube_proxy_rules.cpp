@@ -48,6 +48,10 @@ std::string clients_outside(const std::set<Network>& networks) {
   return text;
 }
 
+std::string clients_not_from(std::string_view interface) {
+  return "clients that do not come from " + std::string(interface);
+}
+
 std::string clients_inside(const std::set<Network>& networks, const Address& own) {
   std::string text;
   std::string this_node;

@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "ipvs/state/model.hpp"
@@ -49,6 +50,8 @@ inline constexpr const char* kNoClients = "no clients";
 inline constexpr const char* kVirtualIpClients = "clients whose address is a virtual IP";
 // "clients outside 10.244.0.0/16".
 std::string clients_outside(const std::set<Network>& networks);
+// "clients that do not come from cni0"; with "+" at the end from any interface that begins so.
+std::string clients_not_from(std::string_view interface);
 // "clients in 10.1.0.0/16, this node": a network within another is left out, and the address itself
 // is what this node comes from when it connects to it.
 std::string clients_inside(const std::set<Network>& networks, const Address& own);

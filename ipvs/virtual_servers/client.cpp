@@ -213,6 +213,12 @@ Result<std::optional<ServerReading>> IpvsClient::read_server(const ServerKey& ke
 }
 
 Result<std::vector<ServerReading>> IpvsClient::read_servers(std::span<const ServerKey> keys) {
+  auto readings = read_counters(keys);
+  if (!readings) return readings;
+  return with_destinations(std::move(*readings));
+}
+
+Result<std::vector<ServerReading>> IpvsClient::read_counters(std::span<const ServerKey> keys) {
   std::vector<ServerReading> readings;
   readings.reserve(keys.size());
   for (std::size_t done = 0; done < keys.size();) {
@@ -230,7 +236,7 @@ Result<std::vector<ServerReading>> IpvsClient::read_servers(std::span<const Serv
     }
     done += outcomes.size();
   }
-  return with_destinations(std::move(readings));
+  return readings;
 }
 
 Result<std::vector<ServerReading>> IpvsClient::read_destinations(std::span<const ServerKey> keys) {

@@ -48,6 +48,8 @@ class IpvsClient {
   Result<std::optional<ServerReading>> read_server(const ServerKey& key);
   // Those of `keys` that exist, in the order of `keys`, with destinations and counters.
   Result<std::vector<ServerReading>> read_servers(std::span<const ServerKey> keys);
+  // The same without destinations.
+  Result<std::vector<ServerReading>> read_counters(std::span<const ServerKey> keys);
   // The destinations only, for each of `keys`, whether it exists or not.
   Result<std::vector<ServerReading>> read_destinations(std::span<const ServerKey> keys);
   // Mostly from /proc/net/ip_vs.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ssl/error.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/error.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -15,6 +16,7 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 #include <ctime>
+#include <utility>
 
 #include "config/printable.hpp"
 #include "k8s/async/cancellation.hpp"
@@ -56,6 +58,7 @@ struct Call {
   std::string json;
   bool gzip = false;
   bool protobuf = false;
+  bool is_watch = false;
   milliseconds head{0};
   milliseconds idle{0};
   milliseconds total{0};
@@ -108,6 +111,7 @@ void conclude(Response& response, const error_code& error, const std::string& do
 struct ApiConnection::Impl {
   explicit Impl(ApiClient::Impl& client_in) : client(client_in) { buffer.reserve(kReadBuffer); }
 
+  asio::awaitable<void> wait_for_turn();
   asio::awaitable<Response> call(const Call& call);
   asio::awaitable<std::optional<Response>> connect(const Identity& identity);
   asio::awaitable<Response> exchange_once(const Call& call, const Identity& identity);
@@ -124,6 +128,7 @@ struct ApiConnection::Impl {
   http::request<http::string_body> request_for(const Call& call, const Identity& identity) const;
   void judge(const Response& response, const Identity& identity, bool reused);
   bool follow_redirect(const Call& call, Response& response);
+  void report(const Call& call, unsigned status);
 
   bool is_open() const { return open.has_value(); }
   void close() {
@@ -139,8 +144,10 @@ struct ApiConnection::Impl {
   ServerAddresses::Peer peer;        // the peer is known as connected
   bool reusable = false;             // the last exchange left the connection ready for another
   int faults_in_a_row = 0;
-  std::string target;    // path and query of the current request, with the base path
-  std::string location;  // the header of the last response
+  Clock::time_point called{};  // when the current call began
+  bool reported = false;       // RequestReport of it
+  std::string target;          // path and query of the current request, with the base path
+  std::string location;        // the header of the last response
   beast::flat_buffer buffer;
   std::unique_ptr<char[]> chunk = std::make_unique_for_overwrite<char[]>(kReadBuffer);
 };
@@ -171,7 +178,7 @@ asio::awaitable<std::optional<Response>> ApiConnection::Impl::connect(const Iden
 http::request<http::string_body> ApiConnection::Impl::request_for(const Call& call,
                                                                   const Identity& identity) const {
   const ApiAccess& access = client.access;
-  const std::string server = host_and_port(access.host, access.port);
+  const std::string& server = client.server;
   http::request<http::string_body> request(call.verb, target, 11);
   request.set(http::field::host, server);
   if (access.proxy && !access.tls) {
@@ -195,10 +202,36 @@ http::request<http::string_body> ApiConnection::Impl::request_for(const Call& ca
   return request;
 }
 
+void ApiConnection::Impl::report(const Call& call, unsigned status) {
+  if (std::exchange(reported, true) || !client.options.on_request) return;
+  const auto method = http::to_string(call.verb);
+  RequestReport report{
+      .method = {method.data(), method.size()}, .host = client.server, .status = status};
+  if (!call.is_watch) report.time = Clock::now() - called;
+  client.options.on_request(report);
+}
+
+// A watch and each page of a list are one request; what is sent again, redirected ones included, is
+// none of its own.
+asio::awaitable<void> ApiConnection::Impl::wait_for_turn() {
+  const auto wait = client.limit.take(Clock::now());
+  if (wait == Clock::duration::zero()) co_return;
+  asio::steady_timer timer(client.executor, wait);
+  co_await timer.async_wait(kAwait);
+}
+
 asio::awaitable<Response> ApiConnection::Impl::call(const Call& call) {
-  const auto identity = co_await client.credentials.identity();
+  co_await wait_for_turn();
+  called = Clock::now();
+  reported = false;
   Response response;
   bool cancelled = co_await is_cancelled();
+  if (cancelled) {
+    response.end = Response::End::kCancelled;
+    co_return response;
+  }
+  const auto identity = co_await client.credentials.identity();
+  cancelled = co_await is_cancelled();
   if (cancelled) {
     response.end = Response::End::kCancelled;
     co_return response;
@@ -222,6 +255,7 @@ asio::awaitable<Response> ApiConnection::Impl::call(const Call& call) {
   response.what = config::printable(response.what, kMaxWhat);
   if (response.status == 401) client.credentials.forget();
   cancelled = co_await is_cancelled();
+  if (!cancelled || response.status != 0) report(call, response.status);
   if (cancelled) {
     close();
     response.end = Response::End::kCancelled;
@@ -345,6 +379,7 @@ asio::awaitable<Response> ApiConnection::Impl::exchange(Stream& stream,
   }
   ResponseParser& parser = *reading;
   response.status = parser.get().result_int();
+  if (call.is_watch && response.status / 100 == 2) report(call, response.status);
   const auto reason = parser.get().reason();
   response.reason = config::printable({reason.data(), reason.size()}, kMaxReason);
   response.type = media_type(parser.get()[http::field::content_type]);
@@ -439,6 +474,7 @@ asio::awaitable<Response> ApiConnection::get(GetRequest request, OnChunk on_chun
                   .json = {},
                   .gzip = request.gzip,
                   .protobuf = request.protobuf,
+                  .is_watch = request.is_watch,
                   .head = request.head,
                   .idle = request.idle,
                   .total = request.total,
@@ -454,6 +490,7 @@ asio::awaitable<Response> ApiConnection::post(std::string path, std::string json
                   .json = std::move(json),
                   .gzip = false,
                   .protobuf = false,
+                  .is_watch = false,
                   .head = milliseconds(30'000),
                   .idle = milliseconds(30'000),
                   .total = milliseconds(60'000),

@@ -33,6 +33,7 @@
 #include <vector>
 
 #include "k8s/client/kubeconfig.hpp"
+#include "k8s/client/request_report.hpp"
 #include "k8s/client/server_addresses.hpp"
 #include "k8s/decode/media_type.hpp"
 #include "k8s/types.hpp"
@@ -75,6 +76,7 @@ struct GetRequest {
   bool gzip = false;
   // Prefer protobuf to JSON; Response::type is what the server chose.
   bool protobuf = false;
+  bool is_watch = false;                   // see RequestReport
   std::chrono::milliseconds head{60'000};  // from sending the request to the response header
   std::chrono::milliseconds idle{30'000};  // between two pieces of the body; 0: no limit
   std::chrono::milliseconds total{0};      // for the whole body; 0: no limit
@@ -91,6 +93,10 @@ struct ApiOptions {
   std::chrono::milliseconds handshake{10'000};
   std::chrono::milliseconds write{10'000};
   std::chrono::milliseconds token_file_age{60'000};
+  // The limit of requests, of all connections together (k8s/client/rate_limit.hpp); 0: none.
+  double requests_per_second = 0;
+  std::uint32_t burst = 10;
+  OnRequest on_request = {};
   // For tests: the addresses of a host, in place of the resolver.
   std::function<std::vector<Address>(const std::string& host)> lookup = {};
 };

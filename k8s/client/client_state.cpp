@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "config/printable.hpp"
+#include "k8s/client/url.hpp"
 
 namespace k8s {
 
@@ -14,8 +15,10 @@ namespace asio = boost::asio;
 ApiClient::Impl::Impl(asio::any_io_executor executor_in, ApiAccess access_in, ApiOptions options_in)
     : executor(std::move(executor_in)),
       access(std::move(access_in)),
+      server(host_and_port(access.host, access.port)),
       options(std::move(options_in)),
-      credentials(executor, access, {.token_file_age = options.token_file_age, .wall_clock = {}}) {
+      credentials(executor, access, {.token_file_age = options.token_file_age, .wall_clock = {}}),
+      limit(options.requests_per_second, options.burst) {
   if (options.user_agent.empty()) options.user_agent = "kube-ipvs/" KUBE_IPVS_VERSION;
   addresses.configured(access.host);
   if (access.proxy) addresses.configured(access.proxy->host);

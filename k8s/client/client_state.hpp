@@ -6,11 +6,13 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "k8s/client/address_order.hpp"
 #include "k8s/client/api_client.hpp"
 #include "k8s/client/credentials.hpp"
+#include "k8s/client/rate_limit.hpp"
 #include "k8s/client/server_addresses.hpp"
 #include "k8s/client/transport.hpp"
 
@@ -43,12 +45,14 @@ struct ApiClient::Impl {
 
   boost::asio::any_io_executor executor;
   const ApiAccess access;
+  const std::string server;  // host and port
   ServerAddresses addresses;
   ApiOptions options;
   Credentials credentials;
   CachedContext server_context;
   CachedContext proxy_context;
   AddressOrder order;
+  RateLimit limit;
   bool several_addresses = false;  // at the last lookup
 };
 

@@ -8,12 +8,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 #include <climits>
-#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <system_error>
@@ -93,20 +91,10 @@ boost::asio::awaitable<void> ManifestDirectory::wait() {
 }
 
 bool ManifestDirectory::drain() {
-  alignas(inotify_event) std::array<char, 16384> buffer;
-  bool changed = false;
-  while (true) {
-    const ssize_t length = ::read(events_.native_handle(), buffer.data(), buffer.size());
-    if (length < 0 && errno == EINTR) continue;
-    if (length <= 0) return changed;  // EAGAIN: that was all
-    for (const char* at = buffer.data(); at < buffer.data() + length;) {
-      inotify_event event;
-      std::memcpy(&event, at, sizeof event);
-      const char* name = at + sizeof event;
-      if (take_event(event.wd, event.mask, {name, ::strnlen(name, event.len)})) changed = true;
-      at += sizeof event + event.len;
-    }
-  }
+  return drain_inotify(events_.native_handle(),
+                       [this](int watch, std::uint32_t mask, std::string_view name) {
+                         return take_event(watch, mask, name);
+                       });
 }
 
 bool ManifestDirectory::take_event(int watch, std::uint32_t mask, std::string_view name) {

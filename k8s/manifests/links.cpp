@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <climits>
 #include <cstddef>
+#include <cstring>
 #include <utility>
 
 namespace k8s {
@@ -41,6 +43,25 @@ std::string target_of(const std::string& link) {
 }
 
 }  // namespace
+
+bool drain_inotify(
+    int inotify,
+    const std::function<bool(int watch, std::uint32_t mask, std::string_view name)>& take) {
+  alignas(inotify_event) std::array<char, 16384> buffer;
+  bool changed = false;
+  while (true) {
+    const ssize_t length = ::read(inotify, buffer.data(), buffer.size());
+    if (length < 0 && errno == EINTR) continue;
+    if (length <= 0) return changed;  // EAGAIN: that was all
+    for (const char* at = buffer.data(); at < buffer.data() + length;) {
+      inotify_event event;
+      std::memcpy(&event, at, sizeof event);
+      const char* name = at + sizeof event;
+      if (take(event.wd, event.mask, {name, ::strnlen(name, event.len)})) changed = true;
+      at += sizeof event + event.len;
+    }
+  }
+}
 
 std::vector<PathStep> steps_to(const std::string& path) {
   constexpr int kMostLinks = 40;

@@ -30,6 +30,11 @@ struct PathStep {
 // `path` is absolute. At most 40 links, as in the kernel.
 std::vector<PathStep> steps_to(const std::string& path);
 
+// Reads all events there are of a non-blocking inotify descriptor. True: `take` said so of one.
+bool drain_inotify(
+    int inotify,
+    const std::function<bool(int watch, std::uint32_t mask, std::string_view name)>& take);
+
 class LinkWatches {
  public:
   // Watches the way to `path` for `whose`, which had none. `skipped` is the number of steps at its

@@ -68,6 +68,7 @@ struct ManifestFault {
   // The refused object, "Service default/web"; "" if the fault is not about a known object.
   std::string object;
   bool hides_objects = false;  // the objects in this part of the file are unknown
+  std::string about = {};      // the object it is about, whether refused or not; "": none
 };
 
 struct ParsedManifest {

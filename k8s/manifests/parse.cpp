@@ -328,7 +328,8 @@ class Reader {
         {.kind = "decode",
          .line = line,
          .what = name_of<T>(key) + ": " + fault.field + ": " + fault.reason + ": left out",
-         .object = {}});
+         .object = {},
+         .about = name_of<T>(key)});
   }
 
   template <typename T>
@@ -337,7 +338,8 @@ class Reader {
     parsed_.faults.push_back({.kind = "decode",
                               .line = line,
                               .what = name_of<T>(key) + ": " + what,
-                              .object = name_of<T>(key)});
+                              .object = name_of<T>(key),
+                              .about = name_of<T>(key)});
   }
 
   ParsedManifest parsed_;

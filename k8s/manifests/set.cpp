@@ -75,7 +75,8 @@ void ManifestSet::refuse_impossible(ParsedManifest& parsed) const {
     parsed.faults.push_back({.kind = "manifest",
                              .line = entry->line,
                              .what = name_of<T>(key) + ": " + std::move(why),
-                             .object = name_of<T>(key)});
+                             .object = name_of<T>(key),
+                             .about = name_of<T>(key)});
     return true;
   });
 }
@@ -138,7 +139,9 @@ void ManifestSet::report(File& file, const std::string& name, const ParsedManife
     }
     // Compared without the line, which every edit above it changes.
     if (std::find(reported.begin(), reported.end(), what) == reported.end()) {
-      faults_.push_back({fault.kind, place(name, fault.line) + ": " + what});
+      faults_.push_back({.kind = fault.kind,
+                         .what = place(name, fault.line) + ": " + what,
+                         .object = fault.about});
     }
     file.faults.push_back(std::move(what));
   }
@@ -179,7 +182,7 @@ void ManifestSet::report_duplicates(const ObjectKey& key, const Slot<T>& slot) {
   std::vector<std::string>& before = reported[key];
   for (const std::string& what : now) {
     if (std::find(before.begin(), before.end(), what) == before.end()) {
-      faults_.push_back({"conflict", what});
+      faults_.push_back({.kind = "conflict", .what = what, .object = name_of<T>(key)});
     }
   }
   before = std::move(now);

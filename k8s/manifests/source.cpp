@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "k8s/manifests/source.hpp"
 
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -9,6 +12,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 #include <cstdint>
+#include <ctime>
 #include <exception>
 #include <filesystem>
 #include <set>
@@ -52,12 +56,36 @@ UnixSeconds system_now() {
   return duration_cast<seconds>(at_first + (steady_clock::now() - begun)).count();
 }
 
+// When the file or its name was last changed, by the system's clock; 0: unknown. A file that was
+// moved here may have been written long before.
+UnixSeconds change_time(const std::string& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 ? status.st_ctim.tv_sec : 0;
+}
+
+// What the endpoint slice controller writes for those who measure how long a change takes.
+constexpr const char* kTriggerTime = "endpoints.kubernetes.io/last-change-trigger-time";
+
+std::string rfc3339(UnixSeconds time) {
+  const std::time_t seconds = time;
+  std::tm parts{};
+  std::array<char, 32> text{};
+  ::gmtime_r(&seconds, &parts);
+  return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts)};
+}
+
+// `changed`: when the file with the objects was; 0: nobody asks for this kind.
 template <typename T>
-void deliver_kind(Sink<T>* sink, const ManifestChange<T>& change, bool is_first) {
+void deliver_kind(Sink<T>* sink, const ManifestChange<T>& change, bool is_first,
+                  UnixSeconds changed = 0) {
   if (sink == nullptr) return;
   if (is_first) sink->list_started();
   for (const ObjectKey& key : change.removed) sink->remove(key);
-  for (const auto& object : change.upserted) sink->upsert(*object);
+  for (const auto& object : change.upserted) {
+    T copy(*object);
+    if (changed != 0) copy.meta.annotations[kTriggerTime] = rfc3339(changed);
+    sink->upsert(std::move(copy));
+  }
   if (is_first) sink->list_finished();
 }
 
@@ -166,6 +194,7 @@ void ManifestSource::take_file(const std::string& name, ReadManifest read) {
     set_.put_unreadable(path_of(name), read.fault);
   } else {
     set_.put(path_of(name), std::move(read.parsed));
+    changed_ = std::max(changed_, change_time(path_of(name)));
   }
 }
 
@@ -190,9 +219,10 @@ void ManifestSource::deliver() {
   if (on_fault_) std::for_each(changes.faults.begin(), changes.faults.end(), on_fault_);
   deliver_kind(sinks_.nodes, changes.of<Node>(), is_first);
   deliver_kind(sinks_.services, changes.of<Service>(), is_first);
-  deliver_kind(sinks_.slices, changes.of<EndpointSlice>(), is_first);
+  const UnixSeconds changed = std::exchange(changed_, 0);
+  deliver_kind(sinks_.slices, changes.of<EndpointSlice>(), is_first, changed);
   Sink<Pod>* const pods = sinks_.pods ? sinks_.pods : sinks_.weighted_pods;  // only one is there
-  deliver_kind(pods, changes.of<Pod>(), is_first);
+  deliver_kind(pods, changes.of<Pod>(), is_first, changed);
 }
 
 // ------------------------------------------------------------------ waiting

@@ -73,7 +73,8 @@ class ManifestSource final : public Source {
   // Files that could not be read for a moment, because descriptors or memory had run out: nothing
   // reports when that is over.
   std::set<std::string> unread_;
-  std::string last_fault_;  // of the directory: reported once
+  UnixSeconds changed_ = 0;  // of the files read since the last delivery, the latest change
+  std::string last_fault_;   // of the directory: reported once
 };
 
 }  // namespace k8s

@@ -317,6 +317,7 @@ asio::awaitable<ReflectorCore::Ended> ReflectorCore::watch(bool initial) {
               : watch_query(resource_version_, timeout);
   GetRequest request{.path = options_.paths[version_] + query + selectors(),
                      .protobuf = takes_protobuf(),
+                     .is_watch = true,
                      .total = total};
   request.on_head = [this](MediaType type) {
     watching_ = true;
@@ -403,13 +404,17 @@ void ReflectorCore::report_left_out(const DecodeFault& fault) {
   constexpr std::size_t kMostRemembered = 1024;
   if (left_out_reported_.size() == kMostRemembered) left_out_reported_.clear();
   const std::string what = fault.text() + ": left out";
-  if (left_out_reported_.insert(what).second) report("decode", what);
+  if (left_out_reported_.insert(what).second) report("decode", what, 0, fault.object);
 }
 
-void ReflectorCore::report(const char* fault_kind, const std::string& what, int status) {
+void ReflectorCore::report(const char* fault_kind, const std::string& what, int status,
+                           const std::string& object) {
   constexpr std::size_t kMaxFault = 2000;  // the message of a server's Status may be of any size
   if (!on_fault_) return;
-  on_fault_({.kind = fault_kind, .what = config::printable(what, kMaxFault), .status = status});
+  on_fault_({.kind = fault_kind,
+             .what = config::printable(what, kMaxFault),
+             .status = status,
+             .object = object});
 }
 
 }  // namespace k8s

@@ -176,7 +176,8 @@ class ReflectorCore {
   bool takes_protobuf() const;
   std::string selectors() const;
   void report_fault(const Step& step, const Ended& ended, std::chrono::milliseconds length);
-  void report(const char* fault_kind, const std::string& what, int status = 0);
+  void report(const char* fault_kind, const std::string& what, int status = 0,
+              const std::string& object = {});
   void saw_contact() { last_contact_ = options_.now(); }
 
   boost::asio::any_io_executor executor_;

@@ -56,7 +56,7 @@ bool ReflectorCore::saw_item(const std::string& version) {
 bool ReflectorCore::saw_bad_item(const DecodeFault& fault, const std::string& version) {
   if (!saw_item(version)) return false;
   --counters_.events;
-  report("decode", fault.text() + "; skipped, its last good state stays");
+  report("decode", fault.text() + "; skipped, its last good state stays", 0, fault.object);
   return true;
 }
 
@@ -76,7 +76,7 @@ bool ReflectorCore::saw_event(WatchVerb verb, const Meta& meta) {
 
 bool ReflectorCore::saw_bad_event(WatchVerb verb, const Meta& meta, const DecodeFault& fault) {
   if (!is_new(meta.resource_version, false)) return false;
-  report("decode", fault.text() + "; skipped, its last good state stays");
+  report("decode", fault.text() + "; skipped, its last good state stays", 0, fault.object);
   if (initial_) return take_initial(verb, meta);
   if (verb == WatchVerb::kDeleted && held_ > 0) --held_;
   if (!meta.resource_version.empty()) resource_version_ = meta.resource_version;

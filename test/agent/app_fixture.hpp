@@ -11,6 +11,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -77,9 +78,7 @@ class AppFixture {
     kernel.local_addresses = {
         {.address = ip("192.168.1.1"), .interface_name = "eth0", .prefix_length = 24}};
   }
-  ~AppFixture() {
-    if (app_) stop();
-  }
+  ~AppFixture() { end(); }
   AppFixture(const AppFixture&) = delete;
   AppFixture& operator=(const AppFixture&) = delete;
 
@@ -94,6 +93,7 @@ class AppFixture {
           return made;
         },
         sync_options, notify);
+    if (before_start) before_start(*app_);
     app_->start();
     until("the source runs", [this] { return source && source->is_running; });
   }
@@ -105,7 +105,7 @@ class AppFixture {
     source->list(source->sinks.pods, pods);
     source->list<k8s::EndpointSlice>(source->sinks.slices, {});
     source->list(source->sinks.services, services);
-    until("the table is complete", [this] { return log.count("table complete") > 0; });
+    until("the table is complete", [this] { return log.count("Table complete") > 0; });
   }
 
   // Ends the agent by a SIGTERM to this process, as an operator would. Its exit code.
@@ -115,6 +115,11 @@ class AppFixture {
     const int code = *app_->exit_code();
     app_.reset();
     return code;
+  }
+
+  // stop(), unless it was called. A fixture whose members the agent uses calls it first of all.
+  void end() {
+    if (app_) stop();
   }
 
   template <typename Condition>
@@ -132,20 +137,25 @@ class AppFixture {
   // The whole answer to a GET, with its head.
   std::string get(const std::string& path, const std::string& server = "metrics") {
     until("the server listens", [&] { return app_->port_of(server) != 0; });
+    return ask({asio::ip::address_v4::loopback(), app_->port_of(server)},
+               "GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  }
+  // "": nothing listens there.
+  std::string ask(
+      const asio::ip::tcp::endpoint& server,
+      const std::string& request = "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") {
     std::string answer;
     bool done = false;
-    asio::co_spawn(
-        context_,
-        talk({asio::ip::address_v4::loopback(), app_->port_of(server)},
-             "GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", answer),
-        [&](std::exception_ptr) { done = true; });
+    asio::co_spawn(context_, talk(server, request, answer),
+                   [&](std::exception_ptr) { done = true; });
     until("the server answers", [&] { return done; });
     return answer;
   }
+  std::uint16_t port_of(const std::string& server) const { return app_->port_of(server); }
 
-  // The value of a series of /metrics, "" where there is none.
-  std::string metric(const std::string& series) {
-    const std::string page = get("/metrics");
+  // The value of a series of /metrics, or of another page, "" where there is none.
+  std::string metric(const std::string& series, const std::string& path = "/metrics") {
+    const std::string page = get(path);
     const std::size_t place = page.find("\n" + series + " ");
     if (place == std::string::npos) return {};
     const std::size_t begin = place + series.size() + 2;
@@ -166,6 +176,7 @@ class AppFixture {
   const CapturedLog log;
   NotifySettings notify;
   std::optional<SyncOptions> sync_options;  // unset: those that `config` asks for
+  std::function<void(App&)> before_start;
 
  protected:
   asio::io_context context_{1};

@@ -51,7 +51,7 @@ TEST_CASE_METHOD(AppFixture, "a Service with a ready Pod is served, and stays so
   CHECK(stop() == 0);
   CHECK(destinations_of(kernel, kWeb) == 1);
   CHECK(kernel.addresses.contains(ip("10.96.0.1")));
-  CHECK(log.count("stopping") == 1);
+  CHECK(log.count("Stopping") == 1);
 }
 
 TEST_CASE_METHOD(AppFixture, "changes are counted, and pending until they are in the kernel") {
@@ -99,16 +99,28 @@ TEST_CASE_METHOD(AppFixture, "the page has the traffic of each Service port and 
                "{namespace=\"default\",service=\"web\",port=\"80\",protocol=\"TCP\"}") == "0");
   CHECK(metric("kube_ipvs_endpoint_weight{namespace=\"default\",service=\"web\","
                "port=\"80\",protocol=\"TCP\",endpoint=\"10.244.0.1:8080\","
-               "pod=\"web-1\"}") == "1");
+               "pod=\"web-1\"}",
+               "/metrics/endpoints") == "1");
+}
+
+TEST_CASE_METHOD(AppFixture, "the page of SLIs has the result of the health check (18.3)") {
+  start_with({make_service("web", {"10.96.0.1"})}, {make_pod("web-1", {"10.244.0.1"})});
+  get("/livez");
+  const auto sli = [this](const std::string& series) { return metric(series, "/metrics/slis"); };
+  CHECK(sli("kubernetes_healthcheck{name=\"ping\",type=\"healthz\"}") == "1");
+  CHECK(sli("kubernetes_healthcheck{name=\"ping\",type=\"livez\"}") == "1");
+  CHECK(sli("kubernetes_healthchecks_total{name=\"ping\",status=\"success\",type=\"healthz\"}") ==
+        "3");
 }
 
 TEST_CASE_METHOD(AppFixture,
                  "a Service without endpoints is reported once, and again when it has") {
   start_with({make_service("web", {"10.96.0.1"})}, {});
-  CHECK(log.count("Service default/web: no endpoint is ready") == 1);
+  CHECK(log.count(R"(connections are refused" service="default/web")") == 1);
   source->sinks.pods->upsert(make_pod("web-1", {"10.244.0.1"}));
-  until("it has endpoints", [&] { return log.count("default/web: has endpoints again") == 1; });
-  CHECK(log.count("no endpoint is ready") == 1);
+  until("it has endpoints",
+        [&] { return log.count(R"(endpoints again" service="default/web")") == 1; });
+  CHECK(log.count("No endpoint is ready") == 1);
 }
 
 TEST_CASE_METHOD(AppFixture,
@@ -145,8 +157,8 @@ TEST_CASE_METHOD(AppFixture, "a Service gets no address of the API server's, and
   start_with({greedy}, {make_pod("web-1", {"10.244.0.1"})});
   CHECK_FALSE(kernel.addresses.contains(ip("198.51.100.77")));
   CHECK(kernel.addresses.contains(ip("192.0.2.1")));
-  CHECK(log.count("Service default/greedy: 198.51.100.77 is the address of the API server: not "
-                  "served") == 1);
+  CHECK(log.count("198.51.100.77 is the address of the API server: not served\" "
+                  "service=\"default/greedy\"") == 1);
   CHECK(metric("kube_ipvs_refused_addresses_total") == "1");
   // Its name leads elsewhere now: no other event is needed.
   source->servers = ips({"192.0.2.1"});
@@ -168,8 +180,8 @@ TEST_CASE_METHOD(AppFixture, "a younger Service's cluster IP is not a tenant's t
   source->sinks.services->upsert(pay);
   until("it is reported", [&] {
     return log.count(
-               "Service default/tenant: TCP 10.96.0.99:80 is taken by Service default/pay: "
-               "not served there") == 1;
+               "TCP 10.96.0.99:80 is taken by Service default/pay: not served there\" "
+               "service=\"default/tenant\"") == 1;
   });
   const auto leads_to = [&](std::uint16_t port) {
     const auto server = kernel.servers.find({ip("10.96.0.99"), 80});
@@ -191,8 +203,8 @@ TEST_CASE_METHOD(AppFixture, "a claim that is lost is reported and counted once"
   source->sinks.services->upsert(younger);
   source->sinks.pods->upsert(make_pod("web-2", {"10.244.0.2"}));
   until_programmed(2);
-  CHECK(log.count("Service default/younger: TCP 10.96.0.1:80 is taken by Service "
-                  "default/older: not served there") == 1);
+  CHECK(log.count("TCP 10.96.0.1:80 is taken by Service default/older: not served there\" "
+                  "service=\"default/younger\"") == 1);
   CHECK(metric("kube_ipvs_conflicts_total") == "1");
 }
 
@@ -251,8 +263,11 @@ TEST_CASE_METHOD(AppFixture, "a forward chain that drops is reported when it is 
 
 TEST_CASE_METHOD(AppFixture, "what a source cannot use is reported and counted") {
   start_with({}, {});
-  source->on_fault({.kind = "decode", .what = "Service default/web: spec.ports: invalid"});
-  CHECK(log.count("warning: Service default/web: spec.ports: invalid") == 1);
+  source->on_fault({.kind = "decode",
+                    .what = "Service default/web: spec.ports: invalid",
+                    .object = "Service default/web"});
+  CHECK(log.count(R"(warning: "Invalid object or file" err="Service default/web: spec.ports: )"
+                  R"(invalid" service="default/web")") == 1);
   CHECK(metric("kube_ipvs_source_faults_total{kind=\"decode\"}") == "1");
 }
 

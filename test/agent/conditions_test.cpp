@@ -37,7 +37,9 @@ TEST_CASE_METHOD(
              {make_pod("web-1", {"10.244.0.1"})});
   const std::string what = "NEW_SERVICE TCP 10.96.0.66:80 scheduler rr: Invalid argument";
   until("it is reported", [&] {
-    return log.count("Service default/bad: " + what + ": not served there; tried again") == 1;
+    return log.count(what +
+                     ": not served there; tried again ever more rarely\" service=\"default/bad") ==
+           1;
   });
   const std::string listed = get("/conditions", "metrics");
   CHECK(listed.find(
@@ -50,7 +52,7 @@ TEST_CASE_METHOD(
   CHECK(get("/readyz", "healthz").starts_with("HTTP/1.1 200"));
   CHECK(get("/conditions", "healthz").starts_with("HTTP/1.1 404"));  // that port is open to all
   failing().mend();
-  until("it is accepted", [&] { return log.count("not refused any more, after") == 1; });
+  until("it is accepted", [&] { return log.count("not refused any more") == 1; });
   CHECK(log.count("Invalid argument") == 2);
   CHECK(metric("kube_ipvs_conditions{reason=\"KernelRefused\"}") == "0");
   CHECK(get("/conditions", "metrics").ends_with("{\"node\":[],\"objects\":[]}\n"));
@@ -63,7 +65,7 @@ TEST_CASE_METHOD(AppFixture,
               make_service("api", {"10.96.0.2", "fd00:10:96::2"})},
              {make_pod("web-1", {"10.244.0.1", "fd00:10:244::1"})});
   CHECK(log.count("IPv6") == 1);
-  CHECK(log.count("warning: the kernel has no IPv6: Services are served in IPv4 only") == 1);
+  CHECK(log.count(R"("Services are served in IPv4 only" cause="the kernel has no IPv6")") == 1);
   const auto is_v6 = [](const auto& each) { return each.first.address.is_v6(); };
   CHECK(kernel.servers.size() == 2);
   CHECK(std::none_of(kernel.servers.begin(), kernel.servers.end(), is_v6));
@@ -74,7 +76,7 @@ TEST_CASE_METHOD(AppFixture,
   until_programmed(4);
   CHECK(kernel.servers.size() == 4);
   CHECK(kernel.addresses.size() == 4);
-  CHECK(log.count("this host has IPv6 now") == 1);
+  CHECK(log.count("This host has IPv6 now") == 1);
 }
 
 TEST_CASE_METHOD(AppFixture,
@@ -84,11 +86,11 @@ TEST_CASE_METHOD(AppFixture,
   source->list<k8s::Pod>(source->sinks.pods, {});
   source->list<k8s::EndpointSlice>(source->sinks.slices, {});
   source->list<k8s::Service>(source->sinks.services, {});
-  until("the table is complete", [this] { return log.count("table complete") > 0; });
-  CHECK(log.count("warning: no Node has the name node-1: ") == 1);
+  until("the table is complete", [this] { return log.count("Table complete") > 0; });
+  CHECK(log.count(R"(kubectl get nodes shows" node="node-1")") == 1);
   source->sinks.nodes->upsert(make_node(kThisNode));
-  CHECK(log.count("info: Node node-1 is there now") == 1);
-  CHECK(log.count("no Node has the name") == 1);
+  CHECK(log.count(R"(info: "The Node of this host is there now" node="node-1")") == 1);
+  CHECK(log.count("No Node has the name") == 1);
 }
 
 TEST_CASE_METHOD(AppFixture,
@@ -104,8 +106,8 @@ TEST_CASE_METHOD(AppFixture,
   source->list<k8s::Service>(source->sinks.services, {service});
   CHECK(get("/readyz", "healthz").find("the first list of other Nodes") != std::string::npos);
   source->on_no_other_nodes("Node list: 403 Forbidden");
-  until("the table is complete", [this] { return log.count("table complete") > 0; });
-  CHECK(log.count("warning: other Nodes are not known: ") == 1);
+  until("the table is complete", [this] { return log.count("Table complete") > 0; });
+  CHECK(log.count("warning: \"Other Nodes are not known: ") == 1);
   CHECK(get("/conditions").find(R"({"field":"nodes","message":"Node list: 403 Forbidden"})") !=
         std::string::npos);
   CHECK(get("/healthz", "healthz").starts_with("HTTP/1.1 200"));

@@ -1,62 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the agent logs while a CapturedLog lives: every line, "warning: Service default/web: ...".
+// What the agent logs while a CapturedLog lives: every record that is on, before repeated ones are
+// collapsed, as `warning: "Has no port" service="default/web"`.
 #pragma once
 
-#include <spdlog/sinks/base_sink.h>
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
-#include <memory>
-#include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include "agent/log/line.hpp"
+#include "agent/log/log.hpp"
 
 namespace agent::test {
 
-class LogSink : public spdlog::sinks::base_sink<std::mutex> {
- public:
-  std::vector<std::string> lines() {
-    const std::lock_guard lock(mutex_);
-    return lines_;
-  }
-
- private:
-  void sink_it_(const spdlog::details::log_msg& message) override {
-    const auto level = spdlog::level::to_string_view(message.level);
-    lines_.push_back(std::string(level.data(), level.size()) + ": " +
-                     std::string(message.payload.data(), message.payload.size()));
-  }
-  void flush_() override {}
-
-  std::vector<std::string> lines_;
-};
-
 class CapturedLog {
  public:
-  CapturedLog() : previous_(spdlog::default_logger()), sink_(std::make_shared<LogSink>()) {
-    spdlog::set_default_logger(std::make_shared<spdlog::logger>("test", sink_));
-  }
-  ~CapturedLog() { spdlog::set_default_logger(previous_); }
+  CapturedLog() : previous_(set_log_receiver([this](const LogRecord& record) { take(record); })) {}
+  ~CapturedLog() { set_log_receiver(previous_); }
   CapturedLog(const CapturedLog&) = delete;
   CapturedLog& operator=(const CapturedLog&) = delete;
 
   // The lines that contain `part`.
   std::size_t count(const std::string& part) const {
-    const std::vector<std::string> lines = sink_->lines();
     return static_cast<std::size_t>(std::count_if(
-        lines.begin(), lines.end(),
+        lines_.begin(), lines_.end(),
         [&](const std::string& line) { return line.find(part) != std::string::npos; }));
   }
   std::string text() const {
     std::string all;
-    for (const std::string& line : sink_->lines()) all += line + "\n";
+    for (const std::string& line : lines_) all += line + "\n";
     return all;
   }
 
  private:
-  std::shared_ptr<spdlog::logger> previous_;
-  std::shared_ptr<LogSink> sink_;
+  void take(const LogRecord& record) {
+    const char* severity = "error: ";
+    if (record.severity == Severity::kInfo) severity = "info: ";
+    if (record.severity == Severity::kWarning) severity = "warning: ";
+    lines_.push_back(severity + message_and_fields(record, 0));
+  }
+
+  std::vector<std::string> lines_;
+  LogReceiver previous_;
 };
 
 }  // namespace agent::test

@@ -132,15 +132,14 @@ TEST_CASE("signals are kept from the start of listening until they can be delive
           "[stop_signals]") {
   boost::asio::io_context context;
   agent::StopSignals signals(context.get_executor(), std::chrono::hours(1));
-  ::raise(SIGHUP);
-  ::raise(SIGTERM);
+  for (const int number : {SIGHUP, SIGUSR1, SIGUSR2, SIGUSR1, SIGTERM}) ::raise(number);
   std::vector<int> seen;
   signals.listen([&](int number) {
     seen.push_back(number);
     if (number == SIGTERM) signals.close();
   });
   context.run();
-  CHECK(seen == std::vector<int>{SIGHUP, SIGTERM});
+  CHECK(seen == std::vector<int>{SIGHUP, SIGUSR1, SIGUSR2, SIGUSR1, SIGTERM});
 }
 
 TEST_CASE("a hang-up or a broken pipe does not end the process (G)", "[stop_signals]") {

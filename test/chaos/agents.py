@@ -64,7 +64,7 @@ class Agents:
     def able_since(self):
         """Since when one has had its table complete; None: none has."""
         for agent in self.running:
-            if agent.complete_since is None and "table complete" in agent.text():
+            if agent.complete_since is None and "Table complete" in agent.text():
                 agent.complete_since = time.monotonic()
         times = [agent.complete_since for agent in self.running if agent.complete_since is not None]
         return min(times) if times else None
@@ -78,8 +78,8 @@ class Agents:
                                   capture_output=True)
         self.start()
         wait_until("the agent completes its table", 60, self.able_since)
-        complete = [line for line in self.running[0].text().splitlines() if "table complete" in line][-1]
-        if " 0 operations" in complete:
+        complete = [line for line in self.running[0].text().splitlines() if "Table complete" in line][-1]
+        if " operations=0 " in complete:
             return ""
         return f"{complete}\n    plan: {plan.stdout.strip()} {plan.stderr[-500:]}"
 

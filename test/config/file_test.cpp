@@ -162,6 +162,31 @@ TEST_CASE("an invalid value is a fault in kube-proxy's kind of file too") {
               "f:5:15: ipvs.tcpTimeout: \"5\" has no unit: write for example 900s, 15m or 1h30m"});
 }
 
+TEST_CASE("logging.vmodule is a list of files and levels, as in kube-proxy's kind of file (18.4)") {
+  const std::vector<FileVerbosity> wanted{{"sync_*", 4}, {"app", 2}};
+  CHECK(good(kProxys + "logging:\n  vmodule:\n  - filePattern: sync_*\n    verbosity: 4\n"
+                       "  - {verbosity: 2, filePattern: app}\n")
+            .vmodule == wanted);
+  CHECK(good(kProxys + "logging: {vmodule: null}\n").vmodule.empty());
+  CHECK(good(kOurs + "vmodule: sync_*=4,app=2\n").vmodule == wanted);
+  CHECK(good(kOurs + "vmodule: [sync_*=4, app=2]\n").vmodule == wanted);
+  const std::string form = "an item must be a map of filePattern and verbosity, one value each";
+  CHECK(faults(kProxys + "logging:\n  vmodule:\n  - {filePattern: a, level: 4}\n") ==
+        Lines{"f:5:22: logging.vmodule: " + form});
+  CHECK(faults(kProxys + "logging:\n  vmodule:\n  - {filePattern: [a], verbosity: 4}\n") ==
+        Lines{"f:5:6: logging.vmodule: " + form});
+  CHECK(faults(kProxys + "logging:\n  vmodule:\n  - {filePattern: a}\n").size() == 1);
+  CHECK(faults(kProxys + "logging:\n  vmodule:\n  - {filePattern: a, verbosity: x}\n").size() == 1);
+  CHECK(faults(kProxys + "logging:\n  vmodule:\n  - [a]\n") ==
+        Lines{"f:5:5: logging.vmodule: must be a list of plain values"});
+}
+
+TEST_CASE("enableProfiling opens the path that changes the log's level (18.4)") {
+  CHECK(good(kProxys + "enableProfiling: true\n").profiling);
+  CHECK_FALSE(good(kProxys + "enableProfiling: false\n").profiling);
+  CHECK(good(kProxys + "enableProfiling: true\n").warnings.empty());
+}
+
 TEST_CASE("our kind of file has kube-proxy's structure and keys of its own") {
   const Config config = good(
       kOurs +
@@ -196,7 +221,7 @@ masqueradeAll: true
 iptables: {masqueradeAll: false, masqueradeBit: "14"}
 clusterCIDR: [10.0.0.0/8, nope, {a: b}]
 metricsBindAddress: {a: b}
-featureGates: {A: true}
+featureGates: {A: [true]}
 vipBinding: [route]
 logging: text
 )") == Lines{"f:4:3: ipvs.schedular: unknown key: did you mean \"scheduler\"?",
@@ -205,14 +230,41 @@ logging: text
              "f:8:49: iptables.masqueradeBit: must be a number without quotes, not \"14\"",
              "f:9:33: clusterCIDR: must be a list of plain values",
              "f:10:21: metricsBindAddress: must be one value, not a map",
-             "f:11:1: featureGates: this key of kube-proxy does nothing here: kube-ipvs has no "
-             "feature "
-             "gates",
+             "f:11:19: featureGates: must be a map of plain values",
              "f:12:13: vipBinding: must be one value, not a list",
              "f:13:10: logging: must be a map of keys",
              "f:5:14: ipvs.scheduler: \"lcc\" is not an IPVS scheduler; known: rr, wrr, lc, wlc, "
              "sh, mh, dh, sed, nq, fo, ovf, lblc, lblcr, twos; did you mean \"lc\"?",
              "f:9:27: clusterCIDR: \"nope\" is not a network such as 10.0.0.0/8 or fd00::/64"});
+}
+
+TEST_CASE("the fields of a KubeProxyConfiguration that name the API client are obeyed (18.2)") {
+  const Config config = good(
+      kProxys +
+      "clientConnection: {qps: 2.5, burst: 7, contentType: application/vnd.kubernetes.protobuf,"
+      " acceptContentTypes: \"application/json,application/vnd.kubernetes.protobuf\"}\n"
+      "featureGates: {AllAlpha: false, EndpointSlice: false}\n"
+      "detectLocalMode: InterfaceNamePrefix\ndetectLocal: {interfaceNamePrefix: veth}\n"
+      "nodePortAddresses: [primary, localhost, 10.0.0.0/8]\n");
+  CHECK(config.kube_api_qps == 2.5);
+  CHECK(config.kube_api_burst == 7);
+  CHECK(config.prefers_json);
+  CHECK(config.feature_gates == Lines{"AllAlpha=false", "EndpointSlice=false"});
+  CHECK(config.detect_local_mode == LocalMode::kNamePrefix);
+  CHECK(config.pod_interface_name_prefix == "veth");
+  CHECK(config.nodeport_addresses_localhost);
+  CHECK(config.warnings == Lines{"f:4:48: featureGates: the gate \"EndpointSlice\" cannot be "
+                                 "turned off in kube-ipvs: ignored"});
+}
+
+TEST_CASE("what does nothing here has kube-proxy's type all the same (18.2)") {
+  CHECK(faults(kProxys + "configSyncPeriod: 5\nnftables: {masqueradeAll: 1, syncPeriod: [1s]}\n"
+                         "enableProfiling: {a: b}\nwinkernel: {enableDSR: \"true\"}\n") ==
+        Lines{"f:3:19: configSyncPeriod: \"5\" has no unit: write for example 900s, 15m or 1h30m",
+              "f:4:27: nftables.masqueradeAll: must be true or false, not \"1\"",
+              "f:4:42: nftables.syncPeriod: must be one value, not a list",
+              "f:5:18: enableProfiling: must be true or false, not a map",
+              "f:6:24: winkernel.enableDSR: must be true or false, not \"true\""});
 }
 
 TEST_CASE("a text with control characters is refused") {
@@ -275,7 +327,7 @@ TEST_CASE("every duration that Go reads is taken or brought within our limits (G
   CHECK(sync("0s").sync_period == std::chrono::seconds(30));
   CHECK(sync("1m0s").warnings.empty());
   CHECK(faults(kProxys + "ipvs: {syncPeriod: -1s}\n") ==
-        Lines{"f:3:20: ipvs.syncPeriod: must not be negative"});
+        Lines{"f:3:20: ipvs.syncPeriod: must not be negative: 0s or more"});
 }
 
 TEST_CASE("positions are counted from the start of the file, not of the document") {
@@ -362,15 +414,33 @@ TEST_CASE("a Config written as a file is read back unchanged") {
     config.masquerade_all = *rc::gen::arbitrary<bool>();
     config.forward_accept = *rc::gen::arbitrary<bool>();
     config.takeover = *rc::gen::element(Takeover::kAuto, Takeover::kReport, Takeover::kOff);
+    config.metrics_endpoints = *rc::gen::element(
+        MetricsEndpoints::kOff, MetricsEndpoints::kAnnotated, MetricsEndpoints::kAll);
     config.masquerade_mark = 1u << *rc::gen::inRange(0, 32);
     if (*rc::gen::arbitrary<bool>()) config.cluster_cidrs.push_back(network(true, 0, 32));
     if (*rc::gen::arbitrary<bool>()) config.cluster_cidrs.push_back(network(false, 0, 128));
     config.nodeport_addresses_primary = *rc::gen::arbitrary<bool>();
-    const int count = config.nodeport_addresses_primary ? 0 : *rc::gen::inRange(0, 5);
+    config.nodeport_addresses_localhost = *rc::gen::arbitrary<bool>();
+    config.nodeport_addresses_all = *rc::gen::arbitrary<bool>();
+    config.kube_api_qps = *rc::gen::inRange(1, 1000) / 8.0;
+    config.kube_api_burst = *rc::gen::inRange(0u, 100u);
+    config.prefers_json = *rc::gen::arbitrary<bool>();
+    if (config.prefers_json) config.kube_api_accept_content_types = "application/json";
+    config.feature_gates = *rc::gen::element(
+        std::vector<std::string>{}, std::vector<std::string>{"AllBeta=true", "IPv6DualStack=true"});
+    config.show_hidden_metrics_for_version = *rc::gen::element<std::string>("", "1.36");
+    config.detect_local_mode = *rc::gen::element(LocalMode::kClusterCidr, LocalMode::kNodeCidr,
+                                                 LocalMode::kBridge, LocalMode::kNamePrefix);
+    if (config.detect_local_mode == LocalMode::kBridge) config.pod_bridge_interface = "cni0";
+    if (config.detect_local_mode == LocalMode::kNamePrefix)
+      config.pod_interface_name_prefix = "cali";
+    const int count = *rc::gen::inRange(0, 5);
     for (int i = 0; i < count; ++i) config.nodeport_addresses.push_back(network(i % 2 == 0, 0, 32));
     if (*rc::gen::arbitrary<bool>()) config.metrics_bind.reset();
     if (*rc::gen::arbitrary<bool>()) config.healthz_bind.reset();
     config.verbosity = *rc::gen::inRange(0, 11);
+    config.profiling = *rc::gen::arbitrary<bool>();
+    if (*rc::gen::arbitrary<bool>()) config.vmodule = {{"sync_*", config.verbosity}, {"app", 2}};
     const ParseOutcome outcome = parse_file_text(to_yaml(config), "f", node_a());
     for (const Fault& fault : outcome.faults) RC_LOG() << fault.text() << "\n";
     RC_ASSERT(outcome.config.has_value());

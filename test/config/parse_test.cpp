@@ -6,53 +6,16 @@
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <chrono>
-#include <initializer_list>
 #include <string>
 #include <vector>
 
-#include "config/help.hpp"
-#include "config/ignored_options.hpp"
 #include "config/options.hpp"
 #include "config/values.hpp"
 #include "config/write.hpp"
-
-namespace {
+#include "test/config/command_lines.hpp"
 
 using namespace config;
-
-Environment node_a() {
-  Environment environment;
-  environment.host_name = "Node-A";
-  environment.load_file = [](const std::string& path) { return load_yaml_text("", path); };
-  return environment;
-}
-
-ParseOutcome run(std::initializer_list<const char*> words,
-                 const Environment& environment = node_a()) {
-  std::vector<const char*> argv = {"kube-ipvs"};
-  argv.insert(argv.end(), words);
-  return parse(static_cast<int>(argv.size()), argv.data(), environment);
-}
-
-Config good(std::initializer_list<const char*> words, const Environment& environment = node_a()) {
-  ParseOutcome outcome = run(words, environment);
-  for (const Fault& fault : outcome.faults) UNSCOPED_INFO(fault.text());
-  REQUIRE(outcome.config.has_value());
-  return *outcome.config;
-}
-
-std::vector<std::string> faults(std::initializer_list<const char*> words,
-                                const Environment& environment = node_a()) {
-  const ParseOutcome outcome = run(words, environment);
-  CHECK_FALSE(outcome.config.has_value());
-  std::vector<std::string> out;
-  for (const Fault& fault : outcome.faults) out.push_back(fault.text());
-  return out;
-}
-
-using Lines = std::vector<std::string>;
-
-}  // namespace
+using namespace config::test;
 
 TEST_CASE("without flags every value is its default") {
   Config expected;
@@ -123,12 +86,14 @@ TEST_CASE("every flag of our own and of kube-proxy sets its value in the Config"
                               "--compat=kube-proxy",
                               "--forward-accept",
                               "--takeover=report",
+                              "--metrics-endpoints=all",
                               "--run-dir=/run/other",
                               "--service-proxy-name=edge",
                               "--ipvs-sync-period=10s"});
   CHECK(config.compat == Compat::kKubeProxy);
   CHECK(config.forward_accept);
   CHECK(config.takeover == Takeover::kReport);
+  CHECK(config.metrics_endpoints == MetricsEndpoints::kAll);
   CHECK(config.run_dir == "/run/other");
   CHECK(config.service_proxy_name == "edge");
   CHECK(config.sync_period == std::chrono::seconds(10));
@@ -157,9 +122,9 @@ TEST_CASE("the flag --logging-format is kube-proxy's name for --log-format") {
 
 TEST_CASE("an unknown flag is reported with the nearest known one") {
   CHECK(faults({"--ipvs-schedular=rr"}) ==
-        Lines{"--ipvs-schedular: unknown flag: did you mean --ipvs-scheduler?"});
-  CHECK(faults({"-config", "x"}) == Lines{"-config: unknown flag: did you mean --config?"});
-  CHECK(faults({"--quux", "value"}) == Lines{"--quux: unknown flag; see --help"});
+        Lines{"unknown flag: --ipvs-schedular; did you mean --ipvs-scheduler?"});
+  CHECK(faults({"-config", "x"}) == Lines{"unknown flag: -config; did you mean --config?"});
+  CHECK(faults({"--quux", "value"}) == Lines{"unknown flag: --quux; see --help"});
 }
 
 TEST_CASE("every fault of a command line is reported") {
@@ -167,7 +132,7 @@ TEST_CASE("every fault of a command line is reported") {
       faults({"--quux", "--ipvs-scheduler=x", "--v=x", "--vip-binding=y",
               "--cluster-cidr=z,10.0.0.0/8", "--master"}) ==
       Lines{
-          "--master: a value is missing", "--quux: unknown flag; see --help",
+          "--master: a value is missing", "unknown flag: --quux; see --help",
           "--ipvs-scheduler: \"x\" is not an IPVS scheduler; known: rr, wrr, lc, wlc, sh, mh, dh, "
           "sed, nq, fo, ovf, lblc, lblcr, twos",
           "--vip-binding: \"y\" is not one of: address, route",
@@ -177,16 +142,13 @@ TEST_CASE("every fault of a command line is reported") {
 
 TEST_CASE("flags of kube-proxy that do nothing here are accepted with one warning each") {
   const Config config =
-      good({"--config-sync-period=30s", "--feature-gates", "A=true,B=false", "--profiling",
-            "--oom-score-adj", "-999", "--conntrack-max-per-core=0", "--kube-api-qps=5",
-            "--log_dir=/x", "--alsologtostderr"});
-  REQUIRE(config.warnings.size() == 6);
+      good({"--config-sync-period=30s", "--log-flush-frequency=1s", "--oom-score-adj", "-999",
+            "--conntrack-max-per-core=0", "--udp-timeout=1s", "--log_dir=/x", "--alsologtostderr"});
+  REQUIRE(config.warnings.size() == 5);
   CHECK(config.warnings[0] ==
         "--config-sync-period: ignored: there is no periodic resync: changes are applied as they "
         "arrive");
-  CHECK(good({"--detect-local-mode=ClusterCIDR", "--profiling=false", "--logtostderr"})
-            .warnings.empty());
-  CHECK(good({"--detect-local-mode=NodeCIDR"}).warnings.size() == 1);
+  CHECK(good({"--log-flush-frequency=5s", "--logtostderr"}).warnings.empty());
 }
 
 TEST_CASE("another mode of kube-proxy is refused") {
@@ -202,7 +164,8 @@ TEST_CASE("another mode of kube-proxy is refused") {
 }
 
 TEST_CASE("timeouts are brought to what the kernel accepts, with a warning (G)") {
-  CHECK(faults({"--ipvs-tcp-timeout=-1s"}) == Lines{"--ipvs-tcp-timeout: must not be negative"});
+  CHECK(faults({"--ipvs-tcp-timeout=-1s"}) ==
+        Lines{"--ipvs-tcp-timeout: must not be negative: 0s or more"});
   const Config longest = good({"--ipvs-udp-timeout=2147484s"});
   CHECK(longest.ipvs_udp_timeout == 2147483);
   CHECK(longest.warnings == Lines{"--ipvs-udp-timeout: 2147484s is more than the kernel's limit: "
@@ -211,10 +174,11 @@ TEST_CASE("timeouts are brought to what the kernel accepts, with a warning (G)")
   CHECK(good({"--ipvs-tcpfin-timeout=1500ms"}).ipvs_tcp_fin_timeout == 2);
   CHECK(good({"--ipvs-sync-period=500ms"}).sync_period == std::chrono::seconds(1));
   CHECK(good({"--ipvs-sync-period=61m"}).sync_period == std::chrono::hours(1));
-  CHECK(faults({"--ipvs-sync-period=-1s"}) == Lines{"--ipvs-sync-period: must not be negative"});
+  CHECK(faults({"--ipvs-sync-period=-1s"}) ==
+        Lines{"--ipvs-sync-period: must not be negative: 0s or more"});
   CHECK(good({"--ipvs-sync-period=0s"}).sync_period == std::chrono::seconds(30));
   CHECK(faults({"--ipvs-min-sync-period=-5s"}) ==
-        Lines{"--ipvs-min-sync-period: must not be negative"});
+        Lines{"--ipvs-min-sync-period: must not be negative: 0s or more"});
   CHECK(good({"--ipvs-min-sync-period=61m"}).min_sync_period == std::chrono::hours(1));
 }
 
@@ -311,15 +275,18 @@ TEST_CASE("the flag --cluster-cidr has at most one network per family") {
         Lines{"--cluster-cidr: 2 IPv6 networks: at most one per family"});
 }
 
-TEST_CASE("primary node port addresses cannot be combined with networks") {
+TEST_CASE("node port addresses are networks and three words, in any mix (18.2)") {
   const Config config = good({"--nodeport-addresses=primary"});
   CHECK(config.nodeport_addresses_primary);
   CHECK(config.nodeport_addresses.empty());
-  CHECK(faults({"--nodeport-addresses=primary,10.0.0.0/8"}) ==
-        Lines{"--nodeport-addresses: \"primary\" cannot be combined with networks"});
+  const Config mixed = good({"--nodeport-addresses=localhost,10.0.0.0/8", "--nodeport-addresses",
+                             "primary,all,fd00::/8"});
+  CHECK(mixed.nodeport_addresses.size() == 2);
+  CHECK((mixed.nodeport_addresses_primary && mixed.nodeport_addresses_localhost &&
+         mixed.nodeport_addresses_all));
   CHECK(faults({"--nodeport-addresses=secondary"}) ==
         Lines{"--nodeport-addresses: \"secondary\" is not a network such as 10.0.0.0/8 or "
-              "fd00::/64, nor \"primary\""});
+              "fd00::/64, nor one of: primary, localhost, all"});
 }
 
 TEST_CASE("manifests cannot be combined with a cluster") {
@@ -415,67 +382,10 @@ TEST_CASE("under the name kube-proxy endpoints come from EndpointSlices by defau
   }
 }
 
-TEST_CASE("version and help say what this is, also under the name kube-proxy (18.2)") {
-  const auto printed = [](const char* name, const char* flag) {
-    const std::vector<const char*> argv{name, flag};
-    return *parse(2, argv.data(), node_a()).print;
-  };
-  // Scripts take the second word, and expect a v and three numbers.
-  const std::string version = printed("/usr/local/bin/kube-proxy", "--version");
-  CHECK(version == printed("kube-ipvs", "--version"));
-  CHECK(version.starts_with("kube-ipvs v"));
-  CHECK(std::count(version.begin(), version.end(), '.') == 2);
-  CHECK(std::count(version.begin(), version.end(), ' ') == 1);
-  const std::string help = printed("/usr/local/bin/kube-proxy", "--help");
-  CHECK(help.starts_with("kube-ipvs makes"));
-  CHECK(help.find("Usage:\n  kube-proxy [flags]\n") != std::string::npos);
-}
-
 TEST_CASE("with --compat=kube-proxy FORWARD chains are opened as by kube-proxy (18.2)") {
   CHECK_FALSE(good({}).forward_accept);
   CHECK(good({"--compat=kube-proxy"}).forward_accept);
   CHECK_FALSE(good({"--compat=kube-proxy", "--forward-accept=false"}).forward_accept);
-}
-
-TEST_CASE("help and version are printed even if other flags have faults") {
-  const ParseOutcome help = run({"--quux", "-h"});
-  CHECK(help.print == help_text("kube-ipvs"));
-  CHECK(help.faults.empty());
-  CHECK(run({"--version"}).print->starts_with("kube-ipvs v"));
-  CHECK(run({"--version=raw"}).print.has_value());
-  CHECK_FALSE(run({"--version=false"}).print.has_value());
-}
-
-TEST_CASE("help has one line for each flag, with its default, in at most 100 columns") {
-  const std::string help = help_text("kube-ipvs");
-  for (const Option& option : options()) {
-    const std::string name = "--" + std::string(option.flag) + " ";
-    const std::size_t at = help.find(name, help.find("\n\nThe cluster:"));
-    REQUIRE(at != std::string::npos);
-    const std::string line = help.substr(at, help.find('\n', at) - at);
-    CAPTURE(line);
-    CHECK(line.find(option.help) != std::string::npos);
-    if (option.get != nullptr && option.type != ValueType::kFlag && !option.get(Config{}).empty()) {
-      CHECK(line.ends_with("]"));
-    }
-  }
-  for (const std::string_view scheduler : known_schedulers()) {
-    CHECK(find_option("ipvs-scheduler")->help.find(scheduler) != std::string_view::npos);
-  }
-  for (std::size_t at = 0; at < help.size(); at = help.find('\n', at) + 1) {
-    CHECK(help.find('\n', at) - at <= 100);
-  }
-}
-
-TEST_CASE("help lists every flag of kube-proxy that does nothing") {
-  const std::string help = help_text("kube-ipvs");
-  const std::size_t list = help.find("Flags of kube-proxy that are accepted with a warning");
-  REQUIRE(list != std::string::npos);
-  for (const IgnoredOption& option : ignored_options()) {
-    if (option.flag.empty()) continue;
-    CAPTURE(option.flag);
-    CHECK(help.find("--" + std::string(option.flag), list) != std::string::npos);
-  }
 }
 
 TEST_CASE("a word that is not a flag or its value is refused, before and between the flags") {
@@ -491,12 +401,12 @@ TEST_CASE("each flag is once in the table, and has what its type needs") {
   for (const Option& option : options()) {
     if (!option.alias.empty()) names.push_back(option.alias);
     CHECK((option.set == nullptr) == (option.get == nullptr));
-    CHECK((option.type == ValueType::kList) == (option.clear != nullptr));
+    CHECK(has_items(option.type) == (option.clear != nullptr));
     CHECK((option.type == ValueType::kFlag) == option.placeholder.empty());
     if (option.get != nullptr) {
       Config config;
       const std::string value = option.get(config);
-      if (option.type != ValueType::kList) CHECK(option.set(config, value).empty());
+      if (!has_items(option.type)) CHECK(option.set(config, value).empty());
     }
   }
   std::sort(names.begin(), names.end());
@@ -530,6 +440,6 @@ TEST_CASE("the host's settings have kube-proxy's defaults and take its flags (17
   CHECK(faults({"--oom-score-adj=--1"}) ==
         Lines{"--oom-score-adj: \"--1\" is not a number from -1000 to 1000"});
   CHECK(faults({"--conntrack-tcp-timeout-close-wait=-1s"}) ==
-        Lines{"--conntrack-tcp-timeout-close-wait: must not be negative"});
+        Lines{"--conntrack-tcp-timeout-close-wait: must not be negative: 0s or more"});
   CHECK(good({"--conntrack-max=100"}).warnings.size() == 1);
 }

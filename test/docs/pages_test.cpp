@@ -10,6 +10,7 @@
 #include <boost/asio/io_context.hpp>
 #include <catch2/catch_test_macros.hpp>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <exception>
 #include <fstream>
@@ -25,6 +26,7 @@
 
 #include "agent/decide/service_options.hpp"
 #include "agent/report/metrics.hpp"
+#include "agent/report/slis.hpp"
 #include "agent/report/traffic_metrics.hpp"
 #include "config/help.hpp"
 #include "config/ignored_options.hpp"
@@ -114,20 +116,26 @@ std::string flags_page() {
       "default. Its kind is\n"
       "`KubeIpvsConfiguration`, with the keys below, or kube-proxy's `KubeProxyConfiguration`, "
       "with "
-      "its keys. Flags win over\nthe file.\n";
+      "its keys. Flags win over\nthe file.\n"
+      "\nWhen the file changes, it is read again and checked as a whole. `live`: `yes` takes "
+      "effect at "
+      "once, without a restart\nand without a failed request; `restart` is reported and waits for "
+      "the "
+      "next start. A file with a fault changes nothing.\n";
   const std::string help = config::help_text("kube-ipvs");
   std::string heading;
   for (const config::Option& option : config::options()) {
-    const std::string own = heading_of(option, help);
+    const std::string own = option.flag.empty() ? heading : heading_of(option, help);
     if (own != heading) {
       heading = own;
       page += "\n## " + heading + "\n" +
-              table_head({"flag", "meaning", "default", "key", "kube-proxy's key"});
+              table_head({"flag", "meaning", "default", "key", "kube-proxy's key", "live"});
     }
-    std::string flag = code(spelling(option));
+    std::string flag = option.flag.empty() ? "" : code(spelling(option));
     if (!option.alias.empty()) flag += " or " + code("--" + std::string(option.alias));
     page += row({flag, std::string(option.help), default_of(option),
-                 code(option.own_key.empty() ? option.key : option.own_key), code(option.key)});
+                 code(option.own_key.empty() ? option.key : option.own_key), code(option.key),
+                 option.live ? (*option.live ? "yes" : "restart") : ""});
   }
   page +=
       "\n## Flags and keys of kube-proxy that do nothing\n\nThey are accepted, with a warning.\n";
@@ -239,6 +247,12 @@ struct FamilyOnPage {
   std::set<std::string> labels;
 };
 
+std::string slis_text() {
+  agent::Slis slis;
+  slis.note("healthz", true);
+  return slis.text();
+}
+
 std::string metrics_text() {
   agent::Metrics metrics;
   metrics.kernel_error("NEW_DEST", ENOMEM);
@@ -246,8 +260,12 @@ std::string metrics_text() {
   metrics.connections_cut({.ns = "default", .name = "web"}, "pod_gone", 1);
   metrics.connections_drained({.ns = "default", .name = "web"}, 1);
   metrics.set_draining({{.service = {.ns = "default", .name = "web"}}});
+  metrics.serves_ipv6(true);
+  metrics.api_request(
+      {.method = "GET", .host = "", .status = 200, .time = std::chrono::milliseconds(1)});
   metrics.source_fault("decode");
   metrics.event("posted");
+  metrics.config_loaded(0);
   metrics.health_answered(false, 200);
   metrics.health_answered(true, 200);
   metrics.set({.conditions = {{"KernelRefused", 1}}});
@@ -338,11 +356,22 @@ std::string metrics_table(const std::map<std::string, FamilyOnPage>& all) {
 std::string metrics_page() {
   std::string page = head_of("Metrics", "what /metrics exports");
   page +=
-      "\nServed at `--metrics-bind-address`, path `/metrics`, in Prometheus' text format. Names "
-      "that "
-      "begin with `kubeproxy_` are\n"
-      "kube-proxy's, with its meaning; its label `ip_family` is left out, because one loop serves "
-      "both families.\n"
+      "\nServed at `--metrics-bind-address` in Prometheus' text format, compressed with gzip for "
+      "clients "
+      "that ask for it:\n"
+      "\n* `/metrics`: the agent, the traffic of Services, and that of the endpoints that "
+      "`--metrics-endpoints` asks for;\n"
+      "* `/metrics/endpoints`: the traffic of all endpoints, to be scraped more rarely, by a job "
+      "of "
+      "its own;\n"
+      "* `/metrics/slis`: the results of health checks.\n"
+      "\nNames that begin with `kubeproxy_` and `rest_client_` are kube-proxy's, with its labels, "
+      "buckets and meaning. One loop\n"
+      "serves both families: what a sync takes is observed for each `ip_family` that this node "
+      "serves. kube-proxy's `go_*` and\n"
+      "`kubernetes_build_info` are left out: there are no goroutines, and a version of our own "
+      "among "
+      "those of Kubernetes would\nfire the alert KubeVersionMismatch.\n"
       "A counter starts at 0 with the process. A family with labels appears once there is "
       "something to count.\n"
       "\n## The agent\n";
@@ -351,8 +380,15 @@ std::string metrics_page() {
       "\n`kubeproxy_sync_proxy_rules_no_local_endpoints_total` is a gauge whose name ends like a "
       "counter's. kube-proxy calls it\n"
       "so; it is exported without a type, because promtool objects to a gauge of that name.\n"
-      "`kubeproxy_network_programming_duration_seconds` is measured with "
-      "`--endpoint-source=endpointslice` only.\n"
+      "`kubeproxy_network_programming_duration_seconds` begins, for an EndpointSlice, at its "
+      "annotation\n"
+      "`endpoints.kubernetes.io/last-change-trigger-time`; for a Pod, when its condition Ready "
+      "changed or its deletion was\n"
+      "requested; with `--manifests`, when the file changed. These times have whole seconds and "
+      "are of other clocks; what\n"
+      "began before this process is not counted.\n"
+      "`kubeproxy_sync_proxy_rules_iptables_restore_failures_total` counts what comes nearest to "
+      "that: refused nftables rules.\n"
       "\n## Traffic of Services\n"
       "\nFrom the kernel's 64-bit counters, summed over the virtual servers of a Service port "
       "(cluster IP, external IPs, node\n"
@@ -360,13 +396,23 @@ std::string metrics_page() {
       "again. `port` is the port's\n"
       "name, or its number if it has none; `endpoint` is `address:port`; `pod` is empty if no Pod "
       "is "
-      "known.\n";
-  return page + metrics_table(families(traffic_text()));
+      "known.\n"
+      "\n`/metrics` has the endpoints of no Service with `--metrics-endpoints=off`, of those with "
+      "the annotation\n"
+      "`kube-ipvs.io/metrics` with `annotated` (the default), and of every Service with `all`. "
+      "`/metrics/endpoints` has them\nall, whatever the flag says.\n";
+  page += metrics_table(families(traffic_text()));
+  page +=
+      "\n## /metrics/slis\n"
+      "\n`type` is the path that answered, `healthz`, `livez` or `readyz`, of either port; `name` "
+      "is "
+      "`ping`, as with kube-proxy.\nA scrape is a check of `healthz`, too.\n";
+  return page + metrics_table(families(slis_text()));
 }
 
 // Everything in the sources that looks like the name of a metric.
 std::set<std::string> names_in_source(const std::string& path) {
-  static const std::regex kName(R"re("((?:kubeproxy|kube_ipvs|process)_[a-z_]+)")re");
+  static const std::regex kName(R"re("((?:kubeproxy|kube_ipvs|process|rest_client)_[a-z_]+)")re");
   const std::string text = read(path);
   std::set<std::string> names;
   for (std::sregex_iterator at(text.begin(), text.end(), kName), end; at != end; ++at) {
@@ -463,7 +509,7 @@ TEST_CASE("every metric that the sources name is on the page of metrics") {
 TEST_CASE(
     "every annotation on its page is honoured in the range that the page gives, and not beyond") {
   const std::vector<Annotation> all = annotations(read("agent/decide/annotations.md"));
-  CHECK(all.size() == 8);
+  CHECK(all.size() == 9);
   for (const Annotation& annotation : all) {
     if (!annotation.range) continue;
     const auto [least, most] = *annotation.range;

@@ -39,7 +39,7 @@ class Agent:
 
     def ready(self):
         """The kernel holds what the manifests say."""
-        wait_until("the agent completes its table", 60, lambda: self.logged("table complete"))
+        wait_until("the agent completes its table", 60, lambda: self.logged("Table complete"))
 
     def finish_pass(self):
         """Waits until it has done all that it knows of. (Its pending changes count until the end of the pass.)"""
@@ -76,12 +76,14 @@ class Agent:
     def times_logged(self, pattern):
         return sum(1 for line in self.log_text().splitlines() if re.search(pattern, line))
 
-    def metrics(self):
-        return self.lab.node.get("http://127.0.0.1:10249/metrics")
+    def metrics(self, page="/metrics"):
+        return self.lab.node.get(f"http://127.0.0.1:10249{page}")
 
     def metric(self, name, **labels):
         """The value of the one line that has all the labels."""
-        lines = [line for line in self.metrics().splitlines()
+        of_endpoint = "endpoint" in labels or "pod" in labels
+        page = self.metrics("/metrics/endpoints" if of_endpoint else "/metrics")
+        lines = [line for line in page.splitlines()
                  if re.match(rf"{name}[ {{]", line)
                  and all(re.search(rf'[{{,]{label}="{re.escape(text)}"', line) for label, text in labels.items())]
         assert len(lines) == 1, f"{len(lines)} lines of {name} {labels}"

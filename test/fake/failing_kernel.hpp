@@ -112,6 +112,11 @@ class FailingKernel : public FakeKernel {
     return read<std::vector<ipvs::ServerReading>>("read_servers",
                                                   [&] { return FakeKernel::read_servers(keys); });
   }
+  ipvs::Result<std::vector<ipvs::ServerReading>> read_counters(
+      std::span<const ipvs::ServerKey> keys) override {
+    return read<std::vector<ipvs::ServerReading>>("read_counters",
+                                                  [&] { return FakeKernel::read_counters(keys); });
+  }
   ipvs::Result<std::vector<ipvs::ServerReading>> read_destinations(
       std::span<const ipvs::ServerKey> keys) override {
     return read<std::vector<ipvs::ServerReading>>(

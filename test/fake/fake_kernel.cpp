@@ -57,7 +57,11 @@ std::optional<int> FakeKernel::planned_failure() {
   return found->second;
 }
 
-Result<HostFacts> FakeKernel::prepare(const HostSettings&) { return HostFacts{}; }
+Result<HostFacts> FakeKernel::prepare(const HostSettings& settings) {
+  prepared = settings;
+  if (prepare_error != 0) return KernelError{prepare_error, "preparing the kernel"};
+  return HostFacts{};
+}
 
 void FakeKernel::delete_device() {
   device_deleted_ = true;
@@ -257,7 +261,7 @@ int FakeKernel::change_elements(std::span<const ElementOp> ops) {
   return 0;
 }
 
-int FakeKernel::install_table(const TableRules&, std::span<const Element> wanted) {
+int FakeKernel::install_table(const TableRules& rules, std::span<const Element> wanted) {
   if (install_error != 0) return install_error;
   std::set<Element, ElementKeyLess> next;
   for (const Element& element : wanted) {
@@ -265,6 +269,7 @@ int FakeKernel::install_table(const TableRules&, std::span<const Element> wanted
     next.insert(element);
   }
   elements = std::move(next);
+  table_rules = rules;
   table_present = true;
   log.push_back("install table of " + std::to_string(wanted.size()));
   return 0;
@@ -281,6 +286,17 @@ Result<std::vector<ServerReading>> FakeKernel::read_servers(std::span<const Serv
   for (const ServerKey& key : keys) {
     const auto found = servers.find(key);
     if (found != servers.end()) readings.push_back(reading_of(found->second, active_connections));
+  }
+  return readings;
+}
+
+Result<std::vector<ServerReading>> FakeKernel::read_counters(std::span<const ServerKey> keys) {
+  std::vector<ServerReading> readings;
+  for (const ServerKey& key : keys) {
+    const auto found = servers.find(key);
+    if (found == servers.end()) continue;
+    readings.push_back(reading_of(found->second, active_connections));
+    readings.back().destinations.clear();
   }
   return readings;
 }

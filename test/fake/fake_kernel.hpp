@@ -27,6 +27,8 @@ class FakeKernel : public ipvs::Kernel {
   std::set<ipvs::Address> addresses;
   std::set<ipvs::Element, ipvs::ElementKeyLess> elements;
   bool table_present = false;
+  std::optional<ipvs::TableRules> table_rules;  // of the table
+  std::optional<ipvs::HostSettings> prepared;   // of the last prepare()
   std::map<std::pair<ipvs::ServerKey, ipvs::Endpoint>, std::uint32_t> active_connections;
   std::vector<ipvs::LocalAddress> local_addresses;
   std::vector<ipvs::Address> gateways;
@@ -60,6 +62,7 @@ class FakeKernel : public ipvs::Kernel {
   std::set<std::string> absent_schedulers;
   int observe_error = 0;
   int install_error = 0;
+  int prepare_error = 0;
   std::vector<ipvs::Repair> changed_settings;  // what check_settings() finds next
   int addresses_error = 0;                     // of read_addresses()
 
@@ -80,6 +83,8 @@ class FakeKernel : public ipvs::Kernel {
                     std::span<const ipvs::Element> elements) override;
   ipvs::Result<std::optional<ipvs::ServerReading>> read_server(const ipvs::ServerKey& key) override;
   ipvs::Result<std::vector<ipvs::ServerReading>> read_servers(
+      std::span<const ipvs::ServerKey> keys) override;
+  ipvs::Result<std::vector<ipvs::ServerReading>> read_counters(
       std::span<const ipvs::ServerKey> keys) override;
   ipvs::Result<std::vector<ipvs::ServerReading>> read_destinations(
       std::span<const ipvs::ServerKey> keys) override;

@@ -160,6 +160,31 @@ TEST_CASE("the rules for short cuts name the Pod networks of the cluster and of 
         "\t\tip6 saddr . ip6 daddr @hairpin-6 masquerade fully-random\n");
 }
 
+TEST_CASE("the rules for an interface of Pods are those that nft writes (18.2)", "[kernel][nft]") {
+  enter_new_network();
+  NftClient client = open_client();
+  const auto install = [&](ipvs::LocalBy by, const std::string& interface) {
+    REQUIRE(client.install_table({.local_by = by, .pod_interface = interface}, {}) == 0);
+  };
+  const std::string hairpins =
+      "\t\tip saddr . ip daddr @hairpin-4 masquerade fully-random\n"
+      "\t\tip6 saddr . ip6 daddr @hairpin-6 masquerade fully-random\n";
+  install(ipvs::LocalBy::kInterface, "cni0");
+  CHECK(chain_body("cluster-ip") ==
+        "\t\tip saddr != 127.0.0.0/8 iifname != \"cni0\" masquerade fully-random\n"
+        "\t\tip6 saddr != ::1 iifname != \"cni0\" masquerade fully-random\n" +
+            hairpins);
+  CHECK(chain_body("prerouting").find("\t\tiifname \"cni0\" jump short-cuts\n") !=
+        std::string::npos);
+  for (const std::string prefix : {"cali", "exactly-fifteen"}) {
+    install(ipvs::LocalBy::kNamePrefix, prefix);
+    CHECK(chain_body("cluster-ip") == "\t\tip saddr != 127.0.0.0/8 iifname != \"" + prefix +
+                                          "*\" masquerade fully-random\n"
+                                          "\t\tip6 saddr != ::1 iifname != \"" +
+                                          prefix + "*\" masquerade fully-random\n" + hairpins);
+  }
+}
+
 TEST_CASE("elements of every kind are read back as they were written", "[kernel][nft]") {
   enter_new_network();
   NftClient client = open_client();

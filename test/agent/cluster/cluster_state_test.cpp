@@ -17,6 +17,10 @@ using config::EndpointSource;
 
 class Fixture : private agent::ClusterObserver {
  public:
+  explicit Fixture(config::Config config)
+      : config_(std::move(config)),
+        state(config_, *this,
+              {.monotonic = [this] { return now_; }, .wall = [this] { return now_ + ahead; }}) {}
   explicit Fixture(EndpointSource source = EndpointSource::kSelector,
                    const std::string& proxy_name = {},
                    config::Compat compat = config::Compat::kNone)
@@ -264,7 +268,9 @@ TEST_CASE("a scrape reads the virtual servers of each served port under the port
   auto headless = make_service("headless", {});
   headless.headless = true;
   f.state.sinks().services->upsert(headless);
-  const auto ports = f.state.ports_to_read();
+  agent::ClusterState::PortCursor place;
+  const auto ports = f.state.ports_to_read(place, 10);
+  CHECK(place.at_end);
   REQUIRE(ports.size() == 2);
   CHECK(ports[0].port.service == "web");
   CHECK(ports[0].port.port == "80");
@@ -334,7 +340,8 @@ TEST_CASE("a scraped port has all endpoints of its Service, ready or not") {
   k8s::Pod pod = make_pod("web-1", {"10.244.0.1"});
   pod.ready = false;
   f.state.sinks().pods->upsert(pod);
-  auto ports = f.state.ports_to_read();
+  agent::ClusterState::PortCursor place;
+  auto ports = f.state.ports_to_read(place, 10);
   REQUIRE(ports.size() == 2);
   const auto endpoints = f.state.endpoints_of(ports[1]);
   REQUIRE(endpoints.size() == 1);
@@ -618,6 +625,45 @@ TEST_CASE("with a proxy name only the Services labelled for it are planned") {
   service.meta.labels["service.kubernetes.io/service-proxy-name"] = "edge";
   f.state.sinks().services->upsert(service);
   CHECK(f.plan_at("default/web", 0));
+}
+
+TEST_CASE("by --detect-local-mode the Node's networks or an interface say who is a Pod (18.2)") {
+  config::Config config;
+  config.node_name = kThisNode;
+  config.cluster_cidrs = {{ip("10.244.0.0"), 16}};
+  SECTION("NodeCIDR") {
+    config.detect_local_mode = config::LocalMode::kNodeCidr;
+    Fixture f(config);
+    CHECK(f.state.lacks_own_pods());
+    k8s::Node own;
+    own.meta.key = {.ns = "", .name = kThisNode};
+    f.state.sinks().nodes->upsert(own);
+    CHECK(f.state.lacks_own_pods());
+    own.pod_cidrs = {{ip("10.244.3.0"), 24}};
+    f.state.sinks().nodes->upsert(own);
+    CHECK_FALSE(f.state.lacks_own_pods());
+    const auto rules = f.state.table_rules();
+    CHECK(rules.local_by == ipvs::LocalBy::kOwnPods);
+    CHECK(rules.own_pods == std::vector<ipvs::Network>{{ip("10.244.3.0"), 24}});
+    CHECK(rules.pod_sources == rules.own_pods);
+    // The Node is made again; its Pods go on.
+    f.state.sinks().nodes->remove(own.meta.key);
+    CHECK(f.state.table_rules() == rules);
+  }
+  SECTION("interfaces") {
+    config.detect_local_mode = config::LocalMode::kBridge;
+    config.pod_bridge_interface = "cni0";
+    const auto bridge = Fixture(config).state.table_rules();
+    CHECK(bridge.local_by == ipvs::LocalBy::kInterface);
+    CHECK(bridge.pod_interface == "cni0");
+    CHECK(bridge.pod_sources.empty());
+    CHECK(bridge.cluster_cidrs.size() == 1);
+    config.detect_local_mode = config::LocalMode::kNamePrefix;
+    config.pod_interface_name_prefix = "cali";
+    const auto prefix = Fixture(config).state.table_rules();
+    CHECK(prefix.local_by == ipvs::LocalBy::kNamePrefix);
+    CHECK(prefix.pod_interface == "cali");
+  }
 }
 
 TEST_CASE("the cluster's networks say who is a Pod, or else those of this Node") {

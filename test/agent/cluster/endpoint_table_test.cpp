@@ -42,6 +42,7 @@ struct Fixture {
 };
 
 using Names = std::set<std::string>;
+using Triggers = std::vector<agent::Trigger>;
 
 }  // namespace
 
@@ -384,7 +385,8 @@ TEST_CASE("the trigger time of a change of slices is returned once, for the Serv
   slice.endpoints.clear();
   f.upsert(slice);
   CHECK(f.table.take_triggers(key_of("api")).empty());
-  CHECK(f.table.take_triggers(key_of("web")) == std::vector<k8s::UnixSeconds>{100, 110});
+  CHECK(f.table.take_triggers(key_of("web")) ==
+        Triggers{{.time = 100, .ipv4 = true}, {.time = 110, .ipv4 = true}});
   CHECK(f.table.take_triggers(key_of("web")).empty());
 
   trigger = "yesterday";
@@ -521,4 +523,76 @@ TEST_CASE("an EndpointSlice's own hints are used, whatever the Service says") {
   f.take_dirty();
   f.upsert(make_slice("web-abc", "web", {near, far}));
   CHECK(f.take_dirty() == Names{"web"});
+}
+
+TEST_CASE("a Pod's change has the time of its condition Ready or of its deletion (18.3)") {
+  Fixture f;
+  f.add(make_service("web", {"10.96.0.1"}));
+  const auto triggers = [&] { return f.table.take_triggers(key_of("web")); };
+  k8s::Pod pod = make_pod("web-1", {"10.244.0.1", "fd00:244::1"});
+  pod.ready = false;
+  pod.ready_since = 90;
+  f.table.pods().upsert(pod);
+  CHECK(triggers().empty());  // it was no endpoint, and is none
+  pod.ready = true;
+  pod.ready_since = 100;
+  f.table.pods().upsert(pod);
+  CHECK(triggers() == Triggers{{.time = 100, .ipv4 = true, .ipv6 = true}});
+  f.table.pods().upsert(pod);  // nothing has changed
+  CHECK(triggers().empty());
+  pod.meta.labels["team"] = "blue";  // no time belongs to this
+  f.table.pods().upsert(pod);
+  CHECK(triggers().empty());
+  pod.meta.deletion_timestamp = 150;
+  pod.meta.deletion_grace_seconds = 30;
+  f.table.pods().upsert(pod);
+  CHECK(triggers() == Triggers{{.time = 120, .ipv4 = true, .ipv6 = true}});
+  pod.ready = false;
+  pod.ready_since = 125;
+  f.table.pods().upsert(pod);
+  CHECK(triggers() == Triggers{{.time = 125, .ipv4 = true, .ipv6 = true}});
+}
+
+TEST_CASE(
+    "a Pod of a manifest has the time of its file, and a Pod that nobody selects none (18.3)") {
+  Fixture f;
+  f.add(make_service("web", {"10.96.0.1"}));
+  k8s::Pod pod = make_pod("web-1", {"10.244.0.1"});
+  std::string& changed = pod.meta.annotations["endpoints.kubernetes.io/last-change-trigger-time"];
+  changed = "1970-01-01T00:01:17Z";
+  f.table.pods().upsert(pod);
+  CHECK(f.table.take_triggers(key_of("web")) == Triggers{{.time = 77, .ipv4 = true}});
+  changed = "1970-01-01T00:01:18Z";  // another Pod in that file has changed
+  f.table.pods().upsert(pod);
+  CHECK(f.table.take_triggers(key_of("web")).empty());
+  k8s::Pod other = make_pod("other", {"10.244.0.2"}, {{"app", "other"}});
+  other.ready_since = 100;
+  f.table.pods().upsert(other);
+  CHECK(f.table.take_triggers(key_of("web")).empty());
+}
+
+TEST_CASE("with selectors, slices of a Service with one say nothing of when it changed (18.3)") {
+  Fixture f;
+  f.add(make_service("web", {"10.96.0.1"}));
+  auto slice = make_slice("web-1", "web", {make_slice_endpoint("10.244.0.1")});
+  slice.meta.annotations["endpoints.kubernetes.io/last-change-trigger-time"] =
+      "1970-01-01T00:01:40Z";
+  f.upsert(slice);
+  CHECK(f.table.take_triggers(key_of("web")).empty());
+  slice.meta.key.name = "db-1";
+  slice.service_name = "db";
+  f.upsert(slice);
+  CHECK(f.table.take_triggers(key_of("db")) == Triggers{{.time = 100, .ipv4 = true}});
+}
+
+TEST_CASE("a Service that is never planned keeps a bounded number of times (18.3)") {
+  Fixture f(EndpointSource::kEndpointSlice);
+  auto slice = make_slice("web-1", "web", {make_slice_endpoint("10.244.0.1")});
+  slice.meta.annotations["endpoints.kubernetes.io/last-change-trigger-time"] =
+      "1970-01-01T00:00:50Z";
+  for (int n = 0; n < 1200; ++n) {
+    slice.endpoints[0].ready = n % 2 == 0;
+    f.upsert(slice);
+  }
+  CHECK(f.table.take_triggers(key_of("web")).size() == 1000);
 }

@@ -123,6 +123,15 @@ TEST_CASE("who is masqueraded is compared with kube-proxy's ipsets and rule (17.
   CHECK(lines(before, after) ==
         Lines{"TCP 203.0.113.1:30080", "  masqueraded: no clients -> this node"});
 
+  after.rules->local_by = ipvs::LocalBy::kNamePrefix;
+  after.rules->pod_interface = "cali";
+  before.kube_proxy->cluster_ip_clients[ipvs::Family::kIpv4] =
+      ipvs::clients_not_from("cali+");  // as iptables writes it
+  CHECK(lines(before, after) ==
+        Lines{"TCP 203.0.113.1:30080", "  masqueraded: no clients -> this node"});
+  after.rules = ipvs::TableRules{.cluster_cidrs = {pods}};
+  before.kube_proxy->cluster_ip_clients[ipvs::Family::kIpv4] = ipvs::clients_outside({pods});
+
   after.rules->cluster_cidrs.clear();  // the flag was forgotten
   before.kube_proxy->node_ports_local.clear();
   before.kube_proxy->node_ports = {{30080, ipvs::Protocol::kTcp}};

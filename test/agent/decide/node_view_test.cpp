@@ -82,6 +82,22 @@ TEST_CASE("`primary` serves node ports on the primary address of each family") {
   CHECK(node_port_addresses(config) == kernel_ips({"10.0.0.5", "fd00:1::1"}));
 }
 
+TEST_CASE("the words of --nodeport-addresses add to its networks, for both families (18.2)") {
+  config::Config config;
+  const auto node =
+      node_object({{.type = k8s::NodeAddressType::kInternalIp, .address = ip("192.168.1.1")}});
+  config.nodeport_addresses_primary = true;
+  config.nodeport_addresses = {network("10.0.0.0", 8)};
+  CHECK(node_port_addresses(config, &node) == kernel_ips({"10.0.0.5", "192.168.1.1", "fd00:1::1"}));
+  config.nodeport_addresses_primary = false;
+  config.nodeport_addresses_localhost = true;
+  CHECK(node_port_addresses(config, &node) == kernel_ips({"10.0.0.5"}));
+  config.nodeport_addresses = {};
+  CHECK(node_port_addresses(config, &node).empty());
+  config.nodeport_addresses_all = true;
+  CHECK(node_port_addresses(config, &node).size() == 3);
+}
+
 TEST_CASE("one address on two interfaces is served once") {
   const auto view =
       make_node_view({}, nullptr, {on_interface("10.0.0.5"), on_interface("10.0.0.5")});

@@ -670,14 +670,25 @@ TEST_CASE("policies of Local without a local endpoint are counted if other nodes
   const agent::ServiceEndpoints none{{}};
   const agent::ServiceEndpoints elsewhere{{endpoint("10.244.0.1")}};
   const agent::ServiceEndpoints here{{endpoint("10.244.0.1"), local(endpoint("10.244.0.2"))}};
-  CHECK(agent::lacks_local(service, elsewhere) == agent::LacksLocal{});
+  const auto lacks = [&](const agent::ServiceEndpoints& endpoints,
+                         ipvs::Family family = ipvs::Family::kIpv4) {
+    return agent::lacks_local(service, endpoints, family);
+  };
+  CHECK(lacks(elsewhere) == agent::LacksLocal{});
   service.external_traffic_policy = k8s::TrafficPolicy::kLocal;
-  CHECK(agent::lacks_local(service, elsewhere) == agent::LacksLocal{.external = true});
-  CHECK(agent::lacks_local(service, here) == agent::LacksLocal{});
-  CHECK(agent::lacks_local(service, none) == agent::LacksLocal{});
+  CHECK(lacks(elsewhere) == agent::LacksLocal{.external = true});
+  CHECK(lacks(here) == agent::LacksLocal{});
+  CHECK(lacks(none) == agent::LacksLocal{});
   service.internal_traffic_policy = k8s::TrafficPolicy::kLocal;
-  CHECK(agent::lacks_local(service, elsewhere) ==
-        agent::LacksLocal{.internal = true, .external = true});
+  CHECK(lacks(elsewhere) == agent::LacksLocal{.internal = true, .external = true});
+
+  // Each family by its own endpoints, and only if the Service has it.
+  CHECK(lacks(elsewhere, ipvs::Family::kIpv6) == agent::LacksLocal{});
+  const agent::ServiceEndpoints both{{local(endpoint("10.244.0.1")), endpoint("fd00:244::1")}};
+  CHECK(lacks(both, ipvs::Family::kIpv6) == agent::LacksLocal{});
+  service.cluster_ips.push_back(ip("fd00:96::1"));
+  CHECK(lacks(both, ipvs::Family::kIpv6) == agent::LacksLocal{.internal = true, .external = true});
+  CHECK(lacks(both, ipvs::Family::kIpv4) == agent::LacksLocal{});
 }
 
 TEST_CASE("servers_of returns the virtual servers of the plan, each with its port") {

@@ -119,3 +119,16 @@ TEST_CASE("a Pod's weight may be a label, which an annotation overrides (18.4)")
   CHECK(agent::read_pod_weight(pod).bad == BadWeight::kPodLabel);
   CHECK(agent::read_slice_weight(pod).weight == 3);
 }
+
+TEST_CASE("series of endpoints are asked for with the word endpoints, and nothing else") {
+  const auto reading = read_service_options({{"kube-ipvs.io/metrics", "endpoints"}}, {});
+  CHECK(reading.options.endpoint_metrics);
+  CHECK(reading.faults.empty());
+  CHECK_FALSE(read_service_options({}, {}).options.endpoint_metrics);
+  for (const char* wrong : {"", "Endpoints", "endpoints ", "true"}) {
+    const auto refused = read_service_options({{"kube-ipvs.io/metrics", wrong}}, {});
+    CHECK_FALSE(refused.options.endpoint_metrics);
+    CHECK(refused.faults == Faults{"annotation kube-ipvs.io/metrics: \"" + std::string(wrong) +
+                                   "\" is not endpoints"});
+  }
+}

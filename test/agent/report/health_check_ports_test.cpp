@@ -44,6 +44,10 @@ ServiceEndpoint local(const std::string& address, std::uint16_t port = 8080) {
   return {.endpoint = {ip(address), port}, .ready = true, .serving = true, .local = true};
 }
 
+std::string subject_of(const k8s::ObjectKey& service, std::uint16_t port) {
+  return service.text() + " port " + std::to_string(port) + ": ";
+}
+
 // --- over the wire ---
 
 class Fixture {
@@ -51,8 +55,15 @@ class Fixture {
   Fixture()
       : ports(context.get_executor(),
               {.proxy_healthy = [this] { return healthy; },
-               .warn = [this](const std::string& line) { warnings.push_back(line); },
-               .inform = [this](const std::string& line) { infos.push_back(line); },
+               .warn =
+                   [this](const k8s::ObjectKey& service, std::uint16_t port,
+                          const std::string& fault) {
+                     warnings.push_back(subject_of(service, port) + fault);
+                   },
+               .served =
+                   [this](const k8s::ObjectKey& service, std::uint16_t port) {
+                     infos.push_back(subject_of(service, port) + "listening now");
+                   },
                .retry = 1ms}) {
     ports.set_addresses(kernel_ips({"127.0.0.1"}));
     asio::co_spawn(context, ports.run(),
@@ -251,8 +262,7 @@ TEST_CASE("a health check port in use is reported once, and again when it is ope
   Fixture f;
   auto holder = std::make_unique<tcp::acceptor>(f.context, tcp::endpoint(ip("127.0.0.1"), 0));
   const std::uint16_t port = holder->local_endpoint().port();
-  const std::string subject =
-      "Service default/web: health check node port " + std::to_string(port) + ": ";
+  const std::string subject = subject_of({.ns = "default", .name = "web"}, port);
   f.set("web", {.port = port, .local_endpoints = 1});
   f.until([&] { return !f.warnings.empty(); });
   for (int i = 0; i < 5; ++i) f.context.run_one_for(20s);  // retries
@@ -273,8 +283,8 @@ TEST_CASE("the younger of two Services with one health check port is reported, a
   f.set("young", {.since = 2, .port = port, .local_endpoints = 7});
   f.set("young", {.since = 2, .port = port, .local_endpoints = 8});
   CHECK(f.answer(port).find(R"("name":"old")") != std::string::npos);
-  CHECK(f.warnings == Lines{"Service default/young: health check node port " +
-                            std::to_string(port) + " is taken by Service default/old: not served"});
+  CHECK(f.warnings == Lines{subject_of({.ns = "default", .name = "young"}, port) +
+                            "it is taken by Service default/old"});
   f.remove("old");
   CHECK(f.answer(port).find(R"("name":"young"},"localEndpoints":8)") != std::string::npos);
 }

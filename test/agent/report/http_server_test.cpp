@@ -9,6 +9,7 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/system/system_error.hpp>
@@ -23,6 +24,7 @@
 #include <vector>
 
 #include "test/agent/log_lines.hpp"
+#include "test/agent/report/gunzip.hpp"
 #include "test/agent/report/http_talk.hpp"
 
 namespace {
@@ -129,6 +131,28 @@ TEST_CASE("a GET gets the handler's answer, and the query is passed to the handl
   CHECK(f.binds == std::vector<std::string>{""});
 }
 
+TEST_CASE("a body in pieces is compressed for a client that asks for it") {
+  Fixture f;
+  const auto get = [&](const std::string& version, const std::string& accepts) {
+    return f.exchange("GET /stream HTTP/" + version + "\r\n" + accepts +
+                      "Connection: close\r\n\r\n");
+  };
+  const auto body_of = [](const std::string& answer) {
+    return answer.substr(answer.find("\r\n\r\n") + 4);
+  };
+  const std::string zipped = get("1.0", "Accept-Encoding: deflate\r\nAccept-Encoding: gzip\r\n");
+  CHECK(zipped.find("Content-Encoding: gzip\r\n") != std::string::npos);
+  CHECK(zipped.find("Vary: Accept-Encoding\r\n") != std::string::npos);
+  CHECK(agent::test::gunzip(body_of(zipped)) == "one\ntwo\n");
+  const std::string chunked = get("1.1", "Accept-Encoding: gzip\r\n");
+  CHECK(chunked.find("Transfer-Encoding: chunked\r\n") != std::string::npos);
+  CHECK(chunked.ends_with("\r\n0\r\n\r\n"));
+  const std::string plain = get("1.0", "Accept-Encoding: gzip;q=0\r\n");
+  CHECK(plain.find("Content-Encoding") == std::string::npos);
+  CHECK(plain.find("Vary: Accept-Encoding\r\n") != std::string::npos);
+  CHECK(body_of(plain) == "one\ntwo\n");
+}
+
 TEST_CASE("a handler sets the status and the content type") {
   Fixture f;
   const std::string answer = f.get("/unwell");
@@ -156,6 +180,31 @@ TEST_CASE("an unknown path is 404 and a method other than GET and HEAD is 405") 
       f.exchange("DELETE /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   CHECK(refused.starts_with("HTTP/1.1 405 Method Not Allowed\r\n"));
   CHECK(refused.find("Allow: GET, HEAD\r\n") != std::string::npos);
+}
+
+TEST_CASE("a path that takes PUT gets its body, and any other method is 406 there (18.4)") {
+  std::vector<std::string> bodies;
+  HttpServer::Options options{.name = "test", .bind = loopback(0)};
+  options.puts["/put"] = [&](std::string_view body) {
+    bodies.emplace_back(body);
+    return agent::HttpAnswer{.status = body == "4" ? 200 : 400, .body = "seen\n"};
+  };
+  Fixture f(std::move(options), {{"/hello", hello}});
+  const auto put = [&](const std::string& path, const std::string& body) {
+    return f.exchange("PUT " + path +
+                      " HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: " +
+                      std::to_string(body.size()) + "\r\n\r\n" + body);
+  };
+  CHECK(put("/put", "4").starts_with("HTTP/1.1 200 OK\r\n"));
+  CHECK(put("/put?x=y", "four").starts_with("HTTP/1.1 400 Bad Request\r\n"));
+  CHECK(put("/put", "").starts_with("HTTP/1.1 400"));
+  CHECK(bodies == std::vector<std::string>{"4", "four", ""});
+  CHECK(put("/put", std::string(1025, '4')).starts_with("HTTP/1.1 400"));  // too long
+  CHECK(bodies.size() == 3);
+  CHECK(f.get("/put").starts_with("HTTP/1.1 406 Not Acceptable\r\n"));
+  CHECK(f.get("/put").ends_with("unsupported http method\n"));
+  CHECK(put("/hello", "4").starts_with("HTTP/1.1 405"));
+  CHECK(put("/nowhere", "4").starts_with("HTTP/1.1 404"));
 }
 
 TEST_CASE("the handler * gets only the paths without a handler of their own") {
@@ -255,8 +304,8 @@ TEST_CASE("without descriptors a server says so once, does not spin, and answers
   client.async_read_some(asio::buffer(answer), [&](auto, std::size_t) { done = true; });
   f.until([&] { return done; });
   CHECK(answer.starts_with("HTTP/1.0 200 OK"));
-  CHECK(log.count("warning: HTTP: ") == 1);
-  CHECK(log.count("info: HTTP: connections are accepted again") == 1);
+  CHECK(log.count("warning: \"HTTP: ") == 1);
+  CHECK(log.count("info: \"HTTP: connections are accepted again") == 1);
 }
 
 namespace {
@@ -333,4 +382,67 @@ TEST_CASE("cancelled while it waits for a port, the server ends") {
   f.until([&] { return !f.binds.empty(); });
   f.stop();
   CHECK(f.ended);
+}
+
+TEST_CASE("a server that is closed ends what it answers, and takes nothing new (18.2)") {
+  bool is_asked = false;
+  bool may_answer = false;
+  asio::io_context* loop = nullptr;
+  const agent::HttpHandler slow = [&](std::string_view) -> asio::awaitable<HttpAnswer> {
+    return
+        [](asio::io_context& context, bool& asked, const bool& may) -> asio::awaitable<HttpAnswer> {
+          asked = true;
+          while (!may) {
+            asio::steady_timer poll(context, 1ms);
+            co_await poll.async_wait(asio::use_awaitable);
+          }
+          co_return HttpAnswer{.body = "late\n"};
+        }(*loop, is_asked, may_answer);
+  };
+  Fixture f({.name = "test", .bind = loopback(0)}, {{"/slow", slow}});
+  loop = &f.context;
+  f.until([&] { return f.server->port() != 0; });
+  const std::uint16_t port = f.server->port();
+  std::string answer;
+  bool done = false;
+  asio::co_spawn(f.context, talk(loopback(port), "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n", answer),
+                 [&](std::exception_ptr) { done = true; });
+  f.until([&] { return is_asked; });
+  f.server->close();
+  CHECK(f.server->port() == 0);
+  std::string refused;
+  bool was_refused = false;
+  asio::co_spawn(f.context, talk(loopback(port), "GET /slow HTTP/1.1\r\n\r\n", refused),
+                 [&](std::exception_ptr) { was_refused = true; });
+  f.until([&] { return was_refused; });
+  CHECK(refused.empty());
+  CHECK_FALSE(done);
+  may_answer = true;
+  f.until([&] { return f.ended; });
+  CHECK(done);
+  CHECK(answer.ends_with("late\n"));
+  CHECK(f.error == nullptr);
+}
+
+TEST_CASE("a server that is closed while its port is taken does not open it later (18.2)") {
+  asio::io_context context;
+  tcp::acceptor other(context, loopback(0));
+  const std::uint16_t port = other.local_endpoint().port();
+  Fixture f({.name = "test", .bind = loopback(port), .retry = 20ms});
+  f.until([&] { return f.binds.size() >= 2; });
+  f.server->close();
+  f.until([&] { return f.ended; });
+  CHECK(f.server->port() == 0);
+  CHECK(f.error == nullptr);
+}
+
+TEST_CASE("a server may be opened before it serves, and says why it cannot (18.2)") {
+  asio::io_context context;
+  HttpServer first(context.get_executor(), {.name = "test", .bind = loopback(0)}, {});
+  CHECK(first.open().empty());
+  HttpServer second(context.get_executor(), {.name = "test", .bind = loopback(first.port())}, {});
+  CHECK(second.open().find("Address already in use") != std::string::npos);
+  CHECK(second.port() == 0);
+  first.close();
+  CHECK(second.open().empty());
 }

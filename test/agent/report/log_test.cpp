@@ -1,44 +1,58 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/report/log.hpp"
 
-#include <spdlog/details/log_msg.h>
-
-#include <boost/json/parse.hpp>
-#include <boost/json/value.hpp>
 #include <catch2/catch_test_macros.hpp>
-#include <string>
+
+#include "test/agent/log_lines.hpp"
 
 namespace {
 
-std::string line_of(config::LogFormat format, const std::string& text) {
-  const auto formatter = agent::log_formatter(format);
-  spdlog::memory_buf_t out;
-  formatter->format(
-      spdlog::details::log_msg(spdlog::source_loc(), "kube-ipvs", spdlog::level::warn, text), out);
-  return {out.data(), out.size()};
-}
+struct Verbosity {
+  Verbosity() { agent::set_verbosity(0); }
+  ~Verbosity() {
+    agent::set_verbosity(0);
+    agent::set_vmodule({});
+  }
+  Verbosity(const Verbosity&) = delete;
+  Verbosity& operator=(const Verbosity&) = delete;
+  const agent::test::CapturedLog log;
+};
 
 }  // namespace
 
-TEST_CASE("a record is one line, whatever text of others is in it (H11)", "[log]") {
-  const std::string foreign = "Pod list: 500 a\nE1122 forged\x1b[31m\xc2\x85\xe2\x80\xae\xff";
-  const std::string shown = R"(Pod list: 500 a\nE1122 forged\x1b[31m\xc2\x85\xe2\x80\xae\xff)";
-  const std::string text = line_of(config::LogFormat::kText, foreign);
-  CHECK(text.starts_with("W"));
-  CHECK(text.ends_with(" " + shown + "\n"));
-  CHECK(text.find('\n') == text.size() - 1);
-  const std::string json = line_of(config::LogFormat::kJson, foreign);
-  CHECK(json.find('\n') == json.size() - 1);
-  CHECK(boost::json::parse(json).at("msg").as_string() == shown);
+TEST_CASE_METHOD(Verbosity, "the start sets the levels that the configuration has") {
+  config::Config config;
+  config.verbosity = 1;
+  config.vmodule = {{.pattern = "log_test", .level = 3}};
+  agent::set_up_log(config);
+  CHECK(agent::verbosity() == 1);
+  CHECK(agent::is_on(3));
+  CHECK_FALSE(agent::is_on(2, "app.cpp"));
 }
 
-TEST_CASE("a record has a limit, and text that is harmless stays as it is (H11)", "[log]") {
-  const std::string text = line_of(config::LogFormat::kText, std::string(1 << 20, 'x'));
-  CHECK(text.size() < 17'000);
-  CHECK(text.ends_with("... (1048576 bytes)\n"));
-  CHECK(line_of(config::LogFormat::kText,
-                "Gr\xc3\xbc\xc3\x9f"
-                "e \\ \"1\"")
-            .ends_with(" Gr\xc3\xbc\xc3\x9f"
-                       "e \\ \"1\"\n"));
+TEST_CASE_METHOD(Verbosity, "a signal makes the log one level more or less verbose, and says so") {
+  agent::change_verbosity(1);
+  agent::change_verbosity(1);
+  CHECK(agent::verbosity() == 2);
+  agent::change_verbosity(-1);
+  CHECK(log.count("\"Log verbosity changed\" verbosity=1") == 2);
+  for (int i = 0; i < 3; ++i) agent::change_verbosity(-1);
+  CHECK(agent::verbosity() == 0);  // never without what changed
+  for (int i = 0; i < 12; ++i) agent::change_verbosity(1);
+  CHECK(agent::verbosity() == 10);
+}
+
+TEST_CASE_METHOD(Verbosity, "a level that is put is answered as by kube-proxy (18.4)") {
+  const agent::HttpAnswer done = agent::answer_verbosity("4");
+  CHECK(done.status == 200);
+  CHECK(done.body == "successfully set klog.logging.verbosity to 4\n");
+  CHECK(agent::verbosity() == 4);
+  for (const char* wrong : {"", "four", "-1", "4x", "99999999999", "4\n"}) {
+    const agent::HttpAnswer refused = agent::answer_verbosity(wrong);
+    CHECK(refused.status == 400);
+    CHECK(refused.body.starts_with("failed set klog.logging.verbosity "));
+  }
+  CHECK(agent::answer_verbosity("a\nb").body.starts_with(
+      R"(failed set klog.logging.verbosity a\nb: "a\nb" is not a)"));
+  CHECK(agent::verbosity() == 4);
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <cstdint>
 #include <string>
 
 #include "agent/cluster/cluster_state.hpp"
@@ -46,10 +47,11 @@ class ReportFixture : private ClusterObserver {
   KernelThread thread;
   Metrics metrics;
   ClusterState cluster{config, *this};
-  HealthCheckPorts health_checks{context.get_executor(),
-                                 {.proxy_healthy = [] { return true; },
-                                  .warn = [](const std::string&) {},
-                                  .inform = [](const std::string&) {}}};
+  HealthCheckPorts health_checks{
+      context.get_executor(),
+      {.proxy_healthy = [] { return true; },
+       .warn = [](const k8s::ObjectKey&, std::uint16_t, const std::string&) {},
+       .served = [](const k8s::ObjectKey&, std::uint16_t) {}}};
   ServiceReporter services{context.get_executor(), nullptr, kThisNode, cluster, metrics};
   SyncReporter reporter{cluster, health_checks, services, metrics, 0};
   SyncLoop sync{context.get_executor(), kernel, thread, cluster, reporter, {}};

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/report/scrape.hpp"
 
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <catch2/catch_test_macros.hpp>
 #include <cerrno>
+#include <cstddef>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "test/agent/report/report_fixture.hpp"
 
@@ -20,8 +25,15 @@ struct UnreadableKernel : fake::FakeKernel {
   ipvs::Result<std::vector<ipvs::ServerReading>> read_servers(
       std::span<const ipvs::ServerKey> keys) override {
     if (refuses) return ipvs::KernelError{ENOBUFS, "reading virtual servers (GET_SERVICE)"};
+    dumped += keys.size();
     return FakeKernel::read_servers(keys);
   }
+  ipvs::Result<std::vector<ipvs::ServerReading>> read_counters(
+      std::span<const ipvs::ServerKey> keys) override {
+    if (refuses) return ipvs::KernelError{ENOBUFS, "reading virtual servers (GET_SERVICE)"};
+    return FakeKernel::read_counters(keys);
+  }
+  std::size_t dumped = 0;  // virtual servers read with their destinations
 };
 
 // Has counted something of one kind.
@@ -38,14 +50,14 @@ class ScrapeFixture : public ReportFixture {
     cluster.sinks().pods->upsert(make_pod("web-1", {"10.244.0.1"}));
   }
 
-  std::string page() {
+  std::string page(Scrape::Page which = Scrape::Page::kMetrics) {
     std::string text;
     bool done = false;
-    asio::co_spawn(context, scrape.write([&](std::string_view piece) { return add(text, piece); }),
-                   [&](std::exception_ptr error) {
-                     done = true;
-                     if (error) std::rethrow_exception(error);
-                   });
+    const BodyWriter write = [&](std::string_view piece) { return add(text, piece); };
+    asio::co_spawn(context, scrape.write(which, write), [&](std::exception_ptr error) {
+      done = true;
+      if (error) std::rethrow_exception(error);
+    });
     while (!done) {
       if (context.stopped()) context.restart();
       context.run_one();
@@ -92,9 +104,10 @@ TEST_CASE_METHOD(ScrapeFixture, "the page has the agent's own metrics and a line
 }
 
 TEST_CASE_METHOD(ScrapeFixture, "the page says when a sync was last queued") {
-  CHECK(page().find("last_queued_timestamp_seconds 0\n") != std::string::npos);
+  const std::string never = "last_queued_timestamp_seconds{ip_family=\"IPv6\"} 0\n";
+  CHECK(page().find(never) != std::string::npos);
   sync.mark_dirty("default/web");
-  CHECK(page().find("last_queued_timestamp_seconds 0\n") == std::string::npos);
+  CHECK(page().find(never) == std::string::npos);
 }
 
 TEST_CASE_METHOD(ScrapeFixture,
@@ -111,6 +124,106 @@ TEST_CASE_METHOD(ScrapeFixture, "what the kernel does not let us read is left ou
   const std::string text = page();
   CHECK(text.find("kube_ipvs_services 1\n") != std::string::npos);
   CHECK(text.find(kService) == std::string::npos);
+}
+
+namespace {
+
+const std::string kEndpoint =
+    "kube_ipvs_endpoint_weight{namespace=\"default\",service=\"web\",port=\"80\",protocol=\"TCP\","
+    "endpoint=\"10.244.0.1:8080\",pod=\"web-1\"} ";
+
+// With a loop that has programmed the Services.
+class TrafficFixture : public ScrapeFixture {
+ public:
+  TrafficFixture() {
+    sync.sources_ready();
+    asio::co_spawn(
+        context, sync.run(),
+        asio::bind_cancellation_slot(stop_.slot(), [this](std::exception_ptr) { ended_ = true; }));
+    program({"web"});
+  }
+  ~TrafficFixture() {
+    stop_.emit(asio::cancellation_type::terminal);
+    until([this] { return ended_; });
+  }
+  TrafficFixture(const TrafficFixture&) = delete;
+  TrafficFixture& operator=(const TrafficFixture&) = delete;
+
+  void add(const std::string& name, const std::string& vip, const k8s::Labels& annotations = {}) {
+    k8s::Service service = make_service(name, {vip});
+    service.meta.annotations = annotations;
+    cluster.sinks().services->upsert(service);
+  }
+  void program(const std::vector<std::string>& names) {
+    for (const std::string& name : names) sync.mark_dirty("default/" + name);
+    until([this] { return sync.complete() && !sync.unpassed_since(); });
+    readable.servers = kernel.servers;
+  }
+  static bool has(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+  }
+
+ private:
+  template <typename Condition>
+  void until(Condition condition) {
+    while (!condition()) {
+      if (context.stopped()) context.restart();
+      context.run_one();
+    }
+  }
+  asio::cancellation_signal stop_;
+  bool ended_ = false;
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(
+    TrafficFixture,
+    "by default the page has endpoints only of Services that ask for it, and reads no others") {
+  CHECK_FALSE(has(page(), "kube_ipvs_endpoint_weight"));
+  CHECK(readable.dumped == 0);
+  add("web", "10.96.0.1", {{"kube-ipvs.io/metrics", "endpoints"}});
+  add("api", "10.96.0.2", {{"kube-ipvs.io/metrics", "yes"}});
+  program({"api"});
+  const std::string text = page();
+  CHECK(has(text, kEndpoint));
+  CHECK_FALSE(has(text, "kube_ipvs_endpoint_weight{namespace=\"default\",service=\"api\""));
+  CHECK(has(text, "kube_ipvs_service_connections_total{namespace=\"default\",service=\"api\""));
+  CHECK(readable.dumped == 1);
+}
+
+TEST_CASE_METHOD(TrafficFixture, "the flag --metrics-endpoints=off and all go before the annotation") {
+  add("web", "10.96.0.1", {{"kube-ipvs.io/metrics", "endpoints"}});
+  config.metrics_endpoints = config::MetricsEndpoints::kOff;
+  CHECK_FALSE(has(page(), "kube_ipvs_endpoint_weight"));
+  config.metrics_endpoints = config::MetricsEndpoints::kAll;
+  add("api", "10.96.0.2");
+  program({"api"});
+  const std::string text = page();
+  CHECK(has(text, kEndpoint));
+  CHECK(has(text, "kube_ipvs_endpoint_weight{namespace=\"default\",service=\"api\""));
+}
+
+TEST_CASE_METHOD(
+    TrafficFixture,
+    "the page of endpoints has those of every Service whatever the flag says, and nothing else") {
+  config.metrics_endpoints = config::MetricsEndpoints::kOff;
+  const std::string text = page(Scrape::Page::kEndpoints);
+  CHECK(has(text, kEndpoint));
+  CHECK_FALSE(has(text, "kube_ipvs_service_"));
+  CHECK_FALSE(has(text, "process_"));
+}
+
+TEST_CASE_METHOD(TrafficFixture, "thousands of ports are on the page, each once") {
+  for (int n = 0; n < 1000; ++n) {
+    add("s-" + std::to_string(n),
+        "10.97." + std::to_string(n / 250) + "." + std::to_string(n % 250));
+  }
+  const std::string text = page();
+  std::size_t lines = 0;
+  const std::string name = "\nkube_ipvs_service_bytes_in_total{";
+  for (auto at = text.find(name); at != std::string::npos; at = text.find(name, at + 1)) ++lines;
+  CHECK(lines == 1001);
 }
 
 }  // namespace agent

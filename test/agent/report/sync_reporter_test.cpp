@@ -38,11 +38,10 @@ TEST_CASE_METHOD(ReportFixture, "only the first pass is logged, with what the ke
                     .held_destinations = 8,
                     .held_addresses = 2,
                     .foreign_servers = 1});
-  CHECK(log.count("info: table complete: 2 Services planned, 5 operations in") == 1);
-  CHECK(log.count("info: the kernel holds 4 virtual servers with 8 destinations, 2 addresses; "
-                  "1 foreign") == 1);
+  CHECK(log.count(R"(info: "Table complete" services=2 operations=5 failed=0 duration="0.0ms" )"
+                  "virtualServers=4 destinations=8 addresses=2 foreign=1") == 1);
   reporter.on_pass({.services = 1, .operations = 1});
-  CHECK(log.count("info:") == 2);
+  CHECK(log.count("info:") == 1);
 }
 
 TEST_CASE_METHOD(ReportFixture, "a Service without endpoints is reported when it becomes so") {
@@ -50,10 +49,10 @@ TEST_CASE_METHOD(ReportFixture, "a Service without endpoints is reported when it
   CHECK(log.text().empty());
   reporter.on_planned("default/web", planned(0));
   reporter.on_planned("default/web", planned(0));
-  CHECK(log.count("default/web: no endpoint is ready") == 1);
+  CHECK(log.count(R"("No endpoint is ready: connections are refused" service="default/web")") == 1);
   SECTION("and when it has one again") {
     reporter.on_planned("default/web", planned(2));
-    CHECK(log.count("default/web: has endpoints again") == 1);
+    CHECK(log.count(R"("Has endpoints again" service="default/web")") == 1);
   }
   SECTION("its deletion is not reported as endpoints") {
     reporter.on_planned("default/web", std::nullopt);
@@ -70,14 +69,17 @@ TEST_CASE_METHOD(ReportFixture, "a lingering Service without endpoints is not re
 
 TEST_CASE_METHOD(ReportFixture, "Services that lack local endpoints are counted by policy") {
   PlannedService lacking = planned(1);
-  lacking.lacks_local = {.internal = true, .external = true};
+  lacking.lacks_local[1] = {.internal = true, .external = true};  // of IPv6
   reporter.on_planned("default/web", lacking);
   reporter.on_planned("default/web", lacking);
-  CHECK(reporter.lacking_local_internal() == 1);
-  CHECK(reporter.lacking_local_external() == 1);
+  using ipvs::Family;
+  CHECK(reporter.lacking_local_internal(Family::kIpv6) == 1);
+  CHECK(reporter.lacking_local_external(Family::kIpv6) == 1);
+  CHECK(reporter.lacking_local_internal(Family::kIpv4) == 0);
+  CHECK(reporter.lacking_local_external(Family::kIpv4) == 0);
   reporter.on_planned("default/web", std::nullopt);
-  CHECK(reporter.lacking_local_internal() == 0);
-  CHECK(reporter.lacking_local_external() == 0);
+  CHECK(reporter.lacking_local_internal(Family::kIpv6) == 0);
+  CHECK(reporter.lacking_local_external(Family::kIpv6) == 0);
 }
 
 TEST_CASE_METHOD(ReportFixture,
@@ -87,7 +89,8 @@ TEST_CASE_METHOD(ReportFixture,
                       .note = "192.0.2.1 is a gateway of this node: not served"}};
   reporter.on_planned("default/web", refused);
   reporter.on_planned("default/web", refused);
-  CHECK(log.count("warning: Service default/web: 192.0.2.1 is a gateway") == 1);
+  CHECK(log.count(R"(warning: "192.0.2.1 is a gateway of this node: not served" )"
+                  R"(service="default/web" reason="AddressRefused")") == 1);
   CHECK(metric("kube_ipvs_refused_addresses_total") == "1");
   reporter.on_planned("default/web", std::nullopt);
   reporter.on_planned("default/web", refused);
@@ -100,8 +103,9 @@ TEST_CASE_METHOD(ReportFixture, "a failure is counted by command and errno, and 
                        .what = "NEW_DEST TCP 10.96.0.1:80 -> 10.244.0.1:8080",
                        .owner = "default/web"},
                       Remedy::kRetry);
-  CHECK(log.count("warning: Service default/web: NEW_DEST TCP 10.96.0.1:80 -> 10.244.0.1:8080: "
-                  "Cannot allocate memory; trying again") == 1);
+  CHECK(log.count(R"(warning: "Kernel operation failed: trying again" err="NEW_DEST TCP )"
+                  "10.96.0.1:80 -> 10.244.0.1:8080: Cannot allocate memory\" "
+                  "service=\"default/web\"") == 1);
   CHECK(metric(kErrors + "{command=\"NEW_DEST\",errno=\"ENOMEM\"}") == "1");
 }
 
@@ -112,7 +116,7 @@ TEST_CASE_METHOD(ReportFixture, "a lost reply is logged as no answer") {
                        .what = "NEWSETELEM cluster-ips-4",
                        .owner = {}},
                       Remedy::kRetry);
-  CHECK(log.count("warning: NEWSETELEM cluster-ips-4: no answer; trying again") == 1);
+  CHECK(log.count(R"(trying again" err="NEWSETELEM cluster-ips-4: no answer")") == 1);
   CHECK(metric(kErrors + "{command=\"NEWSETELEM\",errno=\"UNKNOWN\"}") == "1");
 }
 
@@ -132,7 +136,8 @@ TEST_CASE_METHOD(ReportFixture,
   const ipvs::ServerKey key{ip("10.96.0.1"), 80};
   reporter.on_conflict({.owner = "default/web", .key = key, .holder = "default/older"});
   reporter.on_conflict({.owner = "default/web", .key = key, .holder = "default/older"});
-  CHECK(log.count("default/web: TCP 10.96.0.1:80 is taken by Service default/older") == 1);
+  CHECK(log.count("\"TCP 10.96.0.1:80 is taken by Service default/older: not served there\" "
+                  "service=\"default/web\"") == 1);
   CHECK(metric("kube_ipvs_conflicts_total") == "1");
   reporter.on_conflict(
       {.owner = "default/web", .key = key, .reason = agent::ConflictReason::kForeignServer});
@@ -141,7 +146,7 @@ TEST_CASE_METHOD(ReportFixture,
 
 TEST_CASE_METHOD(ReportFixture, "what was repaired in the kernel is counted by kind") {
   reporter.on_drift("server", 1, "TCP 10.96.0.1:80 was deleted by somebody else: added again");
-  CHECK(log.count("warning: TCP 10.96.0.1:80 was deleted by somebody else") == 1);
+  CHECK(log.count(R"(kind="server" what="TCP 10.96.0.1:80 was deleted by somebody else)") == 1);
   CHECK(metric("kube_ipvs_drift_corrected_total{kind=\"server\"}") == "1");
 }
 
@@ -156,14 +161,14 @@ TEST_CASE_METHOD(
   for (failure.tries = 1; failure.tries < 6; ++failure.tries) {
     reporter.on_failure(failure, Remedy::kRetry);
   }
-  CHECK(log.count("Service default/web: NEW_DEST TCP 10.96.0.1:80 -> 203.0.113.255:8080: "
-                  "Invalid argument; trying again") == 1);
+  CHECK(log.count("err=\"NEW_DEST TCP 10.96.0.1:80 -> 203.0.113.255:8080: Invalid argument\" "
+                  "service=\"default/web\"") == 1);
   CHECK(log.count("203.0.113.255:8080: Invalid argument: not served there; tried again ever more "
                   "rarely") == 1);
   CHECK(log.count("203.0.113.255") == 2);
   CHECK(metric(kErrors + "{command=\"NEW_DEST\",errno=\"EINVAL\"}") == "5");
   reporter.on_failure_over(failure);
-  CHECK(log.count("203.0.113.255:8080: not refused any more, after 6 tries") == 1);
+  CHECK(log.count(R"(203.0.113.255:8080" tries=6)") == 1);
 }
 
 TEST_CASE_METHOD(ReportFixture,
@@ -222,6 +227,64 @@ TEST_CASE_METHOD(ReportFixture,
   CHECK(health.set_bind_fault("metrics", ""));
   CHECK_FALSE(health.set_bind_fault("metrics", ""));
   CHECK(conditions.json().starts_with("{\"node\":[],"));
+}
+
+TEST_CASE_METHOD(
+    ReportFixture,
+    "a refused batch of rules counts once per pass, in its elements' families (18.3)") {
+  metrics.serves_ipv6(true);
+  const auto count = [&](const std::string& family) {
+    return metric("kubeproxy_sync_proxy_rules_iptables_restore_failures_total{ip_family=\"" +
+                  family + "\"}");
+  };
+  ipvs::Failure failure{.command = "NEWSETELEM", .error_number = ENOMEM, .what = "", .owner = {}};
+  for (const char* vip : {"10.96.0.1", "10.96.0.2"}) {
+    ipvs::Element element{};
+    element.address = ip(vip);
+    failure.key = element;
+    reporter.on_failure(failure, Remedy::kRetry);
+  }
+  CHECK(count("IPv4") == "1");
+  CHECK(count("IPv6") == "0");
+  reporter.on_pass_end();
+  reporter.on_failure({.command = "NEWTABLE", .error_number = EPERM, .what = "", .owner = {}},
+                      Remedy::kRetry);
+  CHECK(count("IPv4") == "2");
+  CHECK(count("IPv6") == "1");
+  reporter.on_failure({.command = "NEW_DEST", .error_number = ENOMEM, .what = "", .owner = {}},
+                      Remedy::kRetry);
+  CHECK(count("IPv4") == "2");
+}
+
+TEST_CASE_METHOD(ReportFixture, "flows that were forgotten are counted by family (18.3)") {
+  reporter.on_flows_forgotten(ipvs::Family::kIpv4, 7, 0.5);
+  CHECK(metric("kubeproxy_conntrack_reconciler_deleted_entries_total{ip_family=\"IPv4\"}") == "7");
+  CHECK(metric("kubeproxy_conntrack_reconciler_sync_duration_seconds_sum{ip_family=\"IPv4\"}") ==
+        "0.5");
+}
+
+TEST_CASE_METHOD(
+    ReportFixture,
+    "the latency of a change is within the life of this process, whatever clocks say (18.3)") {
+  const auto now = ClusterState::unix_now();
+  cluster.sinks().services->upsert(make_service("web", {"10.96.0.1"}));
+  k8s::Pod pod = make_pod("web-1", {"10.244.0.1", "fd00:244::1"});
+  const auto change = [&](k8s::UnixSeconds ready_since) {
+    pod.ready_since = ready_since;
+    cluster.sinks().pods->upsert(pod);
+    reporter.on_planned("default/web", planned(1));
+    reporter.on_pass({});
+  };
+  const auto latency = [&](const std::string& what, const std::string& family) {
+    return metric("kubeproxy_network_programming_duration_seconds" + what + "{ip_family=\"" +
+                  family + "\"}");
+  };
+  change(now - 3600);  // the fixture's process began in 1970 by the wall clock, and just now really
+  change(now + 3600);
+  CHECK(latency("_count", "IPv4") == "2");
+  CHECK(latency("_count", "IPv6") == "2");
+  CHECK(std::stod(latency("_sum", "IPv4")) < 60);
+  CHECK(std::stod(latency("_sum", "IPv4")) >= 0);
 }
 
 }  // namespace agent

@@ -77,6 +77,11 @@ class Guarded {
     guard_.check_again();
     run_until_checked(seen + 1);
   }
+  void set(bool accept) {
+    const int seen = firewall_.reads.load();
+    guard_.set({.accept = accept, .period = 1h});
+    run_until_checked(seen + 1);
+  }
   std::size_t unattended() const { return guard_.unattended(); }
 
  private:
@@ -168,4 +173,16 @@ TEST_CASE("a warning about iptables-legacy gives the command that adds the rule"
   REQUIRE(firewall.warnings.size() == 1);
   CHECK_THAT(firewall.warnings[0], ContainsSubstring("`iptables-legacy -I FORWARD -m conntrack"));
   CHECK(guarded.unattended() == 1);
+}
+
+TEST_CASE(
+    "the flag --forward-accept that is set later adds the rule at once, and removes it (18.2)") {
+  Firewall firewall({docker()});
+  Guarded guarded(firewall, false);
+  CHECK(guarded.unattended() == 1);
+  guarded.set(true);
+  CHECK(firewall.chains[0].our_rules.size() == 1);
+  CHECK(guarded.unattended() == 0);
+  guarded.set(false);
+  CHECK(firewall.chains[0].our_rules.empty());
 }

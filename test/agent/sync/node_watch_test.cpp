@@ -105,7 +105,7 @@ TEST_CASE_METHOD(NodeWatchFixture, "addresses that cannot be read stay as they w
   run(watch.read());
   kernel.refuses = true;
   run(watch.read());
-  CHECK(log.count("warning: reading addresses (RTM_GETADDR)") == 1);
+  CHECK(log.count(R"(err="reading addresses (RTM_GETADDR))") == 1);
   CHECK(node_ports() == kernel_ips({"192.168.1.1"}));
 }
 
@@ -123,12 +123,12 @@ TEST_CASE_METHOD(NodeWatchFixture,
 TEST_CASE_METHOD(NodeWatchFixture, "an error that lasts is reported once (D)") {
   kernel.refuses = true;
   for (int i = 0; i < 5; ++i) run(watch.read());
-  CHECK(log.count("warning: reading addresses (RTM_GETADDR)") == 1);
+  CHECK(log.count(R"(err="reading addresses (RTM_GETADDR))") == 1);
   kernel.refuses = false;
   run(watch.read());
   kernel.refuses = true;
   run(watch.read());
-  CHECK(log.count("warning: reading addresses (RTM_GETADDR)") == 2);
+  CHECK(log.count(R"(err="reading addresses (RTM_GETADDR))") == 2);
 }
 
 TEST_CASE_METHOD(NodeWatchFixture,

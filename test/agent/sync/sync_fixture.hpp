@@ -140,6 +140,7 @@ struct RecordingObserver : SyncObserver {
   std::vector<std::string> drift_lines;   // of each
   std::map<CutCause, std::uint64_t> cut;  // connections
   std::uint64_t drained = 0;
+  std::map<ipvs::Family, std::size_t> flows_forgotten;
   std::function<void()> when_passed, when_failed;
 
   void on_pass(const PassReport& report) override {
@@ -156,6 +157,9 @@ struct RecordingObserver : SyncObserver {
   void on_conflict(const Reconciler::Conflict& c) override { conflicts.push_back(c); }
   void on_taken_over(const Owner& service, const ServerKey& key) override {
     taken_over.push_back(service + " " + key.text());
+  }
+  void on_flows_forgotten(ipvs::Family family, std::size_t flows, double) override {
+    flows_forgotten[family] += flows;
   }
   void on_departures(const Departures& departures) override {
     for (const auto& [of, count] : departures.cut) cut[of.second] += count;

@@ -296,6 +296,18 @@ TEST_CASE("UDP flows to deleted servers and endpoints are deleted from conntrack
   f.until_idle();
   expected.push_back({.server = dns, .endpoint = std::nullopt});
   CHECK(f.look().deleted_flows == expected);
+  CHECK(f.observer.flows_forgotten ==
+        std::map<ipvs::Family, std::size_t>{{ipvs::Family::kIpv4, 3}});
+}
+
+TEST_CASE("flows of the two families are deleted and reported one after the other (18.3)") {
+  Fixture f;
+  ServicePlan both = plan_of("10.96.0.10", {"10.244.0.1"}, ipvs::Protocol::kUdp);
+  both.servers.push_back(plan_of("fd00:96::10", {"fd00:244::1"}, ipvs::Protocol::kUdp).servers[0]);
+  f.want("a/dns", both);
+  f.settle();
+  CHECK(f.observer.flows_forgotten ==
+        std::map<ipvs::Family, std::size_t>{{ipvs::Family::kIpv4, 1}, {ipvs::Family::kIpv6, 1}});
 }
 
 TEST_CASE("a draining endpoint is deleted as soon as its Pod is, without waiting for a check") {

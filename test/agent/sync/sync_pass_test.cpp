@@ -98,3 +98,39 @@ TEST_CASE("what is due at once is done in one pass, in its order") {
   CHECK(server_text(f.look().servers.at(kWeb)) ==
         "TCP 10.96.0.1:80 rr\n  -> 10.244.0.2:8080 weight 1\n");
 }
+
+TEST_CASE("shorter periods are in force at once, not after the longer ones (18.2)") {
+  SyncOptions options = quick();
+  options.min_gap = 1h;
+  Fixture f(options);
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
+  f.sync.sources_ready();
+  f.until([&] { return f.sync.complete(); });
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.2"}));
+  f.run_what_is_ready();
+  CHECK(f.sync.pending() == 1);
+  f.on_kernel([](auto& kernel) { kernel.servers.erase(kWeb); });
+  f.sync.set_periods(0ms, 1ms);
+  f.until([&] { return f.sync.pending() == 0; });
+  f.until([&] { return f.look().servers.contains(kWeb); });  // by an audit
+  CHECK(f.look().violations.empty());
+}
+
+TEST_CASE("refusals are hushed before a scheduler changes, and until all have changed (18.2)") {
+  Fixture f;
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
+  f.settle();
+  f.on_kernel([](auto& kernel) {
+    kernel.log.clear();
+    kernel.calls.clear();
+  });
+  ServicePlan next = plan_of("10.96.0.1", {"10.244.0.1"});
+  next.servers.front().settings.scheduler = "lc";
+  f.sync.schedulers_change();
+  f.want("a/web", next);
+  f.until([&] { return f.look().servers.at(kWeb).settings.scheduler == "lc"; });
+  f.until([&] { return !f.look().table_rules->hushes_refusals; });
+  CHECK(f.look().calls ==
+        std::vector<std::string>{"install_table", "change_servers", "install_table"});
+  CHECK(f.look().violations.empty());
+}

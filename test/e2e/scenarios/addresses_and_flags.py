@@ -17,8 +17,8 @@ def refused_so_far(lab):
 
 def is_refused(lab, before, address, owner):
     """Reported, counted, and not there. `before`: how many were counted until then."""
-    text = f"Service default/greedy: {address} is {owner}: not served"
-    wait_until("it is reported", 20, lambda: lab.agent.logged(text.replace(".", r"\.")))
+    text = f"{address} is {owner}: not served".replace(".", r"\.")
+    wait_until("it is reported", 20, lambda: lab.agent.logged(f"{text}.*default/greedy"))
     lab.agent.finish_pass()
     assert refused_so_far(lab) == before + 1
     assert not lab.has_server(f"TCP {address}:80")
@@ -146,7 +146,7 @@ def case_a_service_is_served_while_its_label_names_this_proxy(lab):
     moving = dict(name="moving", cluster_ip="10.96.9.28", selector=V1, type="NodePort", node_port=30149)
     use_agent(lab, "--service-proxy-name", "ours")
     lab.write("case.yaml", service(**moving))
-    wait_until("it is read", 20, lambda: lab.agent.logged("default/moving: not ours to serve"))
+    wait_until("it is read", 20, lambda: lab.agent.logged('not ours to serve" service="default/moving"'))
     assert not lab.has_server(server)
     lab.write("case.yaml", service(**moving, **proxied_by("ours")))
     lab.served("10.96.9.28", 80, *BOTH)

@@ -146,7 +146,7 @@ def case_an_api_that_the_server_does_not_serve_is_reported_once(lab):
 def case_kill_9_and_restart_on_a_real_api_server_change_nothing(lab):
     lab.agent.kill()
     restart_agent(lab)
-    assert lab.agent.logged("table complete: .* 0 operations")
+    assert lab.agent.logged("Table complete.* operations=0 ")
 
 
 def case_a_wrong_token_is_reported_and_the_table_stays(lab):

@@ -10,9 +10,9 @@ import time
 
 from agent import CLUSTER_IPS
 from checks import matches, wait_until
+from loads import VIP, counters, more_requests, no_load_failed, start_loads
 from objects import pod, service
 
-VIP = "10.96.1.1"
 SERVER = f"TCP {VIP}:80"
 
 
@@ -24,52 +24,10 @@ def group_up(lab):
     lab.agent.restart(*CLUSTER_IPS)
 
 
-def start_loads(lab):
-    """On all ways: from a pod, from the host, from outside."""
-    lab["pod-1"].start_load("pod", "requests", VIP, 80, workers=2)
-    lab.node.start_load("host", "requests", VIP, 80, workers=2)
-    lab.outside.start_load("outside", "requests", "203.0.113.1", 30080, workers=2)
-    lab["pod-3"].start_load("long", "connections", VIP, 7, workers=6)
-    wait_until("the long-lived connections are open", 30, lambda: established(lab) >= 6)
-
-
-def established(lab):
-    return sum(1 for line in lab.node.run("ipvsadm", "-Lnc").splitlines()
-               if f"{VIP}:7" in line and "ESTABLISHED" in line)
-
-
-def no_load_failed(lab, *names):
-    loads = [lab.stop_load(name) for name in names]
-    assert all(load["failed"] == 0 and load["total"] >= 10 for load in loads), loads
-    return loads
-
-
-def counters(lab):
-    """Connections scheduled so far: {("TCP", "10.96.1.1:80"): 12, ("TCP", "10.96.1.1:80", "10.244.1.11:80"): 4}."""
-    found, server = {}, ()
-    for line in lab.node.run("ipvsadm", "-Ln", "--stats", "--exact").splitlines():
-        words = line.split()
-        if words[0] in ("TCP", "UDP"):
-            server = (words[0], words[1])
-            found[server] = int(words[2])
-        elif words[0] == "->" and re.search("[0-9]", words[1]):
-            found[(*server, words[1])] = int(words[2])
-    return found
-
-
 def never_less(before, after):
     """Every counter is still there, and at least as high: nothing was deleted and made again."""
     worse = {key: (count, after.get(key)) for key, count in before.items() if after.get(key, -1) < count}
     assert not worse, worse
-
-
-def more_requests(lab, count):
-    """The load has continued for so many requests more."""
-    def requests_so_far():
-        return counters(lab)["TCP", f"{VIP}:80"]
-
-    until = requests_so_far() + count
-    wait_until(f"{count} more requests come", 60, lambda: requests_so_far() >= until)
 
 
 def case_kill_9_of_the_agent_and_its_restart_drop_no_connection_and_touch_no_virtual_server(lab):
@@ -81,7 +39,7 @@ def case_kill_9_of_the_agent_and_its_restart_drop_no_connection_and_touch_no_vir
     lab.agent.restart(*CLUSTER_IPS)
     more_requests(lab, 30)
     never_less(before, counters(lab))
-    assert lab.agent.logged("table complete: .* 0 operations")
+    assert lab.agent.logged("Table complete.* operations=0 ")
     no_load_failed(lab, "pod", "host", "outside", "long")
 
 
@@ -156,7 +114,7 @@ def case_many_edits_in_a_row_end_in_the_last_state(lab):
 
 def case_a_signal_to_stop_leaves_the_kernel_serving(lab):
     lab.agent.stop()
-    assert lab.agent.logged("stopping")
+    assert lab.agent.logged("Stopping")
     assert len(lab["pod-1"].tally(f"http://{VIP}", 6)) == 3
     lab.agent.restart(*CLUSTER_IPS)
 

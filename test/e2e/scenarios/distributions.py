@@ -159,6 +159,11 @@ def case_events_are_written_with_the_role_of_kube_proxy(lab):
     apiserver.create(lab, service("greedy", "10.96.5.9", {"set": "v1"}, annotations={"kube-ipvs.io/scheduler": "x"}))
     wait_until("the Event is there", 30,
                lambda: "kube-ipvs.io/scheduler" in kubectl(lab, "get", "events", "-o", "json"))
+    # Before 1.21, Events about a Node are in kube-system.
+    events = json.loads(kubectl(lab, "get", "events", "-A", "-o", "json"))["items"]
+    starts = [event for event in events if event.get("reason") == "Starting"]
+    assert starts and {event["reportingComponent"] for event in starts} == {"kube-proxy"}, starts
+    assert {event["action"] for event in starts} == {"StartKubeProxy"}, starts
     kubectl(lab, "delete", "service", "greedy")
 
 

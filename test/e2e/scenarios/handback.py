@@ -104,7 +104,7 @@ def there_and_back(lab, backend):
 
     # Again we start, and this time kube-proxy is there before the handover, as the documents advise.
     we_start(lab)
-    assert not lab.agent.logged("connections cut")
+    assert not lab.agent.logged("Connections cut")
     lab.agent.stop()
     make_rules(lab, backend)
     done = kube_proxy_starts(lab)

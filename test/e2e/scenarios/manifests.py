@@ -78,7 +78,7 @@ def case_a_pod_without_an_address_is_named(lab):
 def case_a_service_whose_selector_matches_nothing_refuses_connections(lab):
     lab.write("case.yaml", service("nobody", "10.96.4.7", {"app": "nobody"}))
     wait_until("it is there", 20, lambda: lab.has_server("TCP 10.96.4.7:80"))
-    reported(lab, "default/nobody.*no (ready )?endpoint")
+    reported(lab, "No endpoint is ready.*default/nobody")
 
 
 def case_two_objects_with_one_name_are_reported_with_both_places(lab):

@@ -108,7 +108,7 @@ def case_a_health_check_on_the_load_balancers_address_is_answered_wherever_node_
                            lambda: asked(lab[name], f"http://{address}:32161") == 200)
         for address in ("203.0.113.1", "192.0.2.162", "10.96.9.61"):
             assert lab.outside.refused(f"http://{address}:32161")
-        assert not lab.agent.logged("W.*health check")
+        assert not lab.agent.logged("W.*Health check")
         lab.remove("case.yaml")
         wait_until("the port is closed", 10, lambda: lab.outside.refused("http://203.0.113.3:32161"))
     lab.agent.restart(*FLAGS)

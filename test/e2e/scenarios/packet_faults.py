@@ -381,7 +381,7 @@ def case_node_ports_among_the_nodes_own_ports_are_reported_e6(lab):
     assert not lab.agent.logged("ip_local_port_range")
     lab.node.sysctl("ipv4/ip_local_port_range", "20000 60999")
     lab.agent.restart(*flags)
-    assert lab.agent.logged("W.* net.ipv4.ip_local_port_range is 20000-60999 and has node ports")
+    assert lab.agent.logged("W.*net.ipv4.ip_local_port_range is 20000-60999 and has node ports")
     lab.node.sysctl("ipv4/ip_local_reserved_ports", "30000-32767")
     lab.agent.restart(*flags)
     assert not lab.agent.logged("ip_local_port_range")

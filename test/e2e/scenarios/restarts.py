@@ -85,10 +85,10 @@ def case_two_versions_one_after_the_other_do_not_fight_and_fail_no_request(lab):
         wait_until("the new one waits", 20, lambda: said("runs here already"))
         change(lab, round_number)  # seen by the old one, and by the new one later
         time.sleep(0.5)
-        assert not said("table complete")
+        assert not said("Table complete")
         lab.stop(old)
-        wait_until("the new one takes over", 30, lambda: said("table complete"))
-        show(*(line for line in open(log, encoding="utf-8").read().splitlines() if "table complete" in line))
+        wait_until("the new one takes over", 30, lambda: said("Table complete"))
+        show(*(line for line in open(log, encoding="utf-8").read().splitlines() if "Table complete" in line))
     lab.stop(new)
     restore(lab)
     lab.agent.restart(*CLUSTER_IPS)
@@ -179,7 +179,7 @@ def case_a_roll_out_says_how_many_connections_it_has_cut_and_how_many_ended_by_t
     connections = [lab.outside.connect(address, 7) for _ in range(2)]
     write(pod("lonely", 15, app), pod("other", 16, app, deleted_in=60, grace=60), **{"kube-ipvs.io/drain-timeout": "0"})
     wait_until("they are counted", 10, lambda: cut(lab, "rolling", "drain_timeout") == 2)
-    assert lab.agent.logged("Service default/rolling: 2 connections cut: their time to drain has passed")
+    assert lab.agent.logged('"Connections cut" service="default/rolling" connections=2 cause="their time to drain has passed')
     assert not any(connection.works(3) for connection in connections)
     last = lab.outside.connect(address, 7)
     lab.remove("case.yaml")

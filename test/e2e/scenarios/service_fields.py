@@ -243,9 +243,9 @@ def case_the_scheduler_of_a_service_is_the_one_its_annotation_names(lab):
 def case_an_annotation_with_an_unknown_scheduler_is_reported_in_one_line(lab):
     lab.write("case.yaml", service("mistaken", "10.96.7.13", V1, annotations={"kube-ipvs.io/scheduler": "best"}))
     lab.served("10.96.7.13", 80, *BOTH)
-    wait_until("it is reported", 5, lambda: lab.agent.logged("default/mistaken.*kube-ipvs.io/scheduler.*best"))
+    wait_until("it is reported", 5, lambda: lab.agent.logged("kube-ipvs.io/scheduler.*best.*default/mistaken"))
     lab.agent.finish_pass()
-    assert lab.agent.times_logged("default/mistaken.*kube-ipvs.io/scheduler") == 1
+    assert lab.agent.times_logged("kube-ipvs.io/scheduler.*default/mistaken") == 1
 
 
 def case_a_label_that_leaves_a_service_to_others_removes_it_and_without_the_label_it_is_served_again(lab):

@@ -34,7 +34,7 @@ def take_over(lab, backend):
     for was, now in zip(before, (everything(lab), our_table(lab))):
         assert was == now, set(was) ^ set(now)
     assert not lab.agent.logged("taken over|: deleted KUBE-")
-    assert lab.agent.logged("table complete")
+    assert lab.agent.logged("Table complete")
 
 
 def case_where_ip_set_is_not_loaded_the_agent_does_not_load_it(lab):
@@ -57,7 +57,7 @@ def case_with_takeover_report_nothing_of_kube_proxy_is_changed_and_all_of_it_rep
     make_kube_proxys(lab, "nft")
     before = everything(lab)
     lab.agent.restart(*FLAGS, "--takeover=report")
-    for pattern in ("web: TCP 10.96.3.1:80 is taken by a virtual server that kube-proxy left .--takeover=auto",
+    for pattern in ("TCP 10.96.3.1:80 is taken by a virtual server that kube-proxy left .--takeover=auto.*default/web",
                     "kube-proxy has left chains in ip nat: ", "kube-proxy has left chains in ip6 filter: ",
                     "kube-proxy has left ipsets: KUBE-6-CLUSTER-IP, "):
         wait_until(f"it reports: {pattern}", 10, lambda: lab.agent.logged(pattern))

@@ -45,7 +45,11 @@ std::vector<TableRules> variants() {
                              {.address = address("fd00:244::"), .prefix_length = 56}}},
           {.pod_sources = {{.address = address("10.244.0.0"), .prefix_length = 16},
                            {.address = address("fd00:244::"), .prefix_length = 56}},
-           .own_pods = {{.address = address("10.244.1.0"), .prefix_length = 24}}}};
+           .own_pods = {{.address = address("10.244.1.0"), .prefix_length = 24}}},
+          {.local_by = LocalBy::kOwnPods,
+           .own_pods = {{.address = address("10.244.1.0"), .prefix_length = 24}}},
+          {.local_by = LocalBy::kNamePrefix, .pod_interface = "cali"},
+          {.hushes_refusals = true}};
 }
 
 }  // namespace
@@ -69,6 +73,21 @@ TEST_CASE("every set is used by some rule") {
     for (const auto& lookup : all_of<expression::Lookup>(rule)) used.insert(lookup.set);
   }
   for (const TableSet& set : table_sets()) CHECK(used.contains(set.name));
+}
+
+TEST_CASE("refusals of Services are dropped only while schedulers change (18.2)") {
+  const auto quiet = rules_in(table_rules({.hushes_refusals = true}), "guard-output");
+  const auto usual = rules_in(table_rules({}), "guard-output");
+  REQUIRE(quiet.size() == usual.size() + 4);  // of each family, virtual IPs and node addresses
+  CHECK(quiet.back() == usual.back());
+  std::vector<std::uint32_t> offsets;
+  for (std::size_t i = 0; i < 4; ++i) {
+    const auto loads = all_of<expression::LoadPayload>(quiet[i]);
+    REQUIRE(loads.size() == 3);
+    offsets.push_back(loads.back().offset);
+    CHECK(all_of<expression::Verdict>(quiet[i]).back().code == NF_DROP);
+  }
+  CHECK(offsets == std::vector<std::uint32_t>{24, 24, 32, 32});
 }
 
 TEST_CASE("masquerade-all compares no address but loopback") {
@@ -116,6 +135,44 @@ TEST_CASE("several pod networks of a family are one rule: outside of all of them
   CHECK(comparisons[2].value == RegisterValue::of(address("10.244.0.0")));
   CHECK(comparisons[3].operation == NFT_CMP_NEQ);
   CHECK(comparisons[3].value == RegisterValue::of(address("10.1.2.3")));
+}
+
+TEST_CASE("with an interface of Pods what arrived elsewhere is masqueraded (18.2)") {
+  for (const LocalBy by : {LocalBy::kInterface, LocalBy::kNamePrefix}) {
+    const TableRules settings{
+        .local_by = by,
+        .pod_interface = "cni0",
+        .cluster_cidrs = {{.address = address("0.0.0.0"), .prefix_length = 0}}};
+    const auto rules = rules_in(table_rules(settings), "cluster-ip");
+    REQUIRE(rules.size() == 4);  // with the two of pods that reach themselves
+    for (std::size_t family = 0; family < 2; ++family) {
+      const auto loads = all_of<expression::LoadMeta>(rules[family]);
+      REQUIRE(loads.size() == 2);  // the family, and
+      CHECK(loads[1].key == NFT_META_IIFNAME);
+      const auto comparison = all_of<expression::Compare>(rules[family]).back();
+      CHECK(comparison.operation == NFT_CMP_NEQ);
+      // The whole name, or so much of it.
+      CHECK(comparison.value.size == (by == LocalBy::kInterface ? 16 : 4));
+    }
+    const Rule first = rules_in(table_rules(settings), "prerouting").front();
+    CHECK(all_of<expression::LoadMeta>(first).front().key == NFT_META_IIFNAME);
+    CHECK(all_of<expression::Compare>(first).front().operation == NFT_CMP_EQ);
+    CHECK(all_of<expression::Verdict>(first).front().chain == "short-cuts");
+  }
+}
+
+TEST_CASE("with the networks of this node's Pods those of the cluster are not local (18.2)") {
+  const TableRules settings{
+      .local_by = LocalBy::kOwnPods,
+      .cluster_cidrs = {{.address = address("10.244.0.0"), .prefix_length = 16}},
+      .own_pods = {{.address = address("10.244.1.0"), .prefix_length = 24}}};
+  const auto rules = rules_in(table_rules(settings), "cluster-ip");
+  CHECK(all_of<expression::Compare>(rules[0]).back().value ==
+        RegisterValue::of(address("10.244.1.0")));
+  // They say where endpoints are, all the same.
+  const auto resets = rules_in(table_rules(settings), "invalid-resets");
+  CHECK(resets ==
+        rules_in(table_rules({.cluster_cidrs = settings.cluster_cidrs}), "invalid-resets"));
 }
 
 TEST_CASE("clients of the cluster on other nodes are masqueraded when they take a short cut") {

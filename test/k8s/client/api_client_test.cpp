@@ -11,6 +11,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
+#include <chrono>
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
@@ -72,6 +73,17 @@ TEST_CASE("requests carry a user agent, and accept compression only when asked t
   CHECK_FALSE(request.headers.contains("accept-encoding"));
   fetch(io, client, {.path = kServices, .gzip = true});
   CHECK(server.requests().at(1).headers.at("accept-encoding") == "gzip");
+}
+
+TEST_CASE("requests over the limit wait for their turn, whatever their connection (18.2)",
+          "[api_client]") {
+  asio::io_context io;
+  ApiServer server(io.get_executor(), {});
+  server.serve(kServices, "Service");
+  ApiClient client(io.get_executor(), server.access(), {.requests_per_second = 50, .burst = 2});
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < 5; ++i) CHECK(fetch(io, client, {.path = kServices}).response.succeeded());
+  CHECK(std::chrono::steady_clock::now() - start >= milliseconds(55));  // three times 20
 }
 
 TEST_CASE("a body compressed with gzip is delivered inflated, however the server cuts it",
@@ -447,6 +459,111 @@ TEST_CASE("a post sends its body and keeps the response's", "[api_client]") {
   CHECK(response.status == 201);
   CHECK(response.body == R"({"a":1})");
   CHECK(server.requests().at(0).headers.at("content-type") == "application/json");
+}
+
+namespace {
+
+// One line per report: "GET 200", "GET <error>", "GET 200 watch".
+struct Reports {
+  std::vector<std::string> lines;
+  std::set<std::string> hosts;
+  k8s::ApiOptions options() {
+    k8s::ApiOptions options;
+    options.on_request = [this](const k8s::RequestReport& report) {
+      hosts.emplace(report.host);
+      lines.push_back(std::string(report.method) + " " +
+                      (report.status == 0 ? "<error>" : std::to_string(report.status)) +
+                      (report.time ? "" : " watch"));
+    };
+    return options;
+  }
+};
+using Lines = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("each request is reported once: lists, refusals, posts, and what nobody answered (18.3)",
+          "[api_client]") {
+  asio::io_context io;
+  ApiServer server(io.get_executor());
+  server.put(kServices, service_json("web"));
+  Reports reports;
+  ApiClient client(io.get_executor(), server.access(), reports.options());
+  const auto connection = client.connection();
+  fetch(io, *connection, {.path = kServices});
+  server.misbehave({.status = 429});
+  fetch(io, *connection, {.path = kServices});
+  run(io, connection->post("/api/v1/namespaces/default/events", "{}"));
+  server.misbehave({.drop_after = 200});  // within the body
+  fetch(io, *connection, {.path = kServices});
+  server.misbehave({.drop_after = 0, .reset = true});
+  fetch(io, *connection, {.path = kServices});
+  server.misbehave({.raw = "no HTTP"});
+  fetch(io, *connection, {.path = kServices});
+  server.misbehave({.status = 302, .header = "Location: https://elsewhere.example/"});
+  fetch(io, *connection, {.path = kServices});
+  server.misbehave({.status = 307, .header = "Location: /api/v1/services?limit=1"});
+  fetch(io, *connection, {.path = kServices});
+  CHECK(reports.lines == Lines{"GET 200", "GET 429", "POST 201", "GET 200", "GET <error>",
+                               "GET <error>", "GET 302", "GET 200"});
+  CHECK(reports.hosts == std::set<std::string>{"127.0.0.1:" + std::to_string(server.port())});
+}
+
+TEST_CASE("a second try on a new connection belongs to the same request (18.3)", "[api_client]") {
+  asio::io_context io;
+  ApiServer server(io.get_executor());
+  server.put(kServices, service_json("web"));
+  Reports reports;
+  ApiClient client(io.get_executor(), server.access(), reports.options());
+  const auto connection = client.connection();
+  server.misbehave({.then_close = true});
+  fetch(io, *connection, {.path = kServices});
+  fetch(io, *connection, {.path = kServices});
+  CHECK(reports.lines == Lines{"GET 200", "GET 200"});
+}
+
+TEST_CASE("a watch is reported when its response begins, and a refused one at its end (18.3)",
+          "[api_client]") {
+  asio::io_context io;
+  ApiServer server(io.get_executor());
+  server.put(kServices, service_json("web"));
+  Reports reports;
+  ApiClient client(io.get_executor(), server.access(), reports.options());
+  const std::string path = std::string(kServices) + "?watch=true&resourceVersion=0";
+  const auto connection = client.connection();
+  bool ended = false;
+  asio::cancellation_signal cancel;
+  asio::co_spawn(io, connection->get({.path = path, .is_watch = true}, [](auto) { return true; }),
+                 asio::bind_cancellation_slot(
+                     cancel.slot(), [&](std::exception_ptr, const Response&) { ended = true; }));
+  while (reports.lines.empty()) io.run_one();
+  CHECK_FALSE(ended);
+  cancel.emit(asio::cancellation_type::terminal);
+  while (!ended) io.run_one();
+  CHECK(reports.lines == Lines{"GET 200 watch"});
+  io.restart();
+  server.misbehave({.status = 410});
+  fetch(io, client, {.path = path, .is_watch = true});
+  CHECK(reports.lines == Lines{"GET 200 watch", "GET 410 watch"});
+}
+
+TEST_CASE("a call that is cancelled before there is a response is not reported (18.3)",
+          "[api_client]") {
+  asio::io_context io;
+  ApiServer server(io.get_executor());
+  server.misbehave({.stall_after = 0});
+  Reports reports;
+  ApiClient client(io.get_executor(), server.access(), reports.options());
+  const auto connection = client.connection();
+  asio::cancellation_signal cancel;
+  bool ended = false;
+  asio::co_spawn(io, connection->get({.path = kServices}, {}),
+                 asio::bind_cancellation_slot(
+                     cancel.slot(), [&](std::exception_ptr, const Response&) { ended = true; }));
+  while (server.requests().empty()) io.run_one();
+  cancel.emit(asio::cancellation_type::terminal);
+  while (!ended) io.run_one();
+  CHECK(reports.lines.empty());
 }
 
 TEST_CASE("a cancelled call ends and closes its connection", "[api_client]") {

@@ -26,6 +26,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "k8s/decode/values.hpp"
 #include "k8s/manifests/source.hpp"
 #include "test/fake/temporary_folder.hpp"
 
@@ -74,11 +75,16 @@ class Recorder final : public Sink<T> {
       line += " until " + std::to_string(*object.meta.deletion_timestamp);
     }
     if constexpr (std::is_same_v<T, Service>) line += ":" + std::to_string(object.ports.at(0).port);
+    const auto found =
+        object.meta.annotations.find("endpoints.kubernetes.io/last-change-trigger-time");
+    file_changed = found == object.meta.annotations.end() ? 0 : *parse_time(found->second);
     log_.push_back(line);
   }
   void remove(const ObjectKey& key) override { log_.push_back("-" + name_of<T>(key)); }
   void keep(const ObjectKey& key) override { log_.push_back("=" + name_of<T>(key)); }
   void list_finished() override { log_.push_back(std::string(kKindName<T>) + " listed"); }
+
+  UnixSeconds file_changed = 0;  // of the last object
 
  private:
   Lines& log_;
@@ -162,6 +168,10 @@ class Bench {
       if (wait.duration == duration) wait.timer.cancel();
     }
   }
+
+  // Of the last object of that kind that was delivered.
+  UnixSeconds pod_file_changed() const { return pods_.file_changed; }
+  UnixSeconds service_file_changed() const { return services_.file_changed; }
 
   Lines log;
   Lines faults;

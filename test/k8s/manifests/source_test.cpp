@@ -59,6 +59,23 @@ TEST_CASE("files are read at the start, and when they are written, moved in and 
   CHECK(bench.faults.empty());
 }
 
+TEST_CASE(
+    "a Pod has the time at which its file changed or was moved in; a Service has none (18.3)") {
+  const TemporaryDirectory directory;
+  const TemporaryDirectory elsewhere;
+  Bench bench(directory / "");
+  bench.start();
+  write(elsewhere / "x.yaml", pod("x") + service("web"));
+  fs::last_write_time(elsewhere / "x.yaml",
+                      fs::file_time_type::clock::now() - std::chrono::hours(9));
+  const UnixSeconds before = std::time(nullptr);
+  fs::rename(elsewhere / "x.yaml", directory / "x.yaml");
+  bench.run_until_logged("+Pod default/x");
+  CHECK(bench.pod_file_changed() >= before - 1);
+  CHECK(bench.pod_file_changed() <= std::time(nullptr));
+  CHECK(bench.service_file_changed() == 0);
+}
+
 TEST_CASE("a burst of events is read once, after it has been quiet") {
   const TemporaryDirectory directory;
   Bench bench(directory / "");
