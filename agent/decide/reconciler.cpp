@@ -121,9 +121,23 @@ void Reconciler::take_over(const ServerKey& key) {
   leftovers_.erase(found);
 }
 
+// Nobody wants them, so the next changes delete them.
+void Reconciler::take_over_loopback(const ipvs::ServicePlan& plan, Planned& planned) {
+  if (takeover_ != Takeover::kAuto) return;
+  std::vector<ServerKey> left;
+  for (const auto& [key, leftover] : leftovers_) {
+    if (is_loopback_leftover(key, plan, leftover.evidence)) left.push_back(key);
+  }
+  for (const ServerKey& key : left) {
+    take_over(key);
+    planned.taken_over.push_back(key);
+  }
+}
+
 Reconciler::Planned Reconciler::set_plan(const ipvs::Owner& owner, const Standing& standing,
                                          ipvs::ServicePlan plan) {
   Planned planned;
+  take_over_loopback(plan, planned);
   std::set<ServerKey> taken;
   for (const ipvs::Server& server : plan.servers) {
     const ServerKey& key = server.settings.key;

@@ -115,6 +115,7 @@ class Reconciler {
   void note_leftovers(const ipvs::Observed& observed);
   bool was_left(const ipvs::Server& wanted, const ipvs::ServicePlan& plan) const;
   void take_over(const ipvs::ServerKey& key);
+  void take_over_loopback(const ipvs::ServicePlan& plan, Planned& planned);
   // Failed elements wait for their time, but not when something they protect is to be created.
   void retry_needed_elements();
   void add_unwanted_addresses(ipvs::DirtyKeys& keys) const;

@@ -52,4 +52,13 @@ bool is_leftover(const ipvs::Server& found, const ipvs::Server& wanted,
                      [&](const ipvs::Destination& d) { return has_endpoint(wanted, d.endpoint); });
 }
 
+bool is_loopback_leftover(const ipvs::ServerKey& found, const ipvs::ServicePlan& plan,
+                          const LeftoverEvidence& evidence) {
+  if (!evidence.has_kube_proxy_chains || !found.address.is_loopback()) return false;
+  return std::any_of(plan.elements.begin(), plan.elements.end(), [&](const Element& element) {
+    return element.kind == ElementKind::kNodePort && element.protocol == found.protocol &&
+           element.port == found.port;
+  });
+}
+
 }  // namespace agent

@@ -16,6 +16,10 @@
 //      or kube-proxy's chains are there.
 //   6. Its address is in none of the networks of --ipvs-exclude-cidrs.
 //
+// kube-proxy of some releases (1.20 was seen to) also has one for each node port at 127.0.0.1 or ::1, which no Service
+// wants here. If kube-proxy's chains are there and a Service has that node port, it becomes ours, and
+// so is deleted: nobody else would, and it would take what connects to a program that listens there.
+//
 // --takeover decides what comes of it. With `report` and `off` it stays foreign, as does every
 // address of kube-ipvs0 that we did not bind; without a record and a table of ours we made nothing.
 //
@@ -46,5 +50,9 @@ bool looks_like_kube_proxys(const ipvs::Server& found, const ipvs::Observed& obs
 // Rules 4 and 5. `wanted`: of `plan`, with the key of `found`.
 bool is_leftover(const ipvs::Server& found, const ipvs::Server& wanted,
                  const ipvs::ServicePlan& plan, const LeftoverEvidence& evidence);
+// Whether one that satisfies 1, 3 and 6 is kube-proxy's for a node port of `plan` on a loopback
+// address.
+bool is_loopback_leftover(const ipvs::ServerKey& found, const ipvs::ServicePlan& plan,
+                          const LeftoverEvidence& evidence);
 
 }  // namespace agent

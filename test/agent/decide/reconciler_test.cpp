@@ -766,6 +766,32 @@ TEST_CASE("an empty virtual server is taken over where kube-proxy's chains are (
   CHECK(node.reconciler.foreign_count() == 0);
 }
 
+TEST_CASE("a node port that kube-proxy served on a loopback address is deleted there (17.1)") {
+  Node node;
+  ServerKey key{ip("127.0.0.1"), kNodePort.port};
+  bool is_deleted = false;
+  bool has_chains = true;
+  SECTION("by IPv4") { is_deleted = true; }
+  SECTION("by IPv6") {
+    key.address = ip("::1");
+    is_deleted = true;
+  }
+  SECTION("not if kube-proxy left nothing else") { has_chains = false; }
+  SECTION("not at a port that no Service has") { ++key.port; }
+  SECTION("not for another protocol") { key.protocol = ipvs::Protocol::kUdp; }
+  SECTION("not at another address") { key.address = ip("198.51.100.9"); }
+  if (has_chains) {
+    node.kernel.kube_proxy_chains = {{.family = 2, .table = "nat", .names = {"KUBE-SERVICES"}}};
+  }
+  node.kernel.servers[key] = left_by_kube_proxy(key);
+  node.start();
+  want_node_port(node);
+  record_and_install(node);
+  node.step();
+  CHECK(node.kernel.servers.contains(key) != is_deleted);
+  CHECK(node.reconciler.foreign_count() == (is_deleted ? 0 : 1));
+}
+
 TEST_CASE("an external IP does not make a tenant the heir of another program's server (C1)") {
   const ServerKey key{ip("192.0.2.30"), 443};
   ServicePlan wanted = plan("192.0.2.30", 443, {"10.244.0.1"});
