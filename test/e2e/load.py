@@ -6,10 +6,11 @@
 #   connections   a long-lived connection to an echo server, a byte every 200 ms
 #   datagrams     a question by UDP every 200 ms, always from the same port: one flow
 #
-#   {"total": 1208, "failed": 0, "slowest_ms": 18, "names": {"my-nginx-1": 403, ...}, "errors": {}}
+#   {"total": 1208, "failed": 0, "slowest_ms": 18, "names": {"my-nginx-1": 403, ...}, "errors": {}, "failed_at": []}
 #
 # `total` counts answers, or bytes that came back; `failed` the requests that did not get an answer, or the connections
-# that broke; `names` the answers, or connections, by the server's name. A connection that breaks is not opened again.
+# that broke; `names` the answers, or connections, by the server's name; `failed_at` the
+# clock's seconds at the first failures. A connection that breaks is not opened again.
 import json
 import signal
 import socket
@@ -30,7 +31,7 @@ class Load:
                      "datagrams": self._ask_again_and_again}[kind]
         self.total = self.failed = 0
         self.slowest = 0.0
-        self.names, self.errors = {}, {}
+        self.names, self.errors, self.failed_at = {}, {}, []
         self.ending, self.lock = threading.Event(), threading.Lock()
 
     def run(self):
@@ -46,7 +47,7 @@ class Load:
         for thread in threads:
             thread.join()
         print(json.dumps({"total": self.total, "failed": self.failed, "slowest_ms": int(self.slowest * 1000),
-                          "names": self.names, "errors": self.errors}), flush=True)
+                          "names": self.names, "errors": self.errors, "failed_at": self.failed_at}), flush=True)
 
     def _connect(self):
         family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
@@ -76,6 +77,7 @@ class Load:
     def _count_failure(self, error):
         with self.lock:
             self.failed += 1
+            self.failed_at += [round(time.monotonic(), 2)] if len(self.failed_at) < 5 else []
             self.errors[str(error)] = self.errors.get(str(error), 0) + 1
 
     def _request_again_and_again(self):
