@@ -137,7 +137,7 @@ def case_a_real_prometheus_scrapes_the_agent_and_answers_a_query_by_pod(lab):
               "--storage.tsdb.path", f"{lab.directory}/tsdb", "--web.listen-address", "127.0.0.1:9090")
     wait_until("Prometheus has the pods' series", 90, lambda: prometheus_has_the_pods(lab))
     wait_until("the other page is scraped as well", 30,
-               lambda: query(lab, 'up{job="kube-ipvs"}')[0]["value"][1] == "1")
+               lambda: [each["value"][1] for each in query(lab, 'up{job="kube-ipvs"}')] == ["1"])
     lab.stop("prometheus")
 
 
