@@ -65,7 +65,8 @@ bool prefers_gzip(std::string_view accept_encoding) {
 
 struct GzipEncoder::Stream : z_stream {};
 
-GzipEncoder::GzipEncoder() : stream_(std::make_unique<Stream>()), out_(std::size_t{16} * 1024, '\0') {
+GzipEncoder::GzipEncoder()
+    : stream_(std::make_unique<Stream>()), out_(std::size_t{16} * 1024, '\0') {
   constexpr int kGzip = 16;  // added to the window bits: a gzip header, not zlib's
   constexpr int kMemory = 8;
   if (::deflateInit2(stream_.get(), Z_BEST_SPEED, Z_DEFLATED, MAX_WBITS + kGzip, kMemory,

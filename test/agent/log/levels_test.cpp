@@ -36,7 +36,8 @@ TEST_CASE_METHOD(Levels, "information is logged up to the level of --v, whenever
   CHECK(agent::verbosity() == -1);
 }
 
-TEST_CASE_METHOD(Levels, "the flag --vmodule adds to --v for the files that a pattern names (18.4)") {
+TEST_CASE_METHOD(Levels,
+                 "the flag --vmodule adds to --v for the files that a pattern names (18.4)") {
   agent::set_vmodule({{.pattern = "sync_*", .level = 4}, {.pattern = "app", .level = 2}});
   CHECK(agent::is_on(4, "/build/agent/report/sync_reporter.cpp"));
   CHECK_FALSE(agent::is_on(5, "/build/agent/report/sync_reporter.cpp"));

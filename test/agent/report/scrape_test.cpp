@@ -192,7 +192,8 @@ TEST_CASE_METHOD(
   CHECK(readable.dumped == 1);
 }
 
-TEST_CASE_METHOD(TrafficFixture, "the flag --metrics-endpoints=off and all go before the annotation") {
+TEST_CASE_METHOD(TrafficFixture,
+                 "the flag --metrics-endpoints=off and all go before the annotation") {
   add("web", "10.96.0.1", {{"kube-ipvs.io/metrics", "endpoints"}});
   config.metrics_endpoints = config::MetricsEndpoints::kOff;
   CHECK_FALSE(has(page(), "kube_ipvs_endpoint_weight"));
