@@ -89,7 +89,7 @@ def has_rules(lab, backend):
 def kube_proxy_serves(lab, backend):
     """Its virtual servers are there, and so are its rules."""
     try:
-        wait_until("kube-proxy serves the node", 90,
+        wait_until("kube-proxy serves the node", 300,
                    lambda: is_served(lab) and has_rules(lab, backend))
     except AssertionError:
         with open(f"{lab.directory}/kube-proxy.log", encoding="utf-8") as log:

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Upstream's own end-to-end tests (e2e.test of the Kubernetes release in KUBEBUILDER_ASSETS), and their results."""
+
+import json
+import re
+import subprocess
+import xml.etree.ElementTree
+
+FOCUS = r"\[sig-network\] (Services|EndpointSlice|EndpointSliceMirroring|Conntrack) "
+# Without a cloud there is no load balancer, and without SSH servers on the nodes no test that logs in.
+SKIP = r"\[Feature:|[Ll]oad ?[Bb]alancer|ESIPP|LB health|restarting apiserver"
+# Tests that restart the proxy cannot run beside others.
+ALONE = r"\[Disruptive\]|\[Serial\]"
+
+
+def _command(layout, focus, skip, *more):
+    return layout.inside(
+        layout.program("e2e.test"), f"--kubeconfig={layout.kubeconfig}", "--provider=skeleton", "--num-nodes=3",
+        f"--kubectl-path={layout.program('kubectl')}", f"--repo-root={layout.program('e2e-root')}",
+        "--minStartupPods=0", "--disable-log-dump", "--dump-logs-on-failure=false", "--ginkgo.noColor",
+        f"--ginkgo.focus={focus}", f"--ginkgo.skip={skip}", *more)
+
+
+def names(layout, focus, skip):
+    """The names of the tests that would run."""
+    listed = subprocess.run(_command(layout, focus, skip, "--ginkgo.dryRun"), capture_output=True, text=True,
+                            check=True).stdout
+    return sorted(json.loads(line[line.index("{"):])["msg"].removeprefix("PASSED ")
+                  for line in listed.splitlines() if '{"msg":"PASSED ' in line)
+
+
+def _exactly(tests):
+    return "(" + "|".join(re.escape(test).replace("\\ ", ".").replace("/", ".") for test in tests) + ")$"
+
+
+def _results(report):
+    tests = {}
+    for file in report.glob("*/junit*.xml"):
+        for case in xml.etree.ElementTree.parse(file).iter("testcase"):
+            if case.find("skipped") is None:
+                failure = case.find("failure")
+                tests[case.get("name")] = {
+                    "seconds": round(float(case.get("time"))), "passed": failure is None,
+                    "why": None if failure is None else (failure.text or "").strip().split("\n")[-1]}
+    return tests
+
+
+def run(layout, report, focus, skip, shards=2):
+    """Runs the tests, `shards` at a time, leaves logs and reports in the directory, and returns the results. Tests
+    whose results are there already do not run again."""
+    report.mkdir(parents=True, exist_ok=True)
+    wanted = [name for name in names(layout, focus, skip) if not _results(report).get(name, {}).get("passed")]
+    together = [name for name in wanted if not re.search(ALONE, name)]
+    alone = [name for name in wanted if re.search(ALONE, name)]
+    for group in ([together[shard::shards] for shard in range(shards)], [alone]):
+        running = []
+        for shard, tests in enumerate(each for each in group if each):
+            directory = report / f"{len(list(report.iterdir()))}"
+            directory.mkdir()
+            with (directory / "log").open("wb") as log:
+                # pylint: disable-next=consider-using-with  # waited for below
+                running.append(subprocess.Popen(
+                    _command(layout, _exactly(tests), "^$", f"--report-dir={directory}", f"--report-prefix={shard}"),
+                    stdout=log, stderr=log))
+        for process in running:
+            process.wait()
+    tests = _results(report)
+    for name, result in sorted(tests.items()):
+        print(f"{'passed' if result['passed'] else 'FAILED'}  {result['seconds']:4} s  {name}"
+              f"{'' if result['passed'] else ': ' + result['why']}")
+    passed = sum(result["passed"] for result in tests.values())
+    return {"passed": passed, "failed": len(tests) - passed}
