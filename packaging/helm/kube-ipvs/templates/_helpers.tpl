@@ -58,7 +58,7 @@ kind: KubeIpvsConfiguration
 {{- if not $found }}
 {{- $data := (lookup "v1" "ConfigMap" (index $place 0) (index $place 1)).data | default dict }}
 {{- range (get $data (index $place 2) | default "{}" | fromYaml).clusters }}
-{{- $found = .cluster.server | default "" }}
+{{- $found = dig "cluster" "server" "" . }}
 {{- end }}
 {{- end }}
 {{- end }}
