@@ -36,7 +36,7 @@ CERTIFICATE_BUNDLE = '/etc/ssl/certs/ca-certificates.crt'
 PASSWD = 'root:x:0:0:root:/:/nonexistent\nnobody:x:65534:65534:nobody:/:/nonexistent\n'
 GROUP = 'root:x:0:\nnogroup:x:65534:\n'
 NSSWITCH = 'passwd: files\ngroup: files\nhosts: files dns\n'
-DIRECTORIES = ('/dev', '/proc', '/root', '/run/kube-ipvs', '/sys', '/var/lib')
+DIRECTORIES = ('/dev', '/proc', '/root', '/run/kube-ipvs', '/sys', '/usr/bin', '/var/lib')
 
 AGENT = '/usr/local/bin/kube-ipvs'
 KUBE_PROXY = '/usr/local/bin/kube-proxy'

@@ -20,7 +20,10 @@ class Fault(Exception):
 
 
 def run(*command, **options):
-    ended = subprocess.run(command, text=True, capture_output=True, check=False, **options)
+    try:
+        ended = subprocess.run(command, text=True, capture_output=True, check=False, **options)
+    except OSError as e:
+        raise Fault(f'{command[0]} cannot be run: {e.strerror}') from e
     if ended.returncode != 0:
         raise Fault(f'{" ".join(command[:3])} ...: exit code {ended.returncode}\n{ended.stderr.strip()}')
     return ended.stdout
@@ -75,13 +78,17 @@ def find_debs(directory, names):
     return found
 
 
-def download(names, architecture, directory, work):
-    """Brings the newest versions into the directory, and removes others."""
+def private_apt(architecture, work, backports=False):
+    """The command and its options, with lists that are up to date."""
     lists = os.path.join(work, 'lists')
-    os.makedirs(os.path.join(lists, 'partial'), exist_ok=True)
+    for directory in (lists, os.path.join(work, 'archives')):
+        os.makedirs(os.path.join(directory, 'partial'), exist_ok=True)
     sources = os.path.join(work, 'sources.list')
+    suites = [(MIRROR, SUITE), (MIRROR, SUITE + '-updates'), (SECURITY_MIRROR, SUITE + '-security')]
+    if backports:
+        suites.append((MIRROR, SUITE + '-backports'))
     with open(sources, 'w', encoding='ascii') as file:
-        for mirror, suite in ((MIRROR, SUITE), (MIRROR, SUITE + '-updates'), (SECURITY_MIRROR, SUITE + '-security')):
+        for mirror, suite in suites:
             file.write(f'deb [arch={architecture} signed-by={KEYRING}] {mirror} {suite} main\n')
     options = [f'{key}={value}' for key, value in {
         'Dir::Etc::sourcelist': sources, 'Dir::Etc::sourceparts': '-', 'Dir::Etc::preferencesparts': '-',
@@ -91,10 +98,16 @@ def download(names, architecture, directory, work):
         'APT::Sandbox::User': 'root', 'Acquire::Languages': 'none', 'Acquire::Retries': '3'}.items()]
     apt = ['apt-get', '-q'] + [word for option in options for word in ('-o', option)]
     run(*apt, 'update')
+    return apt
+
+
+def download(names, architecture, directory, work):
+    """Brings the newest versions into the directory, and removes others."""
+    apt = private_apt(architecture, work)
     uris = run(*apt, 'download', '--print-uris', *names).splitlines()
     wanted = {line.split()[1] for line in uris if line.startswith("'")}
     for file in os.listdir(directory):
-        if file.endswith('.deb') and file not in wanted:
+        if file.split('_')[0] in names and file.endswith('.deb') and file not in wanted:
             os.remove(os.path.join(directory, file))
     run(*apt, 'download', *names, cwd=directory)
 
