@@ -4,7 +4,7 @@ API server (test/cluster/apiserver), the controllers, the scheduler, and a name 
 
 import subprocess
 
-from layout import BRIDGE, CONTROL_PLANE, HERE, NAMESPACE, NODES, POD_RANGE, SERVICE_RANGE, wait_until
+from layout import BRIDGE, CONTROL_PLANE, HERE, NODES, POD_RANGE, SERVICE_RANGE, wait_until
 from processes import Process
 
 
@@ -12,17 +12,17 @@ def _ip(*arguments):
     subprocess.run(["ip", *arguments], check=True)
 
 
-def _namespace_exists():
+def _namespace_exists(name):
     listed = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout
-    return NAMESPACE in (line.split()[0] for line in listed.splitlines() if line)
+    return name in (line.split()[0] for line in listed.splitlines() if line)
 
 
-def connect():
+def connect(layout):
     """Makes the network namespace, its bridge, and the tap device of each node."""
-    if _namespace_exists():
+    if _namespace_exists(layout.namespace):
         return
-    _ip("netns", "add", NAMESPACE)
-    inside = ("-n", NAMESPACE)
+    _ip("netns", "add", layout.namespace)
+    inside = ("-n", layout.namespace)
     _ip(*inside, "link", "set", "lo", "up")
     _ip(*inside, "link", "add", BRIDGE, "type", "bridge")
     _ip(*inside, "address", "add", f"{CONTROL_PLANE}/24", "dev", BRIDGE)
@@ -33,10 +33,10 @@ def connect():
         _ip(*inside, "route", "add", str(node.pods), "via", node.address)
 
 
-def disconnect():
+def disconnect(layout):
     """Deletes the network namespace with all that is in it."""
-    if _namespace_exists():
-        _ip("netns", "delete", NAMESPACE)
+    if _namespace_exists(layout.namespace):
+        _ip("netns", "delete", layout.namespace)
 
 
 class ControlPlane:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where everything of the cluster is: addresses, paths, and how its programs are run."""
 
+import hashlib
 import ipaddress
 import os
 import pathlib
@@ -10,7 +11,6 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 TREE = HERE.parents[2]
 
-NAMESPACE = "kube-ipvs-cluster"
 BRIDGE = "cluster0"
 CONTROL_PLANE = "10.240.0.1"
 SERVICE_RANGE = "10.96.0.0/16"
@@ -38,6 +38,8 @@ class Layout:
 
     def __init__(self, directory):
         self.directory = pathlib.Path(directory).resolve()
+        # Clusters in other directories have other network namespaces, and may have the same addresses.
+        self.namespace = f"cluster-{hashlib.sha256(bytes(self.directory)).hexdigest()[:8]}"
         self.assets = pathlib.Path(os.environ.get("KUBEBUILDER_ASSETS") or self.directory / "assets").resolve()
         self.images = self.directory / "images"
         self.disk = self.directory / "images.ext4"
@@ -60,7 +62,7 @@ class Layout:
 
     def inside(self, *command):
         """The command line that runs `command` in the cluster's network namespace."""
-        return ["ip", "netns", "exec", NAMESPACE, *map(str, command)]
+        return ["ip", "netns", "exec", self.namespace, *map(str, command)]
 
     def kubectl(self, *arguments, check=True, text=None, timeout=300):
         """Runs kubectl as the cluster's administrator and returns its output."""

@@ -28,7 +28,7 @@ def tutorial(layout):
     # What a load balancer's controller does.
     layout.kubectl("-n", "default", "patch", "service", "my-nginx-loadbalancer", "--type=merge",
                    "-p", '{"spec": {"externalIPs": ["192.0.2.10"]}}')
-    subprocess.run(["ip", "-n", "kube-ipvs-cluster", "route", "replace", "192.0.2.10/32", "via", NODES[0].address],
+    subprocess.run(["ip", "-n", layout.namespace, "route", "replace", "192.0.2.10/32", "via", NODES[0].address],
                    check=True)
     workloads.available(layout, "my-nginx")
     addresses = {pod["metadata"]["name"]: pod["status"]["podIP"] for pod in workloads.pods(layout, "app=my-nginx")}
@@ -84,6 +84,37 @@ def upgrade(layout):
     _expect(failed == 0, f"{failed} of {total} exchanges failed")
 
 
+def migration(layout):
+    """From kube-proxy (mode ipvs) to kube-ipvs and back, by the steps of examples/guides/kubeadm.md, under load on all
+    nodes: no exchange may fail."""
+    proxies.replace(layout, "kube-proxy-ipvs")
+    give_images(layout)
+    cluster_ip = workloads.servers(layout, 6)
+    loads = workloads.Loads(layout, cluster_ip)
+    time.sleep(10)
+    daemon_set = ("-n", "kube-system", "patch", "daemonset", "kube-proxy")
+    layout.kubectl(*daemon_set, "--type=merge", "-p",
+                   '{"spec":{"template":{"spec":{"nodeSelector":{"kube-proxy":"is-replaced"}}}}}')
+    proxies.install(layout, "kube-ipvs")
+    print("kube-ipvs runs on all nodes", flush=True)
+    time.sleep(20)
+    layout.kubectl("-n", "kube-system", "delete", "daemonset", "kube-ipvs", "--wait=true", "--timeout=300s")
+    layout.kubectl(*daemon_set, "--type=json", "-p",
+                   '[{"op":"remove","path":"/spec/template/spec/nodeSelector/kube-proxy"}]')
+    wait_until("kube-proxy runs on all nodes", lambda: proxies.all_run(layout, "kube-proxy-ipvs"), 600)
+    time.sleep(10)  # it has no probe that says when its table is complete
+    for node in NODES:
+        code, output = Machine(layout, node).run(
+            "ctr -n k8s.io run --rm --privileged --net-host "
+            "--mount type=bind,src=/run/kube-ipvs,dst=/run/kube-ipvs,options=rbind:rw "
+            f"{proxies.REPOSITORY}:dev cleanup kube-ipvs cleanup --handover")
+        _expect(code == 0, f"{node.name}: cleanup --handover: {output.strip()}")
+    time.sleep(10)
+    failed, total = workloads.failures(loads.stop())
+    _expect(failed == 0, f"{failed} of {total} exchanges failed")
+    proxies.replace(layout, "kube-ipvs")
+
+
 def reboot(layout):
     """A node is drained, loses its power and comes back, under load on the others; then one without a drain."""
     cluster_ip = workloads.servers(layout, 6)
@@ -116,7 +147,7 @@ def _serves_again(layout, node):
     wait_until("kube-ipvs is ready on it", lambda: proxies.all_run(layout, "kube-ipvs"), 300)
 
 
-NAMES = {"tutorial": tutorial, "upgrade": upgrade, "reboot": reboot}
+NAMES = {"tutorial": tutorial, "upgrade": upgrade, "reboot": reboot, "migration": migration}
 
 
 def run(layout, name):

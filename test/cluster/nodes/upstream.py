@@ -33,9 +33,10 @@ def _exactly(tests):
     return "(" + "|".join(re.escape(test).replace("\\ ", ".").replace("/", ".") for test in tests) + ")$"
 
 
-def _results(report):
+def results(report):
+    """The results of the tests by name; of a test that ran more than once, the last."""
     tests = {}
-    for file in report.glob("*/junit*.xml"):
+    for file in sorted(report.glob("*/junit*.xml"), key=lambda file: file.stat().st_mtime):
         for case in xml.etree.ElementTree.parse(file).iter("testcase"):
             if case.find("skipped") is None:
                 failure = case.find("failure")
@@ -49,7 +50,7 @@ def run(layout, report, focus, skip, shards=2):
     """Runs the tests, `shards` at a time, leaves logs and reports in the directory, and returns the results. Tests
     whose results are there already do not run again."""
     report.mkdir(parents=True, exist_ok=True)
-    wanted = [name for name in names(layout, focus, skip) if not _results(report).get(name, {}).get("passed")]
+    wanted = [name for name in names(layout, focus, skip) if not results(report).get(name, {}).get("passed")]
     together = [name for name in wanted if not re.search(ALONE, name)]
     alone = [name for name in wanted if re.search(ALONE, name)]
     for group in ([together[shard::shards] for shard in range(shards)], [alone]):
@@ -64,9 +65,20 @@ def run(layout, report, focus, skip, shards=2):
                     stdout=log, stderr=log))
         for process in running:
             process.wait()
-    tests = _results(report)
+    tests = results(report)
     for name, result in sorted(tests.items()):
         print(f"{'passed' if result['passed'] else 'FAILED'}  {result['seconds']:4} s  {name}"
               f"{'' if result['passed'] else ': ' + result['why']}")
     passed = sum(result["passed"] for result in tests.values())
     return {"passed": passed, "failed": len(tests) - passed}
+
+
+def compare(reports):
+    """A table in Markdown of what became of each test in each report."""
+    tests = [results(report) for report in reports]
+    lines = ["| test | " + " | ".join(report.name for report in reports) + " |", "|---|" + "---|" * len(reports)]
+    for name in sorted(set().union(*tests)):
+        cells = [f"{'passed' if each[name]['passed'] else 'FAILED'}, {each[name]['seconds']} s" if name in each else "-"
+                 for each in tests]
+        lines.append(f"| {name.removeprefix('[sig-network] ')} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
