@@ -4,7 +4,6 @@
 import json
 import re
 import subprocess
-import xml.etree.ElementTree
 
 FOCUS = r"\[sig-network\] (Services|EndpointSlice|EndpointSliceMirroring|Conntrack) "
 # Without a cloud there is no load balancer, and without SSH servers on the nodes no test that logs in.
@@ -34,15 +33,20 @@ def _exactly(tests):
 
 
 def results(report):
-    """The results of the tests by name; of a test that ran more than once, the last."""
+    """The results of the tests by name; of a test that ran more than once, the last. They are read from the logs, which
+    have them even of a run that was interrupted."""
     tests = {}
-    for file in sorted(report.glob("*/junit*.xml"), key=lambda file: file.stat().st_mtime):
-        for case in xml.etree.ElementTree.parse(file).iter("testcase"):
-            if case.find("skipped") is None:
-                failure = case.find("failure")
-                tests[case.get("name")] = {
-                    "seconds": round(float(case.get("time"))), "passed": failure is None,
-                    "why": None if failure is None else (failure.text or "").strip().split("\n")[-1]}
+    for log in sorted(report.glob("*/log"), key=lambda file: file.stat().st_mtime):
+        seconds, why = 0, None
+        for line in log.read_text(errors="replace").splitlines():
+            if slow := re.search(r"\[SLOW TEST:([0-9.]+) seconds\]|Failure.* \[([0-9.]+) seconds\]", line):
+                seconds = round(float(slow[1] or slow[2]))
+            elif "FAIL: " in line:
+                why = line.split("FAIL: ", 1)[1]
+            elif found := re.search(r'{"msg":"(PASSED|FAILED) ', line):
+                name = json.loads(line[found.start():])["msg"].split(" ", 1)[1]
+                tests[name] = {"passed": found[1] == "PASSED", "seconds": seconds, "why": why}
+                seconds, why = 0, None
     return tests
 
 
@@ -55,20 +59,20 @@ def run(layout, report, focus, skip, shards=2):
     alone = [name for name in wanted if re.search(ALONE, name)]
     for group in ([together[shard::shards] for shard in range(shards)], [alone]):
         running = []
-        for shard, tests in enumerate(each for each in group if each):
+        for tests in (each for each in group if each):
             directory = report / f"{len(list(report.iterdir()))}"
             directory.mkdir()
             with (directory / "log").open("wb") as log:
                 # pylint: disable-next=consider-using-with  # waited for below
                 running.append(subprocess.Popen(
-                    _command(layout, _exactly(tests), "^$", f"--report-dir={directory}", f"--report-prefix={shard}"),
+                    _command(layout, _exactly(tests), "^$", f"--report-dir={directory}"),
                     stdout=log, stderr=log))
         for process in running:
             process.wait()
     tests = results(report)
     for name, result in sorted(tests.items()):
-        print(f"{'passed' if result['passed'] else 'FAILED'}  {result['seconds']:4} s  {name}"
-              f"{'' if result['passed'] else ': ' + result['why']}")
+        why = "" if result["passed"] else f": {result['why']}"
+        print(f"{'passed' if result['passed'] else 'FAILED'}  {result['seconds']:4} s  {name}{why}")
     passed = sum(result["passed"] for result in tests.values())
     return {"passed": passed, "failed": len(tests) - passed}
 
