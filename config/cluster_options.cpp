@@ -97,7 +97,8 @@ constexpr Option kClusterOptions[] = {
      .help = "auto, selector (Pods by label) or endpointslice",
      .live = false,
      .set = set_choice<&Config::endpoint_source, kEndpointSources>,
-     .get = get_choice<&Config::endpoint_source, kEndpointSources>},
+     .get = get_choice<&Config::endpoint_source, kEndpointSources>,
+     .words = words_of<kEndpointSources>},
 
     {.flag = "service-proxy-name",
      .own_key = "serviceProxyName",
@@ -115,7 +116,8 @@ constexpr Option kClusterOptions[] = {
      .help = "none, or kube-proxy: decide as its ipvs mode",
      .live = true,
      .set = set_choice<&Config::compat, kCompats>,
-     .get = get_choice<&Config::compat, kCompats>},
+     .get = get_choice<&Config::compat, kCompats>,
+     .words = words_of<kCompats>},
 };
 
 }  // namespace

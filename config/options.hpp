@@ -59,6 +59,8 @@ struct Option {
   void (*clear)(Config&) = nullptr;
   // Lists only: in the file, an item may also be a map of these two keys; it is read as "A=B".
   std::array<std::string_view, 2> item_keys = {};
+  // The values there are, for a shell to complete. Null: any text, or none.
+  std::span<const std::string_view> (*words)() = nullptr;
 };
 
 std::span<const Option> options();

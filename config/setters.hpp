@@ -12,6 +12,7 @@
 #include <chrono>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -198,6 +199,11 @@ inline constexpr std::array<std::string_view, 3> kMetricsEndpoints = {"off", "an
 inline constexpr std::array<std::string_view, 2> kLogFormats = {"text", "json"};
 inline constexpr std::array<std::string_view, 4> kLocalModes = {
     "ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix"};
+
+template <const auto& kNames>
+std::span<const std::string_view> words_of() {
+  return kNames;
+}
 
 template <auto kMember, const auto& kNames>
 std::string set_choice(Config& config, std::string_view value) {

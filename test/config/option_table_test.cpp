@@ -182,3 +182,18 @@ TEST_CASE("all faults of a file are reported at once, each at its place (18.2)")
   for (const Fault& fault : faults) places.insert(fault.where);
   CHECK(places.size() == faults.size());
 }
+
+TEST_CASE("each value that a shell completes is accepted, and there are some (19.3)") {
+  std::size_t with_values = 0;
+  for (const Option& option : options()) {
+    if (option.words == nullptr) continue;
+    ++with_values;
+    for (const std::string_view word : option.words()) {
+      CAPTURE(option.flag, word);
+      Config config;
+      CHECK(option.set(config, word).empty());
+      CHECK(option.get(config) == word);
+    }
+  }
+  CHECK(with_values == 8);
+}

@@ -11,10 +11,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <cerrno>
 #include <chrono>
-#include <cstdlib>
 #include <exception>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <optional>
 #include <regex>
@@ -33,24 +30,11 @@
 #include "config/options.hpp"
 #include "config/policies.hpp"
 #include "config/upstream.hpp"
+#include "test/docs/pages.hpp"
 
 namespace {
 
-const std::string kRoot = std::string(KUBE_IPVS_SOURCE_DIR) + "/";
-
-std::string read(const std::string& path) {
-  std::ifstream file(kRoot + path);
-  INFO(path);
-  REQUIRE(file.is_open());
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
-// With KUBE_IPVS_WRITE_PAGES the page is written instead, which is how it is made.
-void compare(const std::string& path, const std::string& page) {
-  if (std::getenv("KUBE_IPVS_WRITE_PAGES") != nullptr) std::ofstream(kRoot + path) << page;
-  INFO("test/docs/write_pages writes " << path << " again");
-  CHECK(read(path) == page);
-}
+using namespace pages;  // NOLINT: read(), compare() and others
 
 std::string head_of(const std::string& title, const std::string& table) {
   return "<!-- SPDX-License-Identifier: Apache-2.0 -->\n<!-- Generated from " + table +
@@ -76,34 +60,6 @@ std::string table_head(const std::vector<std::string>& cells) {
 }
 
 // --- config/flags.md -----------------------------------------------------------------------------
-
-std::string spelling(const config::Option& option) {
-  std::string text = "--" + std::string(option.flag);
-  if (option.flag == "v") text = "-v, --v";
-  if (option.flag == "help") text = "-h, --help";
-  if (!option.placeholder.empty()) text += " " + std::string(option.placeholder);
-  return text;
-}
-
-std::string default_of(const config::Option& option) {
-  if (!option.default_note.empty()) return std::string(option.default_note);
-  if (option.get == nullptr || option.type == config::ValueType::kFlag) return {};
-  return option.get(config::Config{});
-}
-
-// The heading of a flag in --help: the last line before it that is not indented.
-std::string heading_of(const config::Option& option, const std::string& help) {
-  const std::size_t flag = help.find("\n  " + spelling(option));
-  REQUIRE(flag != std::string::npos);
-  std::istringstream lines(help.substr(0, flag));
-  std::string heading;
-  for (std::string line; std::getline(lines, line);) {
-    if (!line.empty() && line.front() != ' ' && line.back() == ':') heading = line;
-  }
-  REQUIRE(!heading.empty());
-  heading.pop_back();
-  return heading;
-}
 
 std::string flags_page() {
   std::string page = head_of("Flags and keys", "the tables in config/");
