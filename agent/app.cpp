@@ -422,7 +422,7 @@ LocalhostPorts::Options App::localhost_options() {
   options.on_bind = [this](const ipvs::Owner& service, const std::string& port,
                            const std::string& fault) {
     const std::string what = "node port on " + port;
-    health_.set_bind_fault(what, fault);
+    health_.set_fault(what, fault);
     if (fault.empty()) return;
     services_.warn(service, "LocalhostPortUnavailable", "Listen",
                    what + " cannot be listened on: " + fault + "; trying again");

@@ -5,14 +5,14 @@
 //
 //   file changed, or SIGHUP
 //     -> read, with a second look 300 ms later at a file with faults: it may be half written
-//     -> faults                       refused: one message with all of them, the settings in force stay
-//     -> a scheduler the kernel lacks refused
-//     -> differs in live options      applied, all of them at once (config/difference.hpp)
-//     -> differs in others            reported once: "needs a restart"; a restart is never ours to do
+//     -> faults                        refused: one message with all of them; nothing is changed
+//     -> a scheduler the kernel lacks  refused
+//     -> differs in live options       applied, all of them at once (config/difference.hpp)
+//     -> differs in others             reported once: "needs a restart", which is the operator's to do
 //
-// Whatever happens to the file, the work for it is bounded: it is read at most five times a second,
-// and rests twenty times as long as the last reading took, up to two seconds. While it is refused, its state is looked
-// at every five seconds, because a change of rights is no event.
+// Whatever happens to the file, the work for it is bounded. It is read at most five times a second;
+// after a reading that took long, the next one waits twenty times as long, up to two seconds. While it
+// is refused, its state is checked every five seconds, because a change of rights is no event.
 //
 // Threading: the agent's io_context thread.
 // Errors: a refusal is a warning, an Event of the Node, a condition of the node, and a metric.

@@ -14,6 +14,10 @@
 #ifndef KUBE_IPVS_VERSION
 #define KUBE_IPVS_VERSION "unknown"
 #endif
+// Of the source, where whoever packages it says so.
+#ifndef KUBE_IPVS_COMMIT
+#define KUBE_IPVS_COMMIT ""
+#endif
 
 namespace config {
 namespace {
@@ -77,8 +81,10 @@ std::string raw_version_text() {
   const std::string version = KUBE_IPVS_VERSION;
   const std::size_t dot = version.find('.');
   const std::string rest = dot == std::string::npos ? "" : version.substr(dot + 1);
+  const std::string commit = KUBE_IPVS_COMMIT;
   return "version.Info{Major:\"" + version.substr(0, dot) + "\", Minor:\"" +
-         rest.substr(0, rest.find('.')) + "\", GitVersion:\"v" + version + "\", Compiler:\"" +
+         rest.substr(0, rest.find('.')) + "\", GitVersion:\"v" + version + "\"" +
+         (commit.empty() ? "" : ", GitCommit:\"" + commit + "\"") + ", Compiler:\"" +
          std::string(kCompiler) + "\", Platform:\"linux/" + std::string(kArchitecture) + "\"}\n";
 }
 

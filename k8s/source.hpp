@@ -20,7 +20,7 @@ struct SourceFault {
   std::string kind;
   std::string what;         // one line: the file or object, the field, and what is done about it
   int status = 0;           // HTTP, of a request that the server refused; else 0
-  std::string object = {};  // whom it is about, as `what` names it: "Service default/web"; "": none
+  std::string object = {};  // which one, as in `what`: "Service default/web"; "": none
 };
 
 // Counts for one kind of object since the source started, for metrics.

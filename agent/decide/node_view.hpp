@@ -30,7 +30,8 @@ std::optional<ipvs::Address> primary_address(ipvs::Family family, const config::
 
 // Node ports are served on every address of the node, or on those that --nodeport-addresses names:
 // inside its networks, and with the word primary the primary ones. Never on VIPs, loopback or IPv6
-// link-local addresses, which `local` must not contain (loopback: agent/decide/localhost_ports.hpp). The policy knows the own addresses only.
+// link-local addresses, which `local` must not contain (for loopback addresses see
+// agent/decide/localhost_ports.hpp). The policy knows the own addresses only.
 NodeView make_node_view(const config::Config& config, const k8s::Node* node,
                         const std::vector<ipvs::LocalAddress>& local);
 

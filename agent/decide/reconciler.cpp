@@ -21,6 +21,10 @@ using ipvs::ServerKey;
 // Owner of what belongs to the node and not to a Service; a Service's name has a "/".
 const ipvs::Owner kNodeOwner = "node";
 
+// Addresses are ordered: 127.0.0.0/8 is one range.
+const Address kFirstLoopback4{boost::asio::ip::address_v4(0x7F000000)};
+const Address kLoopback6{boost::asio::ip::address_v6::loopback()};
+
 // Erases the allowed sources that the kernel would refuse beside this one.
 void erase_overlapping(std::set<Element, ipvs::ElementKeyLess>& elements, const Element& source) {
   if (!ipvs::row_of(source.kind).key.network) return;
@@ -121,12 +125,19 @@ void Reconciler::take_over(const ServerKey& key) {
   leftovers_.erase(found);
 }
 
-// Nobody wants them, so the next changes delete them.
+// Nobody wants them, so the next changes delete them. A takeover plans thousands of Services beside
+// as many leftovers: only those on loopback addresses are looked at.
 void Reconciler::take_over_loopback(const ipvs::ServicePlan& plan, Planned& planned) {
   if (takeover_ != Takeover::kAuto) return;
   std::vector<ServerKey> left;
-  for (const auto& [key, leftover] : leftovers_) {
-    if (is_loopback_leftover(key, plan, leftover.evidence)) left.push_back(key);
+  for (const Address& first : {kFirstLoopback4, kLoopback6}) {
+    const auto is_in_range = [&](const Address& address) {
+      return address.is_loopback() && address.is_v4() == first.is_v4();
+    };
+    for (auto at = leftovers_.lower_bound({.address = first});
+         at != leftovers_.end() && is_in_range(at->first.address); ++at) {
+      if (is_loopback_leftover(at->first, plan, at->second.evidence)) left.push_back(at->first);
+    }
   }
   for (const ServerKey& key : left) {
     take_over(key);

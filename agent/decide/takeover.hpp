@@ -16,9 +16,10 @@
 //      or kube-proxy's chains are there.
 //   6. Its address is in none of the networks of --ipvs-exclude-cidrs.
 //
-// kube-proxy of some releases (1.20 was seen to) also has one for each node port at 127.0.0.1 or ::1, which no Service
-// wants here. If kube-proxy's chains are there and a Service has that node port, it becomes ours, and
-// so is deleted: nobody else would, and it would take what connects to a program that listens there.
+// Some releases of kube-proxy (1.20, for one) also make a virtual server for each node port at
+// 127.0.0.1 and ::1, which no Service wants here. Where kube-proxy's chains are and a Service has that
+// node port, it becomes ours, and so is deleted: nobody else would delete it, and it would take the
+// connections to a program that listens there.
 //
 // --takeover decides what comes of it. With `report` and `off` it stays foreign, as does every
 // address of kube-ipvs0 that we did not bind; without a record and a table of ours we made nothing.

@@ -1,25 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/report/accept.hpp"
 
-#include <algorithm>
 #include <boost/algorithm/string/predicate.hpp>
+
+#include "agent/report/header_text.hpp"
 
 namespace agent {
 namespace {
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kBlank = " \t";
-  text.remove_prefix(std::min(text.find_first_not_of(kBlank), text.size()));
-  return text.substr(0, text.find_last_not_of(kBlank) + 1);
-}
-
-// The part before `separator`, which leaves the text with it.
-std::string_view take_part(std::string_view& text, char separator) {
-  const std::size_t end = std::min(text.find(separator), text.size());
-  const std::string_view part = trimmed(text.substr(0, end));
-  text.remove_prefix(std::min(end + 1, text.size()));
-  return part;
-}
 
 bool is_plain_text(std::string_view range) {
   std::string_view type = take_part(range, ';');

@@ -3,7 +3,6 @@
 
 #include <zlib.h>
 
-#include <algorithm>
 #include <boost/algorithm/string/predicate.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -11,22 +10,10 @@
 #include <new>
 #include <optional>
 
+#include "agent/report/header_text.hpp"
+
 namespace agent {
 namespace {
-
-std::string_view trimmed(std::string_view text) {
-  const auto is_space = [](char c) { return c == ' ' || c == '\t'; };
-  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
-  return text;
-}
-
-// The text up to the next `separator`, which is taken away with it.
-std::string_view take_until(char separator, std::string_view& text) {
-  const std::string_view part = text.substr(0, text.find(separator));
-  text.remove_prefix(std::min(part.size() + 1, text.size()));
-  return trimmed(part);
-}
 
 // "0", "1", "0.5", "1.000" in thousandths.
 std::optional<int> weight_of(std::string_view text) {
@@ -46,12 +33,12 @@ std::optional<int> weight_of(std::string_view text) {
 bool prefers_gzip(std::string_view accept_encoding) {
   std::optional<int> gzip, identity, any;
   while (!accept_encoding.empty()) {
-    std::string_view element = take_until(',', accept_encoding);
-    const std::string_view coding = take_until(';', element);
+    std::string_view element = take_part(accept_encoding, ',');
+    const std::string_view coding = take_part(element, ';');
     std::optional<int> weight = 1000;
     while (!element.empty()) {
-      std::string_view parameter = take_until(';', element);
-      const std::string_view name = take_until('=', parameter);
+      std::string_view parameter = take_part(element, ';');
+      const std::string_view name = take_part(parameter, '=');
       if (boost::iequals(name, "q")) weight = weight_of(trimmed(parameter));
     }
     if (!weight) continue;
@@ -97,7 +84,7 @@ std::string_view GzipEncoder::run(std::string_view part, int flush) {
 
 namespace {
 
-boost::asio::awaitable<void> write_gzip(GzipEncoder& encoder, const PieceWriter& write,
+boost::asio::awaitable<void> write_gzip(GzipEncoder& encoder, const BodyWriter& write,
                                         std::string_view piece) {
   constexpr std::size_t kPart = std::size_t{8} * 1024;
   while (!piece.empty()) {
@@ -115,10 +102,9 @@ boost::asio::awaitable<void> write_gzip(GzipEncoder& encoder, const PieceWriter&
 }  // namespace
 
 boost::asio::awaitable<void> stream_gzip(
-    const std::function<boost::asio::awaitable<void>(PieceWriter)>& body,
-    const PieceWriter& write) {
+    const std::function<boost::asio::awaitable<void>(BodyWriter)>& body, const BodyWriter& write) {
   GzipEncoder encoder;
-  const PieceWriter compress = [&encoder, &write](std::string_view piece) {
+  const BodyWriter compress = [&encoder, &write](std::string_view piece) {
     return write_gzip(encoder, write, piece);
   };
   co_await body(compress);

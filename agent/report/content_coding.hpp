@@ -12,6 +12,8 @@
 #include <string>
 #include <string_view>
 
+#include "agent/report/http_server.hpp"
+
 namespace agent {
 
 // Whether a client with this Accept-Encoding prefers gzip to the text as it is. The field may be "",
@@ -38,12 +40,9 @@ class GzipEncoder {
   std::string out_;
 };
 
-// As BodyWriter of agent/report/http_server.hpp.
-using PieceWriter = std::function<boost::asio::awaitable<void>(std::string_view)>;
-
 // Calls `body` with a writer that compresses, in parts that take a fraction of a millisecond each,
 // with other work of the event loop between them, and writes the result with `write`.
 boost::asio::awaitable<void> stream_gzip(
-    const std::function<boost::asio::awaitable<void>(PieceWriter)>& body, const PieceWriter& write);
+    const std::function<boost::asio::awaitable<void>(BodyWriter)>& body, const BodyWriter& write);
 
 }  // namespace agent

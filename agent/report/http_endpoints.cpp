@@ -85,7 +85,7 @@ void HttpEndpoints::move_server(const std::string& name, TaskGroup& tasks) {
 
 // While it is not open, what it replaces goes on.
 void HttpEndpoints::note_bind(const std::string& name, const std::string& fault) {
-  const bool is_news = health_.set_bind_fault(name, fault);
+  const bool is_news = health_.set_fault(name, fault);
   if (is_news && !fault.empty()) on_fault_(name, fault);
   Served& served = servers_[name];
   if (fault.empty() && served.replaced) std::exchange(served.replaced, nullptr)->close();

@@ -11,8 +11,8 @@
 // Errors: a port in use is not fatal: serve() retries every 5 s and reports each try through
 // on_bind;
 //         with hard_fail it throws at the first failure.
-// Limits: connections as HttpConnections says; request headers of 8 KiB, a body of 1 KiB, 10 s to send a request,
-//         60 s to receive the whole answer.
+// Limits: connections as HttpConnections says; request headers of 8 KiB, a body of 1 KiB, 10 s to
+//         send a request, 60 s to receive the whole answer.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -41,7 +41,7 @@ struct HttpAnswer {
   // If set, it writes the body instead, in pieces, which are sent in chunked encoding, and compressed
   // if the client prefers that.
   std::function<boost::asio::awaitable<void>(BodyWriter)> stream{};
-  // Whoever does not accept text/plain gets 406 instead.
+  // A client that does not accept text/plain gets 406 instead.
   bool is_text_only = false;
 };
 

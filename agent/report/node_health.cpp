@@ -63,15 +63,15 @@ std::string NodeHealth::awaited() const {
 }
 
 std::map<std::string, std::string> NodeHealth::faults() const {
-  auto faults = told_faults_;
+  auto faults = faults_;
   if (!cluster_.other_nodes().fault().empty()) faults["nodes"] = cluster_.other_nodes().fault();
   return faults;
 }
 
 bool NodeHealth::set_fault(const std::string& name, const std::string& fault) {
-  if (fault.empty()) return told_faults_.erase(name) > 0;
-  std::string& told = told_faults_[name];
-  return std::exchange(told, fault) != fault;
+  if (fault.empty()) return faults_.erase(name) > 0;
+  std::string& known = faults_[name];
+  return std::exchange(known, fault) != fault;
 }
 
 }  // namespace agent

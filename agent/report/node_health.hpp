@@ -30,13 +30,9 @@ class NodeHealth {
   // What a node that has not been ready waits for: "the first list of Services, Pods"; "": nothing.
   std::string awaited() const;
 
-  // Why the server `name` cannot listen; "": it can. True if that changed. It is a condition of the
-  // node (agent/report/conditions.hpp), not of its health: whoever has taken the port must not take
-  // the clients of all Services away.
-  bool set_bind_fault(const std::string& name, const std::string& fault) {
-    return set_fault(name, fault);
-  }
-  // The same of what else this node lacks: "config".
+  // What is wrong with `name`: a server that cannot listen, or "config"; "": nothing. True if that
+  // changed. It is a condition of the node (agent/report/conditions.hpp), not of its health: whoever
+  // has taken a port must not take the clients of all Services away.
   bool set_fault(const std::string& name, const std::string& fault);
   // What this node lacks, by server, or "nodes" for the Nodes of others.
   std::map<std::string, std::string> faults() const;
@@ -48,8 +44,8 @@ class NodeHealth {
   const ClusterState& cluster_;
   const SyncReporter& reporter_;
   const std::chrono::steady_clock::time_point started_;
-  bool is_ready_ = false;                           // once, and from then on
-  std::map<std::string, std::string> told_faults_;  // by server, and of "config"
+  bool is_ready_ = false;                      // once, and from then on
+  std::map<std::string, std::string> faults_;  // by server, and of "config"
 };
 
 }  // namespace agent

@@ -38,7 +38,8 @@ ServiceManager::ServiceManager(boost::asio::any_io_executor executor,
       timer_(executor) {}
 
 boost::asio::awaitable<void> ServiceManager::run() {
-  if (!socket_.fault().empty()) log_warning("systemd is not told", {{kErr, socket_.fault()}});
+  if (!socket_.fault().empty())
+    log_warning("systemd cannot be notified", {{kErr, socket_.fault()}});
   while (socket_.is_wanted()) {
     tell();
     timer_.expires_after(pause());

@@ -68,6 +68,34 @@ std::string go_duration(const std::string& text) {
   return out + fmt::format("{:g}s", static_cast<double>(rest) / 1000);
 }
 
+// "a=b" of a list that a file may write as {first: a, second: b}, and of a map.
+std::pair<std::string, std::string> halves(const std::string& item) {
+  const std::size_t equals = std::min(item.find('='), item.size());
+  return {item.substr(0, equals), item.substr(std::min(equals + 1, item.size()))};
+}
+
+json::value items_value(const config::Option& option, const std::string& value) {
+  if (option.type == config::ValueType::kMap) {  // featureGates: all are true or false
+    json::object map;
+    for (const std::string& item : config::split_list(value)) {
+      const auto [name, is] = halves(item);
+      map[name] = is == "true";
+    }
+    return map;
+  }
+  json::array items;
+  for (const std::string& item : config::split_list(value)) {
+    if (option.item_keys[0].empty()) {
+      items.emplace_back(item);
+    } else {  // logging.vmodule: a text and a number
+      const auto [first, second] = halves(item);
+      items.emplace_back(
+          json::object{{option.item_keys[0], first}, {option.item_keys[1], json::parse(second)}});
+    }
+  }
+  return items;
+}
+
 json::value json_value(const config::Option& option, const config::Config& config,
                        std::string_view key) {
   const std::string value = value_of(option, config);
@@ -76,11 +104,7 @@ json::value json_value(const config::Option& option, const config::Config& confi
   if (is_number && value.empty()) return nullptr;
   if (is_number) return json::parse(value);
   // To kube-proxy the Pod networks are one text.
-  if (option.type == config::ValueType::kList && key != "clusterCIDR") {
-    json::array items;
-    for (const std::string& item : config::split_list(value)) items.emplace_back(item);
-    return items;
-  }
+  if (config::has_items(option.type) && key != "clusterCIDR") return items_value(option, value);
   if (option.placeholder == "DURATION") return json::value(go_duration(value));
   return json::value(value);
 }

@@ -106,7 +106,7 @@ void SyncLoop::table_rules_may_differ() {
 
 ipvs::TableRules SyncLoop::table_rules() const {
   ipvs::TableRules rules = plans_.table_rules();
-  rules.hushes_refusals = is_switching_;
+  rules.drops_refusals = is_switching_;
   return rules;
 }
 
@@ -266,7 +266,7 @@ asio::awaitable<void> SyncLoop::pass() {
   for (const auto& [work, run] : kPlanningWork) {
     if (agenda_.take(work, begin)) (this->*run)();
   }
-  if (is_switching_ && !installed_rules_->hushes_refusals) co_await reinstall_table();
+  if (is_switching_ && !installed_rules_->drops_refusals) co_await reinstall_table();
   plan_dirty(report);
   ipvs::Changes changes = reconciler_.next_changes(may_drain());
   auto now = time();

@@ -95,7 +95,7 @@ class SyncLoop {
   void table_rules_may_differ();  // this node's Pod networks may be others
   void device_changed();          // kube-ipvs0, or an address of this node
   void settings_changed() { request(Work::kCheckSettings, repairs_.next("sysctl")); }
-  // The next plans of all Services have another scheduler (ipvs::TableRules::hushes_refusals).
+  // The next plans of all Services have another scheduler (ipvs::TableRules::drops_refusals).
   void schedulers_change() { is_switching_ = true; }
   // SyncOptions::min_gap and audit_interval are others from now on; a longer pause ends at once.
   void set_periods(std::chrono::milliseconds min_gap, std::chrono::milliseconds audit_interval);

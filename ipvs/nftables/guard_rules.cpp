@@ -95,8 +95,8 @@ void add_invalid_resets(const TableRules& rules, std::vector<Rule>& out) {
   }
 }
 
-// See TableRules::hushes_refusals. The packet that is answered begins 8 bytes into the ICMP message.
-void add_hush(std::vector<Rule>& out) {
+// See TableRules::drops_refusals. The packet that is answered begins 8 bytes into the ICMP message.
+void drop_refusals(std::vector<Rule>& out) {
   constexpr std::uint32_t kQuoted = 8;
   for (const FamilyFacts& f : kFamilies) {
     const auto is_unreachable = [&](std::uint32_t offset, std::uint8_t value) {
@@ -179,7 +179,7 @@ void add_guard_rules(const TableRules& rules, std::vector<Rule>& out) {
   add_limits(out);
   add_invalid(out);
   add_invalid_resets(rules, out);
-  if (rules.hushes_refusals) add_hush(out);
+  if (rules.drops_refusals) drop_refusals(out);
   add_guard_hooks(out);
   add_guards(out);
   add_closed_ports(out);

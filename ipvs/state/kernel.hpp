@@ -39,7 +39,7 @@ namespace ipvs {
 // has the same values; agent/main.cpp converts it, because ipvs/ must not depend on config/.
 enum class VipBinding : std::uint8_t { kAddress, kRoute };
 
-// How the traffic of Pods is told from all other: kube-proxy's detectLocalMode.
+// How the traffic of Pods is distinguished from all other: kube-proxy's detectLocalMode.
 enum class LocalBy : std::uint8_t {
   kClusterCidrs,  // its source is in TableRules::cluster_cidrs
   kOwnPods,       // ... in TableRules::own_pods
@@ -65,7 +65,7 @@ struct TableRules {
   // While schedulers of virtual servers change. Between two of them the kernel has none for an RCU
   // grace period (ip_vs_edit_service() in ip_vs_ctl.c), and answers new connections with ICMP "port
   // unreachable". Such answers for Services are dropped then, so that clients try again.
-  bool hushes_refusals = false;
+  bool drops_refusals = false;
   bool operator==(const TableRules&) const = default;
 };
 

@@ -226,7 +226,8 @@ TEST_CASE_METHOD(ReloadFixture, "half a file is not refused if the rest follows 
   CHECK(log.count("refused") == 0);
 }
 
-TEST_CASE_METHOD(ReloadFixture, "what needs a restart is told once, and nothing of it applied") {
+TEST_CASE_METHOD(ReloadFixture,
+                 "what needs a restart is reported once, and nothing of it is applied") {
   start_serving();
   CHECK(metric("kube_ipvs_config_restart_needed") == "0");
   replace("takeover: off\nrunDir: /other\nipvs:\n  scheduler: lc\n");

@@ -204,6 +204,17 @@ def say_who_made_it():
     show("what kube-proxy leaves is made by hand; with a real one: real_kube_proxy")
 
 
+def no_exchange_lost(lab, loads):
+    """Ends the loads of these names: none lost an exchange."""
+    total = 0
+    for name in loads:
+        result = lab.stop_load(name)
+        show(f"{name}: {result}")
+        assert result["failed"] == 0 and result["total"] > 10, (name, result)
+        total += result["total"]
+    show(f"0 of {total} exchanges lost")
+
+
 class Clients:
     """They began while kube-proxy ran: a connection, a flow or a series of requests each, and one that drains."""
 
@@ -236,14 +247,7 @@ class Clients:
         raise AssertionError("no connection led to pod-3")
 
     def check(self):
-        """Ends them all: none lost an exchange."""
-        total = 0
-        for name in self.loads:
-            result = self.lab.stop_load(name)
-            show(f"{name}: {result}")
-            assert result["failed"] == 0 and result["total"] > 10, (name, result)
-            total += result["total"]
-        show(f"0 of {total} exchanges lost")
+        no_exchange_lost(self.lab, self.loads)
         self.check_draining_and_affinity()
 
     def check_draining_and_affinity(self):

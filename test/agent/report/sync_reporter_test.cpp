@@ -217,15 +217,15 @@ TEST_CASE_METHOD(ReportFixture,
                  "a port of the agent that is taken is a condition, not the node's health (A1)") {
   const auto questions = {HealthQuestion::kAlive, HealthQuestion::kServing,
                           HealthQuestion::kHealthy};
-  CHECK(health.set_bind_fault("metrics", "127.0.0.1:10249: Address already in use"));
-  CHECK_FALSE(health.set_bind_fault("metrics", "127.0.0.1:10249: Address already in use"));
+  CHECK(health.set_fault("metrics", "127.0.0.1:10249: Address already in use"));
+  CHECK_FALSE(health.set_fault("metrics", "127.0.0.1:10249: Address already in use"));
   for (const HealthQuestion question : questions) CHECK(health.judge(question).healthy);
   CHECK(conditions.json() ==
         R"({"node":[{"field":"metrics","message":"127.0.0.1:10249: Address already in use"}],)"
         R"("objects":[]})"
         "\n");
-  CHECK(health.set_bind_fault("metrics", ""));
-  CHECK_FALSE(health.set_bind_fault("metrics", ""));
+  CHECK(health.set_fault("metrics", ""));
+  CHECK_FALSE(health.set_fault("metrics", ""));
   CHECK(conditions.json().starts_with("{\"node\":[],"));
 }
 

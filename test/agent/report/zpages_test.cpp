@@ -57,6 +57,20 @@ TEST_CASE("/configz has kube-proxy's document with the types that kube-proxy giv
   CHECK(at(page, "kube-ipvs.io", "/vipBinding") == R"("address")");
 }
 
+TEST_CASE("/configz has maps as maps, and lists of maps as such (18.2)") {
+  config::Config config;
+  config.feature_gates = {"NFTablesProxyMode=true", "WinOverlay=false"};
+  config.vmodule = {{.pattern = "sync_*", .level = 4}, {.pattern = "app", .level = 2}};
+  const json::object page = page_of(config);
+  for (const char* document : {"kubeproxy.config.k8s.io", "kube-ipvs.io"}) {
+    CHECK(at(page, document, "/featureGates") ==
+          R"({"NFTablesProxyMode":true,"WinOverlay":false})");
+  }
+  CHECK(at(page, "kubeproxy.config.k8s.io", "/logging/vmodule") ==
+        R"([{"filePattern":"sync_*","verbosity":4},{"filePattern":"app","verbosity":2}])");
+  CHECK(at(page_of({}), "kubeproxy.config.k8s.io", "/featureGates") == "{}");
+}
+
 TEST_CASE("/configz has every key of both kinds of file") {
   const json::object page = page_of({});
   for (const config::Option& option : config::options()) {

@@ -116,7 +116,7 @@ TEST_CASE("shorter periods are in force at once, not after the longer ones (18.2
   CHECK(f.look().violations.empty());
 }
 
-TEST_CASE("refusals are hushed before a scheduler changes, and until all have changed (18.2)") {
+TEST_CASE("refusals are dropped before a scheduler changes, and until all have changed (18.2)") {
   Fixture f;
   f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
   f.settle();
@@ -129,7 +129,7 @@ TEST_CASE("refusals are hushed before a scheduler changes, and until all have ch
   f.sync.schedulers_change();
   f.want("a/web", next);
   f.until([&] { return f.look().servers.at(kWeb).settings.scheduler == "lc"; });
-  f.until([&] { return !f.look().table_rules->hushes_refusals; });
+  f.until([&] { return !f.look().table_rules->drops_refusals; });
   CHECK(f.look().calls ==
         std::vector<std::string>{"install_table", "change_servers", "install_table"});
   CHECK(f.look().violations.empty());

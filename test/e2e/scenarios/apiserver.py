@@ -60,6 +60,23 @@ def run_pod(lab, name, number, ready=True):
             input=json.dumps(written))
 
 
+def create_slice(lab, service_name, ports, pods):
+    """What the controller of EndpointSlices would; `pods`: the name and number of each on this node."""
+    versions = kubectl(lab, "api-versions").split()
+    version = "v1" if "discovery.k8s.io/v1" in versions else "v1beta1"
+    place = {"nodeName": "node"} if version == "v1" else {"topology": {"kubernetes.io/hostname": "node"}}
+    kubectl(lab, "create", "-f", "-", input=json.dumps({
+        "apiVersion": f"discovery.k8s.io/{version}", "kind": "EndpointSlice", "addressType": "IPv4",
+        "metadata": {"name": f"{service_name}-1", "namespace": "default",
+                     "labels": {"kubernetes.io/service-name": service_name,
+                                "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"}},
+        "endpoints": [{"addresses": [f"10.244.1.{number}"], "conditions": {"ready": True}, **place,
+                       "targetRef": {"kind": "Pod", "name": name, "namespace": "default"}}
+                      for name, number in pods.items()],
+        "ports": [{"name": port["name"], "protocol": port.get("protocol", "TCP"), "port": port["port"]}
+                  for port in ports]}))
+
+
 def load_is_unharmed(lab, name):
     load = lab.stop_load(name)
     assert load["failed"] == 0 and load["total"] > 10, load

@@ -212,7 +212,7 @@ def case_a_bad_file_is_refused_and_told_and_the_old_one_stays_in_force(lab):
         assert lab.agent.metric("kube_ipvs_config_last_reload_successful") == 0
         assert '"field":"config"' in lab.node.get("http://127.0.0.1:10249/conditions")
     os.remove(settings.path)
-    wait_until("its loss is told", 20, lambda: lab.agent.logged("No such file or directory"))
+    wait_until("its loss is reported", 20, lambda: lab.agent.logged("No such file or directory"))
     assert reloads(lab, "refused") >= 6
     assert f"{VIP}:80 lc" in lab.ipvs_table()
     assert configz(lab, "ipvs.scheduler") == "lc"

@@ -11,7 +11,7 @@ import subprocess
 import apiserver
 from apiserver import CLUSTER, kubectl, order
 from checks import wait_until
-from objects import pod, service
+from objects import HTTP, pod, service
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DISTRIBUTIONS = f"{HERE}/../../distributions"
@@ -28,29 +28,13 @@ def group_up(lab):
     apiserver.create(lab, service("cluster", VIP, {"set": "v1"}), pod("pod-1", 11), pod("pod-2", 12))
     for name, number in (("pod-1", 11), ("pod-2", 12)):
         apiserver.run_pod(lab, name, number)
-    create_slice(lab)
+    apiserver.create_slice(lab, "cluster", [HTTP], {"pod-1": 11, "pod-2": 12})
     kubectl(lab, "delete", "clusterrole", "system:node-proxier")
     kubectl(lab, "create", "-f", f"{DISTRIBUTIONS}/node-proxier.yaml")
     write_credentials(lab)
     os.makedirs(os.path.dirname(KUBE_PROXY), exist_ok=True)
     if not os.path.lexists(KUBE_PROXY):
         os.symlink(os.path.abspath(lab.agent.program), KUBE_PROXY)
-
-
-def create_slice(lab):
-    """What the controller of EndpointSlices would."""
-    versions = kubectl(lab, "api-versions").split()
-    version = "v1" if "discovery.k8s.io/v1" in versions else "v1beta1"
-    place = {"nodeName": "node"} if version == "v1" else {"topology": {"kubernetes.io/hostname": "node"}}
-    endpoints = [{"addresses": [f"10.244.1.{number}"], "conditions": {"ready": True}, **place,
-                  "targetRef": {"kind": "Pod", "name": name, "namespace": "default"}}
-                 for name, number in (("pod-1", 11), ("pod-2", 12))]
-    kubectl(lab, "create", "-f", "-", input=json.dumps({
-        "apiVersion": f"discovery.k8s.io/{version}", "kind": "EndpointSlice", "addressType": "IPv4",
-        "metadata": {"name": "cluster-1", "namespace": "default",
-                     "labels": {"kubernetes.io/service-name": "cluster",
-                                "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"}},
-        "endpoints": endpoints, "ports": [{"name": "http", "protocol": "TCP", "port": 80}]}))
 
 
 def write_credentials(lab):

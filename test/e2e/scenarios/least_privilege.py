@@ -4,6 +4,7 @@
 # for its own directory, and the seccomp profile of examples/. What needs more was done before by --init-only.
 import os
 import re
+import shutil
 import subprocess
 
 import agent as agent_module
@@ -27,6 +28,11 @@ UNPRIVILEGED = (
     "--inh-caps=-all,+net_admin", "--ambient-caps=-all,+net_admin", "--bounding-set=-all,+net_admin")
 
 
+def reachable(lab, path):
+    """A copy: user 65534 may not be allowed to enter the checkout, as in a directory of mktemp."""
+    return shutil.copy(path, lab.directory)
+
+
 def group_up(lab):
     os.chmod(lab.directory, 0o755)
     os.makedirs(RUN_DIR, exist_ok=True)
@@ -34,7 +40,8 @@ def group_up(lab):
     lab.add_pods(pod_1=11, pod_2=12)
     lab.write("pods.yaml", pod("pod-1", 11), pod("pod-2", 12))
     lab.write_common_services()
-    lab.agent.prefix = (*UNPRIVILEGED, *agent_module.SECCOMP)
+    lab.agent.program = reachable(lab, lab.agent.program)
+    lab.agent.prefix = (*UNPRIVILEGED, *(reachable(lab, path) for path in agent_module.SECCOMP))
 
 
 def status_of(lab):

@@ -13,6 +13,7 @@ import apiserver
 import kube_proxy
 from apiserver import CLUSTER, kubectl
 from checks import show, wait_until
+from node_of_kube_proxy import forget, no_exchange_lost
 from objects import DNS, ECHO, HTTP, affinity, load_balancer, node, pod, service
 
 SOME_SECONDS = 2  # in which each client exchanges some ten words
@@ -47,25 +48,7 @@ def group_up(lab):
     kubectl(lab, "replace", "--raw", "/api/v1/namespaces/default/services/lb/status", "-f", "-",
             input=json.dumps(status))
     for name, each in SERVICES.items():
-        create_slice(lab, name, each)
-
-
-def create_slice(lab, name, of):
-    """What the controller of EndpointSlices would."""
-    versions = kubectl(lab, "api-versions").split()
-    version = "v1" if "discovery.k8s.io/v1" in versions else "v1beta1"
-    place = {"nodeName": "node"} if version == "v1" else {"topology": {"kubernetes.io/hostname": "node"}}
-    ports = [{"name": port["name"], "protocol": port.get("protocol", "TCP"), "port": port["port"]}
-             for port in of["spec"]["ports"]]
-    kubectl(lab, "create", "-f", "-", input=json.dumps({
-        "apiVersion": f"discovery.k8s.io/{version}", "kind": "EndpointSlice", "addressType": "IPv4",
-        "metadata": {"name": f"{name}-1", "namespace": "default",
-                     "labels": {"kubernetes.io/service-name": name,
-                                "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"}},
-        "endpoints": [{"addresses": [f"10.244.1.{number}"], "conditions": {"ready": True}, **place,
-                       "targetRef": {"kind": "Pod", "name": each, "namespace": "default"}}
-                      for each, number in PODS.items()],
-        "ports": ports}))
+        apiserver.create_slice(lab, name, each["spec"]["ports"], PODS)
 
 
 # The two proxies.
@@ -106,7 +89,7 @@ def has_rules(lab, backend):
 def kube_proxy_serves(lab, backend):
     """Its virtual servers are there, and so are its rules."""
     try:
-        wait_until("kube-proxy serves the node", 90,
+        wait_until("kube-proxy serves the node", 300,
                    lambda: is_served(lab) and has_rules(lab, backend))
     except AssertionError:
         with open(f"{lab.directory}/kube-proxy.log", encoding="utf-8") as log:
@@ -128,22 +111,6 @@ def plan(lab):
                                 timeout=120)
     assert result.returncode in (0, 1), result
     return result.stdout.splitlines()
-
-
-def forget(lab):
-    for name in list(lab.processes):
-        if name.startswith("load-") or name == "kube-proxy":
-            lab.kill(name)
-    lab.agent.stop()
-    for tool in ("iptables-nft", "ip6tables-nft", "iptables-legacy", "ip6tables-legacy"):
-        lab.node.run(f"{tool}-restore", input="".join(f"*{table}\nCOMMIT\n" for table in ("nat", "filter", "mangle")))
-    lab.node.run("ipset", "destroy")
-    lab.agent.cleanup()
-    lab.node.run("nft", "flush", "ruleset")
-    lab.node.run("ipvsadm", "-C")
-    lab.node.run("conntrack", "-F")
-    if lab.has_device():
-        lab.node.ip("link delete kube-ipvs0")
 
 
 # The kubelet makes this, and rules of kube-proxy before 1.28 refer to it.
@@ -175,13 +142,7 @@ class Clients:
             place.start_load(name, kind, address, port, 1)
 
     def check(self):
-        total = 0
-        for name in self.loads:
-            result = self.lab.stop_load(name)
-            show(f"{name}: {result}")
-            assert result["failed"] == 0 and result["total"] > 10, (name, result)
-            total += result["total"]
-        show(f"0 of {total} exchanges lost")
+        no_exchange_lost(self.lab, self.loads)
         answers = self.lab.outside.tally(f"http://{STICKY_IP}", 4)
         assert set(answers) == {self.sticky}, f"{answers}, before only {self.sticky}"
 
@@ -192,6 +153,7 @@ def step(what):
 
 def there_and_back(lab, backend):
     forget(lab)
+    lab.node.run("conntrack", "-F")
     version = lab.node.run(program(), "--version").strip()
     show(f"{version}, iptables-{backend}")
     for tool in ("iptables", "ip6tables"):

@@ -49,7 +49,7 @@ std::vector<TableRules> variants() {
           {.local_by = LocalBy::kOwnPods,
            .own_pods = {{.address = address("10.244.1.0"), .prefix_length = 24}}},
           {.local_by = LocalBy::kNamePrefix, .pod_interface = "cali"},
-          {.hushes_refusals = true}};
+          {.drops_refusals = true}};
 }
 
 }  // namespace
@@ -76,7 +76,7 @@ TEST_CASE("every set is used by some rule") {
 }
 
 TEST_CASE("refusals of Services are dropped only while schedulers change (18.2)") {
-  const auto quiet = rules_in(table_rules({.hushes_refusals = true}), "guard-output");
+  const auto quiet = rules_in(table_rules({.drops_refusals = true}), "guard-output");
   const auto usual = rules_in(table_rules({}), "guard-output");
   REQUIRE(quiet.size() == usual.size() + 4);  // of each family, virtual IPs and node addresses
   CHECK(quiet.back() == usual.back());
