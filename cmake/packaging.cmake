@@ -14,9 +14,13 @@ foreach(page config/flags.md config/kube-proxy.md agent/report/metrics.md agent/
   cmake_path(GET page PARENT_PATH folder)
   install(FILES ${page} DESTINATION ${CMAKE_INSTALL_DOCDIR}/${folder})
 endforeach()
-# Without what needs the source tree, and what is installed elsewhere.
+# At the paths that documents name. Without what needs the source tree, what is installed elsewhere, and links out of it.
 install(DIRECTORY examples/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples USE_SOURCE_PERMISSIONS
-        PATTERN quickstart EXCLUDE PATTERN lib EXCLUDE PATTERN kube-ipvs.service EXCLUDE)
+        PATTERN quickstart EXCLUDE PATTERN lib EXCLUDE PATTERN kube-ipvs.service EXCLUDE
+        PATTERN dashboard.json EXCLUDE PATTERN rules.yaml EXCLUDE)
+set(chart packaging/helm/kube-ipvs/files)
+install(FILES ${chart}/dashboard.json ${chart}/rules.yaml DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples/monitoring)
+install(FILES packaging/kustomize/base/rbac.yaml DESTINATION ${CMAKE_INSTALL_DOCDIR}/packaging/kustomize/base)
 
 # Installs `source` as `name` without its time, compressed: so the same sources make the same package.
 find_program(GZIP gzip REQUIRED)
