@@ -70,13 +70,11 @@ def _pause(layout, layer):
 
 
 def _agnhost(layout, layer):
-    _debian_layer(layer, ["bash", "busybox-static", "curl", "netcat-openbsd", "iproute2", "bind9-host", "coreutils"])
+    _debian_layer(layer, ["bash", "curl", "wget", "netcat-openbsd", "iproute2", "iputils-ping", "bind9-host", "coreutils"])
     with tarfile.open(layer, "a") as archive:
         archive.add(layout.program("agnhost"), "agnhost")
         _link(archive, "bin/sh", "bash")
         _link(archive, "bin/nc", "nc.openbsd")
-        for applet in ("wget", "nslookup", "ping", "vi"):
-            _link(archive, f"usr/local/bin/{applet}", "/bin/busybox")
         _write(archive, "etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n")
 
 
