@@ -70,7 +70,7 @@ def _pause(layout, layer):
 
 
 def _agnhost(layout, layer):
-    _debian_layer(layer, ["bash", "curl", "wget", "netcat-openbsd", "iproute2", "iputils-ping", "bind9-host", "coreutils"])
+    _debian_layer(layer, ["bash", "curl", "wget", "netcat-openbsd", "iproute2", "iputils-ping", "bind9-dnsutils", "coreutils"])
     with tarfile.open(layer, "a") as archive:
         archive.add(layout.program("agnhost"), "agnhost")
         _link(archive, "bin/sh", "bash")
