@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -55,7 +56,8 @@ std::string process(pid_t pid) {
 
 }  // namespace
 
-InstanceLock::InstanceLock(std::string name) : name_(std::move(name)) {}
+InstanceLock::InstanceLock(std::string run_dir, std::string name)
+    : run_dir_(std::move(run_dir)), name_(std::move(name)) {}
 
 InstanceLock::~InstanceLock() {
   close_and_clear(connection_);
@@ -105,13 +107,19 @@ InstanceLock::State InstanceLock::ask_holder() {
   if (::getsockopt(connection_, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
     return uncertain(std::strerror(errno));
   }
-  if (peer.uid != 0 && peer.uid != ::geteuid()) {
+  if (!may_hold(peer.uid)) {
     close_and_clear(connection_);
     return uncertain(process(peer.pid) + " of user " + std::to_string(peer.uid) +
-                     " has taken the name, which only root may");
+                     " has taken the name, which only root and the owner of --run-dir may");
   }
   holder_ = process(peer.pid);
   return State::kTaken;
+}
+
+bool InstanceLock::may_hold(uid_t user) const {
+  if (user == 0 || user == ::geteuid()) return true;
+  struct stat directory {};
+  return ::stat(run_dir_.c_str(), &directory) == 0 && directory.st_uid == user;
 }
 
 void InstanceLock::wait() const {

@@ -6,8 +6,10 @@
 // keeps such names per network namespace, as it keeps IPVS and nftables, and frees them when the
 // process ends, however it ends. A connection to the socket says who holds it.
 //
-// Any local user may bind the name first. So a holder counts only if it runs as root or as the same
-// user as we; otherwise the agent starts without the lock, with a warning.
+// Any local user may bind the name first. So a holder counts only if it runs as root, as the same
+// user as we, or as the owner of the directory of --run-dir, which only root can have given it (under
+// systemd the agent has a user of its own); otherwise the agent starts without the lock, with a
+// warning.
 //
 // Threading: not thread-safe; wait() blocks, and is for the time before the agent has threads.
 #pragma once
@@ -21,7 +23,7 @@ namespace agent {
 
 class InstanceLock {
  public:
-  explicit InstanceLock(std::string name = "kube-ipvs");
+  explicit InstanceLock(std::string run_dir, std::string name = "kube-ipvs");
   ~InstanceLock();
   InstanceLock(const InstanceLock&) = delete;
   InstanceLock& operator=(const InstanceLock&) = delete;
@@ -44,9 +46,10 @@ class InstanceLock {
 
  private:
   State ask_holder();
+  bool may_hold(uid_t user) const;
   State uncertain(std::string why);
 
-  const std::string name_;
+  const std::string run_dir_, name_;
   int listener_ = -1;
   int connection_ = -1;  // to the holder, who never answers: the end of it is the holder's
   std::string holder_, why_;

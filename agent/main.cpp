@@ -86,7 +86,7 @@ void wait_for_lock(agent::InstanceLock& lock, const agent::NotifySettings& notif
 // start, and finds it done.
 int prepare_only(const config::Config& config) {
   agent::catch_stop_signals(1);
-  agent::InstanceLock lock;
+  agent::InstanceLock lock(config.run_dir);
   if (lock.take() == agent::InstanceLock::State::kTaken) {
     agent::log_info("--init-only: kube-ipvs runs here, so the kernel is prepared",
                     {{"holder", lock.holder()}});
@@ -112,7 +112,7 @@ int write_config(const config::Config& config) {
 // What is done goes to standard output, line by line; what the operator should know, to the log.
 int clean_up(const config::Config& config) {
   agent::catch_stop_signals(1);  // half of it done is a failure
-  agent::InstanceLock lock;
+  agent::InstanceLock lock(config.run_dir);
   if (!config.dry_run && lock.take() == agent::InstanceLock::State::kTaken) {
     return refuse("cleanup: kube-ipvs runs here (" + lock.holder() +
                   ") and would restore what is deleted: stop it first");
@@ -181,7 +181,7 @@ int run_agent(const config::Config& config, const File& file, const agent::Notif
   if (!found) return 1;
   std::optional<k8s::ApiAccess> access = std::move(found->api);
 
-  agent::InstanceLock lock;
+  agent::InstanceLock lock(config.run_dir);
   wait_for_lock(lock, notify);
   ipvs::LinuxKernel kernel(config.run_dir, excluded(config));
   if (const std::string why = agent::prepare_kernel(config, kernel); !why.empty()) {

@@ -215,7 +215,7 @@ struct Metrics::Impl {
   prometheus::Gauge& kube_proxy_sets = gauge("kube_ipvs_kube_proxy_ipsets",
       "ipsets that kube-proxy has left.");
   prometheus::Gauge& kube_proxy_running = gauge("kube_ipvs_kube_proxy_running",
-      "1 if a kube-proxy runs beside this agent.");
+      "1 if a kube-proxy runs beside this agent; 0 with --takeover=off.");
   prometheus::Gauge& forward_dropping = gauge("kube_ipvs_forward_dropping_chains",
       "FORWARD chains of others with policy drop and without a rule of kube-ipvs that accepts replies.");
   prometheus::Gauge& services = gauge("kube_ipvs_services", "Services known.");

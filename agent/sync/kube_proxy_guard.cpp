@@ -86,14 +86,13 @@ asio::awaitable<std::vector<std::string>> KubeProxyGuard::read_sets() {
 
 asio::awaitable<bool> KubeProxyGuard::find_running(
     const std::vector<ipvs::KubeProxyChains>& chains) {
+  if (options_.takeover == Takeover::kOff) co_return false;  // the two are meant to run side by side
   KubeProxySigns::Seen seen;
   seen.processes = co_await thread_.run([this] { return kernel_.find_kube_proxies(); });
   const std::uint16_t port = surroundings_.proxy_mode_port();
   if (seen.processes.empty() && port != 0) seen.mode = co_await ask_proxy_mode(executor_, port);
   const std::string sign = signs_.judge(seen, chains);
-  if (!sign.empty() && options_.takeover != Takeover::kOff) {
-    report_once(report_.runs, running_text(sign, options_.takeover));
-  }
+  if (!sign.empty()) report_once(report_.runs, running_text(sign, options_.takeover));
   if (sign.empty() && runs_) report_.note("kube-proxy does not seem to run here any more");
   co_return !sign.empty();
 }
