@@ -33,7 +33,8 @@ def needed(file):
 
 
 def strip(file, to):
+    """Without what depends on where it was built: that is the debug information, and the build ID, a hash of it."""
     own = run('dpkg', '--print-architecture').strip()
     prefix = '' if architecture(file) == own else TRIPLETS[architecture(file)] + '-'
-    run(prefix + 'strip', '--strip-all', '-o', to, file)
+    run(prefix + 'strip', '--strip-all', '--remove-section=.note.gnu.build-id', '-o', to, file)
     os.chmod(to, 0o755)
