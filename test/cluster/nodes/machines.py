@@ -5,6 +5,7 @@ import concurrent.futures
 import datetime
 import itertools
 import json
+import shlex
 import shutil
 import signal
 import time
@@ -33,9 +34,9 @@ class Machine:
         shutil.rmtree(requests, ignore_errors=True)
         requests.mkdir()
         (self.share / "kubeconfig").write_bytes(self.layout.kubeconfig.read_bytes())
-        (self.share / "environment").write_text("".join(f"{name}={value}\n" for name, value in {
+        (self.share / "environment").write_text("".join(f"{name}={shlex.quote(str(value))}\n" for name, value in {
             "NODE": self.node.name, "NODE_IP": self.node.address, "POD_NETWORK": self.node.pods,
-            "OTHERS": " ".join(f"{other.pods}={other.address}" for other in NODES if other is not self.node).join("''"),
+            "OTHERS": " ".join(f"{other.pods}={other.address}" for other in NODES if other is not self.node),
             "ASSETS": self.layout.assets, "IMAGES": self.layout.images}.items()))
         self.process.start(
             self.layout.inside(TREE / "test/kernel/run", "--memory", MEMORY_MB, "--cpus", 1, "--timeout", 0,
@@ -61,8 +62,9 @@ def give_images(layout):
     """Imports on each node the images of kube-ipvs that are newer than its boot."""
     script = ('for image in {images}/kube-ipvs-*/*.tar; do mark=/run/imported.$(basename "$(dirname "$image")"); '
               'if [ "$image" -nt "$mark" ]; then ctr -n k8s.io images import "$image" && touch "$mark"; fi || exit 1; done')
+    script = script.format(images=shlex.quote(str(layout.images)))
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        done = list(pool.map(lambda node: Machine(layout, node).run(script.format(images=layout.images), 300), NODES))
+        done = list(pool.map(lambda node: Machine(layout, node).run(script, 300), NODES))
     for node, (code, output) in zip(NODES, done):
         if code:
             raise SystemExit(f"cluster: {node.name}: {output}")

@@ -34,7 +34,8 @@ def server(layout):
 
 def rendered(layout, *values):
     """The objects of the chart, as YAML."""
-    tools = subprocess.run([TREE / "test/packaging/fetch-helm"], check=True, capture_output=True, text=True).stdout.split()
+    tools = subprocess.run([TREE / "test/packaging/fetch-helm"], check=True, capture_output=True,
+                           text=True).stdout.splitlines()
     command = [f"{tools[-1]}/helm/helm", "template", "kube-ipvs", TREE / "packaging/helm/kube-ipvs",
                "--namespace=kube-system", "--kube-version=1.20.2"]
     for value in (f"image.repository={REPOSITORY}", "image.tag=dev", "kubeProxyLabel=true", "updateStrategy.rollingUpdate.maxUnavailable=1",

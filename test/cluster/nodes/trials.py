@@ -19,7 +19,7 @@ def _expect(true, what):
 
 
 def tutorial(layout):
-    """The owner's tutorial: four types of Service over three nginx Pods, one of which is replaced."""
+    """The tutorial of examples/tutorial: four types of Service over three nginx Pods, one of which is replaced."""
     labels = {"app": "my-nginx", "version": "v1"}
     deployment = workloads.deployment("my-nginx", images.NGINX, 3, labels, [80])
     deployment["spec"]["template"]["spec"]["containers"][0]["ports"] = [{"name": "http", "containerPort": 80}]
