@@ -9,19 +9,33 @@
 {{- $name | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{- define "kube-ipvs.selectorLabels" -}}
-app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+{{/* One map of labels or annotations out of several, each key once; argument: their list, in which the last one wins. */}}
+{{- define "kube-ipvs.merged" -}}
+{{- $all := dict }}
+{{- range $map := . }}
+{{- range $key, $value := $map }}
+{{- $_ := set $all $key $value }}
+{{- end }}
+{{- end }}
+{{- toYaml $all }}
 {{- end }}
 
-{{- define "kube-ipvs.labels" -}}
-{{ include "kube-ipvs.selectorLabels" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
+{{- define "kube-ipvs.selectorLabels" -}}
+{{- dict "app.kubernetes.io/name" (default .Chart.Name .Values.nameOverride) "app.kubernetes.io/instance" .Release.Name | toYaml }}
 {{- end }}
+
+{{/* The labels of an object; arguments: the root, and further maps of labels. The schema refuses the chart's own in those. */}}
+{{- define "kube-ipvs.labels" -}}
+{{- $root := first . }}
+{{- $own := include "kube-ipvs.selectorLabels" $root | fromYaml }}
+{{- $_ := set $own "app.kubernetes.io/version" $root.Chart.AppVersion }}
+{{- $_ := set $own "app.kubernetes.io/managed-by" $root.Release.Service }}
+{{- $_ := set $own "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_") }}
+{{- include "kube-ipvs.merged" (concat (list $own $root.Values.commonLabels) (rest .)) }}
+{{- end }}
+
+{{- define "kube-ipvs.kubeProxyLabel" -}}
+{{- if .Values.kubeProxyLabel }}k8s-app: kube-proxy{{ end }}
 {{- end }}
 
 {{- define "kube-ipvs.serviceAccountName" -}}
@@ -54,16 +68,21 @@ kind: KubeIpvsConfiguration
 {{/* The API server: the value, or what kubeadm has written into the cluster. */}}
 {{- define "kube-ipvs.apiServer" -}}
 {{- $found := .Values.apiServer }}
+{{- $from := "apiServer" }}
 {{- range $place := list (list "kube-system" "kube-proxy" "kubeconfig.conf") (list "kube-public" "cluster-info" "kubeconfig") }}
 {{- if not $found }}
 {{- $data := (lookup "v1" "ConfigMap" (index $place 0) (index $place 1)).data | default dict }}
 {{- range (get $data (index $place 2) | default "{}" | fromYaml).clusters }}
 {{- $found = dig "cluster" "server" "" . }}
+{{- $from = printf "apiServer is empty, and the server of the ConfigMap %s/%s" (index $place 0) (index $place 1) }}
 {{- end }}
 {{- end }}
 {{- end }}
 {{- if not $found }}
 {{- fail "apiServer: the URL of the API server is needed, such as https://192.0.2.10:6443 (not its cluster IP, which kube-ipvs itself is to serve): this cluster has no ConfigMap of kubeadm to find it in, or helm cannot see the cluster" }}
+{{- end }}
+{{- if not (regexMatch "^https?://[^/?#[:space:]]+(/[^?#[:space:]]*)?$" $found) }}
+{{- fail (printf "%s: %q is no URL such as https://192.0.2.10:6443" $from $found) }}
 {{- end }}
 {{- $found }}
 {{- end }}
@@ -83,6 +102,7 @@ kind: KubeIpvsConfiguration
 {{- dict "address" $address "port" $port | toJson }}
 {{- end }}
 
+{{/* An existing ConfigMap without the setting has the agent's default. */}}
 {{- define "kube-ipvs.healthz" -}}
 {{- include "kube-ipvs.bind" (list (dig "healthzBindAddress" "0.0.0.0:10256" .Values.config) 10256) }}
 {{- end }}
@@ -95,7 +115,7 @@ kind: KubeIpvsConfiguration
 {{- define "kube-ipvs.needMetrics" -}}
 {{- $metrics := include "kube-ipvs.metrics" (index . 0) | fromJson }}
 {{- if and (not (index . 0).Values.existingConfigMap) (or (not $metrics.address) (regexMatch "^(127\\.|::1$|localhost$)" $metrics.address)) }}
-{{- fail (printf "%s: config.metricsBindAddress is %q, which Prometheus cannot reach: give an address such as 0.0.0.0:10249" (index . 1) (dig "metricsBindAddress" "127.0.0.1:10249" (index . 0).Values.config)) }}
+{{- fail (printf "%s: config.metricsBindAddress is %q, which Prometheus cannot reach: give an address such as [::]:10249" (index . 1) (dig "metricsBindAddress" "127.0.0.1:10249" (index . 0).Values.config)) }}
 {{- end }}
 {{- end }}
 
