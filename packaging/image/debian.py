@@ -34,7 +34,7 @@ def run(*command, **options):
 
 @contextlib.contextmanager
 def locked(directory):
-    """Makes the directory, and keeps other builds out of it meanwhile. Never one inside another: no two wait in a ring."""
+    """Makes the directory, and keeps other builds out of it. Never one inside another: no two wait for each other."""
     os.makedirs(directory, exist_ok=True)
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
