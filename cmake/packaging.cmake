@@ -61,10 +61,16 @@ if(NOT entry MATCHES "^kube-ipvs \\(${version_pattern}-([0-9][0-9.+~a-z]*)\\)")
   message(FATAL_ERROR "packaging/debian/changelog has no entry for ${PROJECT_VERSION} at its top, but: ${entry}")
 endif()
 set(CPACK_DEBIAN_PACKAGE_RELEASE ${CMAKE_MATCH_1})
+# It has the maintainer, too. A project without an address has one below .invalid, which nobody can register (RFC 2606).
+file(STRINGS ${debian}/changelog signature LIMIT_COUNT 1 REGEX "^ -- ")
+if(NOT signature MATCHES "^ -- (.+ <[^<> ]+@[^<> ]+>)  ")
+  message(FATAL_ERROR "packaging/debian/changelog: the first entry has no maintainer: ${signature}")
+endif()
+set(maintainer ${CMAKE_MATCH_1})
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME kube-ipvs)
-set(CPACK_PACKAGE_CONTACT "kube-ipvs maintainers <maintainers@kube-ipvs.io>")
+set(CPACK_PACKAGE_CONTACT ${maintainer})
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_INSTALL_CMAKE_PROJECTS
   "${PROJECT_BINARY_DIR};kube-ipvs;Unspecified;/" "${PROJECT_BINARY_DIR};kube-ipvs;debian;/")

@@ -2,9 +2,12 @@
 #
 # Binary packages of Debian, of any architecture, without installing them: an apt with its own sources and lists, and
 # the machine's proxies and keys. The machine's own sources and its database of packages are neither read nor changed.
+import contextlib
+import fcntl
 import hashlib
 import os
 import subprocess
+import sys
 from dataclasses import dataclass
 
 SUITE = os.environ.get('DEBIAN_SUITE', 'bookworm')
@@ -27,6 +30,22 @@ def run(*command, **options):
     if ended.returncode != 0:
         raise Fault(f'{" ".join(command[:3])} ...: exit code {ended.returncode}\n{ended.stderr.strip()}')
     return ended.stdout
+
+
+@contextlib.contextmanager
+def locked(directory):
+    """Makes the directory, and keeps other builds out of it. Never one inside another: no two wait for each other."""
+    os.makedirs(directory, exist_ok=True)
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f'{directory}: waiting for another build, which uses it', file=sys.stderr, flush=True)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 @dataclass
@@ -114,7 +133,11 @@ def download(names, architecture, directory, work):
 
 def fetch(names, architecture, directory, work, newest):
     """Unpacks the packages below `work`, by name. What is in the directory is only replaced if `newest`."""
-    os.makedirs(directory, exist_ok=True)
+    with locked(directory):
+        return fetch_locked(names, architecture, directory, work, newest)
+
+
+def fetch_locked(names, architecture, directory, work, newest):
     missing = sorted(set(names) - set(find_debs(directory, names)))
     if newest or missing:
         download(sorted(names) if newest else missing, architecture, directory, work)

@@ -87,7 +87,8 @@ def write_archive(images, name, epoch, file):
             'Config': path_of(manifest['config']['digest']), 'RepoTags': [name],
             'Layers': [path_of(layer['digest']) for layer in manifest['layers']]}])
     files |= {path_of(digest): blob for digest, blob in blobs.items()}
-    with tarfile.open(file, 'w', format=tarfile.USTAR_FORMAT) as archive:
+    # Under its name there is nothing but a whole one: others take what they find there.
+    with tarfile.open(file + '.new', 'w', format=tarfile.USTAR_FORMAT) as archive:
         for directory in ('blobs', 'blobs/sha256'):
             member = tarfile.TarInfo(directory)
             member.type, member.mode, member.mtime = tarfile.DIRTYPE, 0o755, epoch
@@ -96,6 +97,7 @@ def write_archive(images, name, epoch, file):
             member = tarfile.TarInfo(path)
             member.size, member.mode, member.mtime = len(data), 0o644, epoch
             archive.addfile(member, BytesIO(data))
+    os.replace(file + '.new', file)
     return top['digest']
 
 
