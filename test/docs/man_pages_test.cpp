@@ -115,7 +115,7 @@ Without a cluster, it serves the Services in the YAML files of a directory
 .RB ( \-\-manifests ).
 .PP
 It runs until it gets SIGTERM.
-What it has set up in the kernel stays and serves on; the next start takes it over, and changes only what differs.
+What it has set up in the kernel continues to serve; the next start takes it over, and changes only what differs.
 .SH COMMANDS
 )";
   page +=
