@@ -36,7 +36,8 @@ const ipvs::KubeProxyChains kLegacy{
     .family = NFPROTO_IPV6, .table = "nat", .names = {"KUBE-SERVICES"}, .legacy = true};
 
 struct Kernel : fake::FakeKernel {
-  std::atomic<int> looks = 0;  // for processes, once each check
+  std::atomic<int> looks = 0;  // for processes, once each check that looks for a kube-proxy
+  std::atomic<int> reads = 0;  // of ipsets, once each check that deletes nothing
   std::string refusal;         // to delete chains
   std::function<void(Kernel&)> before_look = [](Kernel&) {};
 
@@ -44,6 +45,10 @@ struct Kernel : fake::FakeKernel {
     ++looks;
     before_look(*this);
     return FakeKernel::find_kube_proxies();
+  }
+  ipvs::Result<std::vector<std::string>> read_kube_proxy_sets() override {
+    ++reads;
+    return FakeKernel::read_kube_proxy_sets();
   }
   ipvs::Result<ipvs::RemovedChains> remove_kube_proxy_chains(
       const ipvs::KubeProxyChains& chains) override {
@@ -80,7 +85,8 @@ struct Fixture {
     asio::co_spawn(context, guard.run(),
                    asio::bind_cancellation_slot(stop.slot(),
                                                 [&](const std::exception_ptr&) { ended = true; }));
-    while (kernel.looks <= checks) context.run_one();
+    const std::atomic<int>& done = takeover == Takeover::kOff ? kernel.reads : kernel.looks;
+    while (done <= checks) context.run_one();
     chains_left = guard.chains_left();
     sets_left = guard.sets_left();
     is_beside = guard.runs();
@@ -131,6 +137,7 @@ TEST_CASE("with --takeover=off nothing is deleted, nothing is said and no kube-p
   CHECK(f.left.empty());
   CHECK(f.runs.empty());
   CHECK(f.chains_left == 3);
+  CHECK(f.kernel.looks == 0);
   CHECK_FALSE(f.is_beside);
 }
 
