@@ -86,7 +86,8 @@ asio::awaitable<std::vector<std::string>> KubeProxyGuard::read_sets() {
 
 asio::awaitable<bool> KubeProxyGuard::find_running(
     const std::vector<ipvs::KubeProxyChains>& chains) {
-  if (options_.takeover == Takeover::kOff) co_return false;  // the two are meant to run side by side
+  // The two are meant to run side by side.
+  if (options_.takeover == Takeover::kOff) co_return false;
   KubeProxySigns::Seen seen;
   seen.processes = co_await thread_.run([this] { return kernel_.find_kube_proxies(); });
   const std::uint16_t port = surroundings_.proxy_mode_port();

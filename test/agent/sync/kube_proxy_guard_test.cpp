@@ -129,7 +129,7 @@ TEST_CASE("with --takeover=report nothing is deleted, and said once what would b
   CHECK(f.sets_left == 2);
 }
 
-TEST_CASE("with --takeover=off nothing is deleted, nothing is said and no kube-proxy is looked for, but counted") {
+TEST_CASE("with --takeover=off nothing is deleted, said or looked for, only counted") {
   Fixture f;
   f.takeover = Takeover::kOff;
   f.kernel.kube_proxies = {{42, "kube-proxy"}};
