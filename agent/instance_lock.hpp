@@ -7,9 +7,8 @@
 // process ends, however it ends. A connection to the socket says who holds it.
 //
 // Any local user may bind the name first. So a holder counts only if it runs as root, as the same
-// user as we, or as the owner of the directory of --run-dir, which only root can have given it (under
-// systemd the agent has a user of its own); otherwise the agent starts without the lock, with a
-// warning.
+// user as we, or as the owner of `run_dir`: under systemd the agent has a user of its own, and root
+// makes that directory for it. Otherwise the agent starts without the lock, with a warning.
 //
 // Threading: not thread-safe; wait() blocks, and is for the time before the agent has threads.
 #pragma once
@@ -23,6 +22,7 @@ namespace agent {
 
 class InstanceLock {
  public:
+  // run_dir: the directory of --run-dir, or "".
   explicit InstanceLock(std::string run_dir, std::string name = "kube-ipvs");
   ~InstanceLock();
   InstanceLock(const InstanceLock&) = delete;

@@ -50,13 +50,16 @@ class ControlPlane:
     def start(self):
         """Starts what does not run, and returns when the API server answers."""
         layout = self.layout
+        ready = layout.control_plane / "env"
+        if not self.apiserver.pid():
+            ready.unlink(missing_ok=True)  # of one that was killed
         self.apiserver.start(
             layout.inside(HERE.parent / "apiserver", layout.control_plane, "--bind", CONTROL_PLANE,
                           "--advertise", CONTROL_PLANE, "--service-cluster-ip-range", SERVICE_RANGE,
                           "--service-accounts", "--", "--allow-privileged=true",
                           "--kubelet-preferred-address-types=InternalIP"),
             {"KUBEBUILDER_ASSETS": str(layout.assets)})
-        wait_until("the API server", (layout.control_plane / "env").exists, 120)
+        wait_until("the API server", ready.exists, 120)
         self._start_the_others()
 
     def _start_the_others(self):

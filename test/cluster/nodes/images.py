@@ -42,8 +42,9 @@ def _directory(archive, name, mode=0o755):
 
 def _debian_layer(file, packages):
     """The files of Debian packages and of all they need, unpacked and not configured."""
+    archive = subprocess.run([TREE / "test/lib/archive"], check=True, capture_output=True, text=True).stdout.strip()
     subprocess.run(["mmdebstrap", "--variant=extract", "--quiet", f"--include={','.join(packages)}",
-                    "bookworm", str(file)], check=True)
+                    "bookworm", str(file), archive], check=True)
     with tarfile.open(file, "a") as archive:
         for name, mode in (("run", 0o755), ("tmp", 0o1777), ("var/tmp", 0o1777)):
             _directory(archive, name, mode)
@@ -70,7 +71,8 @@ def _pause(layout, layer):
 
 
 def _agnhost(layout, layer):
-    _debian_layer(layer, ["bash", "curl", "wget", "netcat-openbsd", "iproute2", "iputils-ping", "bind9-dnsutils", "coreutils"])
+    _debian_layer(layer, ["bash", "bind9-dnsutils", "coreutils", "curl", "iproute2", "iputils-ping", "netcat-openbsd",
+                          "wget"])
     with tarfile.open(layer, "a") as archive:
         archive.add(layout.program("agnhost"), "agnhost")
         _link(archive, "bin/sh", "bash")

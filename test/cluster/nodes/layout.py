@@ -15,7 +15,6 @@ BRIDGE = "cluster0"
 CONTROL_PLANE = "10.240.0.1"
 SERVICE_RANGE = "10.96.0.0/16"
 POD_RANGE = "10.244.0.0/16"
-LOCAL_IMAGE_REGISTRY = "kube-ipvs.test"
 
 
 class Node:
@@ -27,7 +26,6 @@ class Node:
         self.tap = f"cluster-node{number}"
         self.address = f"10.240.0.{10 + number}"
         self.pods = ipaddress.ip_network(f"10.244.{number}.0/24")
-        self.gateway = str(self.pods[1])
 
 
 NODES = [Node(number) for number in (1, 2, 3)]
@@ -64,11 +62,14 @@ class Layout:
         """The command line that runs `command` in the cluster's network namespace."""
         return ["ip", "netns", "exec", self.namespace, *map(str, command)]
 
+    def kubectl_command(self, *arguments):
+        """The command line of kubectl as the cluster's administrator."""
+        return self.inside(self.program("kubectl"), f"--kubeconfig={self.kubeconfig}", *arguments)
+
     def kubectl(self, *arguments, check=True, text=None, timeout=300):
-        """Runs kubectl as the cluster's administrator and returns its output."""
-        done = subprocess.run(
-            self.inside(self.program("kubectl"), f"--kubeconfig={self.kubeconfig}", *arguments),
-            input=text, capture_output=True, text=True, timeout=timeout, check=False)
+        """Runs kubectl and returns its output."""
+        done = subprocess.run(self.kubectl_command(*arguments), input=text, capture_output=True, text=True,
+                              timeout=timeout, check=False)
         if check and done.returncode:
             raise SystemExit(f"cluster: kubectl {' '.join(map(str, arguments))}: {done.stderr.strip()}")
         return done.stdout

@@ -23,7 +23,7 @@ class Machine:
         self.layout = layout
         self.node = node
         self.share = layout.share_of(node)
-        self.process = Process(layout.directory, f"{node.name}")
+        self.process = Process(layout.directory, node.name)
         self._commands = itertools.count()
 
     def start(self):
@@ -40,7 +40,8 @@ class Machine:
             "ASSETS": self.layout.assets, "IMAGES": self.layout.images}.items()))
         self.process.start(
             self.layout.inside(TREE / "test/kernel/run", "--memory", MEMORY_MB, "--cpus", 1, "--timeout", 0,
-                               "--tap", self.node.tap, "--disk", self.layout.disk, "--share", self.share, "--", HERE / "node", self.share),
+                               "--tap", self.node.tap, "--disk", self.layout.disk, "--share", self.share, "--",
+                               HERE / "node", self.share),
             {"KUBE_IPVS_OUT": str(self.share)})
 
     def cut_power(self):
@@ -60,9 +61,7 @@ class Machine:
 
 def give_images(layout):
     """Imports on each node the images of kube-ipvs that are newer than its boot."""
-    script = ('for image in {images}/kube-ipvs-*/*.tar; do mark=/run/imported.$(basename "$(dirname "$image")"); '
-              'if [ "$image" -nt "$mark" ]; then ctr -n k8s.io images import "$image" && touch "$mark"; fi || exit 1; done')
-    script = script.format(images=shlex.quote(str(layout.images)))
+    script = shlex.join([str(HERE / "import-images"), str(layout.images)])
     with concurrent.futures.ThreadPoolExecutor() as pool:
         done = list(pool.map(lambda node: Machine(layout, node).run(script, 300), NODES))
     for node, (code, output) in zip(NODES, done):

@@ -6,7 +6,7 @@ import os
 import subprocess
 
 import images
-from layout import CONTROL_PLANE, POD_RANGE, TREE, wait_until
+from layout import CONTROL_PLANE, NODES, POD_RANGE, TREE, wait_until
 from machines import give_images
 
 NAMES = ("kube-ipvs", "kube-proxy-ipvs", "kube-proxy-iptables")
@@ -38,8 +38,9 @@ def rendered(layout, *values):
                            text=True).stdout.splitlines()
     command = [f"{tools[-1]}/helm/helm", "template", "kube-ipvs", TREE / "packaging/helm/kube-ipvs",
                "--namespace=kube-system", "--kube-version=1.20.2"]
-    for value in (f"image.repository={REPOSITORY}", "image.tag=dev", "kubeProxyLabel=true", "updateStrategy.rollingUpdate.maxUnavailable=1",
-                  f"apiServer={server(layout)}", f"config.clusterCIDR={POD_RANGE}", *values):
+    for value in (f"image.repository={REPOSITORY}", "image.tag=dev", "kubeProxyLabel=true",
+                  "updateStrategy.rollingUpdate.maxUnavailable=1", f"apiServer={server(layout)}",
+                  f"config.clusterCIDR={POD_RANGE}", *values):
         command.append(f"--set={value}")
     return subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True).stdout
 
@@ -101,8 +102,9 @@ def all_run(layout, name):
     """Whether its newest Pods are ready on all nodes."""
     status = json.loads(layout.kubectl("-n", "kube-system", "get", "daemonset", daemon_set(name), "-o", "json"))
     wanted, generation = status["status"], status["metadata"]["generation"]
-    return (wanted.get("observedGeneration") == generation and wanted["desiredNumberScheduled"] == 3 and
-            wanted.get("updatedNumberScheduled") == 3 and wanted.get("numberReady") == 3)
+    return (wanted.get("observedGeneration") == generation and all(
+        wanted.get(number) == len(NODES)
+        for number in ("desiredNumberScheduled", "updatedNumberScheduled", "numberReady")))
 
 
 def install(layout, name, *values):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is tried on the cluster with kube-ipvs as its proxy. Each trial ends the run where something is wrong."""
 
+import contextlib
 import json
 import subprocess
 import time
@@ -68,68 +69,64 @@ def tutorial(layout):
     _expect(names == set(now), f"the Service has not noticed: {sorted(names)}")
 
 
+@contextlib.contextmanager
+def _no_exchange_fails(layout, nodes=NODES):
+    """Load on these nodes, from ten seconds before to ten seconds after."""
+    loads = workloads.Loads(layout, workloads.servers(layout, 6), nodes)
+    time.sleep(10)
+    yield
+    time.sleep(10)
+    failed, total = workloads.failures(loads.stop())
+    _expect(failed == 0, f"{failed} of {total} exchanges failed")
+
+
 def upgrade(layout):
     """A rolling upgrade of kube-ipvs by another image, and back, under load on all nodes: no exchange may fail."""
     proxies.image(layout, "next")
     give_images(layout)
-    cluster_ip = workloads.servers(layout, 6)
-    loads = workloads.Loads(layout, cluster_ip)
-    time.sleep(10)
-    for tag in ("next", "dev"):
-        began = time.monotonic()
-        proxies.install(layout, "kube-ipvs", f"image.tag={tag}")
-        print(f"image {tag} runs on all nodes after {time.monotonic() - began:.0f} s", flush=True)
-    time.sleep(10)
-    failed, total = workloads.failures(loads.stop())
-    _expect(failed == 0, f"{failed} of {total} exchanges failed")
+    with _no_exchange_fails(layout):
+        for tag in ("next", "dev"):
+            began = time.monotonic()
+            proxies.install(layout, "kube-ipvs", f"image.tag={tag}")
+            print(f"image {tag} runs on all nodes after {time.monotonic() - began:.0f} s", flush=True)
 
 
 def migration(layout):
     """From kube-proxy (mode ipvs) to kube-ipvs and back, by the steps of examples/guides/kubeadm.md, under load on all
     nodes: no exchange may fail."""
+    def choose(selector):
+        patch = {"spec": {"template": {"spec": {"nodeSelector": {"kube-proxy": selector}}}}}
+        layout.kubectl("-n", "kube-system", "patch", "daemonset", "kube-proxy", "--type=merge", "-p", json.dumps(patch))
+
     proxies.replace(layout, "kube-proxy-ipvs")
     give_images(layout)
-    cluster_ip = workloads.servers(layout, 6)
-    loads = workloads.Loads(layout, cluster_ip)
-    time.sleep(10)
-    daemon_set = ("-n", "kube-system", "patch", "daemonset", "kube-proxy")
-    layout.kubectl(*daemon_set, "--type=merge", "-p",
-                   '{"spec":{"template":{"spec":{"nodeSelector":{"kube-proxy":"is-replaced"}}}}}')
-    proxies.install(layout, "kube-ipvs")
-    print("kube-ipvs runs on all nodes", flush=True)
-    time.sleep(20)
-    layout.kubectl("-n", "kube-system", "delete", "daemonset", "kube-ipvs", "--wait=true", "--timeout=300s")
-    layout.kubectl(*daemon_set, "--type=json", "-p",
-                   '[{"op":"remove","path":"/spec/template/spec/nodeSelector/kube-proxy"}]')
-    wait_until("kube-proxy runs on all nodes", lambda: proxies.all_run(layout, "kube-proxy-ipvs"), 600)
-    time.sleep(10)  # it has no probe that says when its table is complete
-    for node in NODES:
-        code, output = Machine(layout, node).run(
-            "ctr -n k8s.io run --rm --privileged --net-host "
-            "--mount type=bind,src=/run/kube-ipvs,dst=/run/kube-ipvs,options=rbind:rw "
-            f"{proxies.REPOSITORY}:dev cleanup kube-ipvs cleanup --handover")
-        _expect(code == 0, f"{node.name}: cleanup --handover: {output.strip()}")
-    time.sleep(10)
-    failed, total = workloads.failures(loads.stop())
-    _expect(failed == 0, f"{failed} of {total} exchanges failed")
+    with _no_exchange_fails(layout):
+        choose("is-replaced")
+        proxies.install(layout, "kube-ipvs")
+        print("kube-ipvs runs on all nodes", flush=True)
+        time.sleep(20)
+        layout.kubectl("-n", "kube-system", "delete", "daemonset", "kube-ipvs", "--wait=true", "--timeout=300s")
+        choose(None)
+        wait_until("kube-proxy runs on all nodes", lambda: proxies.all_run(layout, "kube-proxy-ipvs"), 600)
+        time.sleep(10)  # it has no probe that says when its table is complete
+        for node in NODES:
+            code, output = Machine(layout, node).run(
+                "ctr -n k8s.io run --rm --privileged --net-host "
+                "--mount type=bind,src=/run/kube-ipvs,dst=/run/kube-ipvs,options=rbind:rw "
+                f"{proxies.REPOSITORY}:dev cleanup kube-ipvs cleanup --handover")
+            _expect(code == 0, f"{node.name}: cleanup --handover: {output.strip()}")
     proxies.replace(layout, "kube-ipvs")
 
 
 def reboot(layout):
-    """A node is drained, loses its power and comes back, under load on the others; then one without a drain."""
-    cluster_ip = workloads.servers(layout, 6)
+    """A node is drained, loses its power and comes back, under load on the others: no exchange with them may fail."""
     lost, others = NODES[2], NODES[:2]
-    machine = Machine(layout, lost)
-    loads = workloads.Loads(layout, cluster_ip, others)
-    time.sleep(10)
-    layout.kubectl("drain", lost.name, "--ignore-daemonsets", "--force", "--timeout=300s", timeout=330)
-    workloads.available(layout, "server")
-    _power_cycle(layout, machine)
-    layout.kubectl("uncordon", lost.name)
-    _serves_again(layout, lost)
-    time.sleep(10)
-    failed, total = workloads.failures(loads.stop())
-    _expect(failed == 0, f"{failed} of {total} exchanges with the other nodes failed")
+    with _no_exchange_fails(layout, others):
+        layout.kubectl("drain", lost.name, "--ignore-daemonsets", "--force", "--timeout=300s", timeout=330)
+        workloads.available(layout, "server")
+        _power_cycle(layout, Machine(layout, lost))
+        layout.kubectl("uncordon", lost.name)
+        _serves_again(layout, lost)
 
 
 def _power_cycle(layout, machine):

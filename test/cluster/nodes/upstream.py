@@ -52,9 +52,10 @@ def results(report):
 
 def run(layout, report, focus, skip, shards=2):
     """Runs the tests, `shards` at a time, leaves logs and reports in the directory, and returns the results. Tests
-    whose results are there already do not run again."""
+    that have passed already do not run again."""
     report.mkdir(parents=True, exist_ok=True)
-    wanted = [name for name in names(layout, focus, skip) if not results(report).get(name, {}).get("passed")]
+    known = results(report)
+    wanted = [name for name in names(layout, focus, skip) if not known.get(name, {}).get("passed")]
     together = [name for name in wanted if not re.search(ALONE, name)]
     alone = [name for name in wanted if re.search(ALONE, name)]
     for group in ([together[shard::shards] for shard in range(shards)], [alone]):

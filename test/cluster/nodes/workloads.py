@@ -9,7 +9,6 @@ import time
 import images
 from layout import NODES, TREE, wait_until
 
-SERVER_PORTS = {"http": 80, "echo": 7}
 NODE_PORT = 30180
 
 
@@ -32,14 +31,14 @@ def apply(layout, *objects):
     layout.kubectl("apply", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)}))
 
 
-def available(layout, name, namespace="default"):
+def available(layout, name):
     """Waits until all replicas of a Deployment are available."""
-    layout.kubectl("-n", namespace, "rollout", "status", f"deployment/{name}", "--timeout=240s", timeout=300)
+    layout.kubectl("rollout", "status", f"deployment/{name}", "--timeout=240s", timeout=300)
 
 
-def pods(layout, selector, namespace="default"):
+def pods(layout, selector):
     """The running Pods with these labels that are not being deleted."""
-    items = json.loads(layout.kubectl("-n", namespace, "get", "pods", "-l", selector, "-o", "json"))["items"]
+    items = json.loads(layout.kubectl("get", "pods", "-l", selector, "-o", "json"))["items"]
     return [pod for pod in items
             if pod["status"].get("phase") == "Running" and "deletionTimestamp" not in pod["metadata"]]
 
@@ -61,51 +60,51 @@ def servers(layout, replicas):
     return layout.kubectl("get", "service", "server", "-o", "jsonpath={.spec.clusterIP}")
 
 
-_LOAD = "import sys; sys.path.insert(0, {path!r}); from load import Load; Load({kind!r}, {address!r}, {port}, {workers}, None).run()"
+# Ends with its input: no signal gets into a Pod.
+_LOAD = """import os, signal, sys, threading
+sys.path.insert(0, {path!r})
+from load import Load
+def end():
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+threading.Thread(target=end, daemon=True).start()
+Load({kind!r}, {address!r}, {port}, {workers}, None).run()
+"""
 
 
 class Loads:
-    """Load by test/e2e/load.py, until it is stopped. With `names`, only that of these nodes."""
+    """Load by test/e2e/load.py through each of `nodes`, from outside and from a Pod there, until it is stopped."""
 
     def __init__(self, layout, cluster_ip, nodes=NODES):
         self.began = time.monotonic()
         self.running = {}
         for node in nodes:
-            outside = layout.inside(sys.executable, "-c", _LOAD.format(
-                path=str(TREE / "test/e2e"), kind="requests", address=node.address, port=NODE_PORT, workers=2))
-            long = layout.inside(sys.executable, "-c", _LOAD.format(
-                path=str(TREE / "test/e2e"), kind="connections", address=node.address, port=NODE_PORT + 1, workers=4))
-            self.running[f"outside to {node.name}"] = self._start(outside)
-            self.running[f"connections through {node.name}"] = self._start(long)
-            self.running[f"a Pod on {node.name}"] = self._start(layout.inside(
-                layout.program("kubectl"), f"--kubeconfig={layout.kubeconfig}", "exec", "-i", f"client-{node.number}",
-                "--", "python3", "-c", _UNTIL_END_OF_INPUT + _LOAD.format(
-                    path="/server", kind="requests", address=cluster_ip, port=80, workers=1)))
+            outside = layout.inside(sys.executable)
+            in_pod = layout.kubectl_command("exec", "-i", f"client-{node.number}", "--", "python3")
+            here = str(TREE / "test/e2e")
+            self._start(f"outside to {node.name}", outside, here, "requests", node.address, NODE_PORT, 2)
+            self._start(f"connections through {node.name}", outside, here, "connections", node.address,
+                        NODE_PORT + 1, 4)
+            self._start(f"a Pod on {node.name}", in_pod, "/server", "requests", cluster_ip, 80, 1)
 
-    @staticmethod
-    def _start(command):
+    def _start(self, name, python, path, kind, address, port, workers):
+        program = _LOAD.format(path=path, kind=kind, address=address, port=port, workers=workers)
         # pylint: disable-next=consider-using-with  # stop() waits for it
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.running[name] = subprocess.Popen([*python, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                              text=True)
 
     def stop(self):
         """Ends the load; prints and returns what became of each."""
         for process in self.running.values():
             process.stdin.close()
-            process.terminate() if "kubectl" not in str(process.args) else None
         print(f"after {time.monotonic() - self.began:.0f} s:")
         results = {}
         for name, process in self.running.items():
             results[name] = json.loads(process.stdout.read() or "{}")
             process.wait()
-            told = {key: results[name].get(key) for key in ("total", "failed", "slowest_ms", "errors")}
-            print(f"  {name}: {told}", flush=True)
+            shown = {key: results[name].get(key) for key in ("total", "failed", "slowest_ms", "errors")}
+            print(f"  {name}: {shown}", flush=True)
         return results
-
-
-# In a Pod no signal comes, only the end of the input.
-_UNTIL_END_OF_INPUT = ("import os, signal, sys, threading\n"
-                       "threading.Thread(target=lambda: (sys.stdin.read(), os.kill(os.getpid(), signal.SIGTERM)),"
-                       " daemon=True).start()\n")
 
 
 def failures(results):
