@@ -13,8 +13,10 @@
 
 #include "agent/decide/api_address.hpp"
 #include "agent/decide/planner.hpp"
+#include "agent/decide/service_options.hpp"
 #include "agent/log/log.hpp"
 #include "agent/report/log.hpp"
+#include "agent/run_dir.hpp"
 #include "agent/sync/release_leftovers.hpp"
 #include "k8s/manifests/source.hpp"
 #include "k8s/watch/cluster_source.hpp"
@@ -81,6 +83,11 @@ constexpr std::chrono::seconds kPodNetworksTime{300};
 std::size_t descriptor_limit() {
   rlimit limit{};
   return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024;
+}
+
+UnixMilliseconds unix_milliseconds() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
 }
 
 void log_note(const std::string& line) { log_info(line); }
@@ -174,9 +181,35 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
                   kube_proxy_options_of(config, sync_options)),
       health_(sync_, cluster_, reporter_),
       conditions_(sync_, reporter_, health_),
+      digest_(config_, *source_, sync_, reporter_),
       scrape_(kernel, thread_, cluster_, sync_, reporter_, conditions_, forwarding_, kube_proxy_,
-              *source_, metrics_),
-      http_(context.get_executor(), config_, health_, conditions_, scrape_, metrics_, connections_),
+              *source_, digest_, metrics_),
+      http_(context.get_executor(), config_, health_, conditions_, scrape_, metrics_, digest_,
+            connections_),
+      history_(socket_of(config) == "off" ? std::string() : in_run_dir(config, kHistory),
+               unix_milliseconds),
+      answers_({.config = config_,
+                .kernel = kernel,
+                .thread = thread_,
+                .cluster = cluster_,
+                .sync = sync_,
+                .reporter = reporter_,
+                .health = health_,
+                .conditions = conditions_,
+                .forwarding = forwarding_,
+                .kube_proxy = kube_proxy_,
+                .source = *source_,
+                .history = history_,
+                .digest = digest_,
+                .source_name = access_ ? "API server " + access_->route()
+                                       : "manifests in " + config_.manifests}),
+      observations_(kernel, thread_, cluster_),
+      door_(
+          context.get_executor(), answers_, observations_, cluster_, connections_,
+          {.socket = socket_of(config),
+           .group = config.api_socket_group,
+           .drains = in_run_dir(config, kDrains),
+           .on_bind = [this](const std::string& fault) { health_.set_fault("questions", fault); }}),
       manager_(context.get_executor(), notify,
                {.is_ready = [this] { return health_.is_ready(); },
                 .is_alive = [this] { return health_.judge(HealthQuestion::kAlive).healthy; },
@@ -193,6 +226,7 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
                   node_watch_options_of(sync_options, [this] { begin_sync(); })),
       nameservers_(context.get_executor(), cluster_, {}),
       localhost_ports_(context.get_executor(), localhost_options()),
+      dns_(make_dns()),
       signals_(context.get_executor()),
       stop_(context, asio::steady_timer::time_point::max()) {
   http_.on_fault([this](const std::string& server, const std::string& fault) {
@@ -200,6 +234,7 @@ App::App(asio::io_context& context, const config::Config& config, ipvs::Kernel& 
   });
   reporter_.follow_passes([this] {
     localhost_ports_.refresh();
+    if (dns_) dns_->refresh();
     health_.note_pass();
     manager_.pass_ended();
   });
@@ -223,13 +258,15 @@ std::unique_ptr<k8s::Source> App::make_source() {
         .directory = config_.manifests,
         .ranges = {.cluster_ips = to_cidrs(config_.service_cluster_ip_range),
                    .node_port_first = config_.node_port_first,
-                   .node_port_last = config_.node_port_last}};
+                   .node_port_last = config_.node_port_last},
+        .for_dns = !config_.dns_binds.empty()};
     return std::make_unique<k8s::ManifestSource>(context_.get_executor(), cluster_.sinks(),
                                                  std::move(options), on_fault);
   }
   k8s::ClusterOptions options{.endpoint_source = config_.endpoint_source,
                               .node_name = config_.node_name,
-                              .service_proxy_name = config_.service_proxy_name};
+                              .service_proxy_name = config_.service_proxy_name,
+                              .for_dns = !config_.dns_binds.empty()};
   options.reflector.protobuf = !config_.prefers_json;
   return std::make_unique<k8s::ClusterSource>(context_.get_executor(), *client_, cluster_.sinks(),
                                               options, on_fault);
@@ -295,8 +332,10 @@ asio::awaitable<void> App::supervise() {
   cluster_.remember(co_await thread_.run([this] { return kernel_.read_notes(); }));
   co_await node_watch_.read();
   nameservers_.read();
+  door_.read_drains();
   tasks_.spawn(write_repeats(context_.get_executor()));
   tasks_.spawn(run_source());
+  if (!only_plans_) sync_.keep_history(history_);
   tasks_.spawn(sync_.run());
   if (!only_plans_) start_serving();
   co_await stop_.async_wait(asio::as_tuple(asio::use_awaitable));
@@ -313,9 +352,11 @@ void App::start_serving() {
   tasks_.spawn(manager_.run());
   if (client_) tasks_.spawn(services_.run());
   http_.start(tasks_);
+  door_.start(tasks_);
   health_checks_.set_addresses(health_check_addresses(config_, cluster_.node_view()));
   tasks_.spawn(health_checks_.run());
   tasks_.spawn(localhost_ports_.run());
+  if (dns_) tasks_.spawn(dns_->run());
   tasks_.spawn(kube_proxy_.run());
   tasks_.spawn(node_watch_.run());
   tasks_.spawn(nameservers_.run());
@@ -328,11 +369,38 @@ void App::start_serving() {
 asio::awaitable<void> App::run_source() {
   source_->on_server_addresses([this] { note_api_addresses(); });
   note_api_addresses();
-  if (!config_.manifests.empty()) co_return co_await source_->run();
+  if (!config_.manifests.empty()) {
+    tasks_.spawn(load_modules());
+    co_return co_await source_->run();
+  }
   co_await release_leftovers(kernel_, thread_, cluster_.node_view().addresses);
   if (client_) co_await client_->resolve();
   co_await release_leftovers(kernel_, thread_, cluster_.node_view().addresses);
+  tasks_.spawn(load_modules());
   co_await source_->run();
+}
+
+// Of what the kernel loads when it is first used: a module takes a second on a slow machine, and the
+// lists take their time, too.
+asio::awaitable<void> App::load_modules() {
+  co_await thread_.run([this] {
+    kernel_.load_modules();
+    return true;
+  });
+}
+
+// Where the kernel does not have it, the first plan that needs it says so.
+asio::awaitable<void> App::load_scheduler(std::string scheduler) {
+  co_await thread_.run([this, &scheduler] { return kernel_.probe_scheduler(scheduler); });
+}
+
+void App::load_scheduler_of(const k8s::Service& service) {
+  if (has_lists_ || only_plans_ || service.meta.annotations.empty()) return;
+  std::string scheduler =
+      read_service_options(service.meta.annotations, {.scheduler = config_.ipvs_scheduler})
+          .options.scheduler;
+  if (scheduler == config_.ipvs_scheduler || !loaded_schedulers_.insert(scheduler).second) return;
+  tasks_.spawn(load_scheduler(std::move(scheduler)));
 }
 
 void App::note_api_addresses() {
@@ -363,6 +431,7 @@ void App::on_service(const k8s::Service& service) {
   const int level = access_ ? 2 : 0;
   if (is_on(level)) log_service(level, service, config_.service_proxy_name);
   if (access_ && is_kubernetes(service)) warn_of_api_address(service);
+  load_scheduler_of(service);
 }
 
 void App::warn_of_api_address(const k8s::Service& kubernetes) {
@@ -441,8 +510,18 @@ LocalhostPorts::Options App::localhost_options() {
 }
 
 void App::on_dirty(const ipvs::Owner& service) {
+  const SourceEvent& event = cluster_.event();
+  if (*event.kind != '\0' && sync_.state() != SyncState::kAwaitingLists) {
+    history_.note_cause(
+        service,
+        {.object = event.kind + (event.key.name.empty() ? std::string() : " " + event.key.text()),
+         .verb = event.verb,
+         .resource_version = event.resource_version,
+         .seen = unix_milliseconds()});
+  }
   sync_.mark_dirty(service);
   localhost_ports_.mark(service);
+  if (dns_) dns_->mark(service);
 }
 
 void App::on_own_node() {

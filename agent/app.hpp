@@ -19,16 +19,23 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "agent/answers/answers.hpp"
+#include "agent/answers/door.hpp"
+#include "agent/answers/observations.hpp"
 #include "agent/cluster/cluster_state.hpp"
 #include "agent/config_reload.hpp"
+#include "agent/dns/server.hpp"
+#include "agent/history/recorder.hpp"
 #include "agent/relay/localhost_ports.hpp"
 #include "agent/report/conditions.hpp"
 #include "agent/report/health_check_ports.hpp"
 #include "agent/report/http_endpoints.hpp"
 #include "agent/report/metrics.hpp"
+#include "agent/report/node_digest.hpp"
 #include "agent/report/node_health.hpp"
 #include "agent/report/scrape.hpp"
 #include "agent/report/service_manager.hpp"
@@ -87,9 +94,14 @@ class App : private ClusterObserver {
   // The first pass has ended.
   bool is_complete() const { return sync_.complete(); }
   const ipvs::Desired& desired() const { return sync_.reconciler().desired(); }
+  const NodeView& node_view() const { return cluster_.node_view(); }
+  const Answers& answers() const { return answers_; }
 
-  // The port that the server "metrics" or "healthz" listens on; 0 while it does not.
-  std::uint16_t port_of(const std::string& server) const { return http_.port_of(server); }
+  // The port that the server "metrics", "healthz" or "dns" (at its first address) listens on; 0
+  // while it does not.
+  std::uint16_t port_of(const std::string& server) const {
+    return server == "dns" ? dns_port() : http_.port_of(server);
+  }
 
  private:
   // --- ClusterObserver: events to the parts they concern ---
@@ -105,6 +117,9 @@ class App : private ClusterObserver {
   boost::asio::awaitable<void> supervise();
   void start_serving();
   boost::asio::awaitable<void> run_source();
+  boost::asio::awaitable<void> load_modules();
+  boost::asio::awaitable<void> load_scheduler(std::string scheduler);
+  void load_scheduler_of(const k8s::Service& service);
   void note_api_addresses();
   void warn_of_api_address(const k8s::Service& kubernetes);
   std::unique_ptr<k8s::ApiClient> make_client();
@@ -122,6 +137,11 @@ class App : private ClusterObserver {
   void begin_sync();
   boost::asio::awaitable<void> give_up_without_pod_networks();
   LocalhostPorts::Options localhost_options();
+  // --- DNS (agent/app_dns.cpp) ---
+  std::unique_ptr<dns::Server> make_dns();
+  std::uint16_t dns_port() const;
+  void set_dns_metrics();
+  void change_dns(const config::Difference& changed);
 
   boost::asio::io_context& context_;
   config::Config config_;
@@ -144,13 +164,19 @@ class App : private ClusterObserver {
   KubeProxyGuard kube_proxy_;
   NodeHealth health_;
   Conditions conditions_;
+  NodeDigest digest_;
   Scrape scrape_;
   HttpEndpoints http_;
+  HistoryRecorder history_;
+  Answers answers_;
+  Observations observations_;
+  QuestionDoor door_;
   ServiceManager manager_;
   TaskGroup tasks_;
   NodeWatch node_watch_;
   NameserverWatch nameservers_;
   LocalhostPorts localhost_ports_;
+  std::unique_ptr<dns::Server> dns_;      // none without --dns-bind-address
   std::unique_ptr<ConfigReload> reload_;  // none without --config
 
   bool only_plans_ = false;
@@ -158,8 +184,9 @@ class App : private ClusterObserver {
   StopSignals signals_;
   boost::asio::steady_timer stop_;
   bool has_lists_ = false;
-  bool awaits_pod_networks_ = false;  // reported
-  bool lacks_node_ = false;           // no Node has the name of this one; reported
+  std::set<std::string> loaded_schedulers_;  // while the first lists come
+  bool awaits_pod_networks_ = false;         // reported
+  bool lacks_node_ = false;                  // no Node has the name of this one; reported
   bool has_ended_ = false;
   int exit_code_ = 0;
   std::exception_ptr error_;

@@ -82,6 +82,7 @@ asio::awaitable<void> App::apply(config::Config next, const config::Difference& 
   }
   health_checks_.set_addresses(health_check_addresses(config_, cluster_.node_view()));
   http_.configuration_changed(tasks_);
+  change_dns(changed);
   if (!changes_host) co_return;
   const std::string refused = co_await apply_to_host();
   if (!refused.empty()) log_warning("Host settings refused", {{"err", refused}});

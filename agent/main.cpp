@@ -17,6 +17,7 @@
 #include <optional>
 
 #include "agent/app.hpp"
+#include "agent/ask/run_question.hpp"
 #include "agent/decide/api_address.hpp"
 #include "agent/instance_lock.hpp"
 #include "agent/log/log.hpp"
@@ -25,10 +26,13 @@
 #include "agent/process_settings.hpp"
 #include "agent/report/log.hpp"
 #include "agent/report/notify_socket.hpp"
+#include "agent/run_dir.hpp"
 #include "agent/stop_signals.hpp"
+#include "config/compared.hpp"
 #include "config/parse.hpp"
 #include "config/policies.hpp"
 #include "config/printable.hpp"
+#include "config/version.hpp"
 #include "config/write.hpp"
 #include "ipvs/linux_kernel.hpp"
 
@@ -123,6 +127,11 @@ int clean_up(const config::Config& config) {
   for (const ipvs::CleanupStep& step : report.steps) {
     std::printf("%s\n", ipvs::text(step, config.dry_run).c_str());
   }
+  if (!config.dry_run && !config.handover) {
+    for (const std::string& left : agent::remove_answers(config)) {
+      agent::log_warning("cannot be removed: " + left);
+    }
+  }
   if (report.steps.empty() && report.faults.empty()) std::puts("nothing of kube-ipvs is here");
   for (const std::string& note : report.notes) agent::log_warning(note);
   for (const ipvs::KernelError& fault : report.faults) refuse(fault.text());
@@ -162,19 +171,23 @@ std::optional<Access> find_access(const config::Config& config) {
   return access;
 }
 
-int plan(const config::Config& config) {
+// The settings of this start, read again.
+struct File {
+  std::string path;  // of --config; "": there is none
+  std::function<config::ParseOutcome()> load;
+  std::function<config::ParseOutcome()> load_compared;  // the file of --compare-with
+};
+
+int plan(const config::Config& config, const File& file) {
   auto access = find_access(config);
   if (!access) return agent::kNoPlan;
   if (config.verbosity == 0) agent::set_verbosity(-1);
   ipvs::LinuxKernel kernel(config.run_dir, excluded(config));
-  return agent::plan_against_kernel(config, kernel, std::move(access->api));
+  return agent::run_plan({.config = config,
+                          .kernel = kernel,
+                          .access = std::move(access->api),
+                          .load_compared = file.load_compared});
 }
-
-// The file of --config, read with the flags of this start.
-struct File {
-  std::string path;  // "": there is none
-  std::function<config::ParseOutcome()> load;
-};
 
 int run_agent(const config::Config& config, const File& file, const agent::NotifySettings& notify) {
   auto found = find_access(config);
@@ -193,7 +206,7 @@ int run_agent(const config::Config& config, const File& file, const agent::Notif
     if (why) return refuse(*why);
   }
 
-  agent::log_info("Starting kube-ipvs", {{"version", "v" KUBE_IPVS_VERSION},
+  agent::log_info("Starting kube-ipvs", {{"version", config::kVersion},
                                          {"node", agent::object_name(config.node_name)},
                                          {"source", access ? "API server " + access->route()
                                                            : "manifests in " + config.manifests},
@@ -215,13 +228,14 @@ int run_agent(const config::Config& config, const File& file, const agent::Notif
 int carry_out(const config::Config& config, const File& file, const agent::NotifySettings& notify) {
   if (!config.write_config_to.empty()) return write_config(config);
   if (config.cleanup) return clean_up(config);
-  if (config.against_kernel) return plan(config);
+  if (config.plan) return plan(config, file);
   return config.init_only ? prepare_only(config) : run_agent(config, file, notify);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (agent::is_question(argc, argv)) return agent::run_question(argc, argv);
   agent::catch_stop_signals();
   const agent::NotifySettings notify = agent::take_notify_settings();
   // Until the agent listens to them. The others: agent/stop_signals.hpp.
@@ -231,24 +245,28 @@ int main(int argc, char** argv) {
   // Large blocks, as a list or a scrape needs them, return to the system when freed. Setting the
   // threshold also stops glibc from raising it to the size of a freed block.
   ::mallopt(M_MMAP_THRESHOLD, 64 * 1024);
-  const auto load = [argc, argv] {
-    return config::parse(argc, argv, {.host_name = host_name(), .columns = terminal_columns()});
-  };
+  const config::Environment environment{.host_name = host_name(), .columns = terminal_columns()};
+  const auto load = [&] { return config::parse(argc, argv, environment); };
   const config::ParseOutcome parsed = load();
   if (parsed.print) {
     std::fputs(parsed.print->c_str(), stdout);
     return 0;
   }
   for (const config::Fault& fault : parsed.faults) refuse(fault.text());
-  if (!parsed.config) return 1;
+  const int failure = parsed.is_plan ? agent::kNoPlan : 1;
+  if (!parsed.config) return failure;
 
   agent::set_up_log(*parsed.config);
   for (const std::string& warning : parsed.config->warnings) agent::log_warning(warning);
   try {
-    const int code = carry_out(*parsed.config, {parsed.config_file, load}, notify);
+    const auto load_compared = [&] {
+      return config::parse_compared(*parsed.config, config::program_name(argc, argv), environment);
+    };
+    const int code = carry_out(*parsed.config, {parsed.config_file, load, load_compared}, notify);
     agent::write_all_repeats();
     return code;
   } catch (const std::exception& e) {
-    return refuse(e.what());
+    refuse(e.what());
+    return failure;
   }
 }

@@ -49,10 +49,14 @@ void log_prepared(const ipvs::HostFacts& facts) {
     log_warning("Host not as it should be", {{"what", warning}});
 }
 
+// By ipvs::VipBinding's order.
+static_assert(static_cast<int>(config::VipBinding::kAuto) ==
+                  static_cast<int>(ipvs::VipBinding::kAuto) &&
+              static_cast<int>(config::VipBinding::kRoute) ==
+                  static_cast<int>(ipvs::VipBinding::kRoute));
+
 ipvs::HostSettings host_settings(const config::Config& config) {
-  return {.vip_binding = config.vip_binding == config::VipBinding::kRoute
-                             ? ipvs::VipBinding::kRoute
-                             : ipvs::VipBinding::kAddress,
+  return {.vip_binding = static_cast<ipvs::VipBinding>(config.vip_binding),
           .route_source_v4 = route_source(config, ipvs::Family::kIpv4),
           .route_source_v6 = route_source(config, ipvs::Family::kIpv6),
           .strict_arp = config.ipvs_strict_arp,

@@ -12,6 +12,8 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(libnl REQUIRED IMPORTED_TARGET
   libnl-3.0>=3.7 libnl-genl-3.0)
 
+pkg_check_modules(ldns REQUIRED IMPORTED_TARGET ldns>=1.8)
+
 # Header-only, and packaged without a file for CMake.
 find_path(PROTOZERO_INCLUDE protozero/version.hpp REQUIRED)
 add_library(protozero INTERFACE)

@@ -40,12 +40,15 @@ inline constexpr std::uint16_t kMetricsPort = 10249;
 inline constexpr std::uint16_t kHealthzPort = 10256;
 
 enum class EndpointSource : std::uint8_t { kAuto, kSelector, kEndpointSlice };
-enum class VipBinding : std::uint8_t { kAddress, kRoute };
+enum class VipBinding : std::uint8_t { kAuto, kAddress, kRoute };
 enum class Compat : std::uint8_t { kNone, kKubeProxy };
 enum class Takeover : std::uint8_t { kAuto, kReport, kOff };
 // Which endpoints have series of their own on /metrics.
 enum class MetricsEndpoints : std::uint8_t { kOff, kAnnotated, kAll };
 enum class LogFormat : std::uint8_t { kText, kJson };
+// What `kube-ipvs plan` prints: a summary for people, the difference from the kernel, text for
+// `ipvsadm -R`, `nft -f -` or `ip -batch -`, or JSON.
+enum class PlanForm : std::uint8_t { kSummary, kDiff, kIpvsadm, kNft, kIp, kJson };
 // In kube-proxy's order and by its names: ClusterCIDR, NodeCIDR, BridgeInterface,
 // InterfaceNamePrefix.
 enum class LocalMode : std::uint8_t { kClusterCidr, kNodeCidr, kBridge, kNamePrefix };
@@ -90,7 +93,7 @@ struct Config {
   std::chrono::milliseconds min_sync_period{0};
   // --ipvs-sync-period, 1s-1h: how often a part of the kernel's state is compared with the desired.
   std::chrono::seconds sync_period{30};
-  VipBinding vip_binding = VipBinding::kAddress;  // --vip-binding address|route
+  VipBinding vip_binding = VipBinding::kAuto;  // --vip-binding auto|address|route
   // --service-proxy-name NAME: serve only Services whose label has this value; "": those without.
   std::string service_proxy_name;
   // --compat none|kube-proxy: decide as kube-proxy's ipvs mode, see config/policies.hpp.
@@ -121,6 +124,12 @@ struct Config {
   std::uint16_t node_port_first = 30000;  // --service-node-port-range 30000-32767
   std::uint16_t node_port_last = 32767;
 
+  // --dns-bind-address IP[:PORT],...: answer DNS there; none: no server.
+  std::vector<HostPort> dns_binds;
+  std::string cluster_domain = "cluster.local";  // --cluster-domain: lower case, no final dot
+  // --dns-upstream IP[:PORT],...: where other names are asked for; none: they are refused.
+  std::vector<HostPort> dns_upstreams;
+
   // --metrics-bind-address, --healthz-bind-address; nullopt: disabled. If --bind-address is an IPv6
   // address, the defaults are [::1]:10249 and [::]:10256.
   std::optional<HostPort> metrics_bind =
@@ -144,13 +153,19 @@ struct Config {
   bool profiling = false;
   // --run-dir DIR: where the record of our virtual servers is kept; empty: there is none.
   std::string run_dir = "/run/kube-ipvs";
-  bool cleanup = false;   // cleanup, --cleanup: delete our state in the kernel and exit
-  bool handover = false;  // --handover, with cleanup: leave what kube-proxy takes over
-  bool dry_run = false;   // --dry-run, with cleanup: say what it would do
-  // plan --against-kernel: say what a start would change, and exit.
-  bool against_kernel = false;
-  bool init_only = false;       // --init-only: prepare the kernel and exit
-  std::string write_config_to;  // --write-config-to FILE: write these settings and exit
+  std::string api_socket{};        // "": api.sock in run_dir; "off": none
+  std::string api_socket_group{};  // whose members may ask questions, besides root; "": nobody
+  bool cleanup = false;            // cleanup, --cleanup: delete our state in the kernel and exit
+  bool handover = false;           // --handover, with cleanup: leave what kube-proxy takes over
+  bool dry_run = false;            // --dry-run, with cleanup: say what it would do
+  // plan: show what an agent with these settings would make the kernel hold, and exit.
+  bool plan = false;
+  PlanForm plan_form = PlanForm::kSummary;  // -o FORMAT
+  bool against_kernel = false;              // --against-kernel: as -o diff
+  std::string compare_with;                 // --compare-with FILE; "": with nothing
+  std::vector<Address> node_addresses;      // --node-addresses; none: this host's
+  bool init_only = false;                   // --init-only: prepare the kernel and exit
+  std::string write_config_to;              // --write-config-to FILE: write these settings and exit
 
   // --feature-gates, as given: "Name=true". None changes anything (config/feature_gates.hpp).
   std::vector<std::string> feature_gates;

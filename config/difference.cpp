@@ -41,7 +41,9 @@ Difference difference(const Config& before, const Config& after) {
     Difference::Change change{
         .option = &option, .before = option.get(before), .after = option.get(after)};
     if (change.before == change.after) continue;
-    (*option.live ? found.live : found.restart).push_back(std::move(change));
+    const bool restarts =
+        !*option.live || (option.needs_restart != nullptr && option.needs_restart(before, after));
+    (restarts ? found.restart : found.live).push_back(std::move(change));
   }
   return found;
 }

@@ -34,14 +34,10 @@ class GoForms {
       const std::string& word = words_[at_];
       if (word.starts_with("--")) {
         rewrite_flag(word.substr(2));
-      } else if (word == "-h") {
-        rewrite_flag("help");
-      } else if (word.starts_with("-v=")) {
-        rewrite_flag(word.substr(1));
-      } else if (word == "-v") {
-        rewrite_flag("v");
-      } else if (word.starts_with("-v")) {
-        rewrite_flag("v=" + word.substr(2));
+      } else if (const Option* option = find_short(word)) {
+        std::string value = word.substr(2);
+        if (!value.empty() && value[0] != '=') value = "=" + value;
+        rewrite_flag(std::string(option->flag) + value);
       } else {
         out_.push_back(word);
       }
@@ -51,6 +47,19 @@ class GoForms {
   }
 
  private:
+  // Of "-v", "-v=2" and "-v2". A flag with one dash missing is none of these.
+  static const Option* find_short(std::string_view word) {
+    if (word.size() < 2 || word[0] != '-') return nullptr;
+    const std::string_view rest = word.substr(1);
+    const std::string_view name = rest.substr(0, rest.find('='));
+    if (name.size() > 1 && takes_value(name)) return nullptr;
+    for (const Option& option : options()) {
+      if (option.letter != rest[0]) continue;
+      return option.type == ValueType::kFlag && rest.size() > 1 ? nullptr : &option;
+    }
+    return nullptr;
+  }
+
   void rewrite_flag(const std::string& flag) {
     const std::size_t equals = flag.find('=');
     std::string name = flag.substr(0, equals);

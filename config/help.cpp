@@ -5,6 +5,7 @@
 #include <array>
 #include <string_view>
 
+#include "config/commands.hpp"
 #include "config/ignored_options.hpp"
 #include "config/options.hpp"
 
@@ -19,19 +20,20 @@ struct Heading {
   Group group;
   std::string_view text;
 };
-constexpr std::array<Heading, 7> kHeadings = {
+constexpr std::array<Heading, 8> kHeadings = {
     {{Group::kCluster, "The cluster"},
      {Group::kIpvs, "IPVS"},
      {Group::kTraffic, "Traffic and addresses"},
      {Group::kHost, "The host's settings"},
      {Group::kManifests, "Address and port ranges for --manifests"},
+     {Group::kDns, "DNS"},
      {Group::kHttp, "Metrics and health"},
      {Group::kGeneral, "General"}}};
 
 std::string left_column(const Option& option) {
-  std::string left = "  --" + std::string(option.flag);
-  if (option.flag == "v") left = "  -v, --v";
-  if (option.flag == "help") left = "  -h, --help";
+  std::string left = "  ";
+  if (option.letter != 0) left += std::string("-") + option.letter + ", ";
+  left += "--" + std::string(option.flag);
   if (!option.placeholder.empty()) left += " " + std::string(option.placeholder);
   return left;
 }
@@ -86,9 +88,16 @@ std::string help_text(const std::string& program, std::size_t columns) {
            width) +
       "\nUsage:\n";
   for (const char* form :
-       {" [flags]\n", " plan --against-kernel [flags]\n", " cleanup [--handover] [--dry-run]\n"}) {
+       {" [flags]\n", " plan [-o FORMAT] [flags]\n", " cleanup [--handover] [--dry-run]\n"}) {
     out += "  " + program + form;
   }
+  out += "  " + program + " COMMAND [options]\n\nQuestions to the agent of this node:\n";
+  for (const Command& command : commands()) {
+    std::string left = "  " + std::string(command.name);
+    left += std::string(left.size() < kLeftColumn ? kLeftColumn - left.size() : 1, ' ');
+    out += left + wrap(command.help, kLeftColumn, width);
+  }
+  out += "  " + wrap("COMMAND --help says more.", 2, width);
   for (const Heading& heading : kHeadings) {
     out += "\n" + std::string(heading.text) + ":\n";
     for (const Option& option : options()) {

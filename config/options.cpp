@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "config/cluster_options.hpp"
+#include "config/command_options.hpp"
+#include "config/dns_options.hpp"
 #include "config/ignored_options.hpp"
 #include "config/setters.hpp"
 
@@ -13,7 +15,8 @@ namespace {
 
 using namespace detail;  // NOLINT: this file is only the table
 
-// Without those of the group kCluster, which are in cluster_options.cpp.
+// Without those of the groups kCluster and kDns, which are in cluster_options.cpp and
+// dns_options.cpp, and those of commands, in command_options.cpp.
 constexpr Option kOtherOptions[] = {
     {.flag = "ipvs-scheduler",
      .key = "ipvs.scheduler",
@@ -90,7 +93,7 @@ constexpr Option kOtherOptions[] = {
      .own_key = "vipBinding",
      .group = Group::kIpvs,
      .placeholder = "HOW",
-     .help = "address (one per virtual IP) or route (constant cost)",
+     .help = "address, route (constant cost), or auto: by their number",
      .live = true,
      .set = set_choice<&Config::vip_binding, kVipBindings>,
      .get = get_choice<&Config::vip_binding, kVipBindings>,
@@ -377,6 +380,7 @@ constexpr Option kOtherOptions[] = {
      .get = get_choice<&Config::log_format, kLogFormats>,
      .words = words_of<kLogFormats>},
     {.flag = "v",
+     .letter = 'v',
      .key = "logging.verbosity",
      .own_key = "verbosity",
      .type = ValueType::kNumber,
@@ -406,30 +410,24 @@ constexpr Option kOtherOptions[] = {
      .live = false,
      .set = set_text<&Config::run_dir>,
      .get = get_text<&Config::run_dir>},
-    {.flag = "cleanup",
-     .type = ValueType::kFlag,
+    {.flag = "api-socket",
+     .own_key = "apiSocket",
      .group = Group::kGeneral,
-     .help = "remove everything that kube-ipvs created in the kernel and exit",
-     .set = set_flag<&Config::cleanup>,
-     .get = get_flag<&Config::cleanup>},
-    {.flag = "handover",
-     .type = ValueType::kFlag,
+     .placeholder = "FILE",
+     .help = "unix socket for questions (kube-ipvs status, get, ...), or off",
+     .default_note = "api.sock in --run-dir",
+     .live = false,
+     .set = set_text<&Config::api_socket>,
+     .get = get_text<&Config::api_socket>},
+    {.flag = "api-socket-group",
+     .own_key = "apiSocketGroup",
      .group = Group::kGeneral,
-     .help = "with cleanup: leave what kube-proxy takes over",
-     .set = set_flag<&Config::handover>,
-     .get = get_flag<&Config::handover>},
-    {.flag = "dry-run",
-     .type = ValueType::kFlag,
-     .group = Group::kGeneral,
-     .help = "with cleanup: say what it would remove, and remove nothing",
-     .set = set_flag<&Config::dry_run>,
-     .get = get_flag<&Config::dry_run>},
-    {.flag = "against-kernel",
-     .type = ValueType::kFlag,
-     .group = Group::kGeneral,
-     .help = "with plan: say what a start would change in the kernel, and exit",
-     .set = set_flag<&Config::against_kernel>,
-     .get = get_flag<&Config::against_kernel>},
+     .placeholder = "GROUP",
+     .help = "group whose members may ask questions, too",
+     .default_note = "none",
+     .live = false,
+     .set = set_text<&Config::api_socket_group>,
+     .get = get_text<&Config::api_socket_group>},
     {.flag = "init-only",
      .type = ValueType::kFlag,
      .group = Group::kGeneral,
@@ -447,6 +445,7 @@ constexpr Option kOtherOptions[] = {
      .group = Group::kGeneral,
      .help = "print the version and exit"},
     {.flag = "help",
+     .letter = 'h',
      .type = ValueType::kFlag,
      .group = Group::kGeneral,
      .help = "print this help and exit"},
@@ -459,6 +458,11 @@ std::span<const Option> options() {
     const auto first = cluster_options();
     std::vector<Option> joined(first.begin(), first.end());
     joined.insert(joined.end(), std::begin(kOtherOptions), std::end(kOtherOptions));
+    const auto insert = [&](std::span<const Option> more, const auto& is_next) {
+      joined.insert(std::find_if(joined.begin(), joined.end(), is_next), more.begin(), more.end());
+    };
+    insert(dns_options(), [](const Option& each) { return each.group == Group::kHttp; });
+    insert(command_options(), [](const Option& each) { return each.flag == "init-only"; });
     return joined;
   }();
   return all;

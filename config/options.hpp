@@ -30,10 +30,20 @@ constexpr bool has_items(ValueType type) {
 }
 
 // The headings of --help, in their order.
-enum class Group : std::uint8_t { kCluster, kIpvs, kTraffic, kHost, kManifests, kHttp, kGeneral };
+enum class Group : std::uint8_t {
+  kCluster,
+  kIpvs,
+  kTraffic,
+  kHost,
+  kManifests,
+  kDns,
+  kHttp,
+  kGeneral
+};
 
 struct Option {
   std::string_view flag = {};   // without "--"; "": there is only the key
+  char letter = 0;              // 'v', for -v; 0: none
   std::string_view alias = {};  // another name of the flag
   // Path in the file, such as "ipvs.scheduler"; both empty: only a flag. `key` is kube-proxy's and
   // is allowed in both kinds of file; `own_key` is allowed in KubeIpvsConfiguration only.
@@ -42,6 +52,8 @@ struct Option {
   ValueType type = ValueType::kText;
   Group group = Group::kGeneral;
   std::string_view placeholder = {};  // "DURATION"
+  // "plan": only "kube-ipvs plan" takes it; "": every command.
+  std::string_view command = {};
   std::string_view help = {};
   // Shown by --help in place of the default value, where that would say little (such as "").
   std::string_view default_note = {};
@@ -61,6 +73,8 @@ struct Option {
   std::array<std::string_view, 2> item_keys = {};
   // The values there are, for a shell to complete. Null: any text, or none.
   std::span<const std::string_view> (*words)() = nullptr;
+  // Of a live option: whether this change of it needs a restart all the same. Null: none does.
+  bool (*needs_restart)(const Config& before, const Config& after) = nullptr;
 };
 
 std::span<const Option> options();

@@ -10,10 +10,8 @@
 #include "config/help.hpp"
 #include "config/options.hpp"
 #include "config/validate.hpp"
+#include "config/version.hpp"
 
-#ifndef KUBE_IPVS_VERSION
-#define KUBE_IPVS_VERSION "unknown"
-#endif
 // Of the source, where whoever packages it says so.
 #ifndef KUBE_IPVS_COMMIT
 #define KUBE_IPVS_COMMIT ""
@@ -53,22 +51,41 @@ void take_words(CommandLine& line, std::vector<Fault>& faults) {
   faults.push_back({"command line", "unexpected argument \"" + line.words[used] + "\""});
 }
 
+bool is_default(const Option& option, const Config& config) {
+  return option.get(config) == option.get(Config{});
+}
+
 // Flags that belong to one command.
-void check_command(const std::vector<std::string>& words, const Config& config,
-                   std::vector<Fault>& faults) {
-  const bool is_plan = !words.empty() && words.front() == kPlan;
-  if (is_plan && !config.against_kernel) {
-    faults.push_back({"plan", "needs --against-kernel, the only comparison there is"});
+void check_command(const Config& config, std::vector<Fault>& faults) {
+  if (config.plan && config.cleanup) {
+    faults.push_back({"--cleanup", "cannot be combined with plan"});
   }
-  if (is_plan && config.cleanup) faults.push_back({"--cleanup", "cannot be combined with plan"});
-  if (config.against_kernel && !is_plan) {
-    faults.push_back({"--against-kernel", "belongs to \"kube-ipvs plan\""});
+  const std::string_view command = config.plan ? kPlan : config.cleanup ? kCleanup : "";
+  for (const Option& option : options()) {
+    if (option.command.empty() || option.command == command || is_default(option, config)) continue;
+    faults.push_back({"--" + std::string(option.flag),
+                      "belongs to \"kube-ipvs " + std::string(option.command) + "\""});
   }
-  for (const auto& [is_given, flag] :
-       {std::pair{config.handover, "--handover"}, std::pair{config.dry_run, "--dry-run"}}) {
-    if (is_given && !config.cleanup) {
-      faults.push_back({flag, "belongs to \"kube-ipvs cleanup\""});
-    }
+}
+
+// There is one difference at a time.
+void check_plan(const Config& config, std::vector<Fault>& faults) {
+  const bool is_other_form =
+      config.plan_form != PlanForm::kSummary && config.plan_form != PlanForm::kDiff;
+  const std::string form = "-o " + find_option("output")->get(config);
+  if (config.against_kernel && is_other_form) {
+    faults.push_back({"--against-kernel", "prints a difference: cannot be combined with " + form});
+  }
+  const bool is_of_kernel = config.against_kernel || config.plan_form == PlanForm::kDiff;
+  if (config.compare_with.empty() && is_of_kernel && !config.node_addresses.empty()) {
+    faults.push_back({"--node-addresses", "the kernel of this host is compared: it has its own"});
+  }
+  if (config.compare_with.empty()) return;
+  if (config.against_kernel) {
+    faults.push_back({"--compare-with", "cannot be combined with --against-kernel"});
+  }
+  if (is_other_form) {
+    faults.push_back({"--compare-with", "prints a difference: cannot be combined with " + form});
   }
 }
 
@@ -108,6 +125,7 @@ ParseOutcome parse(int argc, const char* const* argv, const Environment& environ
     outcome.print = line.version == VersionForm::kRaw ? raw_version_text() : version_text();
     return outcome;
   }
+  outcome.is_plan = !line.words.empty() && line.words.front() == kPlan;
   take_words(line, outcome.faults);
   outcome.config_file = line.config_file;
   std::vector<Settings> layers;
@@ -118,11 +136,12 @@ ParseOutcome parse(int argc, const char* const* argv, const Environment& environ
   }
   const std::vector<Fault> faults_of_line = std::exchange(line.settings.faults, {});
   layers.push_back(std::move(line.settings));
-  const std::vector<std::string> words = std::move(line.words);
   Checked checked = apply_and_validate(
       layers, {.host_name = environment.host_name, .as_kube_proxy = program == "kube-proxy"});
   outcome.faults.insert(outcome.faults.end(), faults_of_line.begin(), faults_of_line.end());
-  check_command(words, checked.config, outcome.faults);
+  checked.config.plan = outcome.is_plan;
+  check_command(checked.config, outcome.faults);
+  check_plan(checked.config, outcome.faults);
   if (checked.config.cleanup) {
     // --cleanup needs none of the settings, so it must not fail because of one. An unknown flag may
     // mean that something else was wanted.

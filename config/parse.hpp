@@ -46,6 +46,7 @@ struct ParseOutcome {
   std::optional<Config> config;  // empty if there are faults, or if `print` is set
   std::vector<Fault> faults;
   std::string config_file;           // --config; "" if not given
+  bool is_plan = false;              // the command is plan, whose exit codes are those of diff(1)
   std::optional<std::string> print;  // text for --help or --version: print it and exit with 0
 };
 

@@ -96,4 +96,9 @@ std::string printable(std::string_view text, std::size_t limit) {
   return out;
 }
 
+std::string printable_quoted(std::string_view text) {
+  constexpr std::size_t kMost = 128;
+  return "\"" + printable(text, kMost) + "\"";
+}
+
 }  // namespace config

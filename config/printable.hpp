@@ -22,5 +22,7 @@ std::size_t printable_length(std::string_view text);
 // `text` with \n, \r, \t and \xNN (for each byte) in place of what must be escaped. At most about
 // `limit` bytes: the rest is replaced by "... (N bytes)", N being the size of `text`.
 std::string printable(std::string_view text, std::size_t limit);
+// The same in double quotes, of at most 128 bytes: for an argument in a message.
+std::string printable_quoted(std::string_view text);
 
 }  // namespace config

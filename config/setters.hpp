@@ -192,7 +192,7 @@ inline std::string set_bind_address(Config& config, std::string_view value) {
 // The names of the enum values, in the order of the enum.
 inline constexpr std::array<std::string_view, 3> kEndpointSources = {"auto", "selector",
                                                                      "endpointslice"};
-inline constexpr std::array<std::string_view, 2> kVipBindings = {"address", "route"};
+inline constexpr std::array<std::string_view, 3> kVipBindings = {"auto", "address", "route"};
 inline constexpr std::array<std::string_view, 2> kCompats = {"none", "kube-proxy"};
 inline constexpr std::array<std::string_view, 3> kTakeovers = {"auto", "report", "off"};
 inline constexpr std::array<std::string_view, 3> kMetricsEndpoints = {"off", "annotated", "all"};

@@ -39,6 +39,7 @@ class Validator {
     check_media_types();
     check_manifest_ranges();
     check_ports();
+    check_dns();
     derive_node_name();
     return std::move(checked_);
   }
@@ -255,6 +256,28 @@ class Validator {
                                text(*healthz) + ", " + where("healthz-bind-address") + ")";
       if (is_fatal) return refuse("metrics-bind-address", what);
       warn("metrics-bind-address", what + ": only one of them is served");
+    }
+  }
+
+  // A query that came back would go around until its time is over.
+  void check_dns() {
+    const Config& config = checked_.config;
+    for (const HostPort& upstream : config.dns_upstreams) {
+      if (upstream.address.is_unspecified() || upstream.port == 0) {
+        refuse("dns-upstream", text(upstream) + " is no address that can be asked");
+      }
+      if (std::find(config.dns_binds.begin(), config.dns_binds.end(), upstream) !=
+          config.dns_binds.end()) {
+        refuse("dns-upstream", text(upstream) + " is where this agent answers itself (" +
+                                   where("dns-bind-address") + ")");
+      }
+    }
+    for (auto bind = config.dns_binds.begin(); bind != config.dns_binds.end(); ++bind) {
+      if (std::find(config.dns_binds.begin(), bind, *bind) == bind) continue;
+      refuse("dns-bind-address", text(*bind) + " is given twice");
+    }
+    if (config.dns_binds.empty() && !config.dns_upstreams.empty()) {
+      warn("dns-upstream", "ignored: without --dns-bind-address there is no DNS server");
     }
   }
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <iterator>
 #include <utility>
 
@@ -17,7 +18,7 @@
 #include "ipvs/kube_proxy/processes.hpp"
 #include "ipvs/nftables/monitor.hpp"
 #include "ipvs/ready.hpp"
-#include "ipvs/virtual_servers/fill_order.hpp"
+#include "ipvs/state/binding.hpp"
 
 namespace ipvs {
 namespace {
@@ -33,6 +34,15 @@ Timeouts merged(const Timeouts& found, const Timeouts& wanted) {
   return {.tcp = or_found(wanted.tcp, found.tcp),
           .tcp_fin = or_found(wanted.tcp_fin, found.tcp_fin),
           .udp = or_found(wanted.udp, found.udp)};
+}
+
+constexpr std::chrono::seconds kRanksAge{60};
+
+FillRanks ranks_of(const std::vector<ServerReading>& dumped) {
+  FillRanks ranks;
+  ranks.reserve(dumped.size());
+  for (const ServerReading& reading : dumped) ranks.emplace(reading.settings.key, ranks.size() + 1);
+  return ranks;
 }
 
 PortRange node_ports(const HostSettings& settings) {
@@ -91,7 +101,9 @@ Result<HostFacts> LinuxKernel::prepare(const HostSettings& settings) {
 
   const auto device = ready(device_);
   if (!device) return device.error();
-  const auto rebound = (*device)->prepare(settings);
+  const auto chosen = find_binding();
+  if (!chosen) return chosen.error();
+  const auto rebound = (*device)->prepare(settings_);
   if (!rebound) return rebound.error();
   if (*rebound > 0) {
     facts.changes.push_back(std::to_string(*rebound) +
@@ -104,6 +116,32 @@ Result<HostFacts> LinuxKernel::prepare(const HostSettings& settings) {
     facts.warnings.push_back("cleanup will not restore sysctls: " + changed_settings_.fault());
   }
   return facts;
+}
+
+// With VipBinding::kAuto what there is stays as it is until choose_binding(): how much is wanted is not
+// known yet.
+Result<void> LinuxKernel::find_binding() {
+  chooses_binding_ = settings_.vip_binding == VipBinding::kAuto;
+  if (!chooses_binding_) return {};
+  const auto routes = device_->count_routes();
+  if (!routes) return routes.error();
+  settings_.vip_binding = *routes > 0 ? VipBinding::kRoute : VipBinding::kAddress;
+  return {};
+}
+
+Result<std::string> LinuxKernel::choose_binding(std::size_t vips) {
+  const VipBinding chosen = chosen_binding(vips, settings_.vip_binding);
+  if (!chooses_binding_ || chosen == settings_.vip_binding) return std::string();
+  const auto device = ready(device_);
+  if (!device) return device.error();
+  HostSettings next = settings_;
+  next.vip_binding = chosen;
+  const auto moved = (*device)->prepare(next);
+  if (!moved) return moved.error();
+  settings_ = next;
+  return std::to_string(vips) + " virtual IPs: bound by " +
+         (chosen == VipBinding::kRoute ? "routes" : "addresses") + "; moved " +
+         std::to_string(*moved);
 }
 
 Result<void> LinuxKernel::set_timeouts(const Timeouts& timeouts) {
@@ -195,6 +233,10 @@ Result<void> LinuxKernel::probe_scheduler(const std::string& scheduler) {
   return KernelError{error, std::move(what)};
 }
 
+void LinuxKernel::load_modules() {
+  if (const auto cleaner = ready(flows_)) (*cleaner)->load();
+}
+
 Result<Observed> LinuxKernel::observe() {
   Observed observed;
   const auto ipvs = ready(ipvs_);
@@ -260,26 +302,24 @@ std::vector<int> LinuxKernel::change_servers(std::span<const ServerOp> ops) {
   const auto ipvs = ready(ipvs_);
   if (!ipvs) return std::vector<int>(ops.size(), ipvs.error().error_number);
   record_.before(ops);
-  std::vector<int> outcomes = send(**ipvs, ops);
+  std::vector<int> outcomes = (*ipvs)->change_servers(ops);
   record_.after(ops, outcomes);
   return outcomes;
 }
 
-std::vector<int> LinuxKernel::send(IpvsClient& ipvs, std::span<const ServerOp> ops) {
-  if (!is_large_fill(ops)) return ipvs.change_servers(ops);
-  const auto dumped = ipvs.dump_services();
-  if (!dumped) return ipvs.change_servers(ops);
-  std::vector<ServerKey> keys;
-  keys.reserve(dumped->size());
-  for (const ServerReading& reading : *dumped) keys.push_back(reading.settings.key);
-  const std::vector<std::size_t> order = fill_order(ops, keys);
-  std::vector<ServerOp> ordered;
-  ordered.reserve(ops.size());
-  for (const std::size_t place : order) ordered.push_back(ops[place]);
-  const std::vector<int> sent = ipvs.change_servers(ordered);
-  std::vector<int> outcomes(ops.size());
-  for (std::size_t i = 0; i < order.size(); ++i) outcomes[order[i]] = sent[i];
-  return outcomes;
+std::vector<std::size_t> LinuxKernel::order_of_fill(std::span<const ServerOp> ops) {
+  const auto now = std::chrono::steady_clock::now();
+  if (!is_large_fill(ops)) return {};
+  // What was deleted is forgotten after two minutes, and a fill that paused goes on before that.
+  if (fill_ranks_.empty() || now - ranked_at_ > kRanksAge) {
+    const auto ipvs = ready(ipvs_);
+    if (!ipvs) return {};
+    const auto dumped = (*ipvs)->dump_services();
+    if (!dumped) return {};
+    fill_ranks_ = ranks_of(*dumped);
+    ranked_at_ = now;
+  }
+  return fill_order(ops, fill_ranks_);
 }
 
 std::vector<int> LinuxKernel::change_addresses(std::span<const AddressOp> ops) {

@@ -12,6 +12,7 @@
 // has the errno of opening it.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,6 +31,7 @@
 #include "ipvs/state/kernel.hpp"
 #include "ipvs/virtual_servers/client.hpp"
 #include "ipvs/virtual_servers/count.hpp"
+#include "ipvs/virtual_servers/fill_order.hpp"
 
 namespace ipvs {
 
@@ -48,11 +50,14 @@ class LinuxKernel : public Kernel {
   Result<Observed> observe() override;
   Result<Sight> look() override;
 
+  void load_modules() override;
+  Result<std::string> choose_binding(std::size_t vips) override;
   Result<void> record_own(std::span<const ServerKey> keys) override;
   Result<void> check_record() override;
   Notes read_notes() override { return notes_.read(); }
   void write_notes(std::span<const Note> changed) override { notes_.change(changed); }
   std::vector<int> change_servers(std::span<const ServerOp> ops) override;
+  std::vector<std::size_t> order_of_fill(std::span<const ServerOp> ops) override;
   std::vector<int> change_addresses(std::span<const AddressOp> ops) override;
   int change_elements(std::span<const ElementOp> ops) override;
   int install_table(const TableRules& rules, std::span<const Element> elements) override;
@@ -79,17 +84,20 @@ class LinuxKernel : public Kernel {
   std::vector<int> remove_kube_proxy_sets(std::span<const std::string> names) override;
   std::vector<KubeProxyProcess> find_kube_proxies() override;
   Result<std::vector<std::unique_ptr<KernelMonitor>>> open_monitors() override;
+  Result<std::unique_ptr<FlowObserver>> open_flow_observer(
+      std::span<const ServerKey> servers) override;
 
  private:
   Result<void> set_timeouts(const Timeouts& timeouts);
+  Result<void> find_binding();
   Result<Sight> look_without_rights();
-  std::vector<int> send(IpvsClient& ipvs, std::span<const ServerOp> ops);
 
   const std::string kernel_and_namespace_;
   SettingRecord changed_settings_;
   Sysctls sysctls_;
   std::vector<Network> excluded_;
-  HostSettings settings_;  // of the last prepare()
+  HostSettings settings_;         // of the last prepare(), with the binding that was chosen
+  bool chooses_binding_ = false;  // VipBinding::kAuto
   std::optional<IpvsClient> ipvs_;
   std::optional<Device> device_;
   std::optional<NftClient> table_;
@@ -100,6 +108,8 @@ class LinuxKernel : public Kernel {
   OwnRecordFile record_;
   NotesFile notes_;
   ServerCounter counter_;
+  FillRanks fill_ranks_;  // of the last large fill
+  std::chrono::steady_clock::time_point ranked_at_{};
 };
 
 }  // namespace ipvs

@@ -36,6 +36,9 @@ struct KindCounters {
   std::uint64_t probes = 0;         // requests whether the server has our resource version
   std::uint64_t confirmations = 0;  // lists not believed before a second one
   std::uint64_t bytes = 0;          // of response bodies as decoded: after TLS and inflated
+  // The resource version up to which the sink is up to date; 0: none yet, or it is no number. Numbers
+  // of all kinds can be compared (KEP-5504).
+  std::uint64_t version = 0;
   // Since the API server last answered about this kind (a list, an event, a bookmark, a probe, a
   // refusal), or since the start. 0 while a watch is open (TCP keep-alive ends that of an
   // unreachable server within 45 s), and for a kind that the server does not have.

@@ -104,6 +104,7 @@ struct Service {
   std::uint16_t health_check_node_port = 0;  // 0: none
   bool publish_not_ready_addresses = false;
   std::string traffic_distribution;  // empty, PreferClose, PreferSameZone, PreferSameNode
+  std::string external_name;  // of type ExternalName: lower case, without a final dot; else empty
   bool operator==(const Service&) const = default;
 };
 
@@ -128,6 +129,8 @@ struct Pod {
   bool ready = false;                // condition Ready == "True"
   UnixSeconds ready_since = 0;       // its lastTransitionTime, to True or to False; 0: not given
   std::vector<ContainerPort> ports;  // named ones only
+  std::string hostname;              // RFC 1123 labels, for DNS; empty: not given
+  std::string subdomain;
   bool operator==(const Pod&) const = default;
 };
 
@@ -177,6 +180,9 @@ struct EndpointSlice {
   std::string service_name;  // label kubernetes.io/service-name; the other labels are not kept
   std::vector<SliceEndpoint> endpoints;
   std::vector<SlicePort> ports;
+  // endpoints[].hostname, by the endpoint's index; shorter where the last ones have none, which is
+  // the rule: only endpoints of Pods with a subdomain have one.
+  std::vector<std::string> hostnames;
   bool operator==(const EndpointSlice&) const = default;
 };
 

@@ -24,6 +24,8 @@
 #include "agent/cluster/node_table.hpp"
 #include "agent/cluster/other_nodes.hpp"
 #include "agent/cluster/service_table.hpp"
+#include "agent/cluster/source_event.hpp"
+#include "agent/decide/hand_drains.hpp"
 #include "agent/decide/health_checks.hpp"
 #include "agent/decide/localhost_ports.hpp"
 #include "agent/decide/node_view.hpp"
@@ -74,6 +76,12 @@ class ClusterState : public ServicePlans {
   std::optional<HealthCheck> health_check(const k8s::ObjectKey& service) const;
   // nullptr where there is no such Service.
   const k8s::Service* service(const ipvs::Owner& owner) const;
+  // For DNS; only with --dns-bind-address.
+  std::vector<NamedEndpoint> named_endpoints(const k8s::Service& service) const {
+    return endpoints_.named_endpoints_of(service);
+  }
+  // Whether an address is this node's own, or of the cluster's networks as far as they are known.
+  bool is_of_cluster(const ipvs::Address& address) const;
   const NodeView& node_view() const { return node_view_; }
   // What was read of the node's interfaces and default routes.
   void set_local_addresses(std::vector<ipvs::LocalAddress> local);
@@ -117,9 +125,21 @@ class ClusterState : public ServicePlans {
   // All endpoints of that port now, those without traffic included, with their Pods and without
   // counters.
   std::vector<EndpointTraffic> endpoints_of(const PortToRead& port) const;
+  // What is drained by hand: see HandDrains. The plans of the Services concerned change.
+  void drain_by_hand(HandDrain drain);
+  bool undrain_by_hand(const ipvs::Endpoint& endpoint);  // false: it is not drained by hand
+  const HandDrains& hand_drains() const { return hand_drains_; }
+  // The options that this Service's plan has now.
+  ServiceOptions service_options(const k8s::Service& service) const {
+    return options_for(service, 0).service;
+  }
+  bool is_served(const k8s::Service& service) const;
   std::string_view pod_at(const ipvs::Address& address, const k8s::ObjectKey& service) const {
     return endpoints_.pod_at(address, service);
   }
+
+  // What is being taken in now: the cause of on_dirty().
+  const SourceEvent& event() const { return event_; }
 
   const ServiceTable& services() const { return services_; }
   const EndpointTable& endpoints() const { return endpoints_; }
@@ -143,8 +163,11 @@ class ClusterState : public ServicePlans {
   // What can be planned of it; adds notices about the rest, if there is a place for them.
   const k8s::Service& usable(const k8s::Service& service, std::optional<UsableService>& changed,
                              std::vector<Notice>* notices = nullptr) const;
-  ServiceEndpoints usable_endpoints(const k8s::Service& service,
-                                    std::vector<Notice>* notices = nullptr) const;
+  // Of the whole cluster, as the API and drains by hand say them.
+  ServiceEndpoints candidates_of(const k8s::Service& service) const;
+  void drop_unusable(ServiceEndpoints& endpoints, const k8s::Service& service,
+                     std::vector<Notice>* notices) const;
+  ServiceEndpoints usable_endpoints(const k8s::Service& service) const;
   void list_delivered();
   void take_endpoints_from(EndpointSource source);
   void other_nodes_changed();
@@ -173,10 +196,12 @@ class ClusterState : public ServicePlans {
     std::uint32_t seconds = 0;
   };
   std::map<ipvs::Owner, Lingering> lingering_;
+  HandDrains hand_drains_;
   SchedulerDefaults schedulers_;
   // Services with a trafficDistribution: their plans depend on the zones of Nodes.
   std::set<k8s::ObjectKey> distributed_;
 
+  SourceEvent event_;
   bool wants_pods_ = true;
   int lists_awaited_ = 0;
   bool is_ready_ = false;

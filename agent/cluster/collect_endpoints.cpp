@@ -2,6 +2,8 @@
 //
 // The endpoints of one Service, from what the endpoint table keeps.
 #include <algorithm>
+#include <iterator>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -17,21 +19,8 @@ bool EndpointTable::from_pods(const k8s::Service& service) const {
   return source_ == EndpointSource::kSelector && !service.selector.empty();
 }
 
-ServiceEndpoints EndpointTable::endpoints_of(const k8s::Service& service) const {
-  ServiceEndpoints all(service.ports.size());
-  if (from_pods(service)) {
-    collect_pods(service, all);
-  } else {
-    collect_slices(service, all);
-  }
-  return all;
-}
-
-namespace {
-
-// The port on which a Pod serves a Service port; 0: it does not.
-std::uint16_t target_port(const k8s::ServicePort& port,
-                          const std::vector<k8s::ContainerPort>& declared) {
+std::uint16_t EndpointTable::target_port(const k8s::ServicePort& port,
+                                         const std::vector<k8s::ContainerPort>& declared) {
   if (const auto* number = std::get_if<std::uint16_t>(&port.target_port)) {
     return *number != 0 ? *number : port.port;
   }
@@ -42,18 +31,18 @@ std::uint16_t target_port(const k8s::ServicePort& port,
   return found == declared.end() ? std::uint16_t{0} : found->container_port;
 }
 
-}  // namespace
-
-void EndpointTable::collect_pods(const k8s::Service& service, ServiceEndpoints& all) const {
+template <typename Visit>
+std::size_t EndpointTable::collect_pods(const k8s::Service& service, bool with_finished,
+                                        std::size_t seen, std::size_t most, Visit visit) const {
   const auto record = services_.find(service.meta.key);
-  if (record == services_.end()) return;
+  if (record == services_.end()) return 0;
   const bool by_node = service.traffic_distribution == "PreferSameNode";
   const std::string_view own_zone =
       service.traffic_distribution.empty() ? std::string_view() : zone_of_(node_name_);
   const bool by_zone = !own_zone.empty();  // without one, no hint for a zone applies
-  index_.pods_of(record->second->member, [&](const LabelIndex::Member& member) {
+  const auto look_at = [&](const LabelIndex::Member& member) {
     const PodRecord& pod = *static_cast<const PodRecord*>(member.id);
-    if (pod.finished) return;
+    if (pod.finished && !with_finished) return;
     ServiceEndpoint endpoint;
     endpoint.serving = pod.ready;
     endpoint.terminating = pod.deleted;
@@ -74,42 +63,100 @@ void EndpointTable::collect_pods(const k8s::Service& service, ServiceEndpoints& 
       if (endpoint.endpoint.port == 0) continue;
       for (const ipvs::Address& address : pod.addresses) {
         endpoint.endpoint.address = address;
-        all[i].push_back(endpoint);
+        visit(i, endpoint, pod);
       }
     }
-  });
+  };
+  return index_.pods_of(record->second->member, seen, most, look_at);
 }
 
-void EndpointTable::collect_slices(const k8s::Service& service, ServiceEndpoints& all) const {
-  const auto list = slices_of_.find(service.meta.key);
-  if (list == slices_of_.end()) return;
+template <typename Visit>
+void EndpointTable::collect_slice(const k8s::Service& service, const k8s::ObjectKey& key,
+                                  Visit visit) const {
   const std::string_view own_zone = zone_of_(node_name_);
-  for (const k8s::ObjectKey& key : list->second) {
-    const SliceRecord& record = slices_.at(key);
-    const k8s::EndpointSlice& slice = record.slice;
-    for (const k8s::SlicePort& slice_port : slice.ports) {
-      const auto port =
-          std::find_if(service.ports.begin(), service.ports.end(), [&](const auto& p) {
-            return p.name == slice_port.name && p.protocol == slice_port.protocol;
-          });
-      if (port == service.ports.end() || slice_port.port == 0) continue;
-      auto& endpoints = all[static_cast<std::size_t>(port - service.ports.begin())];
-      for (const k8s::SliceEndpoint& e : slice.endpoints) {
-        const WeightReading* of_pod = weights_.find(key.ns, e.pod_name);
-        const WeightReading& weight = of_pod ? *of_pod : record.weight;
-        endpoints.push_back({.endpoint = {e.address, slice_port.port},
-                             .ready = e.ready,
-                             .serving = e.serving,
-                             .terminating = e.terminating,
-                             .local = e.node_name.empty() ? false : e.node_name == node_name_,
-                             .bad_weight = weight.bad,
-                             .node_hint = hint_of(e.node_hints, node_name_),
-                             .zone_hint = hint_of(e.zone_hints, own_zone),
-                             .weight = weight.weight.value_or(kDefaultWeight),
-                             .pod = e.pod_name});
-      }
+  const SliceRecord& record = slices_.at(key);
+  for (const k8s::SlicePort& slice_port : record.slice.ports) {
+    const auto port = std::find_if(service.ports.begin(), service.ports.end(), [&](const auto& p) {
+      return p.name == slice_port.name && p.protocol == slice_port.protocol;
+    });
+    if (port == service.ports.end() || slice_port.port == 0) continue;
+    const auto index = static_cast<std::size_t>(port - service.ports.begin());
+    for (const k8s::SliceEndpoint& e : record.slice.endpoints) {
+      const WeightReading* of_pod = weights_.find(key.ns, e.pod_name);
+      const WeightReading& weight = of_pod ? *of_pod : record.weight;
+      visit(index,
+            ServiceEndpoint{.endpoint = {e.address, slice_port.port},
+                            .ready = e.ready,
+                            .serving = e.serving,
+                            .terminating = e.terminating,
+                            .local = e.node_name.empty() ? false : e.node_name == node_name_,
+                            .bad_weight = weight.bad,
+                            .node_hint = hint_of(e.node_hints, node_name_),
+                            .zone_hint = hint_of(e.zone_hints, own_zone),
+                            .weight = weight.weight.value_or(kDefaultWeight),
+                            .pod = e.pod_name},
+            key, e);
     }
   }
+}
+
+template <typename Visit>
+void EndpointTable::collect_slices(const k8s::Service& service, Visit visit) const {
+  const auto list = slices_of_.find(service.meta.key);
+  if (list == slices_of_.end()) return;
+  for (const k8s::ObjectKey& key : list->second) collect_slice(service, key, visit);
+}
+
+ServiceEndpoints EndpointTable::endpoints_of(const k8s::Service& service) const {
+  ServiceEndpoints all(service.ports.size());
+  if (from_pods(service)) {
+    constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
+    const auto add = [&](std::size_t port, const ServiceEndpoint& endpoint, const auto&) {
+      all[port].push_back(endpoint);
+    };
+    collect_pods(service, false, 0, kAll, add);
+  } else {
+    collect_slices(service, [&](std::size_t port, const ServiceEndpoint& endpoint, const auto&...) {
+      all[port].push_back(endpoint);
+    });
+  }
+  return all;
+}
+
+bool EndpointTable::add_facts(const k8s::Service& service, FactsPlace& place, std::size_t most,
+                              ServiceFacts& all) const {
+  all.resize(service.ports.size());
+  if (from_pods(service)) {
+    const auto add = [&](std::size_t port, const ServiceEndpoint& endpoint, const PodRecord& pod) {
+      EndpointFacts facts{.endpoint = endpoint,
+                          .from_pod = true,
+                          .object = *pod.key,
+                          .pod = pod.key->name,
+                          .node = *pod.node,
+                          .finished = pod.finished,
+                          .readiness_changed = pod.readiness_changed,
+                          .deletion_requested = pod.deleted ? pod.deletion_requested : 0,
+                          .deletion_grace = pod.deletion_grace};
+      facts.endpoint.pod = {};
+      all[port].add(std::move(facts));
+    };
+    place.pods_seen = collect_pods(service, true, place.pods_seen, most, add);
+    return place.pods_seen != 0;
+  }
+  const auto list = slices_of_.find(service.meta.key);
+  if (list == slices_of_.end()) return false;
+  const auto slice = list->second.upper_bound(place.slice);
+  if (slice == list->second.end()) return false;
+  const auto add = [&](std::size_t port, const ServiceEndpoint& endpoint, const k8s::ObjectKey& key,
+                       const k8s::SliceEndpoint& listed) {
+    EndpointFacts facts{
+        .endpoint = endpoint, .object = key, .pod = listed.pod_name, .node = listed.node_name};
+    facts.endpoint.pod = {};
+    all[port].add(std::move(facts));
+  };
+  collect_slice(service, *slice, add);
+  place.slice = *slice;
+  return std::next(slice) != list->second.end();
 }
 
 }  // namespace agent

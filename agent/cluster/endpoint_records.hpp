@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the endpoint table keeps of Pods, Services and EndpointSlices. Private to its two files.
+// What the endpoint table keeps of Pods, Services and EndpointSlices. Private to its files.
 #pragma once
 
 #include <cstdint>

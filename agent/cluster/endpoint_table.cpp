@@ -51,7 +51,10 @@ EndpointTable::EndpointTable(EndpointSource source, std::string node_name, Dirty
                                           &EndpointTable::remove_pod)),
       slice_sink_(std::make_unique<SliceSink>(*this, slices_, &EndpointTable::upsert_slice,
                                               &EndpointTable::remove_slice)),
-      weights_([this](const ipvs::Address& address) { mark_services_at(address); }) {}
+      weights_([this](const ipvs::Address& address) {
+        ++changes_;
+        mark_services_at(address);
+      }) {}
 
 EndpointTable::~EndpointTable() = default;
 
@@ -67,6 +70,12 @@ void EndpointTable::mark_services_at(const ipvs::Address& address) {
   });
 }
 
+void EndpointTable::touch(const ipvs::Address& address) {
+  mark_services_at(address);
+  const auto [first, last] = by_address_.equal_range(address);
+  std::for_each(first, last, [this](const auto& entry) { mark_services_of(*entry.second); });
+}
+
 void EndpointTable::add_service(const k8s::ObjectKey& key, const k8s::Labels& selector) {
   auto [place, added] = services_.try_emplace(key);
   if (!added) {
@@ -75,6 +84,7 @@ void EndpointTable::add_service(const k8s::ObjectKey& key, const k8s::Labels& se
   } else {
     place->second = std::make_unique<ServiceRecord>();
   }
+  ++changes_;
   ServiceRecord& record = *place->second;
   record.key = &place->first;
   record.selector = selector;
@@ -86,6 +96,7 @@ void EndpointTable::add_service(const k8s::ObjectKey& key, const k8s::Labels& se
 void EndpointTable::take_from(EndpointSource source) {
   if (source == source_) return;
   source_ = source;
+  ++changes_;
   const bool by_pods = source == EndpointSource::kSelector;
   for (auto& [key, record] : services_) {
     if (record->selector.empty()) continue;  // these have EndpointSlices anyway
@@ -101,6 +112,7 @@ void EndpointTable::take_from(EndpointSource source) {
 void EndpointTable::remove_service(const k8s::ObjectKey& key) {
   const auto found = services_.find(key);
   if (found == services_.end()) return;
+  ++changes_;
   index_.remove_service(found->second->member);
   services_.erase(found);
 }
@@ -200,10 +212,12 @@ void EndpointTable::upsert_pod(k8s::Pod&& pod) {
   // Most events change nothing but readiness: then the indices stay as they are.
   const bool keeps_labels =
       !added && index_.carries(record.member, place->first.ns, pod.meta.labels);
-  if (keeps_labels && record.same_endpoint_as(next)) {
+  const bool renamed = keeps_hostnames_ && note_hostname(record, pod);
+  if (keeps_labels && !renamed && record.same_endpoint_as(next)) {
     record.mark = next.mark;
     return;
   }
+  ++changes_;
   const bool keeps_addresses =
       !added && record.addresses == next.addresses && record.finished == next.finished;
   // With the same labels these are the Services that are marked below.
@@ -225,10 +239,12 @@ void EndpointTable::upsert_pod(k8s::Pod&& pod) {
 void EndpointTable::remove_pod(const k8s::ObjectKey& key) {
   const auto found = pods_.find(key);
   if (found == pods_.end()) return;
+  ++changes_;
   mark_services_of(found->second);
   if (memory_) memory_->forget_pod(key);
   index_addresses(found->second, false);
   index_.remove_pod(found->second.member);
+  hostnames_.erase(&found->second);
   pods_.erase(found);
 }
 
@@ -305,11 +321,13 @@ void EndpointTable::upsert_slice(k8s::EndpointSlice&& slice) {
   const WeightReading weight = read_slice_weight(slice.meta);
   Trigger trigger{.time = trigger_time_of(slice.meta)};
   add_family(trigger, slice);
+  if (!keeps_hostnames_) slice.hostnames = {};
   const auto found = slices_.find(key);
   if (found != slices_.end()) {
     const k8s::EndpointSlice& old = found->second.slice;
     if (old.service_name == slice.service_name && old.endpoints == slice.endpoints &&
-        old.ports == slice.ports && found->second.weight == weight) {
+        old.ports == slice.ports && old.hostnames == slice.hostnames &&
+        found->second.weight == weight) {
       found->second.mark = slice_sink_->mark();
       return;
     }
@@ -317,6 +335,7 @@ void EndpointTable::upsert_slice(k8s::EndpointSlice&& slice) {
     const k8s::ObjectKey before = forget_slice(key);
     if (before != service) dirty_(before);
   }
+  ++changes_;
   if (slice.service_name.empty()) return;
   if (trigger.time != 0 && !has_pods(service)) note_trigger(service, trigger);
   slice.meta.annotations.clear();
@@ -339,7 +358,9 @@ bool EndpointTable::has_pods(const k8s::ObjectKey& service) const {
 }
 
 void EndpointTable::remove_slice(const k8s::ObjectKey& key) {
-  if (slices_.contains(key)) dirty_(forget_slice(key));
+  if (!slices_.contains(key)) return;
+  ++changes_;
+  dirty_(forget_slice(key));
 }
 
 // Precondition: the slice is known. Returns its Service.

@@ -23,6 +23,8 @@
 // Threading: the agent's io_context thread.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -38,6 +40,7 @@
 #include "agent/cluster/memory.hpp"
 #include "agent/cluster/pod_weights.hpp"
 #include "agent/cluster/pool.hpp"
+#include "agent/decide/endpoint_facts.hpp"
 #include "agent/decide/endpoints.hpp"
 #include "config/config.hpp"
 #include "k8s/sink.hpp"
@@ -86,6 +89,23 @@ class EndpointTable {
   void remove_service(const k8s::ObjectKey& key);
 
   ServiceEndpoints endpoints_of(const k8s::Service& service) const;
+  // The same, and Pods that have finished, with what says why each is an endpoint or none.
+  // In steps, because there may be thousands: adds what up to `most` more Pods say, or the next
+  // EndpointSlice; false: there are no more. Precondition: changes() is what it was at the first step.
+  struct FactsPlace {
+    std::size_t pods_seen = 0;
+    k8s::ObjectKey slice{};  // the last one
+  };
+  bool add_facts(const k8s::Service& service, FactsPlace& place, std::size_t most,
+                 ServiceFacts& all) const;
+  // Counts the changes of Pods, EndpointSlices, weights, selectors and the source; not those of zones.
+  std::uint64_t changes() const { return changes_; }
+
+  // Before the first object comes: what DNS needs of Pods and EndpointSlices is kept, too.
+  void keep_hostnames() { keeps_hostnames_ = true; }
+  // By their addresses, which are those of endpoints_of() where there is a port. A hostname is
+  // given as the endpoint slice controller does: to a Pod whose spec.subdomain names the Service.
+  std::vector<NamedEndpoint> named_endpoints_of(const k8s::Service& service) const;
 
   // Whether connections to this address may continue: a Pod with it still exists and its grace
   // period has not passed, or a slice still lists it. `timeout` (seconds) replaces the grace period.
@@ -100,11 +120,26 @@ class EndpointTable {
   // it, an endpoint of `service` comes first.
   std::string_view pod_at(const ipvs::Address& address, const k8s::ObjectKey& service = {}) const;
 
+  // A Pod as endpoints know it: by Pods, or else as EndpointSlices name it.
+  struct PodPlace {
+    k8s::ObjectKey key{};
+    std::vector<ipvs::Address> addresses{};  // ordered, each once
+    bool is_here = false;                    // on this node
+    bool is_on_host_network = false;         // its address is its Node's; only Pods say it
+  };
+  // nullopt: none is known of that name, or at that address. Searches all Pods' slices where no Pod
+  // is known: for questions of people.
+  std::optional<PodPlace> find_pod(const k8s::ObjectKey& pod) const;
+  std::optional<PodPlace> find_pod_at(const ipvs::Address& address) const;
+
   // When what changed this Service's endpoints had happened, by the clock of whoever says it; each is
   // returned once. Of an EndpointSlice, and of a Pod from a manifest, its annotation
   // endpoints.kubernetes.io/last-change-trigger-time; of another Pod the change of its condition
   // Ready; of any Pod that is being deleted, the request.
   std::vector<Trigger> take_triggers(const k8s::ObjectKey& service);
+
+  // Reports the Services that have an endpoint at this address.
+  void touch(const ipvs::Address& address);
 
   // Services with an EndpointSlice that has hints for zones: they depend on the zone of this node.
   std::set<k8s::ObjectKey> services_with_zone_hints() const;
@@ -125,6 +160,7 @@ class EndpointTable {
   void date(PodRecord& next, const k8s::ObjectKey& key, const PodRecord* before) const;
   void date_deletion(PodRecord& next, const k8s::ObjectKey& key, const PodRecord* before) const;
   void note_drain(const PodRecord& pod, bool by_readiness) const;
+  bool note_hostname(const PodRecord& record, k8s::Pod& pod);
   void upsert_pod(k8s::Pod&& pod);
   void remove_pod(const k8s::ObjectKey& key);
   void index_addresses(const PodRecord& record, bool present);
@@ -150,10 +186,23 @@ class EndpointTable {
 
   bool from_pods(const k8s::Service& service) const;
   bool has_pods(const k8s::ObjectKey& service) const;
-  void collect_pods(const k8s::Service& service, ServiceEndpoints& all) const;
-  void collect_slices(const k8s::Service& service, ServiceEndpoints& all) const;
+  // They call visit() for each candidate, with the index of the Service's port and what it is from.
+  // The first does so in steps, see LabelIndex::pods_of().
+  template <typename Visit>
+  std::size_t collect_pods(const k8s::Service& service, bool with_finished, std::size_t seen,
+                           std::size_t most, Visit visit) const;
+  template <typename Visit>
+  void collect_slice(const k8s::Service& service, const k8s::ObjectKey& slice, Visit visit) const;
+  template <typename Visit>
+  void collect_slices(const k8s::Service& service, Visit visit) const;
+  std::vector<NamedEndpoint> named_pods_of(const k8s::Service& service) const;
+  std::vector<NamedEndpoint> named_slices_of(const k8s::Service& service) const;
+  // The port on which a Pod serves a Service port; 0: it does not.
+  static std::uint16_t target_port(const k8s::ServicePort& port,
+                                   const std::vector<k8s::ContainerPort>& declared);
 
   EndpointSource source_;
+  std::uint64_t changes_ = 0;
   const std::string node_name_;
   const Dirty dirty_;
   const ZoneOf zone_of_;
@@ -166,6 +215,12 @@ class EndpointTable {
   Pool<std::vector<k8s::ContainerPort>> port_lists_;
   std::map<k8s::ObjectKey, PodRecord> pods_;
   std::unordered_multimap<ipvs::Address, const PodRecord*> by_address_;
+  struct Hostname {
+    std::string hostname, subdomain;
+    bool operator==(const Hostname&) const = default;
+  };
+  bool keeps_hostnames_ = false;
+  std::unordered_map<const PodRecord*, Hostname> hostnames_;  // of Pods with both
   std::map<k8s::ObjectKey, std::unique_ptr<ServiceRecord>> services_;
   std::map<k8s::ObjectKey, SliceRecord> slices_;
   // Slices of each Service, by the Service's key.

@@ -19,7 +19,10 @@
 // Threading: none of its own; the agent's io_context thread.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -61,7 +64,13 @@ class LabelIndex {
   template <typename Visit>
   void services_of(const Member& pod, Visit visit) const;
   template <typename Visit>
-  void pods_of(const Member& service, Visit visit) const;
+  void pods_of(const Member& service, Visit visit) const {
+    pods_of(service, 0, std::numeric_limits<std::size_t>::max(), visit);
+  }
+  // In steps: looks at up to `most` Pods after the first `seen`, and returns how many it has seen
+  // then; 0: there are no more. Precondition: the index has not changed between two steps.
+  template <typename Visit>
+  std::size_t pods_of(const Member& service, std::size_t seen, std::size_t most, Visit visit) const;
 
   std::size_t entry_count() const { return entries_.size(); }
 
@@ -95,15 +104,19 @@ void LabelIndex::services_of(const Member& pod, Visit visit) const {
 }
 
 template <typename Visit>
-void LabelIndex::pods_of(const Member& service, Visit visit) const {
+std::size_t LabelIndex::pods_of(const Member& service, std::size_t seen, std::size_t most,
+                                Visit visit) const {
   const Entry* rarest = nullptr;
   for (const Label& label : service.labels) {
     if (!rarest || label.entry->pods.size() < rarest->pods.size()) rarest = label.entry;
   }
-  if (!rarest) return;
-  for (const Member* pod : rarest->pods) {
-    if (selects(service.labels, pod->labels)) visit(*pod);
+  if (!rarest) return 0;
+  const std::size_t end = seen + std::min(most, rarest->pods.size() - seen);
+  for (std::size_t i = seen; i < end; ++i) {
+    const Member& pod = *rarest->pods[i];
+    if (selects(service.labels, pod.labels)) visit(pod);
   }
+  return end == rarest->pods.size() ? 0 : end;
 }
 
 }  // namespace agent

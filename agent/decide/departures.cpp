@@ -111,16 +111,16 @@ void DrainingConnections::note(const ipvs::ServerReading& reading, const ipvs::D
   }
 }
 
-Departures DrainingConnections::checked(std::span<const ipvs::ServerReading> readings,
+Departures DrainingConnections::checked(std::span<const ServerKey> asked,
+                                        std::span<const ipvs::ServerReading> readings,
                                         const ipvs::Desired& desired) {
   Departures result;
-  std::set<ServerKey> draining;
+  std::set<ServerKey> deleted(asked.begin(), asked.end());
   for (const ipvs::ServerReading& reading : readings) {
     note(reading, desired, result);
-    draining.insert(reading.settings.key);
+    deleted.erase(reading.settings.key);
   }
-  // Somebody else deleted the others.
-  std::erase_if(counts_, [&](const auto& each) { return !draining.contains(each.first); });
+  for (const ServerKey& key : deleted) counts_.erase(key);  // by somebody else
   return result;
 }
 

@@ -59,8 +59,10 @@ class DrainingConnections {
   // Whether a Service's endpoint still exists, in the cluster.
   using Exists = std::function<bool(const ipvs::Owner&, const ipvs::Endpoint&)>;
 
-  // The draining destinations were checked.
-  Departures checked(std::span<const ipvs::ServerReading> readings, const ipvs::Desired& desired);
+  // The draining destinations of these virtual servers were checked. Somebody else deleted those that
+  // have no reading.
+  Departures checked(std::span<const ipvs::ServerKey> asked,
+                     std::span<const ipvs::ServerReading> readings, const ipvs::Desired& desired);
   // Changes were carried out; Outcome::leaving has what was read meanwhile, if it was.
   Departures conclude(const ipvs::Changes& changes, const ipvs::Outcome& outcome,
                       const ipvs::Desired& desired, const Exists& exists);

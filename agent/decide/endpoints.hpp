@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -45,5 +46,14 @@ struct ServiceEndpoint {
 // One list for each port of the Service, in the order of Service::ports. Each list has both
 // families and is not ordered.
 using ServiceEndpoints = std::vector<std::vector<ServiceEndpoint>>;
+
+// An endpoint as DNS has it, of a headless Service: it need not have a port.
+struct NamedEndpoint {
+  ipvs::Address address{};
+  bool ready = false;                  // or the Service publishes addresses that are not ready
+  std::string hostname{};              // "": none was given
+  std::vector<std::uint16_t> ports{};  // of each port of the Service, in their order; 0: none
+  bool operator==(const NamedEndpoint&) const = default;
+};
 
 }  // namespace agent

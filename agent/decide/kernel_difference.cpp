@@ -175,56 +175,56 @@ void compare_limits(const KernelPicture& before, const ServerKey& key, const Cla
                lines);
 }
 
-void compare_server(const KernelPicture& before, const KernelPicture& after, const ServerKey& key,
-                    const Classes* classes, Lines& lines) {
-  const auto old = before.servers.find(key);
-  const auto now = after.servers.find(key);
-  if (now == after.servers.end()) {
-    lines.push_back("deleted, with " + std::to_string(old->second.destinations.size()) +
-                    " endpoints");
-    return;
-  }
-  if (old == before.servers.end()) {
-    lines.push_back("added, scheduler " + now->second.settings.scheduler + ", session affinity " +
-                    affinity_text(now->second.settings));
-    compare_destinations({}, now->second, lines);
-    return;
-  }
-  compare_settings(old->second.settings, now->second.settings, lines);
-  compare_destinations(old->second, now->second, lines);
-  if (classes == nullptr) return;
-  compare_limits(before, key, *classes, lines);
-  compare_masquerading(before, after, key, *classes, lines);
-  compare_clients(*classes, key, lines);
+const Server* find(const std::map<ServerKey, Server>& servers, const ServerKey& key) {
+  const auto place = servers.find(key);
+  return place == servers.end() ? nullptr : &place->second;
 }
 
-void compare_addresses(const KernelPicture& before, const KernelPicture& after, Lines& lines) {
-  for (const ipvs::Address& each : after.addresses) {
-    if (!before.addresses.contains(each))
-      lines.push_back("kube-ipvs0: " + each.to_string() + " added");
-  }
-  for (const ipvs::Address& each : before.addresses) {
-    if (!after.addresses.contains(each)) {
-      lines.push_back("kube-ipvs0: " + each.to_string() + " deleted");
-    }
-  }
+void append(Lines& lines, Lines more) {
+  for (std::string& line : more) lines.push_back(std::move(line));
 }
 
-// Only where there was a table: otherwise all of it is new, and says nothing.
-void compare_elements(const KernelPicture& before, const KernelPicture& after, Lines& lines) {
-  if (!before.has_table) return;
-  std::set<std::string> old_texts, new_texts;
-  for (const Element& each : before.elements) old_texts.insert(each.text());
-  for (const Element& each : after.elements) new_texts.insert(each.text());
-  for (const std::string& each : new_texts) {
-    if (!old_texts.contains(each)) lines.push_back("nftables: " + each + " added");
-  }
-  for (const std::string& each : old_texts) {
-    if (!new_texts.contains(each)) lines.push_back("nftables: " + each + " deleted");
-  }
+std::set<std::string> texts_of(const std::set<ipvs::Address>& addresses) {
+  std::set<std::string> texts;
+  for (const ipvs::Address& each : addresses) texts.insert(each.to_string());
+  return texts;
+}
+
+std::set<std::string> texts_of(const std::vector<Element>& elements) {
+  std::set<std::string> texts;
+  for (const Element& each : elements) texts.insert(each.text());
+  return texts;
 }
 
 }  // namespace
+
+Lines server_difference(const Server* before, const Server* after) {
+  Lines lines;
+  if (!after) {
+    lines.push_back("deleted, with " + std::to_string(before->destinations.size()) + " endpoints");
+    return lines;
+  }
+  if (!before) {
+    lines.push_back("added, scheduler " + after->settings.scheduler + ", session affinity " +
+                    affinity_text(after->settings));
+  } else {
+    compare_settings(before->settings, after->settings, lines);
+  }
+  compare_destinations(before ? *before : Server(), *after, lines);
+  return lines;
+}
+
+Lines text_difference(const std::string& of, const std::set<std::string>& before,
+                      const std::set<std::string>& after) {
+  Lines lines;
+  for (const std::string& each : after) {
+    if (!before.contains(each)) lines.push_back(of + each + " added");
+  }
+  for (const std::string& each : before) {
+    if (!after.contains(each)) lines.push_back(of + each + " deleted");
+  }
+  return lines;
+}
 
 std::vector<std::string> difference_lines(const KernelPicture& before, const KernelPicture& after,
                                           const OwnerOf& owner_of) {
@@ -235,15 +235,25 @@ std::vector<std::string> difference_lines(const KernelPicture& before, const Ker
   const Classes classes(after.elements);
   Lines all;
   for (const ServerKey& key : keys) {
-    Lines lines;
-    compare_server(before, after, key, is_kube_proxys ? &classes : nullptr, lines);
+    const Server* old = find(before.servers, key);
+    const Server* now = find(after.servers, key);
+    Lines lines = server_difference(old, now);
+    if (is_kube_proxys && old && now) {
+      compare_limits(before, key, classes, lines);
+      compare_masquerading(before, after, key, classes, lines);
+      compare_clients(classes, key, lines);
+    }
     if (lines.empty()) continue;
     const std::string owner = owner_of(key);
     all.push_back(key.text() + (owner.empty() ? "" : " (Service " + owner + ")"));
     for (std::string& line : lines) all.push_back("  " + std::move(line));
   }
-  compare_addresses(before, after, all);
-  compare_elements(before, after, all);
+  append(all,
+         text_difference("kube-ipvs0: ", texts_of(before.addresses), texts_of(after.addresses)));
+  // Only where there was a table: otherwise all of it is new, and says nothing.
+  if (before.has_table) {
+    append(all, text_difference("nftables: ", texts_of(before.elements), texts_of(after.elements)));
+  }
   return all;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a start of the agent would change, as text: for `kube-ipvs plan --against-kernel`. Pure.
+// What a start of the agent would change, as text: for `kube-ipvs plan -o diff`. Pure.
 //
 //   TCP 10.96.0.10:53 (Service kube-system/kube-dns)
 //     scheduler rr -> lc
@@ -39,6 +39,13 @@ struct KernelPicture {
 };
 
 using OwnerOf = std::function<std::string(const ipvs::ServerKey&)>;
+
+// Of one virtual server: "scheduler rr -> lc", "endpoint 10.244.1.5:53: added with weight 1". Null:
+// there is none; one of both is there.
+std::vector<std::string> server_difference(const ipvs::Server* before, const ipvs::Server* after);
+// "nftables: cluster-ips-4 10.96.0.1 . tcp . 80 added", with "nftables: " as `of`; ordered.
+std::vector<std::string> text_difference(const std::string& of, const std::set<std::string>& before,
+                                         const std::set<std::string>& after);
 
 // One string for each line; none: no difference. What kube-proxy's rules do with a client is
 // compared where they are in force: its chains are there, and our table is not.

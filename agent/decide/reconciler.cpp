@@ -193,8 +193,12 @@ void Reconciler::set_node_addresses(const std::vector<Address>& addresses) {
 
 ipvs::Changes Reconciler::next_changes(const ipvs::MayDrain& may_drain) {
   dirty_.merge(desired_.take_dirty());
-  retry_needed_elements();
-  ipvs::DirtyKeys keys = std::exchange(dirty_, {});
+  return changes_of(std::exchange(dirty_, {}), may_drain);
+}
+
+ipvs::Changes Reconciler::changes_of(ipvs::DirtyKeys keys, const ipvs::MayDrain& may_drain) {
+  retry_needed_elements(keys);
+  keys.merge(backlog_.take_related(keys));
   add_unwanted_addresses(keys);
   failed_.attempt(keys);
   ipvs::Changes changes = ipvs::diff(desired_, ledger_, keys, may_drain, spread_);
@@ -208,10 +212,41 @@ ipvs::Changes Reconciler::next_changes(const ipvs::MayDrain& may_drain) {
   return changes;
 }
 
+void Reconciler::defer(ipvs::Changes changes) {
+  if (changes.empty()) return;
+  failed_.withdraw(keys_of(changes));
+  for (const ipvs::ServerOp& op : changes.dismantle) desired_.keep_former_owner(op.server.key);
+  backlog_.add(std::move(changes));
+}
+
+ipvs::Changes Reconciler::take_backlog() {
+  ipvs::Changes changes = backlog_.take();
+  if (failed_.size() > 0) failed_.attempt(keys_of(changes));
+  return changes;
+}
+
+// What was refused waits for its time, and with it the deletion of what protects it. What else has to
+// do with it is compared again.
+void Reconciler::drop_refused(ipvs::Recorded& recorded) {
+  ipvs::DirtyKeys refused = recorded.retry;
+  refused.servers.insert(recorded.foreign.begin(), recorded.foreign.end());
+  ipvs::DirtyKeys found = backlog_.take_refused(refused);
+  for (const ServerKey& key : refused.servers) found.servers.erase(key);
+  for (const Address& address : refused.addresses) found.addresses.erase(address);
+  for (const Element& element : refused.elements) found.elements.erase(element);
+  std::erase_if(found.elements, [&](const Element& element) {
+    if (desired_.element(element)) return false;
+    recorded.retry.elements.insert(element);
+    return true;
+  });
+  dirty_.merge(std::move(found));
+}
+
 ipvs::Recorded Reconciler::record(const ipvs::Changes& changes, const ipvs::Outcome& outcome,
                                   const Retries::Moment& moment) {
   ipvs::Recorded recorded = ipvs::record_outcome(ledger_, desired_, changes, outcome);
   for (const ServerKey& key : recorded.foreign) foreign_.insert(key);
+  drop_refused(recorded);
   for (const auto& [key, found] : outcome.read_back) {
     if (!found) dirty_.servers.insert(key);  // nobody refused it: it is created in the next pass
   }
@@ -224,10 +259,10 @@ void Reconciler::note_ended(std::vector<ipvs::Failure> ended) {
                 std::make_move_iterator(ended.end()));
 }
 
-void Reconciler::retry_needed_elements() {
-  if (dirty_.empty() || failed_.size() == 0) return;
+void Reconciler::retry_needed_elements(ipvs::DirtyKeys& keys) const {
+  if (keys.empty() || failed_.size() == 0) return;
   for (const Element& element : failed_.elements()) {
-    if (protects_any(element, dirty_)) dirty_.elements.insert(element);
+    if (protects_any(element, keys)) keys.elements.insert(element);
   }
 }
 

@@ -9,6 +9,9 @@
 //   changes = next_changes(may_drain)    what to do now
 //   recorded = record(changes, outcome)  what became of it
 //
+// What apply() defers, because others wait, is given back with defer() before record(), and waits in
+// the backlog: next_changes() is about what changed since, take_backlog() about what is left.
+//
 // Ownership: a virtual server is ours if OwnServers::contains() says so
 // (ipvs/state/own_servers.hpp). All others are foreign: they are never changed, and a Service that
 // wants the same address and port is reported as a conflict and not served there. The exception is
@@ -25,6 +28,7 @@
 #include "agent/decide/claims.hpp"
 #include "agent/decide/retries.hpp"
 #include "agent/decide/takeover.hpp"
+#include "ipvs/state/backlog.hpp"
 #include "ipvs/state/desired.hpp"
 #include "ipvs/state/kernel.hpp"
 #include "ipvs/state/ledger.hpp"
@@ -67,6 +71,10 @@ class Reconciler {
   ipvs::Changes next_changes(const ipvs::MayDrain& may_drain);
   ipvs::Recorded record(const ipvs::Changes& changes, const ipvs::Outcome& outcome,
                         const Retries::Moment& moment = {});
+  // To be done after what changes now.
+  void defer(ipvs::Changes changes);
+  ipvs::Changes take_backlog();
+  std::size_t backlog_size() const { return backlog_.size(); }
   // What was refused and, since the last call, is not any more: the kernel accepted it, or nobody
   // wants it.
   std::vector<ipvs::Failure> take_ended() { return std::exchange(ended_, {}); }
@@ -76,7 +84,7 @@ class Reconciler {
   void retry_failed() { dirty_.merge(failed_.all()); }
   void retry_due(Retries::Time now) { dirty_.merge(failed_.due(now)); }
   // Nothing is left to be changed but what was refused, and what is planned after this.
-  bool is_settled() const { return dirty_.empty(); }
+  bool is_settled() const { return dirty_.empty() && backlog_.empty(); }
   // Services that want something of the kernel.
   std::size_t service_count() const;
   const Retries& failed() const { return failed_; }
@@ -109,6 +117,7 @@ class Reconciler {
   const ipvs::Desired& desired() const { return desired_; }
   const ipvs::Ledger& ledger() const { return ledger_; }
   std::size_t foreign_count() const { return foreign_.size(); }
+  const std::set<ipvs::ServerKey>& foreign() const { return foreign_; }
 
  private:
   void adopt_addresses(const ipvs::Observed& observed);
@@ -117,14 +126,17 @@ class Reconciler {
   void take_over(const ipvs::ServerKey& key);
   void take_over_loopback(const ipvs::ServicePlan& plan, Planned& planned);
   // Failed elements wait for their time, but not when something they protect is to be created.
-  void retry_needed_elements();
+  void retry_needed_elements(ipvs::DirtyKeys& keys) const;
   void add_unwanted_addresses(ipvs::DirtyKeys& keys) const;
   void note_ended(std::vector<ipvs::Failure> ended);
+  void drop_refused(ipvs::Recorded& recorded);
+  ipvs::Changes changes_of(ipvs::DirtyKeys keys, const ipvs::MayDrain& may_drain);
 
   ipvs::Desired desired_;
   ipvs::Ledger ledger_;
   Claims claims_;
   ipvs::DirtyKeys dirty_;
+  ipvs::Backlog backlog_;
   std::vector<ipvs::Failure> ended_;
   Retries failed_;
   ipvs::Spread spread_;

@@ -54,6 +54,13 @@ void Retries::attempt(const ipvs::DirtyKeys& keys) {
   keep_known(elements_, keys.elements, attempted_.elements);
 }
 
+void Retries::withdraw(const ipvs::DirtyKeys& keys) {
+  if (attempted_.empty()) return;
+  for (const ipvs::ServerKey& key : keys.servers) attempted_.servers.erase(key);
+  for (const ipvs::Address& key : keys.addresses) attempted_.addresses.erase(key);
+  for (const ipvs::Element& key : keys.elements) attempted_.elements.erase(key);
+}
+
 std::vector<ipvs::Failure> Retries::conclude(ipvs::Recorded& recorded, const Moment& moment) {
   std::vector<ipvs::Failure> over;
   if (attempted_.empty() && recorded.retry.empty()) return over;

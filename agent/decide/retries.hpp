@@ -49,6 +49,8 @@ class Retries {
 
   // These keys are compared and changed now; conclude() says what became of them.
   void attempt(const ipvs::DirtyKeys& keys);
+  // They were not tried after all, and will be.
+  void withdraw(const ipvs::DirtyKeys& keys);
   // What is recorded.retry is to be tried again, with `tries` counted in recorded.failures;
   // everything else that was attempted is as wanted. Returns what is not refused any more.
   std::vector<ipvs::Failure> conclude(ipvs::Recorded& recorded, const Moment& moment);

@@ -41,6 +41,7 @@ struct PlannedService {
   // Of a lingering Service that this process never saw: in place of `plan`, its virtual servers,
   // which stay as the kernel has them (agent/decide/held_plan.hpp).
   std::vector<ipvs::ServerKey> kept{};
+  std::optional<std::uint64_t> digest{};    // agent/decide/plan_digest.hpp; nullopt: lingers
   std::array<LacksLocal, 2> lacks_local{};  // by ipvs::Family, for metrics
   std::vector<Notice> notices{};
 };

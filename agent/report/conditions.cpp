@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/report/conditions.hpp"
 
-#include <fmt/chrono.h>
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -11,24 +8,15 @@
 #include <cstring>
 #include <utility>
 
+#include "agent/report/time_text.hpp"
+
 namespace agent {
 namespace {
 
 namespace json = boost::json;
 using std::chrono::steady_clock;
-using std::chrono::system_clock;
 
 constexpr const char* kKernelRefused = "KernelRefused";
-
-std::string rfc3339(system_clock::time_point time) {
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(system_clock::to_time_t(time)));
-}
-
-// The wall clock's time of a moment of the steady clock.
-std::string rfc3339(steady_clock::time_point moment, steady_clock::time_point now) {
-  return rfc3339(system_clock::now() -
-                 std::chrono::duration_cast<system_clock::duration>(now - moment));
-}
 
 std::string name_of_errno(const ipvs::Failure& failure) {
   const char* name = failure.error_number > 0 ? ::strerrorname_np(failure.error_number) : nullptr;
@@ -57,9 +45,29 @@ json::object of_refusal(const Retries::Refusal& refusal, steady_clock::time_poin
   return condition;
 }
 
+json::object of_notice(const ipvs::Owner& service, const StandingNotice& notice) {
+  return {{"object", "Service " + service},
+          {"reason", notice.reason},
+          {"message", notice.note},
+          {"since", rfc3339(notice.since)}};
+}
+
 }  // namespace
 
-std::string Conditions::json() const {
+json::array Conditions::of(const ipvs::Owner& service,
+                           const std::vector<Retries::Refusal>& refusals) const {
+  const auto now = steady_clock::now();
+  json::array own;
+  for (const Retries::Refusal& refusal : refusals) {
+    if (refusal.failure.owner == service) own.push_back(of_refusal(refusal, now));
+  }
+  const auto at = reporter_.standing().find(service);
+  if (at == reporter_.standing().end()) return own;
+  for (const StandingNotice& notice : at->second) own.push_back(of_notice(service, notice));
+  return own;
+}
+
+json::object Conditions::value() const {
   const auto now = steady_clock::now();
   json::array node, objects;
   for (const auto& [field, fault] : health_.faults()) {
@@ -72,20 +80,15 @@ std::string Conditions::json() const {
     (refusal.failure.owner.empty() ? node : objects).push_back(of_refusal(refusal, now));
   }
   for (const auto& [service, notices] : reporter_.standing()) {
-    for (const StandingNotice& notice : notices) {
-      json::object condition;
-      condition["object"] = "Service " + service;
-      condition["reason"] = notice.reason;
-      condition["message"] = notice.note;
-      condition["since"] = rfc3339(notice.since);
-      objects.push_back(std::move(condition));
-    }
+    for (const StandingNotice& notice : notices) objects.push_back(of_notice(service, notice));
   }
   json::object all;
   all["node"] = std::move(node);
   all["objects"] = std::move(objects);
-  return json::serialize(all) + "\n";
+  return all;
 }
+
+std::string Conditions::json() const { return json::serialize(value()) + "\n"; }
 
 Conditions::Summary Conditions::summary() const {
   Summary summary;

@@ -17,10 +17,13 @@
 // Threading: the agent's io_context thread.
 #pragma once
 
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
 #include <chrono>
 #include <cstddef>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "agent/report/node_health.hpp"
 #include "agent/report/sync_reporter.hpp"
@@ -34,6 +37,10 @@ class Conditions {
       : sync_(sync), reporter_(reporter), health_(health) {}
 
   std::string json() const;
+  boost::json::object value() const;
+  // Those of one Service. `refusals`: what the kernel refuses now.
+  boost::json::array of(const ipvs::Owner& service,
+                        const std::vector<Retries::Refusal>& refusals) const;
   // How many there are, and the text of one, of the node before those of objects.
   struct Summary {
     std::size_t count = 0;

@@ -6,6 +6,7 @@
 
 #include "agent/report/zpages.hpp"
 
+#include "agent/report/counted.hpp"
 #include "agent/report/log.hpp"
 
 namespace agent {
@@ -33,13 +34,14 @@ const char* sli_of(HealthQuestion question) {
 
 HttpEndpoints::HttpEndpoints(asio::any_io_executor executor, const config::Config& config,
                              NodeHealth& health, const Conditions& conditions, Scrape& scrape,
-                             Metrics& metrics, HttpConnections& connections)
+                             Metrics& metrics, NodeDigest& digest, HttpConnections& connections)
     : executor_(executor),
       config_(config),
       health_(health),
       conditions_(conditions),
       scrape_(scrape),
       metrics_(metrics),
+      digest_(digest),
       connections_(connections) {}
 
 void HttpEndpoints::start(TaskGroup& tasks) {
@@ -116,9 +118,11 @@ std::map<std::string, HttpHandler> HttpEndpoints::routes_of(const std::string& s
   const auto health = [this](HealthQuestion question) -> HttpHandler {
     return [this, question](std::string_view) { return answer_health(question); };
   };
-  std::map<std::string, HttpHandler> routes{{"/healthz", health(HealthQuestion::kHealthy)},
-                                            {"/readyz", health(HealthQuestion::kReady)},
-                                            {"/livez", health(HealthQuestion::kAlive)}};
+  std::map<std::string, HttpHandler> routes{
+      {"/healthz", health(HealthQuestion::kHealthy)},
+      {"/readyz", health(HealthQuestion::kReady)},
+      {"/livez", health(HealthQuestion::kAlive)},
+      {"/plan-digest", [this](std::string_view) { return answer_digest(); }}};
   if (server != kMetrics) return routes;
   const auto metrics = [this](Scrape::Page page) -> HttpHandler {
     return [this, page](std::string_view) { return answer_metrics(page); };
@@ -170,6 +174,12 @@ asio::awaitable<HttpAnswer> HttpEndpoints::answer_conditions() {
                        .body = conditions_.json()};
 }
 
+asio::awaitable<HttpAnswer> HttpEndpoints::answer_digest() {
+  co_return HttpAnswer{.content_type = "application/json",
+                       .headers = {{"X-Content-Type-Options", "nosniff"}},
+                       .body = digest_.json()};
+}
+
 // A scrape is a check itself: there is a result even where nobody asks for /healthz.
 asio::awaitable<HttpAnswer> HttpEndpoints::answer_slis() {
   slis_.note(sli_of(HealthQuestion::kHealthy),
@@ -189,14 +199,7 @@ asio::awaitable<HttpAnswer> HttpEndpoints::answer_metrics(Scrape::Page page) {
 }
 
 asio::awaitable<void> HttpEndpoints::write_metrics(Scrape::Page page, BodyWriter write) {
-  struct UnderWay {
-    explicit UnderWay(int& count_in) : count(count_in) { ++count; }
-    ~UnderWay() { --count; }
-    UnderWay(const UnderWay&) = delete;
-    UnderWay& operator=(const UnderWay&) = delete;
-    int& count;
-  };
-  const UnderWay scrape(scrapes_);
+  const Counted scrape(scrapes_);
   co_await scrape_.write(page, std::move(write));
 }
 

@@ -2,7 +2,8 @@
 //
 // The two HTTP servers of the agent: "metrics" (/metrics, /metrics/endpoints, /metrics/slis,
 // /conditions, /healthz, /readyz, /livez, /proxyMode, /configz, /flagz, /statusz; with --profiling
-// also PUT /debug/flags/v) and "healthz" (/healthz, /readyz, /livez).
+// also PUT /debug/flags/v) and "healthz" (/healthz, /readyz, /livez). Both have /plan-digest, by which
+// nodes are compared (agent/report/node_digest.hpp).
 //
 // Threading: the agent's io_context thread.
 // Errors: a port that is taken is logged once, shown by /conditions, and retried; with
@@ -26,6 +27,7 @@
 #include "agent/report/conditions.hpp"
 #include "agent/report/http_server.hpp"
 #include "agent/report/metrics.hpp"
+#include "agent/report/node_digest.hpp"
 #include "agent/report/node_health.hpp"
 #include "agent/report/scrape.hpp"
 #include "agent/report/slis.hpp"
@@ -38,7 +40,7 @@ class HttpEndpoints {
  public:
   HttpEndpoints(boost::asio::any_io_executor executor, const config::Config& config,
                 NodeHealth& health, const Conditions& conditions, Scrape& scrape, Metrics& metrics,
-                HttpConnections& connections);
+                NodeDigest& digest, HttpConnections& connections);
 
   // Called once for each fault that keeps a server from opening its port; before start().
   void on_fault(std::function<void(const std::string& server, const std::string& fault)> report) {
@@ -71,6 +73,7 @@ class HttpEndpoints {
   boost::asio::awaitable<void> write_metrics(Scrape::Page page, BodyWriter write);
   boost::asio::awaitable<HttpAnswer> answer_slis();
   boost::asio::awaitable<HttpAnswer> answer_conditions();
+  boost::asio::awaitable<HttpAnswer> answer_digest();
   boost::asio::awaitable<HttpAnswer> answer_health(HealthQuestion question);
 
   boost::asio::any_io_executor executor_;
@@ -79,6 +82,7 @@ class HttpEndpoints {
   const Conditions& conditions_;
   Scrape& scrape_;
   Metrics& metrics_;
+  NodeDigest& digest_;
   HttpConnections& connections_;
   Slis slis_;
   std::function<void(const std::string& server, const std::string& fault)> on_fault_ =

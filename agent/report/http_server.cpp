@@ -1,21 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/report/http_server.hpp"
 
+#include <grp.h>
 #include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/ip/v6_only.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/version.hpp>
+#include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <cstdint>
+#include <cstring>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <tuple>
+#include <vector>
 
 #include "agent/log/log.hpp"
 #include "agent/report/accept.hpp"
@@ -29,6 +43,10 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = beast::http;
 using asio::ip::tcp;
+// Of either kind: TCP or a unix socket.
+using Any = asio::generic::stream_protocol;
+using Acceptor = asio::basic_socket_acceptor<Any>;
+using Stream = beast::basic_stream<Any>;
 using error_code = boost::system::error_code;
 using Request = http::request<http::string_body>;
 
@@ -42,7 +60,8 @@ constexpr std::chrono::milliseconds kLastRequest{250};
 constexpr std::chrono::milliseconds kLeavePoll{20};
 
 struct Listening {
-  std::optional<tcp::acceptor> acceptor;
+  std::optional<Acceptor> acceptor;
+  std::uint16_t port = 0;
   std::string fault;
 };
 
@@ -78,10 +97,66 @@ Listening listen(asio::any_io_executor executor, const tcp::endpoint& bind, bool
   if (bind_any) step([&] { allow_any_address(acceptor, bind, error); });
   step([&] { acceptor.bind(bind, error); });
   step([&] { acceptor.listen(asio::socket_base::max_listen_connections, error); });
-  if (!error) return {.acceptor = std::move(acceptor), .fault = {}};
+  if (!error) {
+    const std::uint16_t port = acceptor.local_endpoint().port();
+    return {.acceptor = Acceptor(std::move(acceptor)), .port = port, .fault = {}};
+  }
   return {.acceptor = std::nullopt,
           .fault = "cannot listen on " + bind.address().to_string() + " port " +
                    std::to_string(bind.port()) + ": " + error.message()};
+}
+
+// nullopt: there is none. A number is one, too.
+std::optional<gid_t> group_named(const std::string& name) {
+  constexpr std::size_t kMost = std::size_t{64} * 1024;
+  std::vector<char> memory(kMost);
+  group entry{};
+  group* found = nullptr;
+  if (::getgrnam_r(name.c_str(), &entry, memory.data(), memory.size(), &found) == 0 && found) {
+    return found->gr_gid;
+  }
+  gid_t number = 0;
+  const char* end = name.data() + name.size();
+  const auto [rest, error] = std::from_chars(name.data(), end, number);
+  return error == std::errc() && rest == end ? std::optional(number) : std::nullopt;
+}
+
+// Nobody can connect before listen(), so nobody gets in before the mode is right.
+Listening listen(asio::any_io_executor executor, const LocalSocket& local) {
+  const auto fault = [&local](const std::string& why) {
+    return Listening{.acceptor = std::nullopt,
+                     .fault = "cannot listen on " + local.path + ": " + why};
+  };
+  if (local.path.size() >= sizeof(sockaddr_un::sun_path)) return fault("the path is too long");
+  gid_t group = static_cast<gid_t>(-1);
+  if (!local.group.empty()) {
+    const auto found = group_named(local.group);
+    if (!found) return fault("there is no group " + local.group);
+    group = *found;
+  }
+  using asio::local::stream_protocol;
+  stream_protocol::acceptor acceptor(executor);
+  error_code error;
+  acceptor.open(stream_protocol(), error);
+  if (error) return fault(error.message());
+  // Without blocking: whoever is there may be too busy to accept.
+  stream_protocol::socket somebody(executor, stream_protocol());
+  somebody.non_blocking(true);
+  somebody.connect(local.path, error);
+  if (!error || error == asio::error::would_block) return fault("another process listens there");
+  error.clear();
+  ::unlink(local.path.c_str());
+  acceptor.bind(local.path, error);
+  if (error) return fault(error.message());
+  constexpr mode_t kOwner = 0600, kWithGroup = 0660;
+  const bool has_group = !local.group.empty();
+  if ((has_group && ::chown(local.path.c_str(), static_cast<uid_t>(-1), group) != 0) ||
+      ::chmod(local.path.c_str(), has_group ? kWithGroup : kOwner) != 0) {
+    return fault(std::strerror(errno));
+  }
+  acceptor.listen(asio::socket_base::max_listen_connections, error);
+  if (error) return fault(error.message());
+  return {.acceptor = Acceptor(std::move(acceptor)), .fault = {}};
 }
 
 std::string_view path_of(std::string_view target) { return target.substr(0, target.find('?')); }
@@ -92,10 +167,26 @@ bool lacks_descriptors(const error_code& error) {
          error == boost::system::errc::too_many_files_open_in_system;
 }
 
-asio::ip::address client_of(const tcp::socket& socket) {
+// Unspecified: one of a unix socket, or one that has gone.
+asio::ip::address client_of(const Any::socket& socket) {
   error_code error;
-  const tcp::endpoint client = socket.remote_endpoint(error);
-  return error ? asio::ip::address() : client.address();
+  const Any::endpoint client = socket.remote_endpoint(error);
+  tcp::endpoint address;
+  const int family = client.data()->sa_family;
+  if (error || (family != AF_INET && family != AF_INET6) || client.size() > address.capacity()) {
+    return {};
+  }
+  std::memcpy(address.data(), client.data(), client.size());
+  return address.address();
+}
+
+// Whether the process at the other end of a unix socket may change something.
+bool may_change(Any::socket& socket) {
+  ucred peer{};
+  socklen_t size = sizeof(peer);
+  if (::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
+    return false;
+  return peer.uid == 0 || peer.uid == ::geteuid();
 }
 
 http::response_header<> head_of(const Request& request, const HttpAnswer& answer) {
@@ -133,7 +224,7 @@ struct HttpServer::Impl {
   HttpConnections own_places;
   HttpConnections& places;
   std::uint16_t port = 0;
-  std::optional<tcp::acceptor> acceptor;
+  std::optional<Acceptor> acceptor;
   asio::steady_timer retry_pause;  // before the next try to listen
   bool is_closed = false;
   int answers = 0;  // under way
@@ -150,10 +241,12 @@ struct HttpServer::Impl {
   asio::awaitable<void> bind();
   asio::awaitable<void> accept();
   asio::awaitable<void> leave();
-  asio::awaitable<void> converse(tcp::socket socket);
-  asio::awaitable<bool> answer(beast::tcp_stream& stream, HttpConnections::Place& place,
+  asio::awaitable<void> converse(Any::socket socket);
+  asio::awaitable<bool> answer(Stream& stream, HttpConnections::Place& place,
                                const Request& request);
-  asio::awaitable<HttpAnswer> route(const Request& request);
+  asio::awaitable<bool> send_open_ended(Stream& stream, HttpConnections::Place& place,
+                                        const HttpAnswer& answer, bool chunked);
+  asio::awaitable<HttpAnswer> route(Any::socket& client, const Request& request);
 };
 
 HttpServer::HttpServer(asio::any_io_executor executor, Options options,
@@ -167,9 +260,10 @@ std::uint16_t HttpServer::port() const { return impl_->port; }
 std::string HttpServer::open() { return impl_->open(); }
 
 std::string HttpServer::Impl::open() {
-  Listening listening = listen(executor, options.bind, options.bind_any);
+  Listening listening = options.local ? listen(executor, *options.local)
+                                      : listen(executor, options.bind, options.bind_any);
   acceptor = std::move(listening.acceptor);
-  if (acceptor) port = acceptor->local_endpoint().port();
+  if (acceptor) port = listening.port;
   return listening.fault;
 }
 
@@ -182,7 +276,7 @@ void HttpServer::close() {
   error_code error;
   impl_->acceptor->non_blocking(true, error);
   while (!error) {
-    tcp::socket socket = impl_->acceptor->accept(error);
+    Any::socket socket = impl_->acceptor->accept(error);
     if (!error) impl_->connections.spawn(impl_->converse(std::move(socket)));
   }
   impl_->acceptor->close(error);
@@ -256,9 +350,9 @@ asio::awaitable<void> HttpServer::Impl::accept() {
   }
 }
 
-asio::awaitable<void> HttpServer::Impl::converse(tcp::socket socket) {
+asio::awaitable<void> HttpServer::Impl::converse(Any::socket socket) {
   const asio::ip::address client = client_of(socket);
-  beast::tcp_stream stream(std::move(socket));
+  Stream stream(std::move(socket));
   HttpConnections::Place place(places, this, client, [&stream] { stream.close(); });
   beast::flat_buffer buffer(kMaxHeader);
   for (bool keep = true; keep;) {
@@ -293,10 +387,13 @@ asio::awaitable<void> HttpServer::Impl::converse(tcp::socket socket) {
   stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
 }
 
-asio::awaitable<HttpAnswer> HttpServer::Impl::route(const Request& request) {
+asio::awaitable<HttpAnswer> HttpServer::Impl::route(Any::socket& client, const Request& request) {
   const auto target = std::string_view(request.target().data(), request.target().size());
   const auto put = options.puts.find(std::string(path_of(target)));
   if (put != options.puts.end()) {
+    if (request.method() == http::verb::put && options.local && !may_change(client)) {
+      co_return plain(403, "only root and the user of kube-ipvs may change something");
+    }
     if (request.method() == http::verb::put) co_return put->second(request.body());
     co_return plain(406, "unsupported http method");
   }
@@ -311,11 +408,49 @@ asio::awaitable<HttpAnswer> HttpServer::Impl::route(const Request& request) {
   co_return co_await found->second(target);
 }
 
+namespace {
+
+asio::awaitable<void> send_piece(Stream& stream, HttpConnections::Place& place, bool chunked,
+                                 std::string_view piece) {
+  if (piece.empty()) co_return;
+  stream.expires_after(kAnswerTime);
+  const asio::const_buffer data(piece.data(), piece.size());
+  if (chunked) {
+    co_await asio::async_write(stream, http::make_chunk(data), asio::use_awaitable);
+  } else {
+    co_await asio::async_write(stream, data, asio::use_awaitable);
+  }
+  place.is_answered();
+}
+
+// A client that says something more has not understood the answer: it is treated alike.
+asio::awaitable<void> wait_for_hang_up(Any::socket& client) {
+  co_await client.async_wait(asio::socket_base::wait_read, asio::use_awaitable);
+}
+
+}  // namespace
+
+// Always false: the connection must be closed.
+asio::awaitable<bool> HttpServer::Impl::send_open_ended(Stream& stream,
+                                                        HttpConnections::Place& place,
+                                                        const HttpAnswer& answer, bool chunked) {
+  using namespace asio::experimental::awaitable_operators;
+  const BodyWriter write = [&stream, &place, chunked](std::string_view piece) {
+    return send_piece(stream, place, chunked, piece);
+  };
+  --answers;  // leave() does not wait for it
+  const std::unique_ptr<int, void (*)(int*)> counted(&answers, [](int* count) { ++*count; });
+  co_await (answer.stream(write) || wait_for_hang_up(stream.socket()));
+  if (!chunked) co_return false;
+  stream.expires_after(kAnswerTime);
+  co_await asio::async_write(stream, http::make_chunk_last(), kTuple);
+  co_return false;
+}
+
 // False: the connection must be closed.
-asio::awaitable<bool> HttpServer::Impl::answer(beast::tcp_stream& stream,
-                                               HttpConnections::Place& place,
+asio::awaitable<bool> HttpServer::Impl::answer(Stream& stream, HttpConnections::Place& place,
                                                const Request& request) {
-  HttpAnswer answer = co_await route(request);
+  HttpAnswer answer = co_await route(stream.socket(), request);
   if (answer.is_text_only && !accepts_plain_text(request[http::field::accept])) {
     answer = plain(406, "media type not acceptable, must be: text/plain");
   }
@@ -329,23 +464,24 @@ asio::awaitable<bool> HttpServer::Impl::answer(beast::tcp_stream& stream,
     co_return !error && request.keep_alive();
   }
   http::response<http::empty_body> response(head_of(request, answer));
-  const bool gzip = prefers_gzip(accepted_encodings(request));
+  const bool gzip = !answer.is_open_ended && prefers_gzip(accepted_encodings(request));
   response.set(http::field::vary, "Accept-Encoding");
   if (gzip) response.set(http::field::content_encoding, "gzip");
   // HTTP/1.0 has no chunked encoding: the end of the connection is the end of the body.
   const bool chunked = request.version() >= 11;
-  response.keep_alive(chunked && request.keep_alive());
+  response.keep_alive(chunked && request.keep_alive() && !answer.is_open_ended);
   response.chunked(chunked);
   http::response_serializer<http::empty_body> serializer(response);
   const auto [head_error, head_bytes] =
       co_await http::async_write_header(stream, serializer, kTuple);
   if (head_error) co_return false;
   if (head_only) co_return response.keep_alive();
+  if (answer.is_open_ended) co_return co_await send_open_ended(stream, place, answer, chunked);
   error_code failed;
   const BodyWriter write = [&stream, &place, &failed,
                             chunked](std::string_view piece) -> asio::awaitable<void> {
-    return [](beast::tcp_stream& out, HttpConnections::Place& progress, error_code& fault,
-              bool chunks, std::string_view bytes) -> asio::awaitable<void> {
+    return [](Stream& out, HttpConnections::Place& progress, error_code& fault, bool chunks,
+              std::string_view bytes) -> asio::awaitable<void> {
       if (fault || bytes.empty()) co_return;
       const asio::const_buffer data(bytes.data(), bytes.size());
       if (chunks) {

@@ -151,6 +151,9 @@ struct Metrics::Impl {
       "Connections to node ports on loopback addresses that are relayed now.");
   Counters& localhost_results = counters("kube_ipvs_localhost_node_port_connections_total",
       "Connections to node ports on loopback addresses, by result: relayed, refused (over the limit), failed (no endpoint answers).");
+  Counters& dns_requests = counters("kube_ipvs_dns_requests_total",
+      "Queries that the DNS server has answered (--dns-bind-address), by protocol, type and code of the answer.");
+  prometheus::Gauge& dns_names = gauge("kube_ipvs_dns_names", "Names that the DNS server has records for.");
   prometheus::Counter& localhost_bind_failures = counter("kube_ipvs_localhost_node_port_bind_failures_total",
       "Tries to listen on a node port at a loopback address that failed.");
   prometheus::Counter& conflicts = counter("kube_ipvs_conflicts_total",
@@ -192,6 +195,11 @@ struct Metrics::Impl {
   prometheus::Gauge& desired_servers = gauge("kube_ipvs_desired_virtual_servers", "Virtual servers wanted.");
   prometheus::Gauge& desired_destinations = gauge("kube_ipvs_desired_destinations", "Destinations wanted.");
   prometheus::Gauge& desired_addresses = gauge("kube_ipvs_desired_addresses", "Virtual addresses wanted.");
+  prometheus::Gauge& plan_digest = gauge("kube_ipvs_plan_digest",
+      "A number for what this node has planned, as of the last full five minutes at which nothing changed: the same on "
+      "all nodes that want the same; 0: not yet.");
+  prometheus::Gauge& programmed_version = gauge("kube_ipvs_programmed_version",
+      "The resource version up to which everything is carried out; 0: none, or from manifests.");
   prometheus::Gauge& programmed_servers = gauge("kube_ipvs_programmed_virtual_servers",
       "Virtual servers of kube-ipvs in the kernel.");
   prometheus::Gauge& programmed_destinations = gauge("kube_ipvs_programmed_destinations",
@@ -358,6 +366,14 @@ void Metrics::set_localhost_ports(const LocalhostPorts& ports) {
   }
   raise_to(impl_->localhost_bind_failures, static_cast<double>(ports.bind_failures));
 }
+void Metrics::set_dns_requests(std::string_view protocol, std::string_view type,
+                               std::string_view rcode, std::uint64_t count) {
+  raise_to(impl_->dns_requests.Add({{"protocol", std::string(protocol)},
+                                    {"type", std::string(type)},
+                                    {"rcode", std::string(rcode)}}),
+           static_cast<double>(count));
+}
+void Metrics::set_dns_names(std::size_t count) { impl_->dns_names.Set(static_cast<double>(count)); }
 void Metrics::config_loaded(double unix_now) {
   for (const char* result : {"applied", "refused", "unchanged"}) {
     impl_->config_reloads.Add({{"result", result}});
@@ -418,6 +434,8 @@ void Metrics::set(const Gauges& gauges) {
   put(impl_->desired_servers, gauges.desired_servers);
   put(impl_->desired_destinations, gauges.desired_destinations);
   put(impl_->desired_addresses, gauges.desired_addresses);
+  put(impl_->plan_digest, gauges.plan_digest);
+  put(impl_->programmed_version, gauges.programmed_version);
   put(impl_->programmed_servers, gauges.programmed_servers);
   put(impl_->programmed_destinations, gauges.programmed_destinations);
   put(impl_->programmed_addresses, gauges.programmed_addresses);

@@ -40,6 +40,7 @@
 //   kube_ipvs_source_last_contact_seconds       gauge{kind}: since the API server last answered
 //   kube_ipvs_events_total                      counter{result}: posted, dropped, failed
 //   kube_ipvs_desired_virtual_servers, _desired_destinations, _desired_addresses            gauge
+//   kube_ipvs_plan_digest, kube_ipvs_programmed_version   gauge: to compare nodes with each other
 //   kube_ipvs_programmed_virtual_servers, _programmed_destinations, _programmed_addresses   gauge
 //   kube_ipvs_draining_virtual_servers, kube_ipvs_foreign_virtual_servers      gauge
 //   kube_ipvs_failing_keys                      gauge
@@ -50,6 +51,8 @@
 //   kube_ipvs_localhost_node_ports, _localhost_node_port_connections   gauge: agent/relay
 //   kube_ipvs_localhost_node_port_connections_total        counter{result}: relayed, refused, failed
 //   kube_ipvs_localhost_node_port_bind_failures_total      counter
+//   kube_ipvs_dns_requests_total                counter{protocol,type,rcode}: agent/dns/counters.hpp
+//   kube_ipvs_dns_names                         gauge: names that the DNS server knows
 //   kube_ipvs_services, kube_ipvs_pods, kube_ipvs_endpointslices   gauge: objects known
 //   kube_ipvs_endpoint_source                   gauge{source}: 1 for the source of endpoints in force
 //   kube_ipvs_config_reloads_total              counter{result}: applied, refused, unchanged
@@ -66,6 +69,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/report/traffic_metrics.hpp"
@@ -117,6 +121,7 @@ class Metrics {
     std::size_t pending_endpoint_changes = 0;
     std::size_t desired_servers = 0, desired_destinations = 0, desired_addresses = 0;
     std::size_t programmed_servers = 0, programmed_destinations = 0, programmed_addresses = 0;
+    std::uint64_t plan_digest = 0, programmed_version = 0;  // agent/report/node_digest.hpp
     std::size_t draining_servers = 0, foreign_servers = 0, failing_keys = 0;
     std::map<std::string, std::size_t> conditions{};  // by reason
     std::size_t forward_dropping = 0;                 // chains
@@ -144,6 +149,10 @@ class Metrics {
     std::uint64_t relayed = 0, refused = 0, failed = 0, bind_failures = 0;
   };
   void set_localhost_ports(const LocalhostPorts& ports);
+  // What the DNS server has answered so far: "udp", "A", "NOERROR".
+  void set_dns_requests(std::string_view protocol, std::string_view type, std::string_view rcode,
+                        std::uint64_t count);
+  void set_dns_names(std::size_t count);
 
   // What the source has counted since it started; of kinds that it does not ask for, nothing.
   void set_source(const std::vector<k8s::KindCounters>& kinds);

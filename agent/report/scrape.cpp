@@ -4,11 +4,11 @@
 #include <malloc.h>
 
 #include <algorithm>
-#include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <string>
 #include <utility>
+
+#include "k8s/async/let_others_run.hpp"
 
 namespace agent {
 namespace {
@@ -25,9 +25,6 @@ constexpr std::size_t kPortsAtOnce = 1000;
 // From so many endpoints on, a page has used memory that is worth returning to the system.
 constexpr std::size_t kManyEndpoints = 10'000;
 
-// Lets other work of the event loop go first.
-asio::awaitable<void> let_others_run() { co_await asio::post(asio::use_awaitable); }
-
 // A moment of the steady clock as Unix time; 0: never.
 double unix_seconds(std::optional<std::chrono::steady_clock::time_point> moment) {
   if (!moment) return 0;
@@ -41,7 +38,7 @@ double unix_seconds(std::optional<std::chrono::steady_clock::time_point> moment)
 Scrape::Scrape(ipvs::Kernel& kernel, KernelThread& thread, const ClusterState& cluster,
                const SyncLoop& sync, const SyncReporter& reporter, const Conditions& conditions,
                const ForwardGuard& forwarding, const KubeProxyGuard& kube_proxy,
-               const k8s::Source& source, Metrics& metrics)
+               const k8s::Source& source, NodeDigest& digest, Metrics& metrics)
     : kernel_(kernel),
       thread_(thread),
       cluster_(cluster),
@@ -51,12 +48,13 @@ Scrape::Scrape(ipvs::Kernel& kernel, KernelThread& thread, const ClusterState& c
       forwarding_(forwarding),
       kube_proxy_(kube_proxy),
       source_(source),
+      digest_(digest),
       metrics_(metrics) {}
 
 asio::awaitable<void> Scrape::write(Page page, BodyWriter write) {
   if (page == Page::kMetrics) {
     set_metrics();
-    co_await let_others_run();
+    co_await k8s::let_others_run();
     co_await metrics_.write(write);
   }
   std::size_t endpoints = 0;
@@ -75,6 +73,7 @@ void Scrape::set_metrics() {
   metrics_.serves_ipv6(cluster_.has_ipv6());
   metrics_.set(gauges());
   metrics_.set_source(source_.counters());
+  if (set_others_) set_others_();
   std::vector<Metrics::Draining> draining;
   for (const auto& [service, of] : sync_.draining()) {
     draining.push_back({.service = service_key(service),
@@ -86,6 +85,7 @@ void Scrape::set_metrics() {
 
 Metrics::Gauges Scrape::gauges() const {
   const Reconciler& reconciler = sync_.reconciler();
+  const NodeDigest::Values digest = digest_.read();
   return {.last_queued = unix_seconds(sync_.last_queued()),
           .queue_depth = sync_.pending(),
           .pending_service_changes = reporter_.pending_service_changes(),
@@ -96,6 +96,8 @@ Metrics::Gauges Scrape::gauges() const {
           .programmed_servers = reconciler.ledger().server_count(),
           .programmed_destinations = reconciler.ledger().destination_count(),
           .programmed_addresses = reconciler.ledger().addresses().size(),
+          .plan_digest = digest.common,
+          .programmed_version = digest.version,
           .draining_servers = reconciler.ledger().draining_servers().size(),
           .foreign_servers = reconciler.foreign_count(),
           .failing_keys = reconciler.failed_count(),
@@ -132,14 +134,15 @@ asio::awaitable<void> Scrape::read_traffic(UnderWay& scrape) {
   ClusterState::PortCursor place;
   while (!place.at_end) {
     co_await read_ports(scrape, cluster_.ports_to_read(place, kServicesAtOnce));
-    co_await let_others_run();
+    co_await k8s::let_others_run();
   }
   std::string known;
   while (endpoint_history_.finish_part(scrape.of_endpoints, known, kPortsAtOnce))
-    co_await let_others_run();
+    co_await k8s::let_others_run();
   if (scrape.page != Page::kMetrics) co_return;
   known.clear();
-  while (port_history_.finish_part(scrape.of_ports, known, kPortsAtOnce)) co_await let_others_run();
+  while (port_history_.finish_part(scrape.of_ports, known, kPortsAtOnce))
+    co_await k8s::let_others_run();
 }
 
 asio::awaitable<void> Scrape::read_ports(UnderWay& scrape,

@@ -20,6 +20,7 @@
 #include "agent/report/conditions.hpp"
 #include "agent/report/http_server.hpp"
 #include "agent/report/metrics.hpp"
+#include "agent/report/node_digest.hpp"
 #include "agent/report/sync_reporter.hpp"
 #include "agent/report/traffic_history.hpp"
 #include "agent/report/traffic_metrics.hpp"
@@ -37,7 +38,10 @@ class Scrape {
   Scrape(ipvs::Kernel& kernel, KernelThread& thread, const ClusterState& cluster,
          const SyncLoop& sync, const SyncReporter& reporter, const Conditions& conditions,
          const ForwardGuard& forwarding, const KubeProxyGuard& kube_proxy,
-         const k8s::Source& source, Metrics& metrics);
+         const k8s::Source& source, NodeDigest& digest, Metrics& metrics);
+
+  // Called before a page of metrics, for what others count.
+  void before_metrics(std::function<void()> set) { set_others_ = std::move(set); }
 
   enum class Page : std::uint8_t { kMetrics, kEndpoints };
   // Writes the whole page.
@@ -71,7 +75,9 @@ class Scrape {
   const ForwardGuard& forwarding_;
   const KubeProxyGuard& kube_proxy_;
   const k8s::Source& source_;
+  NodeDigest& digest_;
   Metrics& metrics_;
+  std::function<void()> set_others_;
   TrafficHistory port_history_{TrafficHistory::Covers::kPorts};
   TrafficHistory endpoint_history_{TrafficHistory::Covers::kEndpoints};
 };

@@ -77,11 +77,12 @@ void ServiceReporter::post(const ipvs::Owner& service, std::string reason, std::
 }
 
 void ServiceReporter::port_not_opened(const std::string& server, const std::string& fault) {
-  const bool is_health = server == "healthz";
+  const std::string reason = [&server] {
+    if (server == "healthz") return "FailedToStartProxierHealthcheck";
+    return server == "metrics" ? "FailedToStartMetricServer" : "FailedToStartDnsServer";
+  }();
   log_warning("Port cannot be opened: trying again", {{"server", server}, {kErr, fault}});
-  recorder_.warn(subject_of_node(node_name_),
-                 is_health ? "FailedToStartProxierHealthcheck" : "FailedToStartMetricServer",
-                 kStart, server + " server failed: " + fault);
+  recorder_.warn(subject_of_node(node_name_), reason, kStart, server + " server failed: " + fault);
 }
 
 void ServiceReporter::health_check_not_served(const k8s::ObjectKey& service, std::uint16_t port,

@@ -57,6 +57,7 @@ void SyncReporter::endpoint_changed() {
 void SyncReporter::on_planned(const ipvs::Owner& service,
                               const std::optional<PlannedService>& planned) {
   if (!planned) services_.forget(service);
+  plan_digest_.set(service, planned ? planned->digest : std::nullopt, PlanDigest::Moment::now());
   note_endpoints(service, planned);
   note_health_check(service);
   note_triggers(service);
@@ -144,6 +145,7 @@ void SyncReporter::on_pass(const PassReport& report) {
   metrics_.pass(report.total_seconds, report.planning_seconds, report.kernel_seconds,
                 report.operations, seconds(last_sync_.time_since_epoch()));
   if (report.first) {
+    plan_digest_.complete(PlanDigest::Moment::now());
     report_first(report);
   } else if (is_on(2)) {
     log_verbose(2, "Sync done",
@@ -166,6 +168,15 @@ void SyncReporter::report_first(const PassReport& report) {
                               {"destinations", report.held_destinations},
                               {"addresses", report.held_addresses},
                               {"foreign", report.foreign_servers}});
+  const auto since_start = [this](auto time) { return seconds(time - begun_); };
+  log_info("Start taken apart", {{"lists", milliseconds_text(since_start(report.lists_ready))},
+                                 {"reading", milliseconds_text(report.reading_seconds)},
+                                 {"planning", milliseconds_text(report.planning_seconds)},
+                                 {"table", milliseconds_text(report.table_seconds)},
+                                 {"elements", milliseconds_text(report.kernel.elements)},
+                                 {"virtualServers", milliseconds_text(report.kernel.servers)},
+                                 {"destinations", milliseconds_text(report.kernel.destinations)},
+                                 {"addresses", milliseconds_text(report.kernel.addresses)}});
 }
 
 // Logged when it happens first; if the object itself is to blame, an Event follows when it was tried
@@ -248,6 +259,7 @@ void SyncReporter::on_taken_over(const ipvs::Owner& service, const ipvs::ServerK
 
 void SyncReporter::on_drift(const std::string& kind, std::size_t count, const std::string& what) {
   metrics_.drift(kind, count);
+  repaired_ += count;
   if (!what.empty()) {
     log_warning("Kernel state changed by somebody else", {{"kind", kind}, {"what", what}});
   }

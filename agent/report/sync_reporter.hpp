@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "agent/cluster/cluster_state.hpp"
+#include "agent/decide/plan_digest.hpp"
 #include "agent/report/health_check_ports.hpp"
 #include "agent/report/metrics.hpp"
 #include "agent/report/service_reporter.hpp"
@@ -85,6 +86,9 @@ class SyncReporter : public SyncObserver {
   std::size_t lacking_local_external(ipvs::Family family) const {
     return without_local_[index_of(family)].external.size();
   }
+  // Objects that somebody else had changed and that were repaired, since the start.
+  std::size_t repaired() const { return repaired_; }
+  PlanDigest& plan_digest() { return plan_digest_; }
   // The end of the last pass; the epoch before the first.
   WallClock::time_point last_sync() const { return last_sync_; }
 
@@ -126,6 +130,8 @@ class SyncReporter : public SyncObserver {
   std::array<WithoutLocal, 2> without_local_;  // by family
   std::array<bool, 2> refused_rules_{};        // in this pass, by family
   WallClock::time_point last_sync_{};
+  std::size_t repaired_ = 0;
+  PlanDigest plan_digest_;
 };
 
 }  // namespace agent

@@ -21,10 +21,7 @@
 #include "config/options.hpp"
 #include "config/setting.hpp"
 #include "config/values.hpp"
-
-#ifndef KUBE_IPVS_VERSION
-#define KUBE_IPVS_VERSION "unknown"
-#endif
+#include "config/version.hpp"
 
 namespace agent {
 namespace {

@@ -6,6 +6,8 @@
 #include <optional>
 #include <utility>
 
+#include "k8s/async/coarse_clock.hpp"
+
 namespace agent {
 namespace asio = boost::asio;
 
@@ -15,7 +17,7 @@ namespace {
 // are heard, before the next.
 constexpr std::size_t kLargeSlice = 512;
 // So many addresses are read in an audit, on average.
-constexpr std::size_t kAddressesInTurn = 1024;
+constexpr std::size_t kAddressesInTurn = 256;
 // After comparisons that found nothing, as many counts are ignored: up to 2^8, some four minutes.
 constexpr unsigned kMaxDoublings = 8;
 
@@ -152,6 +154,7 @@ asio::awaitable<bool> Audit::next_servers() {
     if (differs && !comparing_all_) compare_all();
     found_any_ = found_any_ || differs;
   }
+  if (queue_.empty()) round_ended_ = k8s::coarse_now();
   if (comparing_all_ && queue_.empty()) end_comparison();
   co_return true;
 }

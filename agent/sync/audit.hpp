@@ -10,6 +10,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <chrono>
 #include <cstddef>
 #include <map>
 #include <optional>
@@ -61,6 +62,10 @@ class Audit {
   // From now on next_servers() reads larger slices, until it has read all.
   void compare_all();
   bool is_comparing_all() const { return comparing_all_; }
+  // When the last virtual server was compared, of all that there were; nullopt: not yet.
+  std::optional<std::chrono::steady_clock::time_point> round_ended() const { return round_ended_; }
+  // Of the present round: not compared yet.
+  std::size_t left_in_round() const { return queue_.size(); }
 
  private:
   std::vector<ipvs::ServerKey> next_slice();
@@ -73,6 +78,7 @@ class Audit {
   bool take(const std::string& check, const ipvs::HostCheck& found);
   bool is_readable(const std::string& what, const std::optional<ipvs::KernelError>& error);
 
+  std::optional<std::chrono::steady_clock::time_point> round_ended_;
   ipvs::Kernel& kernel_;
   KernelThread& thread_;
   Reconciler& reconciler_;

@@ -62,14 +62,14 @@ asio::awaitable<void> ForwardGuard::check() {
     reported_ = std::move(now);
     co_return;
   }
-  std::size_t unattended = 0;
+  std::vector<ForwardChain> unattended;
   for (const ForwardChain& chain : *chains) {
     const bool attended = co_await attend(chain, now);
     if (attended || !chain.drops) continue;
-    ++unattended;
+    unattended.push_back(chain);
     report_once(now, warning(chain, options_.accept));
   }
-  unattended_ = unattended;
+  unattended_ = std::move(unattended);
   reported_ = std::move(now);
 }
 

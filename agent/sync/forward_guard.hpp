@@ -47,7 +47,10 @@ class ForwardGuard {
   void check_again();
   void set(Options options);
   // Chains that drop and had no rule of ours after the last check.
-  std::size_t unattended() const { return unattended_; }
+  std::size_t unattended() const { return unattended_.size(); }
+  const std::vector<ipvs::ForwardChain>& unattended_chains() const { return unattended_; }
+  // What the last check found, one line each.
+  const std::set<std::string>& warnings() const { return reported_; }
 
  private:
   boost::asio::awaitable<void> check();
@@ -60,7 +63,7 @@ class ForwardGuard {
   Options options_;
   boost::asio::steady_timer wake_;
   bool again_ = false;
-  std::size_t unattended_ = 0;
+  std::vector<ipvs::ForwardChain> unattended_;
   std::set<std::string> reported_;  // the warnings of the last check
 };
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
@@ -11,6 +10,7 @@
 #include <utility>
 
 #include "agent/log/log.hpp"
+#include "k8s/async/borrowed_descriptor.hpp"
 
 namespace agent {
 
@@ -128,21 +128,8 @@ asio::awaitable<void> NodeWatch::check_everything() {
   co_await read();
 }
 
-namespace {
-
-// Waits for a descriptor that another closes. No copy of it: there may be none left.
-struct BorrowedDescriptor {
-  BorrowedDescriptor(const asio::any_io_executor& executor, int fd) : readable(executor, fd) {}
-  ~BorrowedDescriptor() { readable.release(); }
-  BorrowedDescriptor(const BorrowedDescriptor&) = delete;
-  BorrowedDescriptor& operator=(const BorrowedDescriptor&) = delete;
-  asio::posix::stream_descriptor readable;
-};
-
-}  // namespace
-
 asio::awaitable<void> NodeWatch::follow(std::unique_ptr<ipvs::KernelMonitor> monitor) {
-  BorrowedDescriptor borrowed(executor_, monitor->fd());
+  k8s::BorrowedDescriptor borrowed(executor_, monitor->fd());
   while (true) {
     co_await borrowed.readable.async_wait(asio::posix::descriptor_base::wait_read,
                                           asio::use_awaitable);

@@ -4,12 +4,13 @@
 #include <algorithm>
 #include <array>
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <iterator>
 #include <utility>
 
-#include "agent/decide/held_plan.hpp"
 #include "agent/decide/stale_flows.hpp"
+#include "agent/log/log.hpp"
 #include "k8s/async/coarse_clock.hpp"
 
 namespace agent {
@@ -39,6 +40,13 @@ bool is_short(const std::vector<ipvs::ServerKey>& keys, const ipvs::Ledger& ledg
       destinations += server->destinations.size();
   }
   return destinations <= kShortOperations;
+}
+
+void add(const ipvs::KernelSeconds& more, ipvs::KernelSeconds& sum) {
+  sum.elements += more.elements;
+  sum.servers += more.servers;
+  sum.destinations += more.destinations;
+  sum.addresses += more.addresses;
 }
 
 }  // namespace
@@ -82,11 +90,16 @@ void SyncLoop::mark_dirty(const ipvs::Owner& service) {
   if (last_marked_ != dirty_.end() && *last_marked_ == service) return;
   const auto [place, added] = dirty_.insert(service);
   last_marked_ = place;
-  if (added) wake();
+  if (!added) return;
+  is_awaited_.store(true, std::memory_order_relaxed);
+  wake();
 }
 
 void SyncLoop::sources_ready() {
-  if (state_ == SyncState::kAwaitingLists) state_ = SyncState::kInstalling;
+  if (state_ == SyncState::kAwaitingLists) {
+    state_ = SyncState::kInstalling;
+    lists_ready_ = time();
+  }
   wake();
 }
 
@@ -139,6 +152,10 @@ asio::awaitable<void> SyncLoop::run() {
   if (!reconciler_.ledger().draining_servers().empty()) agenda_.now(Work::kCheckDraining);
   while (true) {
     co_await pass();
+    if (has_backlog()) {
+      co_await asio::post(executor_, asio::use_awaitable);  // events first
+      continue;
+    }
     if (options_.min_gap.count() > 0) {
       gap_.expires_after(options_.min_gap);
       co_await gap_.async_wait(kQuietly);
@@ -170,6 +187,7 @@ asio::awaitable<void> SyncLoop::start() {
 // The table gets the elements of all that is wanted and of all that the kernel still holds, in one
 // transaction: from here on nothing is reachable without its protection.
 asio::awaitable<bool> SyncLoop::read_and_install() {
+  const auto begin = time();
   auto observed = co_await thread_.run([this] { return kernel_.observe(); });
   if (!observed) {
     observer_.on_waiting(observed.error().text());
@@ -181,8 +199,13 @@ asio::awaitable<bool> SyncLoop::read_and_install() {
   agenda_.cancel(Work::kReadNodePortAddresses);
   read_node_port_addresses();
   PassReport report;
+  const auto read = time();
+  report.reading_seconds = seconds(read - begin);
   const std::set<ipvs::Owner> all = dirty_;
   plan_dirty(report);
+  const auto planned = time();
+  report.planning_seconds = seconds(planned - read);
+  co_await choose_binding();
   const std::vector<ipvs::ServerKey> own = reconciler_.ledger().server_keys();
   report_record(co_await thread_.run([&] { return kernel_.record_own(own); }));
   const std::vector<ipvs::Element> elements = reconciler_.table_elements();
@@ -193,7 +216,8 @@ asio::awaitable<bool> SyncLoop::read_and_install() {
     const auto flows = flows_forbidden_at_start(reconciler_.desired(), reconciler_.ledger());
     reconciler_.table_installed(elements);
     if (!flows.empty()) co_await forget_flows(flows, report);
-    planned_at_start_ = report.services;
+    report.table_seconds = seconds(time() - planned);
+    first_ = report;
     co_return true;
   }
   dirty_.insert(all.begin(), all.end());
@@ -201,9 +225,20 @@ asio::awaitable<bool> SyncLoop::read_and_install() {
   co_return false;
 }
 
+// Where it fails, virtual IPs stay bound as they are: slower for many, and all are served.
+asio::awaitable<void> SyncLoop::choose_binding() {
+  const std::size_t vips = reconciler_.desired().address_count();
+  const auto chosen = co_await thread_.run([this, vips] { return kernel_.choose_binding(vips); });
+  if (!chosen) {
+    log_warning("Virtual IPs stay bound as they are", {{kErr, chosen.error().text()}});
+  } else if (!chosen->empty()) {
+    log_info("Host prepared", {{"change", *chosen}});
+  }
+}
+
 asio::awaitable<void> SyncLoop::wait_for_work() {
   const auto has_work = [this](Clock::time_point now) {
-    return !dirty_.empty() || agenda_.is_due(now);
+    return !dirty_.empty() || has_backlog() || agenda_.is_due(now);
   };
   auto now = time();
   while (true) {
@@ -251,9 +286,8 @@ asio::awaitable<void> SyncLoop::pass() {
 
   const auto begin = pass_begun_ = time();
   in_hand_since_ = std::exchange(waiting_since_, std::nullopt);
-  PassReport report;
+  PassReport report = std::exchange(first_, {});
   report.first = state_ == SyncState::kFirstPass;
-  report.services = std::exchange(planned_at_start_, 0);
   auto planning = begin;
   bool called_kernel = false;
   for (const auto& [work, run] : kKernelWork) {
@@ -267,14 +301,27 @@ asio::awaitable<void> SyncLoop::pass() {
     if (agenda_.take(work, begin)) (this->*run)();
   }
   if (is_switching_ && !installed_rules_->drops_refusals) co_await reinstall_table();
-  plan_dirty(report);
+  if (recorder_) take_causes();
+  plan_some(report);
+  const bool is_continued = reconciler_.backlog_size() > 0;
   ipvs::Changes changes = reconciler_.next_changes(may_drain());
   auto now = time();
-  report.planning_seconds = seconds(now - planning);
+  report.planning_seconds += seconds(now - planning);
   co_await write_notes();
   if (!changes.empty()) now = co_await carry_out(std::move(changes), report, now);
+  if (is_continued) {
+    ipvs::Changes older = reconciler_.take_backlog();
+    if (!older.empty()) now = co_await carry_out(std::move(older), report, now);
+  }
   if (repairs_.waiting()) repairs_.report(reconciler_, audit_.is_comparing_all());
   end_pass(report, begin, now);
+}
+
+// What is planned or carried out in a later pass keeps its cause until then.
+void SyncLoop::take_causes() {
+  for (auto& [service, cause] : recorder_->take_causes()) {
+    causes_.insert_or_assign(service, std::move(cause));
+  }
 }
 
 // Ahead of the changes: whenever the agent ends, the next one knows of every drain since when.
@@ -288,13 +335,19 @@ asio::awaitable<void> SyncLoop::write_notes() {
 }
 
 void SyncLoop::end_pass(PassReport& report, Clock::time_point begin, Clock::time_point now) {
-  report.total_seconds = seconds(now - begin);
+  report.total_seconds = seconds(now - (report.first ? lists_ready_ : begin));
+  report.lists_ready = lists_ready_;
   for (const ipvs::Failure& failure : reconciler_.take_ended()) observer_.on_failure_over(failure);
   schedule_retry();
-  if (is_switching_ && dirty_.empty()) {
+  if (is_switching_ && dirty_.empty() && !has_backlog()) {
     is_switching_ = false;
     table_rules_may_differ();
   }
+  if (has_backlog()) {
+    const auto since = in_hand_since_.value_or(begin);
+    waiting_since_ = std::min(waiting_since_.value_or(since), since);
+  }
+  if (dirty_.empty() && !has_backlog()) causes_.clear();
   in_hand_since_.reset();
   if (!reconciler_.ledger().draining_servers().empty()) {
     agenda_.schedule(Work::kCheckDraining, now + options_.drain_interval);
@@ -304,6 +357,10 @@ void SyncLoop::end_pass(PassReport& report, Clock::time_point begin, Clock::time
   report.held_destinations = reconciler_.ledger().destination_count();
   report.held_addresses = reconciler_.ledger().addresses().size();
   report.foreign_servers = reconciler_.foreign_count();
+  if (report.first && has_backlog()) {
+    first_ = report;  // the next pass continues it
+    return observer_.on_pass_end();
+  }
   state_ = SyncState::kSynced;
   if (report.services > 0 || report.operations > 0 || report.failed > 0 || report.first) {
     observer_.on_pass(report);
@@ -322,73 +379,38 @@ void SyncLoop::read_node_port_addresses() {
   reconciler_.set_node_addresses(plans_.node_port_addresses());
 }
 
-void SyncLoop::plan_dirty(PassReport& report) {
-  // A claim may pass to or from other Services, which then are dirty: they are planned here too.
-  while (!dirty_.empty()) {
-    const ipvs::Owner service = *dirty_.begin();
-    dirty_.erase(dirty_.begin());
-    last_marked_ = dirty_.end();
-    plan_one(service);
-    ++report.services;
-  }
-}
-
-void SyncLoop::plan_one(const ipvs::Owner& service) {
-  auto wanted = plans_.plan(service);
-  observer_.on_planned(service, wanted);
-  if (!wanted) {
-    dirty_.merge(reconciler_.remove(service));
-    return;
-  }
-  if (!wanted->kept.empty()) wanted->plan = held_plan(reconciler_.ledger(), wanted->kept);
-  if (wanted->is_lingering && is_drained(wanted->plan)) {
-    plans_.drained(service);
-    dirty_.merge(reconciler_.remove(service));
-    return;
-  }
-  if (wanted->again_in_a_second || wanted->is_lingering) {
-    again_.insert(service);
-    agenda_.schedule(Work::kPlanAgain, time() + options_.again_interval);
-  }
-  auto planned = reconciler_.set_plan(service, {wanted->since, std::move(wanted->external_ips)},
-                                      std::move(wanted->plan));
-  for (const Reconciler::Conflict& conflict : planned.conflicts) observer_.on_conflict(conflict);
-  for (const ipvs::ServerKey& key : planned.taken_over) observer_.on_taken_over(service, key);
-  dirty_.merge(planned.others);
-}
-
-void SyncLoop::plan_again() {
-  dirty_.merge(again_);
-  again_.clear();
-}
-
-// No virtual server of the plan has a destination left in the kernel.
-bool SyncLoop::is_drained(const ipvs::ServicePlan& plan) const {
-  return std::all_of(plan.servers.begin(), plan.servers.end(), [&](const ipvs::Server& server) {
-    const ipvs::Server* held = reconciler_.ledger().server(server.settings.key);
-    return !held || held->destinations.empty();
-  });
-}
-
-ipvs::MayDrain SyncLoop::may_drain() const {
-  return [this](const ipvs::ServerKey& key, const ipvs::Endpoint& endpoint) {
-    const ipvs::Owner* owner = reconciler_.desired().owner_of(key);
-    return owner && plans_.may_drain(*owner, endpoint);
-  };
-}
-
 asio::awaitable<SyncLoop::Clock::time_point> SyncLoop::carry_out(ipvs::Changes changes,
                                                                  PassReport& report,
                                                                  Clock::time_point begin,
                                                                  bool counts_connections) {
-  const auto flows = stale_flows(changes, reconciler_.desired(), reconciler_.ledger());
   std::vector<ipvs::ServerKey> leaving;
   if (counts_connections) leaving = servers_to_read(changes);
   const bool short_work = is_short(changes) && is_short(leaving, reconciler_.ledger());
-  const ipvs::Outcome outcome = co_await thread_.run_short(
-      short_work, [&] { return ipvs::apply(kernel_, changes, leaving); });
+  is_awaited_.store(!dirty_.empty(), std::memory_order_relaxed);
+  ipvs::MustPause must_pause;
+  if (changes.size() > kShortOperations) {
+    must_pause = [this] { return is_awaited_.load(std::memory_order_relaxed); };
+  }
+  ipvs::Outcome outcome = co_await thread_.run_short(
+      short_work, [&] { return ipvs::apply(kernel_, changes, leaving, must_pause); });
   const auto now = time();
   report.kernel_seconds += seconds(now - begin);
+  add(outcome.seconds, report.kernel);
+  reconciler_.defer(ipvs::take_deferred(changes, outcome));
+  if (recorder_) {
+    const ChangeRecorder::Batch batch{.changes = changes,
+                                      .outcome = outcome,
+                                      .desired = reconciler_.desired(),
+                                      .before = reconciler_.ledger(),
+                                      .causes = causes_,
+                                      .seconds = seconds(now - begin),
+                                      .is_first = report.first};
+    co_await thread_.run_short(short_work, [&] {
+      recorder_->record(batch);
+      return true;
+    });
+  }
+  const auto flows = stale_flows(changes, reconciler_.desired(), reconciler_.ledger());
   note_lost_servers(outcome);
   note_lost_addresses(changes, outcome);
   report_departures(
@@ -440,17 +462,26 @@ asio::awaitable<void> SyncLoop::forget_flows(const std::vector<ipvs::Kernel::Sta
   }
 }
 
+// So many virtual servers at a time, so that others do not wait long.
 asio::awaitable<void> SyncLoop::check_draining() {
+  constexpr std::ptrdiff_t kServersAtOnce = 128;
   const auto& draining = reconciler_.ledger().draining_servers();
-  const std::vector<ipvs::ServerKey> keys(draining.begin(), draining.end());
-  if (keys.empty()) {
+  if (draining.empty()) {
     connections_ = {};
     co_return;
+  }
+  const auto first = draining.upper_bound(std::exchange(last_drain_checked_, {}));
+  const bool is_last = std::distance(first, draining.end()) <= kServersAtOnce;
+  const std::vector<ipvs::ServerKey> keys(
+      first, is_last ? draining.end() : std::next(first, kServersAtOnce));
+  if (!is_last) {
+    last_drain_checked_ = keys.back();
+    agenda_.now(Work::kCheckDraining);
   }
   const auto readings = co_await thread_.run_short(is_short(keys, reconciler_.ledger()),
                                                    [&] { return kernel_.read_destinations(keys); });
   if (!readings) co_return;
-  report_departures(connections_.checked(*readings, reconciler_.desired()));
+  report_departures(connections_.checked(keys, *readings, reconciler_.desired()));
   ipvs::Changes finished = reconciler_.finish_drains(*readings, may_drain());
   PassReport ignored;
   if (!finished.empty()) co_await carry_out(std::move(finished), ignored, time(), false);

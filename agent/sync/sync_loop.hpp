@@ -28,10 +28,15 @@
 // second; the count of virtual servers, every two; and an audit of 16 of them every
 // --ipvs-sync-period, so that its cost does not grow with their number.
 //
+// A pass plans at most so many Services, and its changes end early when an event comes: what is left
+// waits in a backlog, and each pass does first what is new, then a part of the backlog. So a Pod's
+// change never waits for a namespace with thousands of Services to go.
+//
 // Threading: the agent's io_context thread; the kernel is only called through the KernelThread.
 // Errors: what the kernel refuses never ends the loop; it is reported and retried.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -43,6 +48,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/decide/departures.hpp"
@@ -50,6 +56,7 @@
 #include "agent/decide/service_plan.hpp"
 #include "agent/sync/agenda.hpp"
 #include "agent/sync/audit.hpp"
+#include "agent/sync/change_recorder.hpp"
 #include "agent/sync/kernel_thread.hpp"
 #include "agent/sync/repairs.hpp"
 #include "agent/sync/sync_observer.hpp"
@@ -66,7 +73,8 @@ struct SyncOptions {
   std::chrono::milliseconds audit_interval{30000};  // --ipvs-sync-period
   // Of virtual servers. The count itself is cheap; to wake up for it is what an agent at rest costs.
   std::chrono::milliseconds count_interval{2000};
-  std::size_t audit_slice = 16;  // virtual servers compared in each audit
+  std::size_t audit_slice = 16;     // virtual servers compared in each audit
+  std::size_t plans_in_pass = 256;  // Services planned in one pass, after the first
   std::chrono::milliseconds retry_first{1000};
   std::chrono::milliseconds retry_limit{30000};
   Takeover takeover = Takeover::kAuto;                   // --takeover
@@ -83,6 +91,8 @@ class SyncLoop {
   SyncLoop(boost::asio::any_io_executor executor, ipvs::Kernel& kernel, KernelThread& thread,
            ServicePlans& plans, SyncObserver& observer, SyncOptions options);
 
+  // Before run(): who keeps what is changed.
+  void keep_history(ChangeRecorder& recorder) { recorder_ = &recorder; }
   // Runs until cancelled.
   boost::asio::awaitable<void> run();
 
@@ -106,6 +116,8 @@ class SyncLoop {
   std::map<ipvs::Owner, DrainingConnections::Draining> draining() const {
     return connections_.by_service(reconciler_.desired());
   }
+  // The comparison of the kernel with what we entered as programmed (agent/sync/audit.hpp).
+  const Audit& comparison() const { return audit_; }
   SyncState state() const { return state_; }
   bool complete() const { return state_ == SyncState::kSynced; }
   // What is wanted is in the kernel, and so is our table, but for what single objects are to blame
@@ -113,8 +125,12 @@ class SyncLoop {
   bool is_in_force() const {
     return complete() && !table_missing_since_ && !reconciler_.fault_of_node();
   }
+  // What our table was last installed with; nullptr: it has not been yet.
+  const ipvs::TableRules* installed_rules() const {
+    return installed_rules_ ? &*installed_rules_ : nullptr;
+  }
   // Services to be planned.
-  std::size_t pending() const { return dirty_.size(); }
+  std::size_t pending() const { return dirty_.size() + older_.size() + leaving_.size(); }
   // When an event last marked a Service dirty; nullopt: never.
   std::optional<std::chrono::steady_clock::time_point> last_queued() const { return last_queued_; }
   // When the oldest event came in that no pass has dealt with yet; nullopt: there is none.
@@ -138,9 +154,11 @@ class SyncLoop {
 
   boost::asio::awaitable<void> start();
   boost::asio::awaitable<bool> read_and_install();
+  boost::asio::awaitable<void> choose_binding();
   boost::asio::awaitable<void> wait_for_work();
   boost::asio::awaitable<void> sleep_until(Clock::time_point when);
   boost::asio::awaitable<void> pass();
+  void take_causes();
   boost::asio::awaitable<void> write_notes();
   // `now`: when the kernel was done with the changes of this pass.
   void end_pass(PassReport& report, Clock::time_point begin, Clock::time_point now);
@@ -148,6 +166,9 @@ class SyncLoop {
   boost::asio::awaitable<Clock::time_point> carry_out(ipvs::Changes changes, PassReport& report,
                                                       Clock::time_point begin,
                                                       bool counts_connections = true);
+  bool has_backlog() const {
+    return !older_.empty() || !leaving_.empty() || reconciler_.backlog_size() > 0;
+  }
   boost::asio::awaitable<void> forget_flows(const std::vector<ipvs::Kernel::StaleFlow>& flows,
                                             PassReport& report);
   boost::asio::awaitable<void> count_servers(Clock::time_point now);
@@ -171,7 +192,12 @@ class SyncLoop {
   void retry();
 
   void plan_dirty(PassReport& report);
-  void plan_one(const ipvs::Owner& service);
+  void plan_some(PassReport& report);
+  void plan_all(std::set<ipvs::Owner>& services, PassReport& report);
+  using Batch = std::vector<std::pair<ipvs::Owner, PlannedService>>;
+  void take_batch(std::set<ipvs::Owner>& services, std::size_t size, Batch& batch);
+  // Returns the Services to be planned again because of it.
+  std::set<ipvs::Owner> plan_one(const ipvs::Owner& service, std::optional<PlannedService> wanted);
   bool is_drained(const ipvs::ServicePlan& plan) const;
   ipvs::MayDrain may_drain() const;
   Backoff backoff() const;
@@ -187,6 +213,8 @@ class SyncLoop {
   ServicePlans& plans_;
   SyncObserver& observer_;
   SyncOptions options_;
+  ChangeRecorder* recorder_ = nullptr;
+  Causes causes_;  // of the Services that are to be planned or are in the backlog
 
   SyncState state_ = SyncState::kAwaitingLists;
   std::optional<ipvs::TableRules> installed_rules_;
@@ -196,15 +224,24 @@ class SyncLoop {
   DrainingConnections connections_;
   Repairs repairs_;
   Audit audit_;
+  ipvs::ServerKey last_drain_checked_{};  // if others are left
   Agenda agenda_;
   boost::asio::steady_timer wake_;
   boost::asio::steady_timer gap_;  // between two passes
 
   std::set<ipvs::Owner> dirty_;
   std::set<ipvs::Owner>::const_iterator last_marked_ = dirty_.end();
-  std::set<ipvs::Owner> again_;       // for Work::kPlanAgain
-  std::size_t planned_at_start_ = 0;  // by read_and_install(), not reported yet
-  std::string record_fault_;          // why the record of what is ours cannot be written
+  std::set<ipvs::Owner> older_;  // dirty, and not planned in the last pass
+  bool older_waited_ = false;    // none of them was
+  // Of them those that have no plan any more. They go last: their addresses may be those of others
+  // that are not planned yet.
+  std::set<ipvs::Owner> leaving_;
+  // Somebody waits for the changes under way; read by the kernel thread.
+  std::atomic<bool> is_awaited_ = false;
+  std::set<ipvs::Owner> again_;  // for Work::kPlanAgain
+  PassReport first_;             // of the start, until all of it is done
+  Clock::time_point lists_ready_{};
+  std::string record_fault_;  // why the record of what is ours cannot be written
   // Before what could not be checked or compared is tried again.
   std::chrono::milliseconds check_pause_{0};
   std::chrono::milliseconds compare_pause_{0};

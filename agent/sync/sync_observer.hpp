@@ -3,6 +3,7 @@
 // What the sync loop reports: log, metrics and Events follow it.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -24,7 +25,11 @@ struct PassReport {
   double planning_seconds = 0;
   double kernel_seconds = 0;
   double total_seconds = 0;
-  bool first = false;  // the first pass of this process
+  bool first = false;            // the first pass of this process
+  ipvs::KernelSeconds kernel{};  // kernel_seconds, taken apart; 0 where there was little to do
+  // Of the first pass, whose total_seconds begin with the first lists: what went before it.
+  std::chrono::steady_clock::time_point lists_ready{};
+  double reading_seconds = 0, table_seconds = 0;
   // What the kernel holds after it.
   std::size_t held_servers = 0, held_destinations = 0, held_addresses = 0;
   std::size_t foreign_servers = 0;

@@ -167,17 +167,30 @@ Result<std::vector<Repair>> Device::check(const HostSettings& settings) {
   for (const std::string& change : *changes) {
     if (was_there) repairs.push_back({"link", kName + " " + change + ": set up as before"});
   }
-  settings_ = with_sources(settings);
+  HostSettings next = with_sources(settings);
+  const bool same_sources = next.route_source_v4 == settings_.route_source_v4 &&
+                            next.route_source_v6 == settings_.route_source_v6;
+  settings_ = std::move(next);
   index_ = link->index;
   if (settings.vip_binding == VipBinding::kAddress) return repairs;
+  if (same_sources && repairs.empty() && !is_turn_of_routes()) return repairs;
   auto bound = read_bound(index_);
   if (!bound) return bound.error();
+  routes_ = bound->size();
+  checks_without_routes_ = 0;
   if (const std::size_t moved = rebind(std::move(*bound))) {
     repairs.push_back({"route", std::to_string(moved) +
                                     " VIP routes had another source address than new "
                                     "connections of this node: added again"});
   }
   return repairs;
+}
+
+// So many routes are read in a check, on average.
+bool Device::is_turn_of_routes() {
+  constexpr std::size_t kRoutesInTurn = 256;
+  ++checks_without_routes_;
+  return checks_without_routes_ * kRoutesInTurn >= routes_;
 }
 
 const std::optional<Address>& Device::source_for(const Address& address) const {

@@ -55,6 +55,7 @@ class Device {
   // Does the same with the device that the last prepare() left: puts right what somebody else did
   // to it since then, and reports each repair. A device that was renamed gets its name back, with
   // everything it has. One of that name that is not a dummy device is EEXIST: it is not ours.
+  // Thousands of VIP routes are not read each time, unless their source address is another one now.
   Result<std::vector<Repair>> check(const HostSettings& settings);
 
   // A route whose source address the node does not have (any more) is added without one. An address
@@ -102,6 +103,7 @@ class Device {
                            std::uint8_t protocol = kRouteProtocol);
   Result<std::vector<Bound>> read_local(unsigned index);
   bool as_wanted(const Bound& bound) const;
+  bool is_turn_of_routes();
   void encode(const AddressOp& op);
   const std::optional<Address>& source_for(const Address& address) const;
   void encode_beside(const Address& address);
@@ -122,10 +124,12 @@ class Device {
   void follow_changes(std::span<const AddressOp> ops, std::span<const int> outcomes);
 
   NetlinkSocket socket_;
-  HostSettings settings_;  // with the source addresses that the kernel chose
-  unsigned index_ = 0;     // of the device; 0: not prepared
-  std::uint32_t mtu_ = 0;  // of VIP routes; 0: no interface has one
-  MessageBatch batch_;     // kept for its memory
+  HostSettings settings_;   // with the source addresses that the kernel chose
+  unsigned index_ = 0;      // of the device; 0: not prepared
+  std::uint32_t mtu_ = 0;   // of VIP routes; 0: no interface has one
+  std::size_t routes_ = 0;  // when check() read them last
+  std::size_t checks_without_routes_ = 0;
+  MessageBatch batch_;  // kept for its memory
 };
 
 // Sends what `encode` puts into the batch for each item. Outcomes are not asked for: what did not

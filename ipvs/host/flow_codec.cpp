@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ipvs/host/flow_codec.hpp"
 
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
@@ -75,6 +76,37 @@ void decode_ports(Bytes nest, Tuple& tuple) {
   }
 }
 
+// CTA_COUNTERS_*: the bytes.
+std::optional<std::uint64_t> decode_bytes(Bytes nest) {
+  for (AttributeReader reader(nest); const auto attribute = reader.next();) {
+    if (attribute->type == CTA_COUNTERS_BYTES) return attribute->be64();
+  }
+  return std::nullopt;
+}
+
+// CTA_TIMESTAMP: how long it lasted.
+std::optional<double> decode_seconds(Bytes nest) {
+  std::uint64_t start = 0, stop = 0;
+  for (AttributeReader reader(nest); const auto attribute = reader.next();) {
+    if (attribute->type == CTA_TIMESTAMP_START) start = attribute->be64().value_or(0);
+    if (attribute->type == CTA_TIMESTAMP_STOP) stop = attribute->be64().value_or(0);
+  }
+  constexpr double kNanoseconds = 1e9;
+  if (start == 0 || stop < start) return std::nullopt;
+  return static_cast<double>(stop - start) / kNanoseconds;
+}
+
+// CTA_PROTOINFO: TCP_CONNTRACK_*.
+std::optional<std::uint8_t> decode_tcp_state(Bytes nest) {
+  for (AttributeReader reader(nest); const auto attribute = reader.next();) {
+    if (attribute->type != CTA_PROTOINFO_TCP) continue;
+    for (AttributeReader tcp(attribute->payload); const auto each = tcp.next();) {
+      if (each->type == CTA_PROTOINFO_TCP_STATE) return each->u8();
+    }
+  }
+  return std::nullopt;
+}
+
 Tuple decode_tuple(Bytes nest) {
   Tuple tuple;
   for (AttributeReader reader(nest); const auto attribute = reader.next();) {
@@ -129,6 +161,10 @@ void encode_dump_flows(MessageBatch& batch, Family family, const std::optional<F
   if (only) put_filter(batch, *only);
 }
 
+void encode_get_statistics(MessageBatch& batch) {
+  begin(batch, IPCTNL_MSG_CT_GET_STATS, Family::kIpv4, 0);
+}
+
 void encode_delete_flow(MessageBatch& batch, const Flow& flow) {
   begin(batch, IPCTNL_MSG_CT_DELETE, family_of(flow.original_destination.address), 0);
   batch.put_bytes(CTA_TUPLE_ORIG | NLA_F_NESTED, flow.original_tuple);
@@ -168,6 +204,73 @@ std::optional<Flow> decode_flow(Bytes payload) {
   flow.reply_source = {*back.source, back.source_port};
   flow.original_tuple.assign(original.begin(), original.end());
   return flow;
+}
+
+void encode_get_flow(MessageBatch& batch, const FlowKey& key, std::optional<std::uint16_t> zone) {
+  const bool v4 = key.client.address.is_v4();
+  begin(batch, IPCTNL_MSG_CT_GET, family_of(key.client.address), 0);
+  const std::size_t tuple = batch.begin_nest(CTA_TUPLE_ORIG);
+  const std::size_t ip = batch.begin_nest(CTA_TUPLE_IP);
+  batch.put_address(v4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, key.client.address);
+  batch.put_address(v4 ? CTA_IP_V4_DST : CTA_IP_V6_DST, key.entrance.address);
+  batch.end_nest(ip);
+  const std::size_t proto = batch.begin_nest(CTA_TUPLE_PROTO);
+  batch.put_u8(CTA_PROTO_NUM, static_cast<std::uint8_t>(key.protocol));
+  batch.put_be16(CTA_PROTO_SRC_PORT, key.client.port);
+  batch.put_be16(CTA_PROTO_DST_PORT, key.entrance.port);
+  batch.end_nest(proto);
+  batch.end_nest(tuple);
+  if (zone) batch.put_be16(CTA_ZONE, *zone);
+}
+
+std::optional<FlowBytes> decode_flow_bytes(Bytes payload) {
+  std::optional<std::uint64_t> in, out;
+  for (AttributeReader reader(payload, sizeof(nfgenmsg)); const auto attribute = reader.next();) {
+    if (attribute->type == CTA_COUNTERS_ORIG) in = decode_bytes(attribute->payload);
+    if (attribute->type == CTA_COUNTERS_REPLY) out = decode_bytes(attribute->payload);
+  }
+  if (!in || !out) return std::nullopt;
+  return FlowBytes{.in = *in, .out = *out};
+}
+
+std::optional<FlowEvent> decode_flow_event(const NetlinkMessage& message) {
+  if (NFNL_SUBSYS_ID(message.type) != NFNL_SUBSYS_CTNETLINK) return std::nullopt;
+  const int command = NFNL_MSG_TYPE(message.type);
+  if (command != IPCTNL_MSG_CT_NEW && command != IPCTNL_MSG_CT_DELETE) return std::nullopt;
+  FlowEvent event;
+  Bytes original, reply;
+  std::optional<std::uint8_t> state;
+  for (AttributeReader reader(message.payload, sizeof(nfgenmsg));
+       const auto attribute = reader.next();) {
+    if (attribute->type == CTA_TUPLE_ORIG) original = attribute->payload;
+    if (attribute->type == CTA_TUPLE_REPLY) reply = attribute->payload;
+    if (attribute->type == CTA_PROTOINFO) state = decode_tcp_state(attribute->payload);
+    if (attribute->type == CTA_ZONE) event.zone = attribute->be16();
+    if (attribute->type == CTA_TIMESTAMP) event.seconds = decode_seconds(attribute->payload);
+  }
+  const bool is_over = state == TCP_CONNTRACK_TIME_WAIT || state == TCP_CONNTRACK_CLOSE;
+  if (command == IPCTNL_MSG_CT_DELETE) {
+    event.kind = FlowEvent::Kind::kDeleted;
+    event.was_closed = is_over;
+    event.bytes = decode_flow_bytes(message.payload);
+  } else if (is_over) {
+    event.kind = FlowEvent::Kind::kClosed;
+    event.is_reset = state == TCP_CONNTRACK_CLOSE;
+  } else if ((message.flags & NLM_F_CREATE) == 0) {
+    return std::nullopt;
+  }
+  const Tuple there = decode_tuple(original);
+  const Tuple back = decode_tuple(reply);
+  const auto protocol = protocol_numbered(there.protocol);
+  if (!protocol || !there.source || !there.destination || !back.source) return std::nullopt;
+  event.key = {.protocol = *protocol,
+               .client = {*there.source, there.source_port},
+               .entrance = {*there.destination, there.destination_port}};
+  event.endpoint = {*back.source, back.source_port};
+  // Most TCP entries that are deleted were closed before.
+  const bool is_unknown = event.kind == FlowEvent::Kind::kDeleted && !state;
+  if (is_unknown && event.key.protocol == Protocol::kTcp) event.was_closed = true;
+  return event;
 }
 
 }  // namespace ipvs

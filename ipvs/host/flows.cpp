@@ -49,6 +49,13 @@ Result<FlowCleaner> FlowCleaner::open() {
   return FlowCleaner(std::move(*socket));
 }
 
+// Any request of the subsystem makes the kernel load it; this one has a short answer.
+void FlowCleaner::load() {
+  MessageBatch request;
+  encode_get_statistics(request);
+  (void)socket_.transact(request);
+}
+
 Result<std::size_t> FlowCleaner::remove(std::span<const Kernel::StaleFlow> flows) {
   std::size_t removed = 0;
   for (const Family family : {Family::kIpv4, Family::kIpv6}) {

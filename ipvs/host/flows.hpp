@@ -34,6 +34,8 @@ class FlowCleaner {
  public:
   static Result<FlowCleaner> open();
 
+  // Has the kernel load nf_conntrack_netlink.
+  void load();
   // See Kernel::delete_flows. Flows of firewall marks are ignored.
   Result<std::size_t> remove(std::span<const Kernel::StaleFlow> flows);
 

@@ -14,6 +14,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <limits>
 #include <utility>
 
 namespace ipvs {
@@ -334,8 +335,14 @@ Result<void> NetlinkSocket::dump(MessageBatch& request, const std::function<void
 }
 
 bool NetlinkSocket::read_events(const OnMessage& on_message) {
+  bool more = false;
+  return read_some_events(std::numeric_limits<std::size_t>::max(), more, on_message);
+}
+
+bool NetlinkSocket::read_some_events(std::size_t most, bool& more, const OnMessage& on_message) {
   bool complete = true;
-  while (true) {
+  more = false;
+  for (std::size_t read = 0; read < most; ++read) {
     const Received got = state_->receive(std::chrono::milliseconds::zero());
     if (got == Received::kNothing) return complete;
     if (got == Received::kFailed) return false;
@@ -348,6 +355,8 @@ bool NetlinkSocket::read_events(const OnMessage& on_message) {
       if (message->type >= NLMSG_MIN_TYPE) on_message(*message);
     }
   }
+  more = true;
+  return complete;
 }
 
 int NetlinkSocket::fd() const { return state_->fd; }

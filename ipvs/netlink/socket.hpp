@@ -67,6 +67,8 @@ class NetlinkSocket {
 
   // Reads all waiting multicast messages, without blocking. False if some were lost (ENOBUFS).
   bool read_events(const OnMessage& on_message);
+  // The same of `most` datagrams; `more`: there may be others.
+  bool read_some_events(std::size_t most, bool& more, const OnMessage& on_message);
 
   int fd() const;
   // The port of this socket, which multicast messages name as their cause; 0 while not connected.

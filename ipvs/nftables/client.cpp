@@ -4,6 +4,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -20,6 +21,27 @@ namespace ipvs {
 namespace {
 
 constexpr int kReadAttempts = 20;
+
+// Some thousands of elements.
+constexpr std::size_t kUnheardFrom = std::size_t{256} * 1024;
+
+// While it lives, the monitor gets no notifications. For each element that is added or deleted the
+// kernel would write one as soon as anybody listens, which makes a large transaction five times as
+// long, and they would not fit into the monitor's buffer.
+class Unheard {
+ public:
+  explicit Unheard(int monitor) : monitor_(monitor) { set(NETLINK_DROP_MEMBERSHIP); }
+  ~Unheard() { set(NETLINK_ADD_MEMBERSHIP); }
+  Unheard(const Unheard&) = delete;
+  Unheard& operator=(const Unheard&) = delete;
+
+ private:
+  void set(int option) const {
+    const int group = NFNLGRP_NFTABLES;
+    if (monitor_ >= 0) ::setsockopt(monitor_, SOL_NETLINK, option, &group, sizeof(group));
+  }
+  const int monitor_;
+};
 
 std::string_view name_of(std::uint16_t message_type) {
   switch (NFNL_MSG_TYPE(message_type)) {
@@ -58,8 +80,9 @@ KernelError reading_failed(int error, std::string_view what) {
 }  // namespace
 
 NftClient::NftClient(NetlinkSocket socket)
-    : socket_(std::move(socket)),
-      port_(std::make_shared<std::atomic<std::uint32_t>>(socket_.port())) {}
+    : socket_(std::move(socket)), port_(std::make_shared<Own>()) {
+  port_->port = socket_.port();
+}
 
 Result<NftClient> NftClient::open() {
   auto socket = NetlinkSocket::open(NETLINK_NETFILTER);
@@ -77,9 +100,18 @@ int NftClient::send(Transaction transaction) {
     return EINVAL;
   }
   std::size_t refused = 0;
-  outcome_.error = socket_.transact_atomically(transaction.batch, &refused);
+  const bool is_large = transaction.batch.byte_size() >= kUnheardFrom;
+  {
+    const Unheard unheard(is_large ? port_->monitor.load() : -1);
+    outcome_.error = socket_.transact_atomically(transaction.batch, &refused);
+  }
   // The socket may have been reopened.
-  port_->store(socket_.port(), std::memory_order_relaxed);
+  port_->port.store(socket_.port(), std::memory_order_relaxed);
+  if (is_large && outcome_.error == 0) {
+    // Nobody would have reported that somebody else deleted it meanwhile.
+    const auto found = exists();
+    if (found && !*found) outcome_.error = ENOENT;
+  }
   outcome_.refused_message = refused;
   if (outcome_.error > 0 && refused < transaction.ranges.size()) {
     outcome_.first_op = transaction.ranges[refused].first;

@@ -70,9 +70,12 @@ class NftClient {
   // More about the last transaction.
   const NftOutcome& outcome() const { return outcome_; }
 
-  // The netlink port our changes come from, by which ipvs/nftables/monitor.hpp distinguishes them
-  // from others.
-  using Port = std::shared_ptr<const std::atomic<std::uint32_t>>;
+  // What a monitor has to know of us, and we of it (ipvs/nftables/monitor.hpp).
+  struct Own {
+    std::atomic<std::uint32_t> port = 0;  // the netlink port our changes come from
+    std::atomic<int> monitor = -1;        // its socket; -1: there is none
+  };
+  using Port = std::shared_ptr<Own>;
   Port own_port() const { return port_; }
 
  private:
@@ -81,7 +84,7 @@ class NftClient {
   int read_set(std::string_view name, std::vector<Element>& elements);
 
   NetlinkSocket socket_;
-  std::shared_ptr<std::atomic<std::uint32_t>> port_;
+  Port port_;
   NftOutcome outcome_;
 };
 

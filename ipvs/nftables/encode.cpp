@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ipvs/nftables/encode.hpp"
+#include "ipvs/nftables/chain_messages.hpp"
 
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
@@ -30,26 +31,6 @@ void begin(MessageBatch& batch, int command, int flags) {
 void put_table(MessageBatch& batch, int command, int flags) {
   begin(batch, command, flags);
   batch.put_string(NFTA_TABLE_NAME, kTableName);
-}
-
-void put_chain(MessageBatch& batch, const Chain& chain) {
-  begin(batch, NFT_MSG_NEWCHAIN, NLM_F_CREATE);
-  batch.put_string(NFTA_CHAIN_TABLE, kTableName);
-  batch.put_string(NFTA_CHAIN_NAME, chain.name);
-  if (!chain.hook) return;
-  batch.put_string(NFTA_CHAIN_TYPE, chain.hook->type);
-  const std::size_t hook = batch.begin_nest(NFTA_CHAIN_HOOK);
-  batch.put_be32(NFTA_HOOK_HOOKNUM, chain.hook->number);
-  batch.put_be32(NFTA_HOOK_PRIORITY, static_cast<std::uint32_t>(chain.hook->priority));
-  batch.end_nest(hook);
-  batch.put_be32(NFTA_CHAIN_POLICY, NF_ACCEPT);
-}
-
-void put_rule(MessageBatch& batch, const Rule& rule) {
-  begin(batch, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
-  batch.put_string(NFTA_RULE_TABLE, kTableName);
-  batch.put_string(NFTA_RULE_CHAIN, rule.chain);
-  put_expressions(batch, rule.expressions);
 }
 
 std::uint32_t flags_of(const TableSet& set) {
@@ -227,8 +208,8 @@ Transaction encode_install(const TableRules& rules, std::span<const Element> ele
   put_table(batch, NFT_MSG_NEWTABLE, NLM_F_CREATE);
   std::uint32_t id = 0;
   for (const TableSet& set : table_sets()) put_set(batch, set, ++id);
-  for (const Chain& chain : table_chains()) put_chain(batch, chain);
-  for (const Rule& rule : table_rules(rules)) put_rule(batch, rule);
+  for (const Chain& chain : table_chains()) put_chain(batch, kTableName, chain);
+  for (const Rule& rule : table_rules(rules)) put_rule(batch, kTableName, rule);
   ElementWriter writer(batch);
   for (std::size_t i = 0; i < sorted.size(); ++i) {
     for (const Element* element : sorted[i]) {

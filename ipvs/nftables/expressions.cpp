@@ -48,6 +48,18 @@ void put(MessageBatch& batch, const expression::LoadConntrack& load) {
   if (load.direction) batch.put_u8(NFTA_CT_DIRECTION, *load.direction);
 }
 
+const char* name_of(const expression::LoadValue&) { return "immediate"; }
+void put(MessageBatch& batch, const expression::LoadValue& load) {
+  batch.put_be32(NFTA_IMMEDIATE_DREG, load.to);
+  put_value(batch, NFTA_IMMEDIATE_DATA, load.value);
+}
+
+const char* name_of(const expression::SetConntrack&) { return "ct"; }
+void put(MessageBatch& batch, const expression::SetConntrack& set) {
+  batch.put_be32(NFTA_CT_KEY, set.key);
+  batch.put_be32(NFTA_CT_SREG, set.from);
+}
+
 const char* name_of(const expression::LoadSourceType&) { return "fib"; }
 void put(MessageBatch& batch, const expression::LoadSourceType& load) {
   batch.put_be32(NFTA_FIB_FLAGS, NFTA_FIB_F_SADDR);

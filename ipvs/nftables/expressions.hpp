@@ -66,6 +66,17 @@ struct LoadConntrack {
   std::optional<std::uint8_t> direction = {};  // IP_CT_DIR_*, of keys that have two values
   bool operator==(const LoadConntrack&) const = default;
 };
+struct LoadValue {
+  std::uint32_t to;
+  RegisterValue value;
+  bool operator==(const LoadValue&) const = default;
+};
+// Sets the packet's connection's NFT_CT_* to what is in register `from`.
+struct SetConntrack {
+  std::uint32_t key;
+  std::uint32_t from;
+  bool operator==(const SetConntrack&) const = default;
+};
 // The RTN_* type of the packet's source address, by the routing table.
 struct LoadSourceType {
   std::uint32_t to;
@@ -128,9 +139,10 @@ struct ExtensionMatch {
 
 using Expression =
     std::variant<expression::LoadMeta, expression::LoadPayload, expression::LoadConntrack,
-                 expression::LoadSourceType, expression::Bitwise, expression::Compare,
-                 expression::Lookup, expression::Verdict, expression::DestinationNat,
-                 expression::Masquerade, expression::Reject, expression::ExtensionMatch>;
+                 expression::LoadValue, expression::SetConntrack, expression::LoadSourceType,
+                 expression::Bitwise, expression::Compare, expression::Lookup, expression::Verdict,
+                 expression::DestinationNat, expression::Masquerade, expression::Reject,
+                 expression::ExtensionMatch>;
 using Expressions = std::vector<Expression>;
 
 // Appends NFTA_RULE_EXPRESSIONS to the current message.

@@ -12,7 +12,13 @@
 namespace ipvs {
 
 NftMonitor::NftMonitor(NetlinkSocket socket, NftClient::Port own)
-    : socket_(std::move(socket)), own_(std::move(own)) {}
+    : socket_(std::move(socket)), own_(std::move(own)) {
+  own_->monitor = socket_.fd();
+}
+
+NftMonitor::~NftMonitor() {
+  if (own_) own_->monitor = -1;
+}
 
 Result<NftMonitor> NftMonitor::open(NftClient::Port own) {
   auto socket = NetlinkSocket::open(NETLINK_NETFILTER, {NFNLGRP_NFTABLES});
@@ -21,7 +27,7 @@ Result<NftMonitor> NftMonitor::open(NftClient::Port own) {
 }
 
 KernelEvents NftMonitor::drain() {
-  const std::uint32_t own = own_->load(std::memory_order_relaxed);
+  const std::uint32_t own = own_->port.load(std::memory_order_relaxed);
   KernelEvents events;
   const bool complete = socket_.read_events([&](const NetlinkMessage& message) {
     events.our_table = events.our_table ||

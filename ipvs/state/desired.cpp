@@ -116,6 +116,11 @@ const Owner* Desired::former_owner_of(const ServerKey& key) const {
   return found == former_owners_.end() ? nullptr : &found->second;
 }
 
+void Desired::keep_former_owner(const ServerKey& key) {
+  const auto found = former_owners_.find(key);
+  if (found != former_owners_.end() && !servers_.contains(key)) leaving_.insert(*found);
+}
+
 DirtyKeys Desired::all_keys() const {
   DirtyKeys keys;
   for (const auto& [key, entry] : servers_) keys.servers.insert(key);
@@ -177,6 +182,14 @@ std::vector<Address> Desired::addresses() const {
   all.reserve(addresses_.size());
   for (const auto& [address, shared] : addresses_) all.push_back(address);
   return all;
+}
+
+std::vector<Address> Desired::addresses_after(const std::optional<Address>& after,
+                                              std::size_t most) const {
+  std::vector<Address> some;
+  auto next = after ? addresses_.upper_bound(*after) : addresses_.begin();
+  for (; next != addresses_.end() && some.size() < most; ++next) some.push_back(next->first);
+  return some;
 }
 
 }  // namespace ipvs

@@ -16,6 +16,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -53,6 +54,8 @@ class Desired {
   const Owner* owner_of(const ServerKey& key) const;
   // Of one that nobody wants since the last take_dirty() but one: who did; nullptr where nobody did.
   const Owner* former_owner_of(const ServerKey& key) const;
+  // It was not deleted yet: former_owner_of() is about it after the next take_dirty(), too.
+  void keep_former_owner(const ServerKey& key);
   // The virtual servers and elements of an owner's plan; empty where it has none.
   std::vector<ServerKey> servers_of(const Owner& owner) const;
   std::vector<Element> elements_of(const Owner& owner) const;
@@ -64,6 +67,8 @@ class Desired {
 
   std::vector<Element> elements() const;
   std::vector<Address> addresses() const;
+  // Up to `most` of them after that one, ordered; nullopt: from the first.
+  std::vector<Address> addresses_after(const std::optional<Address>& after, std::size_t most) const;
   std::size_t owner_count() const { return holdings_.size(); }
   std::size_t server_count() const { return servers_.size(); }
   std::size_t destination_count() const { return destination_count_; }

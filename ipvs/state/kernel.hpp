@@ -24,6 +24,7 @@
 
 #include "ipvs/state/cleanup.hpp"
 #include "ipvs/state/element.hpp"
+#include "ipvs/state/flow_observer.hpp"
 #include "ipvs/state/host_network.hpp"
 #include "ipvs/state/kernel_error.hpp"
 #include "ipvs/state/kernel_monitor.hpp"
@@ -35,9 +36,10 @@
 
 namespace ipvs {
 
-// How a VIP is made local: an address on kube-ipvs0, or a `local` route to it. config::VipBinding
-// has the same values; agent/main.cpp converts it, because ipvs/ must not depend on config/.
-enum class VipBinding : std::uint8_t { kAddress, kRoute };
+// How a VIP is made local: an address on kube-ipvs0, or a `local` route to it; kAuto: by how many there
+// are. config::VipBinding has the same values, in this order: agent/prepare_kernel.cpp converts it,
+// because ipvs/ must not depend on config/.
+enum class VipBinding : std::uint8_t { kAuto, kAddress, kRoute };
 
 // How the traffic of Pods is distinguished from all other: kube-proxy's detectLocalMode.
 enum class LocalBy : std::uint8_t {
@@ -162,6 +164,8 @@ class Kernel {
   virtual HostCheck check_settings() = 0;
   // Whether the scheduler can be used; loads its module.
   virtual Result<void> probe_scheduler(const std::string& scheduler) = 0;
+  // Has the kernel load what later calls need, and what prepare() and probe_scheduler() have not.
+  virtual void load_modules() {}
   virtual Result<Observed> observe() = 0;
   // Without CAP_NET_ADMIN, too. An error only if nothing of IPVS can be read.
   virtual Result<Sight> look() {
@@ -169,6 +173,10 @@ class Kernel {
     if (!observed) return observed.error();
     return Sight{.observed = std::move(*observed)};
   }
+
+  // So many VIPs will be bound: with VipBinding::kAuto those that are there move to the binding that is
+  // right for this number. One line about it; "" if nothing changes.
+  virtual Result<std::string> choose_binding(std::size_t) { return std::string(); }
 
   // The record of ownership (ipvs/adr-own-record.md): from now on exactly these virtual servers are
   // ours. change_servers() keeps it.
@@ -182,6 +190,8 @@ class Kernel {
 
   // One errno (or kUnknownOutcome) per op, in order. An op is tried even if those before it failed.
   virtual std::vector<int> change_servers(std::span<const ServerOp> ops) = 0;
+  // The places of these operations in the order in which they are cheapest; empty: as they are.
+  virtual std::vector<std::size_t> order_of_fill(std::span<const ServerOp>) { return {}; }
   virtual std::vector<int> change_addresses(std::span<const AddressOp> ops) = 0;
   // One transaction: all or nothing; the errno of the first refused element.
   virtual int change_elements(std::span<const ElementOp> ops) = 0;
@@ -243,6 +253,11 @@ class Kernel {
 
   // They report what changes after this call.
   virtual Result<std::vector<std::unique_ptr<KernelMonitor>>> open_monitors() = 0;
+
+  // Reports the connections of these virtual servers that begin or end after this call.
+  virtual Result<std::unique_ptr<FlowObserver>> open_flow_observer(std::span<const ServerKey>) {
+    return KernelError{0, "connections cannot be observed here"};
+  }
 
   // Removes everything: kube-ipvs0, our virtual servers, our table, our rules in chains of others,
   // and the records; restores the settings that prepare() changed. A step that fails does not keep

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <numeric>
-#include <unordered_map>
 
 namespace ipvs {
 namespace {
@@ -18,12 +17,8 @@ bool is_large_fill(std::span<const ServerOp> ops) {
          });
 }
 
-std::vector<std::size_t> fill_order(std::span<const ServerOp> ops,
-                                    std::span<const ServerKey> dumped) {
-  std::unordered_map<ServerKey, std::size_t> ranks;  // from 1 on; 0: not there
-  ranks.reserve(dumped.size());
-  for (const ServerKey& key : dumped) ranks.emplace(key, ranks.size() + 1);
-  std::vector<std::size_t> rank_of(ops.size());
+std::vector<std::size_t> fill_order(std::span<const ServerOp> ops, const FillRanks& ranks) {
+  std::vector<std::size_t> rank_of(ops.size());  // 0: not there
   for (std::size_t i = 0; i < ops.size(); ++i) {
     const auto rank = ranks.find(ops[i].server.key);
     if (rank != ranks.end()) rank_of[i] = rank->second;

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "ipvs/state/operations.hpp"
@@ -19,10 +20,11 @@ namespace ipvs {
 
 // 1,000 or more additions of destinations and nothing else.
 bool is_large_fill(std::span<const ServerOp> ops);
+// The places of virtual servers in a dump, from 1 on.
+using FillRanks = std::unordered_map<ServerKey, std::size_t>;
 // The places of `ops`, in the order in which they are cheap: those of the virtual server that was
-// dumped last come first. Those of one virtual server stay in their order. `dumped`: the virtual
+// dumped last come first. Those of one virtual server stay in their order. `ranks`: of the virtual
 // servers that there are; others come last.
-std::vector<std::size_t> fill_order(std::span<const ServerOp> ops,
-                                    std::span<const ServerKey> dumped);
+std::vector<std::size_t> fill_order(std::span<const ServerOp> ops, const FillRanks& ranks);
 
 }  // namespace ipvs

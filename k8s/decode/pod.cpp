@@ -16,6 +16,8 @@ enum : SchemaNode {
   kSpec = kFirstOwn,
   kNodeName,
   kHostNetwork,
+  kHostname,
+  kSubdomain,
   kContainer,
   kInitContainer,
   kRestartPolicy,
@@ -38,6 +40,8 @@ constexpr auto kFields = object_fields(std::array{
     Field{doc::kRoot, {"spec", 2}, FieldType::kObject, kSpec},
     Field{kSpec, {"nodeName", 10}, FieldType::kString, kNodeName},
     Field{kSpec, {"hostNetwork", 11}, FieldType::kBoolean, kHostNetwork},
+    Field{kSpec, {"hostname", 16}, FieldType::kString, kHostname},
+    Field{kSpec, {"subdomain", 17}, FieldType::kString, kSubdomain},
     Field{kSpec, {"containers", 2}, FieldType::kObjects, kContainer},
     Field{kContainer, {"ports", 6}, FieldType::kObjects, kPort},
     Field{kSpec, {"initContainers", 20}, FieldType::kObjects, kInitContainer},
@@ -131,6 +135,12 @@ class PodReader final : public ObjectReader<Pod> {
       case kHostNetwork:
         object.host_network = value.boolean;
         return;
+      case kHostname:
+        take_label(value.text, object.hostname);
+        return;
+      case kSubdomain:
+        take_label(value.text, object.subdomain);
+        return;
       case kRestartPolicy:
         restarts_always_ = value.text == "Always";
         return;
@@ -164,6 +174,14 @@ class PodReader final : public ObjectReader<Pod> {
         return;
       default:
         return MetaReader::scalar(node, value);
+    }
+  }
+
+  void take_label(std::string_view text, std::string& to) {
+    if (text.empty() || is_dns_label(text)) {
+      to = text;
+    } else {
+      leave_out(quoted(text) + " is not an RFC 1123 label");
     }
   }
 

@@ -30,6 +30,7 @@ enum : SchemaNode {
   kHealthCheckNodePort,
   kPublishNotReady,
   kDistribution,
+  kExternalName,
   kPort,
   kPortName,
   kPortProtocol,
@@ -61,6 +62,7 @@ constexpr auto kFields = object_fields(std::array{
     Field{kSpec, {"healthCheckNodePort", 12}, FieldType::kInteger, kHealthCheckNodePort},
     Field{kSpec, {"publishNotReadyAddresses", 13}, FieldType::kBoolean, kPublishNotReady},
     Field{kSpec, {"trafficDistribution", 23}, FieldType::kString, kDistribution},
+    Field{kSpec, {"externalName", 10}, FieldType::kString, kExternalName},
     Field{kSpec, {"ports", 1}, FieldType::kObjects, kPort},
     Field{kPort, {"name", 1}, FieldType::kString, kPortName},
     Field{kPort, {"protocol", 2}, FieldType::kString, kPortProtocol},
@@ -144,9 +146,7 @@ class ServiceReader final : public ObjectReader<Service> {
     affinity_seconds_ = kDefaultAffinitySeconds;
   }
 
-  bool wants_label(std::string_view key) const override {
-    return key == "service.kubernetes.io/service-proxy-name";
-  }
+  bool wants_label(std::string_view) const override { return true; }  // `get -l` asks for any
 
   void open(SchemaNode node) override {
     if (node == kPort) {
@@ -230,6 +230,9 @@ class ServiceReader final : public ObjectReader<Service> {
         return;
       case kDistribution:
         take_distribution(value.text);
+        return;
+      case kExternalName:
+        object.external_name = value.text;
         return;
       default:
         return MetaReader::scalar(node, value);
@@ -335,6 +338,17 @@ class ServiceReader final : public ObjectReader<Service> {
     }
   }
 
+  // The API wants a subdomain in lower case and allows a final dot. Of other types it keeps what was
+  // there, and does not check it.
+  void complete_external_name() {
+    std::string& name = object.external_name;
+    if (object.type != ServiceType::kExternalName) name.clear();
+    if (name.ends_with('.')) name.pop_back();
+    if (name.empty() || is_dns_name(name)) return;
+    leave_out_field("spec.externalName", quoted(name) + " is not a DNS name (RFC 1123 subdomain)");
+    name.clear();
+  }
+
   void complete() override {
     if (object.cluster_ips.empty() && single_cluster_ip_ && !single_cluster_ip_->empty()) {
       complete_cluster_ip();
@@ -344,6 +358,7 @@ class ServiceReader final : public ObjectReader<Service> {
       object.cluster_ips.clear();
     }
     if (object.type == ServiceType::kExternalName) object.cluster_ips.clear();
+    complete_external_name();
     if (client_ip_affinity_) object.client_ip_affinity_seconds = affinity_seconds_;
     check_ports();
   }

@@ -20,6 +20,7 @@ enum : SchemaNode {
   kReady,
   kServing,
   kTerminating,
+  kHostname,
   kNodeName,
   kZone,
   kTopology,
@@ -45,6 +46,7 @@ constexpr auto kFields = object_fields(std::array{
     Field{kConditions, {"ready", 1}, FieldType::kBoolean, kReady},
     Field{kConditions, {"serving", 2}, FieldType::kBoolean, kServing},
     Field{kConditions, {"terminating", 3}, FieldType::kBoolean, kTerminating},
+    Field{kEndpoint, {"hostname", 3}, FieldType::kString, kHostname},
     Field{kEndpoint, {"nodeName", 6}, FieldType::kString, kNodeName},
     Field{kEndpoint, {"zone", 7}, FieldType::kString, kZone},
     Field{kEndpoint, {"topology"}, FieldType::kMap, kTopology},
@@ -116,7 +118,7 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
     switch (node) {
       case kEndpoint:
         if (!has_address_) note_bad_address(".addresses", "missing");
-        if (!has_address_ || address_is_lost_) object.endpoints.pop_back();
+        if (!has_address_ || address_is_lost_) drop_last_endpoint();
         return;
       case kTargetRef:
         if (target_kind_ == "Pod") object.endpoints.back().pod_name = target_name_;
@@ -151,6 +153,9 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
         return;
       case kTerminating:
         endpoint.terminating = value.boolean;
+        return;
+      case kHostname:
+        take_hostname(value.text);
         return;
       case kNodeName:
         endpoint.node_name = value.text;
@@ -193,6 +198,18 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
     }
   }
 
+  void take_hostname(std::string_view text) {
+    if (text.empty()) return;
+    if (!is_dns_label(text)) return leave_out(quoted(text) + " is not an RFC 1123 label");
+    object.hostnames.resize(object.endpoints.size());
+    object.hostnames.back() = text;
+  }
+
+  void drop_last_endpoint() {
+    object.endpoints.pop_back();
+    if (object.hostnames.size() > object.endpoints.size()) object.hostnames.pop_back();
+  }
+
   void take_address(std::string_view text) {
     if (has_address_) return;  // only the first counts
     has_address_ = true;
@@ -232,6 +249,7 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
     drop_repeated_ports();
     if (address_type_ == "FQDN") {
       object.endpoints.clear();
+      object.hostnames.clear();
       return;
     }
     if (bad_address_) leave_out_field(bad_address_->field, bad_address_->reason);
@@ -258,6 +276,13 @@ class SliceReader final : public ObjectReader<EndpointSlice> {
     if (first == object.endpoints.end()) return;
     leave_out_field("endpoints",
                     first->address.to_string() + " in a slice of addressType " + address_type_);
+    for (std::size_t i = object.hostnames.size(); i-- > 0;) {
+      if (is_other(object.endpoints[i]))
+        object.hostnames.erase(object.hostnames.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+    // A trailing run of endpoints without a hostname is not listed.
+    while (!object.hostnames.empty() && object.hostnames.back().empty())
+      object.hostnames.pop_back();
     std::erase_if(object.endpoints, is_other);
   }
 

@@ -216,6 +216,16 @@ bool is_dns_subdomain(std::string_view text) {
   return is_lower_or_digit(before);
 }
 
+bool is_dns_name(std::string_view text) {
+  if (!is_dns_subdomain(text)) return false;
+  while (!text.empty()) {
+    const std::size_t dot = text.find('.');
+    if (!is_dns_label(text.substr(0, dot))) return false;
+    text.remove_prefix(dot == std::string_view::npos ? text.size() : dot + 1);
+  }
+  return true;
+}
+
 bool is_service_port_name(std::string_view text) {
   if (text.size() > 15 || !is_dns_label(text) || text.find("--") != text.npos) return false;
   return std::any_of(text.begin(), text.end(), [](char c) { return c >= 'a' && c <= 'z'; });

@@ -82,6 +82,8 @@ Parsed<UnixSeconds> parse_time(std::string_view text);
 // for the labels of a subdomain.
 bool is_dns_subdomain(std::string_view text);
 bool is_dns_label(std::string_view text);
+// A subdomain that is a name in DNS: no label has more than 63 bytes.
+bool is_dns_name(std::string_view text);
 // RFC 6335 service name, the rule for container port names: at most 15 bytes of [a-z0-9-], at least
 // one letter, no "--", and no "-" at either end.
 bool is_service_port_name(std::string_view text);

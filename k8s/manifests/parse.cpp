@@ -68,6 +68,21 @@ void check_words(const json::object& root, FieldFaults& faults) {
   }
 }
 
+json::object without_wrong_words(json::object root) {
+  for (const char* field : {"labels", "annotations"}) {
+    json::value* meta = root.if_contains("metadata");
+    if (meta == nullptr || !meta->is_object()) continue;
+    json::value* words = meta->as_object().if_contains(field);
+    if (words == nullptr || !words->is_object()) continue;
+    json::object right;
+    for (json::key_value_pair& word : words->as_object()) {
+      if (word.value().is_string()) right.emplace(word.key(), std::move(word.value()));
+    }
+    *words = std::move(right);
+  }
+  return root;
+}
+
 // ------------------------------------------------------------------ fields not in the typed object
 
 void read_families(const json::object& spec, ManifestExtras<Service>& extras, FieldFaults& faults) {
@@ -164,6 +179,8 @@ bool is_of_headless_service(const json::object& root) {
 
 class Reader {
  public:
+  explicit Reader(bool headless) : headless_(headless) {}
+
   void take(ManifestDocument document) {
     if (document.root.is_null()) return;
     json::object* root = document.root.if_object();
@@ -253,7 +270,7 @@ class Reader {
     if (!api_version.empty() && group_of(api_version) != group_of(kApiVersion<T>)) return false;
     const std::optional<ObjectKey> key = identify<T>(root, line);
     if (!key) return true;
-    if (std::is_same_v<T, EndpointSlice> && is_of_headless_service(root)) return true;
+    if (std::is_same_v<T, EndpointSlice> && !headless_ && is_of_headless_service(root)) return true;
     if (api_version != kApiVersion<T>) {
       refuse<T>(
           *key, line,
@@ -301,7 +318,11 @@ class Reader {
 
   template <typename T>
   void take_known(const ObjectKey& key, const json::object& root, int line) {
-    Decoded<T> decoded = decode_object<T>(json::serialize(root));
+    FieldFaults words;
+    check_words(root, words);
+    // The decoder reads what is left: it names one fault, and these are named each.
+    Decoded<T> decoded =
+        decode_object<T>(json::serialize(words.empty() ? root : without_wrong_words(root)));
     if (!decoded.fault.reason.empty()) {
       const std::string& field = decoded.fault.field;
       return refuse<T>(key, line, (field.empty() ? "" : field + ": ") + decoded.fault.reason);
@@ -309,7 +330,7 @@ class Reader {
     FieldFaults faults;
     const DecodeFault& left_out = decoded.left_out;
     if (!left_out.reason.empty()) faults.push_back({left_out.field, left_out.reason});
-    check_words(root, faults);
+    faults.insert(faults.end(), words.begin(), words.end());
     auto entry = std::make_shared<ManifestEntry<T>>();
     entry->object = std::move(decoded.object);
     entry->line = line;
@@ -342,6 +363,7 @@ class Reader {
                               .about = name_of<T>(key)});
   }
 
+  const bool headless_;
   ParsedManifest parsed_;
 };
 
@@ -358,8 +380,8 @@ ManifestFormat format_of(std::string_view file_name) {
 }
 
 ParsedManifest parse_manifest(std::string_view text, ManifestFormat format,
-                              const std::atomic<bool>* stop) {
-  Reader reader;
+                              const std::atomic<bool>* stop, bool headless) {
+  Reader reader(headless);
   const DocumentHandlers handlers{
       .on_document =
           [&](ManifestDocument document) {

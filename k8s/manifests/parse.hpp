@@ -25,7 +25,8 @@ bool is_manifest_name(std::string_view file_name);
 ManifestFormat format_of(std::string_view file_name);
 
 // `stop`, set by another thread: it ends soon, without all objects (config::YamlLimits).
+// `headless`: with the EndpointSlices of headless Services.
 ParsedManifest parse_manifest(std::string_view text, ManifestFormat format,
-                              const std::atomic<bool>* stop = nullptr);
+                              const std::atomic<bool>* stop = nullptr, bool headless = false);
 
 }  // namespace k8s

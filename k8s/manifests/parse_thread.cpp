@@ -13,11 +13,12 @@ namespace asio = boost::asio;
 
 }  // namespace
 
-ReadManifest read_manifest(const std::string& path, const std::atomic<bool>* stop) {
+ReadManifest read_manifest(const std::string& path, const std::atomic<bool>* stop, bool headless) {
   config::FileText read = config::read_file(path, kMaxManifestBytes);
   ReadManifest result{
       .parsed = {}, .fault = std::move(read.fault), .error_number = read.error_number};
-  if (result.fault.empty()) result.parsed = parse_manifest(read.text, format_of(path), stop);
+  if (result.fault.empty())
+    result.parsed = parse_manifest(read.text, format_of(path), stop, headless);
   return result;
 }
 
@@ -33,12 +34,12 @@ asio::awaitable<ReadManifest> ParseThread::read(std::string path) {
         if (slot.is_connected()) {
           slot.assign([stop](asio::cancellation_type) { stop->store(true); });
         }
-        asio::post(*pool_, [caller, slot, stop, handler = std::move(handler),
+        asio::post(*pool_, [caller, slot, stop, headless = headless_, handler = std::move(handler),
                             file = std::move(file)]() mutable {
           std::exception_ptr error;
           ReadManifest result;
           try {
-            result = read_manifest(file, stop.get());
+            result = read_manifest(file, stop.get(), headless);
           } catch (...) {
             error = std::current_exception();
           }

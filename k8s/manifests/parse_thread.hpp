@@ -34,11 +34,13 @@ struct ReadManifest {
 };
 
 // Blocks. `stop`: see config::YamlLimits; may be null.
-ReadManifest read_manifest(const std::string& path, const std::atomic<bool>* stop);
+ReadManifest read_manifest(const std::string& path, const std::atomic<bool>* stop,
+                           bool headless = false);
 
 class ParseThread {
  public:
-  ParseThread() = default;
+  // `headless`: see parse_manifest().
+  explicit ParseThread(bool headless = false) : headless_(headless) {}
   ~ParseThread() {
     if (pool_) pool_->join();
   }
@@ -48,6 +50,7 @@ class ParseThread {
   boost::asio::awaitable<ReadManifest> read(std::string path);
 
  private:
+  const bool headless_;
   std::optional<boost::asio::thread_pool> pool_;
 };
 

@@ -97,7 +97,8 @@ ManifestSource::ManifestSource(asio::any_io_executor executor, const Sinks& sink
       options_(std::move(options)),
       on_fault_(std::move(on_fault)),
       directory_(std::move(executor), options_.directory),
-      set_(options_.ranges) {
+      set_(options_.ranges),
+      thread_(options_.for_dns) {
   if (!options_.now) options_.now = system_now;
   if (!options_.wait) options_.wait = wait_on_timer;
 }
@@ -169,7 +170,7 @@ asio::awaitable<void> ManifestSource::read_files(std::vector<std::string> names)
     const std::uintmax_t size = std::filesystem::file_size(path_of(name), unknown);
     if (unknown || size <= left) {
       if (!unknown) left -= size;
-      take_file(name, read_manifest(path_of(name), nullptr));
+      take_file(name, read_manifest(path_of(name), nullptr, options_.for_dns));
       continue;
     }
     left = 0;

@@ -33,6 +33,7 @@ struct ManifestOptions {
 
   std::string directory;
   AllocationRanges ranges;
+  bool for_dns = false;  // EndpointSlices of headless Services, too
   Milliseconds settle{100};
   // The clock for Pods' deletion timestamps; empty: the system's, without its jumps.
   std::function<UnixSeconds()> now;

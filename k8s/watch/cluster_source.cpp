@@ -52,6 +52,9 @@ void add(KindCounters& sum, const KindCounters& more) {
   sum.probes += more.probes;
   sum.confirmations += more.confirmations;
   sum.bytes += more.bytes;
+  if (more.version != 0 && (sum.version == 0 || more.version < sum.version)) {
+    sum.version = more.version;
+  }
   sum.seconds_since_contact = std::max(sum.seconds_since_contact, more.seconds_since_contact);
 }
 
@@ -59,6 +62,7 @@ void add(KindCounters& sum, const KindCounters& more) {
 
 ReflectorOptions service_reflector(const ClusterOptions& options) {
   ReflectorOptions result = reflector_for(options, "Service", "/api/v1/services");
+  if (options.for_dns) return result;
   const std::string label = "service.kubernetes.io/service-proxy-name";
   const std::string& name = options.service_proxy_name;
   // A name that is no label value would be refused. No Service can have it: those with any name are
@@ -101,10 +105,10 @@ ReflectorOptions slice_reflector(const ClusterOptions& options) {
   if (options.endpoint_source != config::EndpointSource::kEndpointSlice) {
     // Most endpoints come from Pods in this mode: a server without EndpointSlices is no fault.
     result.label_selector =
-        "!service.kubernetes.io/headless,"
+        std::string(options.for_dns ? "" : "!service.kubernetes.io/headless,") +
         "endpointslice.kubernetes.io/managed-by!=endpointslice-controller.k8s.io";
     result.optional_resource = true;
-  } else {
+  } else if (!options.for_dns) {
     result.label_selector = "!service.kubernetes.io/headless";
   }
   return result;
@@ -195,6 +199,7 @@ void ClusterSource::make_slices() {
   const bool all = choice_.wants_all_slices();
   if (slices_) add(past_slices_, slices_->counters());
   past_slices_.seconds_since_contact = 0;
+  past_slices_.version = 0;
   ClusterOptions options = options_;
   options.endpoint_source =
       all ? config::EndpointSource::kEndpointSlice : config::EndpointSource::kSelector;

@@ -5,13 +5,14 @@
 // Requests per kind:
 //   Services        without the label service.kubernetes.io/service-proxy-name, or those whose label
 //                   names us, and not headless (clusterIP: None) if the server can select that. It
-//                   reports one that gets the label of another as deleted
+//                   reports one that gets the label of another as deleted. For DNS: all
 //   Pods            status.phase other than Succeeded and Failed; the server reports a Pod that
 //                   reaches one of these as deleted. In `endpointslice` mode only those with the
 //                   label kube-ipvs.io/weight, and none if they are forbidden
 //   Nodes           our own; after watch_other_nodes() by one more reflector all others, so that
 //                   what fails there does not concern our own
-//   EndpointSlices  all but those with the label service.kubernetes.io/headless; in `selector` mode
+//   EndpointSlices  all but, unless it is for DNS, those with the label
+//                   service.kubernetes.io/headless; in `selector` mode
 //                   only those not made by the EndpointSlice controller (of Services without
 //                   selector).
 //                   discovery.k8s.io/v1, or v1beta1 from servers before 1.21
@@ -46,6 +47,8 @@ struct ClusterOptions {
   config::EndpointSource endpoint_source = config::EndpointSource::kSelector;
   std::string node_name;
   std::string service_proxy_name = {};  // "": Services that name no proxy
+  // For DNS: Services of all proxies, headless ones and their EndpointSlices included.
+  bool for_dns = false;
   // Limits and injected clock for all kinds. Kind, paths and selectors are set by the source.
   ReflectorOptions reflector;
 };

@@ -9,7 +9,9 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <charconv>
 #include <random>
+#include <system_error>
 
 #include "config/printable.hpp"
 #include "k8s/async/cancellation.hpp"
@@ -57,6 +59,9 @@ KindCounters ReflectorCore::counters() const {
     const std::chrono::duration<double> since = options_.now() - last_contact_;
     counters.seconds_since_contact = since.count();
   }
+  const char* const end = resource_version_.data() + resource_version_.size();
+  const auto read = std::from_chars(resource_version_.data(), end, counters.version);
+  if (read.ec != std::errc() || read.ptr != end) counters.version = 0;
   return counters;
 }
 

@@ -5,9 +5,9 @@
 # The shared libraries that the agent and iptables-legacy need, and no others: the build fails if one is missing, and
 # if one is needed no more.
 LIBRARIES = (
-    'libboost-json1.81.0', 'libc6', 'libfmt9', 'libgcc-s1', 'libip4tc2', 'libip6tc2', 'libnl-3-200',
-    'libnl-genl-3-200', 'libprometheus-cpp-core1.0', 'libspdlog1.10', 'libssl3', 'libstdc++6', 'libxtables12',
-    'libyaml-cpp0.7', 'zlib1g')
+    'libboost-json1.81.0', 'libc6', 'libfmt9', 'libgcc-s1', 'libip4tc2', 'libip6tc2', 'libldns3',
+    'libnl-3-200', 'libnl-genl-3-200', 'libprometheus-cpp-core1.0', 'libspdlog1.10', 'libssl3', 'libstdc++6',
+    'libxtables12', 'libyaml-cpp0.7', 'zlib1g')
 
 # gcc-12-base has the copyright of libgcc and libstdc++.
 OTHERS = ('base-files', 'ca-certificates', 'gcc-12-base', 'iptables')

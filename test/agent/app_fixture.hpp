@@ -50,6 +50,7 @@ class FakeSource : public k8s::Source {
     sink->list_finished();
   }
 
+  std::vector<k8s::KindCounters> counters() const override { return kinds; }
   std::vector<k8s::Address> server_addresses() const override { return servers; }
   void on_server_addresses(const std::function<void()>& changed) override { on_servers = changed; }
   bool watch_other_nodes(const std::function<void(const std::string& why)>& unavailable) override {
@@ -59,6 +60,7 @@ class FakeSource : public k8s::Source {
 
   k8s::Sinks sinks;
   k8s::FaultHandler on_fault;
+  std::vector<k8s::KindCounters> kinds;
   std::vector<k8s::Address> servers;
   std::function<void()> on_servers;
   bool has_other_nodes = false;  // as an API server, by a sink of their own
@@ -75,6 +77,7 @@ class AppFixture {
     config.manifests = "/nonexistent";  // no API server
     config.metrics_bind = config::HostPort{asio::ip::address_v4::loopback(), 0};
     config.healthz_bind = config::HostPort{asio::ip::address_v4::loopback(), 0};
+    config.api_socket = "off";
     kernel.local_addresses = {
         {.address = ip("192.168.1.1"), .interface_name = "eth0", .prefix_length = 24}};
   }

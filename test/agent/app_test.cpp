@@ -218,6 +218,23 @@ TEST_CASE_METHOD(AppFixture, "a scheduler that the kernel does not have is done 
   CHECK(metric("kube_ipvs_kernel_errors_total{command=\"NEW_SERVICE\",errno=\"ENOENT\"}") == "1");
 }
 
+TEST_CASE_METHOD(AppFixture, "modules are loaded while the first lists come, each scheduler once") {
+  std::vector<k8s::Service> services;
+  for (const char* scheduler : {"mh", "wrr", "mh", "quux", "rr"}) {
+    const std::string number = std::to_string(services.size() + 1);
+    services.push_back(make_service("web-" + number, {"10.96.0." + number}));
+    services.back().meta.annotations["kube-ipvs.io/scheduler"] = scheduler;
+  }
+  start_with(services, {});
+  CHECK(kernel.has_loaded_modules);
+  CHECK(kernel.probed_schedulers == std::vector<std::string>{"mh", "wrr"});
+  k8s::Service late = make_service("late", {"10.96.0.9"});
+  late.meta.annotations["kube-ipvs.io/scheduler"] = "lc";
+  source->sinks.services->upsert(late);
+  until("it is served", [&] { return metric("kube_ipvs_programmed_virtual_servers") == "6"; });
+  CHECK(kernel.probed_schedulers.size() == 2);
+}
+
 TEST_CASE_METHOD(AppFixture, "a refusal of the kernel is reported, counted and retried") {
   start_with({make_service("web", {"10.96.0.1"})}, {make_pod("web-1", {"10.244.0.1"})});
   kernel.fail_at(2, ENOMEM);  // the first is the hairpin element

@@ -44,6 +44,7 @@ struct Setting {
   std::set<std::string> absent_schedulers{};
   bool faulty = false;    // the fake kernel fails now and then
   bool restarts = false;  // of the agent
+  int pause_every = 0;    // so many steps of a change; 0: never
 };
 
 template <typename T>
@@ -98,7 +99,9 @@ class Agent : public agent::ClusterObserver {
     dirty_.merge(std::exchange(again_, {}));
     do {
       plan_dirty();
+      const bool is_continued = reconciler_.backlog_size() > 0;
       carry_out(reconciler_.next_changes(may_drain()));
+      if (is_continued) carry_out(reconciler_.take_backlog());
     } while (!dirty_.empty());
   }
   void retry_failed() { reconciler_.retry_failed(); }
@@ -125,7 +128,7 @@ class Agent : public agent::ClusterObserver {
     RC_ASSERT(kernel_.violations == std::vector<std::string>{});
     for (const auto& [key, server] : foreign_) RC_ASSERT(kernel_.servers.at(key) == server);
     check_owners();
-    if (!dirty_.empty() || now != passed_at_) return;
+    if (!dirty_.empty() || now != passed_at_ || reconciler_.backlog_size() > 0) return;
     for (const auto& [key, service] : cluster.services) check_plan(key.text());
     if (reconciler_.failed_count() == 0) {
       check_kernel();
@@ -140,7 +143,8 @@ class Agent : public agent::ClusterObserver {
       if (round == 2) now += 1000;
       retry_failed();
       look_at_contested();
-      pass();
+      do pass();
+      while (reconciler_.backlog_size() > 0);
       look_at_drains();
     }
     RC_ASSERT(dirty_.empty());
@@ -215,8 +219,17 @@ class Agent : public agent::ClusterObserver {
       return owner && state_->may_drain(*owner, e);
     };
   }
-  void carry_out(const ipvs::Changes& changes) {
-    const ipvs::Recorded recorded = reconciler_.record(changes, ipvs::apply(kernel_, changes));
+  // Each operation is a step of its own, so that a pause may come between any two.
+  void carry_out(ipvs::Changes changes) {
+    ipvs::MustPause must_pause;
+    if (setting_.pause_every > 0) {
+      must_pause = [this] { return ++steps_ % setting_.pause_every == 0; };
+    }
+    ipvs::Outcome outcome =
+        ipvs::apply(kernel_, changes, {}, must_pause,
+                    {.elements = 1, .servers = 1, .addresses = 1, .readings = 1, .least_steps = 1});
+    reconciler_.defer(ipvs::take_deferred(changes, outcome));
+    const ipvs::Recorded recorded = reconciler_.record(changes, outcome);
     for (const ipvs::Failure& failure : recorded.failures) {
       // SyncLoop::report_failure().
       if (failure.cause == ipvs::FailureCause::kSchedulerMissing) {
@@ -278,6 +291,7 @@ class Agent : public agent::ClusterObserver {
   }
 
   const Setting setting_;
+  int steps_ = 0;
   const config::Config config_;
   Foreign foreign_;
   std::set<Owner> dirty_;
@@ -419,6 +433,7 @@ void check_run(EndpointSource source) {
   if (one_in(3)) setting.absent_schedulers = {"lc", "mh"};
   setting.faulty = coin();
   setting.restarts = coin();
+  setting.pause_every = coin() ? number(1, 7) : 0;
   Cluster cluster;
   cluster.local = arbitrary_local();
   cluster.gateways = arbitrary_gateways();

@@ -55,7 +55,10 @@ class ReloadFixture : public AppFixture {
         "--metrics-bind-address=127.0.0.1:0", "--healthz-bind-address=" + healthz};
     std::vector<const char*> argv;
     for (const std::string& word : words) argv.push_back(word.c_str());
-    return config::parse(static_cast<int>(argv.size()), argv.data(), {.host_name = kThisNode});
+    config::ParseOutcome read =
+        config::parse(static_cast<int>(argv.size()), argv.data(), {.host_name = kThisNode});
+    if (read.config) read.config->api_socket = config.api_socket;
+    return read;
   }
 
   void start_serving() {
@@ -375,8 +378,9 @@ TEST_CASE_METHOD(ReloadFixture, "/flagz and /statusz are text, and nothing else 
                             ContainsSubstring("media type not acceptable, must be: text/plain"));
   }
   CHECK_THAT(get("/statusz"),
-             ContainsSubstring("\nPaths: /conditions /configz /flagz /healthz /livez /metrics "
-                               "/metrics/endpoints /metrics/slis /proxyMode /readyz /statusz\n"));
+             ContainsSubstring(
+                 "\nPaths: /conditions /configz /flagz /healthz /livez /metrics "
+                 "/metrics/endpoints /metrics/slis /plan-digest /proxyMode /readyz /statusz\n"));
   CHECK_THAT(get("/configz"), ContainsSubstring("Content-Type: application/json"));
 }
 

@@ -4,6 +4,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <map>
 #include <string>
+#include <utility>
 
 #include "config/options.hpp"
 #include "test/config/config_text.hpp"
@@ -66,6 +67,9 @@ const std::map<std::string, std::string> kOther = {
     {"conntrack.udpStreamTimeout", "3m"},
     {"reserveNodePorts", "true"},
     {"oomScoreAdj", "-5"},
+    {"dnsBindAddress", "\"10.0.0.1,[fd00::1]:5353\""},
+    {"clusterDomain", "example.org"},
+    {"dnsUpstream", "[192.0.2.1, 192.0.2.2:5353]"},
     {"metricsBindAddress", "0.0.0.0:10249"},
     {"healthzBindAddress", "\"\""},
     {"bindAddressHardFail", "true"},
@@ -84,6 +88,8 @@ const std::map<std::string, std::string> kOther = {
     {"featureGates", "{A: true}"},
     {"showHiddenMetricsForVersion", "\"1.36\""},
     {"runDir", "/r"},
+    {"apiSocket", "/s"},
+    {"apiSocketGroup", "ops"},
 };
 // Those that change nothing without others, or are all alike.
 bool has_one_value(const std::string& key) {
@@ -111,7 +117,9 @@ TEST_CASE("each option's change is found, and a live one is taken over with noth
     REQUIRE(kOther.contains(key_of(option)));
     const Config after = read(line(key_of(option), kOther.at(key_of(option))));
     Difference found = difference(before, after);
-    auto& changes = *option.live ? found.live : found.restart;
+    const bool live =
+        *option.live && (option.needs_restart == nullptr || !option.needs_restart(before, after));
+    auto& changes = live ? found.live : found.restart;
     REQUIRE(!changes.empty());
     const auto* change = &changes.front();
     for (const auto& each : changes) {
@@ -122,10 +130,24 @@ TEST_CASE("each option's change is found, and a live one is taken over with noth
                                 (change->before.empty() ? "\"\"" : change->before) + " -> " +
                                 (change->after.empty() ? "\"\"" : change->after));
     const Config next = with_live(before, after);
-    CHECK((option.get(next) == option.get(after)) == *option.live);
+    CHECK((option.get(next) == option.get(after)) == live);
     CHECK(difference(next, after).live.empty());
     CHECK(difference(before, next).restart.empty());
     CHECK(with_live(next, before) == before);
+  }
+}
+
+TEST_CASE(
+    "the addresses of the DNS server change while it runs, and whether there is one does not") {
+  const Config off = read("");
+  const Config one = read("dnsBindAddress: 127.0.0.1\n");
+  const Config two = read("dnsBindAddress: [127.0.0.1, \"[::1]:5353\"]\n");
+  CHECK(text(difference(one, two).live) ==
+        "dnsBindAddress: 127.0.0.1:53 -> 127.0.0.1:53,[::1]:5353");
+  CHECK(difference(one, two).restart.empty());
+  for (const auto& [before, after] : {std::pair{off, one}, std::pair{two, off}}) {
+    CHECK(difference(before, after).live.empty());
+    CHECK(difference(before, after).restart.size() == 1);
   }
 }
 

@@ -404,7 +404,8 @@ TEST_CASE("a Config written as a file is read back unchanged") {
     config.ipvs_tcp_timeout = *rc::gen::inRange(0u, 2147484u);
     config.ipvs_udp_timeout = *rc::gen::inRange(0u, 2147484u);
     config.min_sync_period = std::chrono::milliseconds(*rc::gen::inRange(0, 3'600'001));
-    config.vip_binding = *rc::gen::element(VipBinding::kAddress, VipBinding::kRoute);
+    config.vip_binding =
+        *rc::gen::element(VipBinding::kAuto, VipBinding::kAddress, VipBinding::kRoute);
     config.endpoint_source = *rc::gen::element(EndpointSource::kAuto, EndpointSource::kSelector,
                                                EndpointSource::kEndpointSlice);
     config.compat = *rc::gen::element(Compat::kNone, Compat::kKubeProxy);
@@ -436,6 +437,12 @@ TEST_CASE("a Config written as a file is read back unchanged") {
       config.pod_interface_name_prefix = "cali";
     const int count = *rc::gen::inRange(0, 5);
     for (int i = 0; i < count; ++i) config.nodeport_addresses.push_back(network(i % 2 == 0, 0, 32));
+    if (*rc::gen::arbitrary<bool>()) {
+      config.dns_binds = {{boost::asio::ip::address_v4::loopback(), 53},
+                          {boost::asio::ip::address_v6::loopback(), 5353}};
+      config.dns_upstreams = {{boost::asio::ip::address_v4(0xC0000201), 53}};
+      config.cluster_domain = *rc::gen::element<std::string>("cluster.local", "k8s.example.org");
+    }
     if (*rc::gen::arbitrary<bool>()) config.metrics_bind.reset();
     if (*rc::gen::arbitrary<bool>()) config.healthz_bind.reset();
     config.verbosity = *rc::gen::inRange(0, 11);

@@ -135,7 +135,7 @@ TEST_CASE("every fault of a command line is reported") {
           "--master: a value is missing", "unknown flag: --quux; see --help",
           "--ipvs-scheduler: \"x\" is not an IPVS scheduler; known: rr, wrr, lc, wlc, sh, mh, dh, "
           "sed, nq, fo, ovf, lblc, lblcr, twos",
-          "--vip-binding: \"y\" is not one of: address, route",
+          "--vip-binding: \"y\" is not one of: auto, address, route",
           "--cluster-cidr: \"z\" is not a network such as 10.0.0.0/8 or fd00::/64",
           "--v: \"x\" is not a number from 0 to 2147483647"});
 }
@@ -241,15 +241,6 @@ TEST_CASE("the command cleanup is the flag, and has flags of its own") {
   CHECK(faults({"clean"}).size() == 1);
 }
 
-TEST_CASE("the command plan needs to know against what") {
-  CHECK(good({"plan", "--against-kernel"}).against_kernel);
-  CHECK(good({"--manifests=d", "plan", "--against-kernel"}).manifests == "d");
-  CHECK(faults({"plan"}).size() == 1);
-  CHECK(faults({"--against-kernel"}).size() == 1);
-  CHECK(faults({"plan", "--against-kernel", "--dry-run"}).size() == 1);
-  CHECK(faults({"plan", "--against-kernel", "--cleanup"}).size() == 1);
-}
-
 TEST_CASE("what --write-config-to writes is read back as the same settings (G)") {
   Environment environment = node_a();
   const Config config =
@@ -336,6 +327,39 @@ TEST_CASE("two listeners on one port are a warning, or a fault if a failure is t
         Lines{what + ": only one of them is served"});
   good({"--metrics-bind-address=127.0.0.1:0", "--healthz-bind-address=127.0.0.1:0"});
   good({"--metrics-bind-address=127.0.0.1:9000", "--healthz-bind-address=127.0.0.2:9000"});
+}
+
+TEST_CASE("the DNS server's addresses, upstreams and domain are read, with port 53 by default") {
+  const Config config = good({"--dns-bind-address=127.0.0.53,[fd00::1]:5353,fd00::2",
+                              "--cluster-domain=K8s.Example.org.", "--dns-upstream=192.0.2.1"});
+  REQUIRE(config.dns_binds.size() == 3);
+  CHECK(text(config.dns_binds[0]) == "127.0.0.53:53");
+  CHECK(text(config.dns_binds[1]) == "[fd00::1]:5353");
+  CHECK(text(config.dns_binds[2]) == "[fd00::2]:53");
+  CHECK(config.cluster_domain == "k8s.example.org");
+  CHECK(text(config.dns_upstreams.at(0)) == "192.0.2.1:53");
+  CHECK(good({"--dns-bind-address="}).dns_binds.empty());
+  CHECK(good({}).cluster_domain == "cluster.local");
+}
+
+TEST_CASE("what the DNS server cannot work with is refused, with the reason") {
+  const char* server = "--dns-bind-address=127.0.0.1";
+  for (const std::string domain : {"", ".", "a..b", "-a.b", "a_b", "a b", ".a"}) {
+    CHECK(faults({server, ("--cluster-domain=" + domain).c_str()}) ==
+          Lines{"--cluster-domain: \"" + domain +
+                "\" is not a domain such as cluster.local, of at most 100 characters"});
+  }
+  CHECK(faults({("--cluster-domain=" + std::string(64, 'a')).c_str()}).size() == 1);
+  CHECK(faults({server, "--dns-upstream=127.0.0.1"}) ==
+        Lines{"--dns-upstream: 127.0.0.1:53 is where this agent answers itself "
+              "(--dns-bind-address)"});
+  CHECK(faults({server, "--dns-upstream=0.0.0.0"}) ==
+        Lines{"--dns-upstream: 0.0.0.0:53 is no address that can be asked"});
+  CHECK(faults({"--dns-bind-address=127.0.0.1,127.0.0.1:53"}) ==
+        Lines{"--dns-bind-address: 127.0.0.1:53 is given twice"});
+  CHECK(faults({"--dns-bind-address=localhost"}).size() == 1);
+  CHECK(good({"--dns-upstream=192.0.2.1"}).warnings ==
+        Lines{"--dns-upstream: ignored: without --dns-bind-address there is no DNS server"});
 }
 
 TEST_CASE("with an IPv6 bind address the default addresses of the listeners are IPv6 too") {

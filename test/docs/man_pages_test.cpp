@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "config/commands.hpp"
 #include "config/help.hpp"
 #include "config/ignored_options.hpp"
 #include "config/options.hpp"
@@ -15,7 +16,7 @@
 namespace {
 
 // When the text below was changed last; the options have no date.
-constexpr const char* kDate = "2026-11-29";
+constexpr const char* kDate = "2026-11-30";
 
 // Text as roff reads it: hyphens stay what can be copied, and no line begins with a control character.
 std::string roff(std::string_view text) {
@@ -93,6 +94,26 @@ std::string ignored_text() {
   return text + "\n";
 }
 
+// The commands that ask the agent, each with its options.
+std::string questions_text() {
+  std::string text = ".SS Questions to the agent of this node\n";
+  for (const config::Command& command : config::commands()) {
+    std::string tag = bold(command.name);
+    if (!command.arguments.empty()) tag += " " + italic(command.arguments);
+    text += term(tag, command.help);
+    text += ".RS\n";
+    for (const config::CommandOption& option : command.options) {
+      std::string name = "--" + std::string(option.flag);
+      if (option.letter != 0) name = std::string("-") + option.letter + ", " + name;
+      name = bold(name);
+      if (!option.placeholder.empty()) name += " " + italic(option.placeholder);
+      text += term(name, option.help);
+    }
+    text += ".RE\n";
+  }
+  return text;
+}
+
 std::string program_page() {
   std::string page = head_of("KUBE\\-IPVS", "8", "kube-ipvs", "IPVS Service proxy");
   page += R"(.SH SYNOPSIS
@@ -100,12 +121,16 @@ std::string program_page() {
 .RI [ flags ]
 .SY kube\-ipvs
 .B plan
-.B \-\-against\-kernel
+.RB [ \-o
+.IR FORMAT ]
 .RI [ flags ]
 .SY kube\-ipvs
 .B cleanup
 .RB [ \-\-handover ]
 .RB [ \-\-dry\-run ]
+.SY kube\-ipvs
+.RI COMMAND
+.RI [ options ]
 .YS
 .SH DESCRIPTION
 .B kube\-ipvs
@@ -118,15 +143,19 @@ It runs until it gets SIGTERM.
 What it has set up in the kernel continues to serve; the next start takes it over, and changes only what differs.
 .SH COMMANDS
 )";
-  page +=
-      term(bold("plan --against-kernel"),
-           "Says what a start with the same flags would change in the kernel, which kube-proxy may "
-           "serve, and changes nothing.");
+  page += term(
+      bold("plan"),
+      "Shows what an agent with the same flags would make the kernel hold. It changes nothing, and "
+      "reads the kernel only for -o diff, which says what a start would change on this node, also "
+      "where kube-proxy serves it. With -o ipvsadm, nft and ip it prints what ipvsadm -R, nft -f - "
+      "and ip -batch - read. --compare-with FILE shows what other settings, or an earlier plan, "
+      "have otherwise.");
   page +=
       term(bold("cleanup"),
            "Removes everything that kube-ipvs created in the kernel, and gives back each sysctl "
            "that still is as kube-ipvs set it. No agent may run. With --dry-run it only says what "
            "it would do. With --handover it leaves what kube-proxy takes over; start that first.");
+  page += questions_text();
   page += ".SH OPTIONS\n";
   page += paragraph(
       "Flags win over the file of --config. A flag is --name VALUE or --name=VALUE; a switch is "
@@ -141,10 +170,15 @@ What it has set up in the kernel continues to serve; the next start takes it ove
   page += term("SIGHUP", "The file of --config is read again, as when it changes.");
   page += term("SIGUSR1, SIGUSR2", "It logs one level more; one level less.");
   page += ".SH EXIT STATUS\n";
-  page += term("0", "Success; for plan: a start would change nothing.");
-  page +=
-      term("1", "A failure, named on standard error; for plan: a start would change something.");
-  page += term("2", "For plan only: there is no plan, for the reason on standard error.");
+  page += term("0",
+               "Success; for plan: there is no difference, or none was asked for; for a question: "
+               "answered.");
+  page += term("1",
+               "A failure, named on standard error; for plan: there is a difference; for a "
+               "question: the answer is bad news (status is not ok, there is no such Service).");
+  page += term("2",
+               "For plan: there is no plan; for a question: no answer. The reason is on standard "
+               "error.");
   page += ".SH FILES\n";
   page += term(italic("/etc/kube-ipvs/kube-ipvs.yaml"),
                "The settings of kube-ipvs.service; see kube-ipvs.yaml(5).");
@@ -155,6 +189,8 @@ What it has set up in the kernel continues to serve; the next start takes it ove
       term(italic("/run/kube-ipvs"),
            "The record of what in the kernel is ours. It outlives the program, and is void after "
            "a boot.");
+  page += term(italic("/run/kube-ipvs/api.sock"),
+               "Where questions are answered: HTTP with JSON, GET /v1/openapi.json for the list.");
   page +=
       term(italic("/usr/share/doc/kube-ipvs"),
            "Every setting at its default, what to look at when something is wrong, metrics, and "

@@ -31,9 +31,9 @@ inline void compare(const std::string& path, const std::string& page) {
 }
 
 inline std::string spelling(const config::Option& option) {
-  std::string text = "--" + std::string(option.flag);
-  if (option.flag == "v") text = "-v, --v";
-  if (option.flag == "help") text = "-h, --help";
+  std::string text;
+  if (option.letter != 0) text += std::string("-") + option.letter + ", ";
+  text += "--" + std::string(option.flag);
   if (!option.placeholder.empty()) text += " " + std::string(option.placeholder);
   return text;
 }

@@ -216,6 +216,7 @@ std::string metrics_text() {
   metrics.connections_cut({.ns = "default", .name = "web"}, "pod_gone", 1);
   metrics.connections_drained({.ns = "default", .name = "web"}, 1);
   metrics.set_draining({{.service = {.ns = "default", .name = "web"}}});
+  metrics.set_dns_requests("udp", "A", "NOERROR", 1);
   metrics.serves_ipv6(true);
   metrics.api_request(
       {.method = "GET", .host = "", .status = 200, .time = std::chrono::milliseconds(1)});

@@ -66,6 +66,13 @@ class Agent:
         assert result.returncode == (0 if lines == ["no difference"] else 1), result
         return lines
 
+    def ask(self, *words):
+        """A question on the node: (exit code, all that it printed)."""
+        with self.lab.node.namespace:
+            done = subprocess.run([self.program, *words], text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, timeout=60)
+        return done.returncode, done.stdout
+
     def log_text(self):
         with open(self.log, encoding="utf-8", errors="replace") as file:
             return file.read()

@@ -13,6 +13,15 @@ def show(*words):
     print("shown:", *words, flush=True)
 
 
+def screen(lab, *words):
+    """A question on the node, shown with its answer: (exit code, what it prints)."""
+    code, text = lab.agent.ask(*words)
+    show("$ kube-ipvs", *words)
+    for line in text.splitlines():
+        show(" ", line)
+    return code, text
+
+
 def wait_until(what, seconds, condition):
     """Until condition() is true, and does not raise. Says what did not happen, and the last error."""
     deadline, pause, reason = time.monotonic() + seconds, 0.02, ""

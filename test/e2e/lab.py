@@ -30,6 +30,7 @@ import tempfile
 import kernel_state
 from agent import Agent
 from checks import load_module, wait_until
+from explained import Explained, plain
 from objects import address6_of, address_of
 from place import Place
 from server import Server
@@ -44,6 +45,7 @@ class Lab:
         os.mkdir(self.manifests)
         self.places, self.processes, self.connections = {}, {}, []
         self.agent = Agent(self, agent)
+        self.explained = Explained(self)
         self._make_node_and_outside()
 
     def __getitem__(self, name):
@@ -128,6 +130,7 @@ class Lab:
     def add_pod(self, name, number, http_port=80):
         """It serves when this returns."""
         pod = self.add_place(name)
+        pod.pod_addresses = {plain(address_of(number)), plain(address6_of(number))}
         pod.node, pod.link = self["worker"] if str(number).startswith("2.") else self.node, f"pod{number}"
         if str(number).startswith("3."):
             self._attach_bridged(pod, number)
@@ -231,6 +234,12 @@ class Lab:
             return
         os.kill(pid, signal_number)
         wait_until(f"{name} ends", 30, lambda: os.waitpid(pid, os.WNOHANG)[0] == pid)
+        del self.processes[name]
+
+    def stop_when_done(self, name, seconds=60):
+        """Waits until it has ended by itself."""
+        pid = self.processes[name]
+        wait_until(f"{name} ends", seconds, lambda: os.waitpid(pid, os.WNOHANG)[0] == pid)
         del self.processes[name]
 
     def kill(self, name):

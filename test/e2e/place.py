@@ -18,6 +18,7 @@ def as_text(answers):
 class Place:
     def __init__(self, lab, name):
         self.lab, self.name = lab, name
+        self.pod_addresses = set()  # of a pod
         self.namespace = Namespace()
         # When a Service is deleted, the kernel forgets its connections, but the pods keep their TIME_WAIT sockets for a
         # minute. When the next Service leads to one of them from the same client port, the pod takes the connection if
@@ -48,6 +49,11 @@ class Place:
         with self.namespace:
             return subprocess.run(command, stdin=subprocess.DEVNULL).returncode == 0
 
+    def addresses(self):
+        """Of all its interfaces, without kube-ipvs0."""
+        lines = self.run("ip", "-oneline", "address", "show").splitlines()
+        return {line.split()[3].split("/")[0] for line in lines if line.split()[1] != "kube-ipvs0"}
+
     def ip(self, *lines):
         """Commands of `ip`, in one batch. Those of IPv6 are left out where the kernel has none."""
         self.run("ip", "-batch", "-", input="\n".join(line for line in lines if HAS_IPV6 or "fd00:" not in line))
@@ -55,20 +61,39 @@ class Place:
     # HTTP
 
     def fetch(self, url, **options):
-        with self.namespace:
-            return client.fetch(url, **options)
+        return self._explained(url, client.fetch, lambda answer: answer.body, options)
 
     def get(self, url, **options):
-        with self.namespace:
-            return client.get(url, **options)
+        return self._explained(url, client.get, lambda body: body, options)
+
+    def _explained(self, url, ask, body_of, options):
+        """The exchange, compared with what `explain` says of it (explained.py)."""
+        explained, source = self.lab.explained, options.get("source")
+        before = explained.way_of_url(self, url, source)
+        error = None
+        try:
+            with self.namespace:
+                answer = ask(url, **options)
+            result = body_of(answer)
+        except OSError as failed:
+            result = error = failed
+        after = explained.way_of_url(self, url, source)
+        explained.compare(f"{self.name} to {url}", before, after, [result], url.endswith("/client"))
+        if error:
+            raise error
+        return answer
 
     def tally(self, url, requests, path="/"):
         """The answers, counted: {"my-nginx-1": 10}."""
         answers = {}
+        before = self.lab.explained.way_of_url(self, url)
         with self.namespace:
             for number in range(1, requests + 1):
                 answer = client.get(f"{url}{path}?{number}").strip()
                 answers[answer] = answers.get(answer, 0) + 1
+        after = self.lab.explained.way_of_url(self, url)
+        results = [answer for answer, times in answers.items() for _ in range(times)]
+        self.lab.explained.compare(f"{self.name} to {url}{path}", before, after, results, path == "/client")
         return answers
 
     def reaches(self, url, *names):
@@ -114,11 +139,17 @@ class Place:
 
     def ask(self, address, port, source_port=None):
         """By UDP: the answer, or "nothing"."""
+        before = self.lab.explained.way(self, address, port, "udp")
         udp = self.udp_client(address, port, source_port)
         try:
-            return udp.ask()
+            answer = udp.ask()
         finally:
             udp.close()
+        after = self.lab.explained.way(self, address, port, "udp")
+        # "nothing" may be silence or a refusal, or the answer of another flow that was lost.
+        if answer != "nothing":
+            self.lab.explained.compare(f"{self.name} to UDP {address}:{port}", before, after, [answer])
+        return answer
 
     def udp_client(self, address, port, source_port=None):
         with self.namespace:

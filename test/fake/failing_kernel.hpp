@@ -140,6 +140,9 @@ class FailingKernel : public FakeKernel {
   ipvs::Result<std::string> why_no_ipv6() override {
     return read<std::string>("why_no_ipv6", [&] { return FakeKernel::why_no_ipv6(); });
   }
+  ipvs::Result<std::string> choose_binding(std::size_t vips) override {
+    return read<std::string>("choose_binding", [&] { return FakeKernel::choose_binding(vips); });
+  }
   ipvs::CleanupReport cleanup(const ipvs::CleanupRequest& request) override {
     const std::lock_guard lock(mutex_);
     const auto error = fault_of("cleanup");

@@ -84,6 +84,7 @@ Result<std::size_t> FakeKernel::count_ipv4_servers() {
 }
 
 Result<void> FakeKernel::probe_scheduler(const std::string& scheduler) {
+  probed_schedulers.push_back(scheduler);
   if (absent_schedulers.contains(scheduler)) return KernelError{ENOENT, "scheduler " + scheduler};
   return {};
 }
@@ -119,6 +120,12 @@ Result<void> FakeKernel::record_own(std::span<const ServerKey> keys) {
 Result<void> FakeKernel::check_record() {
   if (record_error != 0) return KernelError{record_error, "writing the record"};
   return {};
+}
+
+ipvs::Result<std::string> FakeKernel::choose_binding(std::size_t vips) {
+  if (binding_error != 0) return KernelError{binding_error, "moving virtual IPs"};
+  binding_chosen_for = vips;
+  return std::string();
 }
 
 void FakeKernel::write_notes(std::span<const Note> changed) {

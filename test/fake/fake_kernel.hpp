@@ -44,11 +44,23 @@ class FakeKernel : public ipvs::Kernel {
   std::optional<std::set<ipvs::ServerKey>> record;
   int record_error = 0;
   ipvs::Notes notes;
+  bool has_loaded_modules = false;
+  std::vector<std::string> probed_schedulers;
+  std::optional<std::size_t> binding_chosen_for;  // VIPs, by choose_binding()
+  int binding_error = 0;                          // of choose_binding()
 
   // Somebody else deleted kube-ipvs0, and with it all addresses; check_device() makes it again.
   void delete_device();
   // The events that the open monitors report next.
   void notify(const ipvs::KernelEvents& events);
+  // A connection begins or ends, for the open observers of its virtual server.
+  void happen(const ipvs::FlowEvent& event);
+  void lose_flow_events();
+  std::size_t open_observers() const { return observers_.size(); }
+  ipvs::FlowObserver::Facts flow_facts;
+  std::map<ipvs::Endpoint, ipvs::FlowBytes> bytes_of_clients;  // what read_bytes() finds
+  std::string observer_fault;                                  // of open_flow_observer()
+  std::vector<bool> allowed_only_these;                        // each call of allow_only_these()
 
   // --- recorded calls ---
   std::vector<std::string> log;         // each operation with its result, in order
@@ -72,6 +84,8 @@ class FakeKernel : public ipvs::Kernel {
   ipvs::Result<std::size_t> count_ipv4_servers() override;
   ipvs::Result<void> probe_scheduler(const std::string& scheduler) override;
   ipvs::Result<ipvs::Observed> observe() override;
+  void load_modules() override { has_loaded_modules = true; }
+  ipvs::Result<std::string> choose_binding(std::size_t vips) override;
   ipvs::Result<void> record_own(std::span<const ipvs::ServerKey> keys) override;
   ipvs::Result<void> check_record() override;
   ipvs::Notes read_notes() override { return notes; }
@@ -104,6 +118,8 @@ class FakeKernel : public ipvs::Kernel {
   std::vector<int> remove_kube_proxy_sets(std::span<const std::string> names) override;
   std::vector<ipvs::KubeProxyProcess> find_kube_proxies() override { return kube_proxies; }
   ipvs::Result<std::vector<std::unique_ptr<ipvs::KernelMonitor>>> open_monitors() override;
+  ipvs::Result<std::unique_ptr<ipvs::FlowObserver>> open_flow_observer(
+      std::span<const ipvs::ServerKey> servers) override;
   ipvs::CleanupReport cleanup(const ipvs::CleanupRequest& request) override;
 
  private:
@@ -118,6 +134,8 @@ class FakeKernel : public ipvs::Kernel {
   bool device_deleted_ = false;
   std::map<std::size_t, int> fail_at_;
   std::set<std::size_t> lose_at_;
+  class Observer;
+  std::set<Observer*> observers_;
   struct Notifications;
   std::shared_ptr<Notifications> notifications_;  // of the monitor that was opened
 };

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Fuzz target for everything that parses what a netlink socket received, except nftables
-// (nft_fuzz.cpp), and for the parser of /proc/net/ip_vs. The first byte chooses the parser.
+// (nft_fuzz.cpp), and for the parsers of /proc/net/ip_vs and /proc/net/netlink. The first byte chooses the parser.
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <linux/netlink.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
 
 #include "ipvs/host/flow_codec.hpp"
+#include "ipvs/host/flow_listener.hpp"
 #include "ipvs/host/route_codec.hpp"
 #include "ipvs/netlink/replies.hpp"
 #include "ipvs/virtual_servers/codec.hpp"
@@ -26,6 +31,14 @@ void read_payload(ipvs::Bytes payload) {
   if (const auto flow = ipvs::decode_flow(payload)) {
     ipvs::MessageBatch batch;
     ipvs::encode_delete_flow(batch, *flow);
+  }
+  for (const int command : {IPCTNL_MSG_CT_NEW, IPCTNL_MSG_CT_DELETE}) {
+    const auto type = static_cast<std::uint16_t>(NFNL_SUBSYS_CTNETLINK << 8 | command);
+    const auto event =
+        ipvs::decode_flow_event({.type = type, .flags = NLM_F_CREATE, .payload = payload});
+    if (!event) continue;
+    ipvs::MessageBatch batch;
+    ipvs::encode_get_flow(batch, event->key, event->zone);
   }
 }
 
@@ -57,6 +70,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       parser.feed(text.substr(0, text.size() / 2));
       parser.feed(text.substr(text.size() / 2));
       (void)parser.finish();
+      (void)ipvs::has_other_listener(text, 1);
     }
   }
   return 0;

@@ -75,6 +75,30 @@ TEST_CASE("prepare sets up the host, and a second time changes nothing") {
   CHECK(second.warnings.size() == 1);  // IPv6 forwarding, reported and never set
 }
 
+TEST_CASE("virtual IPs move to routes where there are many, and back where there are few") {
+  enter_own_namespace();
+  LinuxKernel kernel;
+  const ipvs::HostSettings settings{.vip_binding = ipvs::VipBinding::kAuto,
+                                    .route_source_v4 = {},
+                                    .route_source_v6 = {},
+                                    .timeouts = {}};
+  REQUIRE(kernel.prepare(settings).has_value());
+  const ipvs::AddressOp bind{.add = true, .address = kVip.address};
+  REQUIRE(kernel.change_addresses({&bind, 1}) == std::vector<int>{0});
+  CHECK(kernel.choose_binding(1).value().empty());
+  CHECK(kernel.choose_binding(5000).value() == "5000 virtual IPs: bound by routes; moved 1");
+  CHECK(kernel.read_addresses().value() == std::vector<Address>{kVip.address});
+  CHECK(kernel.choose_binding(3000).value().empty());
+  CHECK(kernel.check_device().repairs.empty());
+  // The next start knows it, before it knows how many are wanted.
+  LinuxKernel next;
+  REQUIRE(next.prepare(settings).has_value());
+  CHECK(next.read_addresses().value() == std::vector<Address>{kVip.address});
+  CHECK(next.choose_binding(3000).value() == "");
+  CHECK(next.choose_binding(10).value() == "10 virtual IPs: bound by addresses; moved 1");
+  CHECK(next.read_addresses().value() == std::vector<Address>{kVip.address});
+}
+
 TEST_CASE("prepare tries the table and leaves none") {
   enter_own_namespace();
   LinuxKernel kernel;

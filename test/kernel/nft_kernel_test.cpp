@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Our nftables table in a real kernel: its text, what is refused, what it costs.
+#include <poll.h>
+
 #include <cerrno>
 #include <chrono>
 
 #include "ipvs/nftables/monitor.hpp"
+#include "ipvs/nftables/table_text.hpp"
 #include "test/kernel/nft_fixture.hpp"
 #include "test/kernel/nft_table_text.hpp"
 
@@ -81,7 +84,7 @@ TEST_CASE("nft prints our table as in nft_table_text.hpp", "[kernel][nft]") {
 // kernels, of those tested 6.12 and 7.2, refuse that, from whichever table it comes.
 bool nft_reads_concatenations_with_intervals() {
   return shell(
-             "echo 'table inet probe { set s { type inet_proto . ipv4_addr; flags interval; } "
+             "echo 'table inet probe { set s { type inet_proto . ipv4_addr; flags interval; }; "
              "chain c { meta l4proto . ip saddr @s drop; }; }' | nft -c -f - 2>&1")
              .status == 0;
 }
@@ -96,6 +99,24 @@ TEST_CASE("nft reads what it prints of our table", "[kernel][nft]") {
   feed_nft(printed);
   CHECK(list_table() == printed);
   CHECK(read_back(client) == one_of_each());
+}
+
+TEST_CASE("nft makes of our text the table that we make", "[kernel][nft]") {
+  enter_new_network();
+  if (!nft_reads_concatenations_with_intervals()) SKIP("this nft has no text for such rules here");
+  NftClient client = open_client();
+  TableRules by_interface = kPodNetworks;
+  by_interface.local_by = LocalBy::kNamePrefix;
+  by_interface.pod_interface = "cali";
+  by_interface.pod_sources = by_interface.cluster_cidrs;
+  by_interface.own_pods = {{.address = address("10.244.1.0"), .prefix_length = 24}};
+  for (const TableRules& rules : {kPlainRules, kPodNetworks, by_interface}) {
+    REQUIRE(client.install_table(rules, one_of_each()) == 0);
+    const std::string made = list_table();
+    feed_nft(table_text(rules, one_of_each()));
+    CHECK(list_table() == made);
+    CHECK(read_back(client) == one_of_each());
+  }
 }
 
 TEST_CASE("the masquerade rules for cluster IPs follow the settings", "[kernel][nft]") {
@@ -363,4 +384,26 @@ TEST_CASE("the monitor reports changes of our table by others and not our own", 
 
   REQUIRE(client.install_table(kPlainRules, one_of_each()) == 0);
   CHECK_FALSE(monitor->drain().our_table);
+}
+
+TEST_CASE("a large transaction of ours leaves nothing for the monitor to read", "[kernel][nft]") {
+  enter_new_network();
+  NftClient client = open_client();
+  auto monitor = NftMonitor::open(client.own_port());
+  REQUIRE(monitor.has_value());
+  const auto can_be_read = [&] {
+    pollfd wait{monitor->fd(), POLLIN, 0};
+    return ::poll(&wait, 1, 0) == 1;
+  };
+  std::vector<Element> elements;
+  for (std::uint32_t n = 0; n < 20'000; ++n) {
+    elements.push_back(
+        {.kind = ElementKind::kVirtualIp, .address = boost::asio::ip::address_v4(0x0A600000 + n)});
+  }
+  REQUIRE(client.install_table(kPlainRules, elements) == 0);
+  CHECK_FALSE(can_be_read());
+  // What others do after it is reported as before.
+  must("nft add element inet kube-ipvs virtual-ips-4 '{ 192.0.2.77 }'");
+  CHECK(can_be_read());
+  CHECK(monitor->drain().our_table);
 }

@@ -3,7 +3,9 @@
 // What is particular to Pods or to slices. What both have in common: endpoint_sources_test.cpp.
 #include "agent/cluster/endpoint_table.hpp"
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
+#include <cstdint>
 #include <map>
 #include <set>
 #include <string>
@@ -595,4 +597,99 @@ TEST_CASE("a Service that is never planned keeps a bounded number of times (18.3
     f.upsert(slice);
   }
   CHECK(f.table.take_triggers(key_of("web")).size() == 1000);
+}
+
+namespace {
+
+std::string texts(agent::Candidates& candidates) {
+  std::string text;
+  while (candidates.first()) {
+    const agent::EndpointFacts facts = candidates.take_first();
+    text += facts.endpoint.endpoint.text() + " " + facts.object.name + "\n";
+  }
+  return text;
+}
+
+// Of the first port; the most that one step has looked at is checked by whoever counts the steps.
+std::string facts_in_steps(const EndpointTable& table, const k8s::Service& service,
+                           std::size_t most, int& steps) {
+  agent::ServiceFacts facts;
+  EndpointTable::FactsPlace place;
+  for (bool more = true; more; ++steps) more = table.add_facts(service, place, most, facts);
+  return texts(facts[0]);
+}
+
+}  // namespace
+
+TEST_CASE("what is known of thousands of endpoints is collected in steps, the same as at once") {
+  const auto service = make_service("web", {"10.96.0.1"});
+  int steps = 0;
+  SECTION("of Pods, those that have finished too") {
+    Fixture f;
+    f.add(service);
+    for (int i = 0; i < 10; ++i) {
+      k8s::Pod pod = make_pod("web-" + std::to_string(i), {"10.244.0." + std::to_string(i)});
+      if (i == 4) pod.phase = k8s::PodPhase::kSucceeded;
+      f.upsert(std::move(pod));
+    }
+    int one_step = 0;
+    const std::string all = facts_in_steps(f.table, service, 100, one_step);
+    CHECK(one_step == 1);
+    CHECK(std::count(all.begin(), all.end(), '\n') == 10);
+    CHECK(facts_in_steps(f.table, service, 3, steps) == all);
+    CHECK(steps == 4);
+  }
+  SECTION("of EndpointSlices, one in each step") {
+    Fixture f(EndpointSource::kEndpointSlice);
+    f.add(service);
+    f.upsert(make_slice("web-a", "web", {make_slice_endpoint("10.244.0.1")}));
+    f.upsert(make_slice("web-b", "web", {make_slice_endpoint("10.244.0.2")}));
+    CHECK(facts_in_steps(f.table, service, 100, steps) ==
+          "10.244.0.1:8080 web-a\n10.244.0.2:8080 web-b\n");
+    CHECK(steps == 2);
+  }
+  SECTION("of a Service that nobody knows") {
+    Fixture f;
+    CHECK(facts_in_steps(f.table, service, 100, steps).empty());
+  }
+}
+
+TEST_CASE("an endpoint in two EndpointSlices is one candidate, the ready one") {
+  const auto service = make_service("web", {"10.96.0.1"});
+  Fixture f(EndpointSource::kEndpointSlice);
+  f.add(service);
+  auto not_ready = make_slice_endpoint("10.244.0.1");
+  not_ready.ready = false;
+  f.upsert(make_slice("web-a", "web", {not_ready}));
+  f.upsert(make_slice("web-b", "web", {make_slice_endpoint("10.244.0.1")}));
+  f.upsert(make_slice("web-c", "web", {make_slice_endpoint("10.244.0.1")}));
+  int steps = 0;
+  CHECK(facts_in_steps(f.table, service, 1, steps) == "10.244.0.1:8080 web-b\n");
+}
+
+TEST_CASE("changes are counted where an object changes what is kept of it, and nowhere else") {
+  Fixture f;
+  const auto service = make_service("web", {"10.96.0.1"});
+  auto counted = [&f, last = std::uint64_t{0}]() mutable {
+    return f.table.changes() != std::exchange(last, f.table.changes());
+  };
+  CHECK_FALSE(counted());
+  f.add(service);
+  CHECK(counted());
+  f.add(service);
+  CHECK_FALSE(counted());
+  f.upsert(make_pod("web-1", {"10.244.0.1"}));
+  CHECK(counted());
+  f.upsert(make_pod("web-1", {"10.244.0.1"}));
+  CHECK_FALSE(counted());
+  f.upsert(make_slice("web-a", "web", {make_slice_endpoint("10.244.0.2")}));
+  CHECK(counted());
+  f.table.slices().remove(key_of("web-a"));
+  CHECK(counted());
+  f.table.pods().remove(key_of("web-1"));
+  CHECK(counted());
+  f.table.take_from(EndpointSource::kEndpointSlice);
+  CHECK(counted());
+  f.table.remove_service(service.meta.key);
+  CHECK(counted());
 }

@@ -27,7 +27,9 @@ class Recorder : public k8s::Sink<k8s::Service> {
 
 TEST_CASE("every call is passed on, and the end of the first list is reported once, after it") {
   Recorder next;
-  agent::FirstList<k8s::Service> list(next, [&] { next.calls.push_back("delivered"); });
+  agent::SourceEvent event;
+  agent::FirstList<k8s::Service> list(next, "Service", event,
+                                      [&] { next.calls.push_back("delivered"); });
   list.list_started();
   list.upsert(make_service("web", {}));
   list.keep(key_of("odd"));
@@ -42,10 +44,37 @@ TEST_CASE("every call is passed on, and the end of the first list is reported on
 TEST_CASE("an interrupted list does not count as delivered") {
   Recorder next;
   int delivered = 0;
-  agent::FirstList<k8s::Service> list(next, [&] { ++delivered; });
+  agent::SourceEvent event;
+  agent::FirstList<k8s::Service> list(next, "Service", event, [&] { ++delivered; });
   list.list_started();
   list.list_started();
   CHECK(delivered == 0);
   list.list_finished();
   CHECK(delivered == 1);
+}
+
+TEST_CASE("while an object is passed on, it is said what it is") {
+  struct Looker : Recorder {
+    void upsert(k8s::Service&& service) override {
+      calls.push_back(std::string(event.verb) + " " + event.kind + " " + event.key.text() + " " +
+                      event.resource_version);
+      const k8s::Service taken = std::move(service);
+    }
+    void remove(const k8s::ObjectKey&) override {
+      calls.push_back(std::string(event.verb) + " " + event.key.text());
+    }
+    agent::SourceEvent event;
+  } next;
+  agent::FirstList<k8s::Service> list(next, "Service", next.event, [] {});
+  k8s::Service web = make_service("web", {});
+  web.meta.resource_version = "7";
+  list.list_started();
+  list.upsert(k8s::Service(web));
+  list.list_finished();
+  list.upsert(k8s::Service(web));
+  list.remove(key_of("web"));
+  CHECK(next.calls == std::vector<std::string>{"started", "listed Service default/web 7",
+                                               "finished", "changed Service default/web 7",
+                                               "deleted default/web"});
+  CHECK(*next.event.kind == '\0');
 }

@@ -92,12 +92,12 @@ TEST_CASE("connections that end while their endpoint drains are counted, and non
   CHECK(f.conclude(drain, {reading(kWeb, {{1, 0, 41212}, {2, 1, 7}})}).empty());
   CHECK(f.connections.by_service(f.desired) ==
         std::map<ipvs::Owner, DrainingConnections::Draining>{{"default/web", {1, 41212}}});
-  const auto some =
-      f.connections.checked(std::vector{reading(kWeb, {{1, 0, 12}, {2, 1, 3}})}, f.desired);
+  const auto some = f.connections.checked(
+      std::vector{kWeb}, std::vector{reading(kWeb, {{1, 0, 12}, {2, 1, 3}})}, f.desired);
   CHECK(some.drained == Drained{{"default/web", 41200}});
   CHECK(some.cut.empty());
-  const auto rest =
-      f.connections.checked(std::vector{reading(kWeb, {{1, 0, 0, 5}, {2, 1, 3}})}, f.desired);
+  const auto rest = f.connections.checked(
+      std::vector{kWeb}, std::vector{reading(kWeb, {{1, 0, 0, 5}, {2, 1, 3}})}, f.desired);
   CHECK(rest.drained == Drained{{"default/web", 12}});
   CHECK(f.conclude({.release = {op(ServerCommand::kDelDest, kWeb, 1)}}).empty());
   CHECK(f.connections.by_service(f.desired).empty());
@@ -174,13 +174,16 @@ TEST_CASE(
   CHECK(f.conclude({.fill = {op(ServerCommand::kSetDest, kWeb, 1, 1)}}).empty());
   CHECK(f.connections.by_service(f.desired).empty());
   CHECK(
-      f.connections.checked(std::vector{reading(kWeb, {{1, 0, 9}, {2, 0, 9}})}, f.desired).empty());
+      f.connections
+          .checked(std::vector{kWeb}, std::vector{reading(kWeb, {{1, 0, 9}, {2, 0, 9}})}, f.desired)
+          .empty());
   CHECK(f.connections.by_service(f.desired).empty());
 }
 
 TEST_CASE("if connections cannot be read, the last check counts") {
   Fixture f;
-  CHECK(f.connections.checked(std::vector{reading(kWeb, {{1, 0, 6}})}, f.desired).empty());
+  CHECK(f.connections.checked(std::vector{kWeb}, std::vector{reading(kWeb, {{1, 0, 6}})}, f.desired)
+            .empty());
   CHECK(f.conclude({.release = {op(ServerCommand::kDelDest, kWeb, 1)}}).cut ==
         Cut{{{"default/web", CutCause::kPodGone}, 6}});
 }

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "test/agent/objects.hpp"
+#include "test/agent/run_until.hpp"
 
 namespace {
 
@@ -63,14 +64,7 @@ class Fixture {
     context.restart();
     context.poll();
   }
-  bool until(const std::function<bool()>& done) {
-    const auto end = std::chrono::steady_clock::now() + 10s;
-    while (!done() && std::chrono::steady_clock::now() < end) {
-      context.restart();
-      context.run_for(5ms);
-    }
-    return done();
-  }
+  bool until(const std::function<bool()>& done) { return agent::test::run_until(context, done); }
   void stop() {
     if (ended) return;
     stop_.emit(asio::cancellation_type::terminal);

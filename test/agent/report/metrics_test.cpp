@@ -64,6 +64,7 @@ void exercise(Metrics& metrics) {
   metrics.connections_drained({.ns = "default", .name = "web"}, 41212);
   metrics.set_draining(
       {{.service = {.ns = "default", .name = "web"}, .destinations = 2, .connections = 7}});
+  metrics.set_dns_requests("udp", "A", "NOERROR", 5);
   metrics.source_fault("decode");
   metrics.event("posted");
   metrics.health_answered(false, 200);
@@ -88,6 +89,8 @@ TEST_CASE("the names and types that dashboards depend on stay as they are") {
             "kube_ipvs_desired_addresses gauge",
             "kube_ipvs_desired_destinations gauge",
             "kube_ipvs_desired_virtual_servers gauge",
+            "kube_ipvs_dns_names gauge",
+            "kube_ipvs_dns_requests_total counter",
             "kube_ipvs_draining_connections gauge",
             "kube_ipvs_draining_destinations gauge",
             "kube_ipvs_draining_virtual_servers gauge",
@@ -108,9 +111,11 @@ TEST_CASE("the names and types that dashboards depend on stay as they are") {
             "kube_ipvs_localhost_node_port_connections gauge",
             "kube_ipvs_localhost_node_port_connections_total counter",
             "kube_ipvs_localhost_node_ports gauge",
+            "kube_ipvs_plan_digest gauge",
             "kube_ipvs_pods gauge",
             "kube_ipvs_programmed_addresses gauge",
             "kube_ipvs_programmed_destinations gauge",
+            "kube_ipvs_programmed_version gauge",
             "kube_ipvs_programmed_virtual_servers gauge",
             "kube_ipvs_refused_addresses_total counter",
             "kube_ipvs_services gauge",

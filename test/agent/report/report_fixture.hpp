@@ -12,6 +12,8 @@
 #include "agent/report/node_health.hpp"
 #include "agent/report/service_reporter.hpp"
 #include "agent/report/sync_reporter.hpp"
+#include "agent/sync/forward_guard.hpp"
+#include "agent/sync/kube_proxy_guard.hpp"
 #include "test/agent/log_lines.hpp"
 #include "test/agent/objects.hpp"
 #include "test/fake/fake_kernel.hpp"
@@ -57,6 +59,20 @@ class ReportFixture : private ClusterObserver {
   SyncLoop sync{context.get_executor(), kernel, thread, cluster, reporter, {}};
   NodeHealth health{sync, cluster, reporter};
   Conditions conditions{sync, reporter, health};
+  // They are not run, and find nothing.
+  ForwardGuard forwarding{context.get_executor(),
+                          kernel,
+                          thread,
+                          {.warn = [](const std::string&) {}, .note = [](const std::string&) {}},
+                          {}};
+  KubeProxyGuard kube_proxy{context.get_executor(),
+                            kernel,
+                            thread,
+                            {},
+                            {.left = [](const std::string&) {},
+                             .runs = [](const std::string&) {},
+                             .note = [](const std::string&) {}},
+                            {}};
 
  private:
   void on_dirty(const ipvs::Owner&) override {}

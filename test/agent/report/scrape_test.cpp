@@ -66,22 +66,10 @@ class ScrapeFixture : public ReportFixture {
   }
 
   UnreadableKernel readable;
-  ForwardGuard forwarding{context.get_executor(),
-                          kernel,
-                          thread,
-                          {.warn = [](const std::string&) {}, .note = [](const std::string&) {}},
-                          {}};
-  KubeProxyGuard kube_proxy{context.get_executor(),
-                            kernel,
-                            thread,
-                            {},
-                            {.left = [](const std::string&) {},
-                             .runs = [](const std::string&) {},
-                             .note = [](const std::string&) {}},
-                            {}};
   CountingSource source;
-  Scrape scrape{readable,   thread,     cluster,    sync,   reporter,
-                conditions, forwarding, kube_proxy, source, metrics};
+  NodeDigest digest{config, source, sync, reporter};
+  Scrape scrape{readable,   thread,     cluster, sync,   reporter, conditions,
+                forwarding, kube_proxy, source,  digest, metrics};
 
  private:
   static asio::awaitable<void> add(std::string& text, std::string_view piece) {

@@ -54,7 +54,7 @@ TEST_CASE("/configz has kube-proxy's document with the types that kube-proxy giv
   CHECK(at(page, upstream, "/logging/verbosity") == "0");
   CHECK(at(page, upstream, "/metricsBindAddress") == R"("127.0.0.1:10249")");
   CHECK(at(page, "kube-ipvs.io", "/kind") == R"("KubeIpvsConfiguration")");
-  CHECK(at(page, "kube-ipvs.io", "/vipBinding") == R"("address")");
+  CHECK(at(page, "kube-ipvs.io", "/vipBinding") == R"("auto")");
 }
 
 TEST_CASE("/configz has maps as maps, and lists of maps as such (18.2)") {

@@ -9,11 +9,13 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/system/system_error.hpp>
 #include <cerrno>
 #include <chrono>
 #include <exception>
 #include <functional>
+#include <future>
 #include <map>
 #include <optional>
 #include <set>
@@ -55,6 +57,12 @@ struct RecordingKernel : fake::FakeKernel {
   std::vector<std::string> calls;
   std::size_t counts = 0;      // calls of count_ipv4_servers(), which are not in `calls`
   int readings_to_refuse = 0;  // calls of read_servers()
+  // Called once, on the kernel thread, ahead of the first call after so many operations.
+  std::size_t interrupt_after = 0;
+  std::function<void()> when_interrupted{};
+  void interrupt() {
+    if (when_interrupted && operations >= interrupt_after) std::exchange(when_interrupted, {})();
+  }
   std::map<ipvs::Address, int> refused_endpoints;  // with the errno for each NEW_DEST
   // How often virtual servers or their destinations were read.
   std::size_t reads() const {
@@ -72,6 +80,7 @@ struct RecordingKernel : fake::FakeKernel {
     return FakeKernel::count_ipv4_servers();
   }
   std::vector<int> change_servers(std::span<const ipvs::ServerOp> ops) override {
+    interrupt();
     if (!ops.empty()) calls.push_back("change_servers");
     std::vector<int> results;
     for (const ipvs::ServerOp& op : ops) {
@@ -84,10 +93,12 @@ struct RecordingKernel : fake::FakeKernel {
     return results;
   }
   std::vector<int> change_addresses(std::span<const ipvs::AddressOp> ops) override {
+    interrupt();
     if (!ops.empty()) calls.push_back("change_addresses");
     return FakeKernel::change_addresses(ops);
   }
   int change_elements(std::span<const ipvs::ElementOp> ops) override {
+    interrupt();
     if (!ops.empty()) calls.push_back("change_elements");
     return FakeKernel::change_elements(ops);
   }
@@ -277,6 +288,21 @@ class SyncFixture {
     RecordingKernel copy;
     on_kernel([&](RecordingKernel& kernel) { copy = kernel; });
     return copy;
+  }
+  // Something happens in the middle of the kernel thread's next jobs, after so many operations more:
+  // the thread waits until it has.
+  void interrupt_kernel(std::size_t after, std::function<void()> event) {
+    on_kernel([&](RecordingKernel& kernel) {
+      kernel.interrupt_after = kernel.operations + after;
+      kernel.when_interrupted = [this, event = std::move(event)] {
+        std::promise<void> done;
+        asio::post(context_, [&] {
+          event();
+          done.set_value();
+        });
+        done.get_future().wait();
+      };
+    });
   }
   void stop() {
     stop_.emit(asio::cancellation_type::terminal);

@@ -2,6 +2,7 @@
 #include "agent/sync/sync_loop.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 #include <cerrno>
 #include <chrono>
 #include <string>
@@ -70,6 +71,17 @@ TEST_CASE("the loop waits for the lists, installs the table, makes the first pas
   f.sync.sources_ready();  // once more changes nothing
   f.until_idle();
   CHECK(f.sync.state() == SyncState::kSynced);
+}
+
+TEST_CASE("how virtual IPs are bound is chosen by their number, and served either way") {
+  const int error = GENERATE(0, ENOMEM);
+  Fixture f;
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
+  f.want("a/db", plan_of("10.96.0.2", {"10.244.0.2"}));
+  f.on_kernel([error](auto& kernel) { kernel.binding_error = error; });
+  f.settle();
+  CHECK(f.look().binding_chosen_for == (error == 0 ? std::optional<std::size_t>(2) : std::nullopt));
+  CHECK(f.look().addresses.size() == 2);
 }
 
 TEST_CASE("from the first pass on, each node adds endpoints in an order of its own") {
@@ -148,7 +160,7 @@ TEST_CASE("what the kernel refuses is reported, retried, and meanwhile counted a
 
 TEST_CASE("what has waited long counts as old even when newer events come") {
   SyncOptions options = quick();
-  options.retry_first = options.retry_limit = 1h;
+  options.retry_first = options.retry_limit = options.object_retry_limit = 1h;
   Fixture f(options);
   f.settle();
   f.on_kernel([](auto& kernel) {
@@ -166,7 +178,7 @@ TEST_CASE("what has waited long counts as old even when newer events come") {
 
 TEST_CASE("other Services are programmed while one fails") {
   SyncOptions options = quick();
-  options.retry_first = options.retry_limit = 1h;
+  options.retry_first = options.retry_limit = options.object_retry_limit = 1h;
   Fixture f(options);
   f.settle();
   f.on_kernel([](auto& kernel) {

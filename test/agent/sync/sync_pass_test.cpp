@@ -48,7 +48,7 @@ TEST_CASE("a pass reads the clock few times, and calls the kernel once for one c
 
 TEST_CASE("what is due at once is done in one pass, in its order") {
   SyncOptions options = on_test_clock();
-  options.retry_first = options.retry_limit = 1h;
+  options.retry_first = options.retry_limit = options.object_retry_limit = 1h;
   Fixture f(options);
   f.settle();
   f.on_kernel([](auto& kernel) {

@@ -7,13 +7,14 @@ import re
 import subprocess
 import time
 
-from checks import wait_until
+from checks import screen, wait_until
 from namespace import HOME
 from objects import node, pod, service
 
 VIP = "10.96.5.1"
 V1 = {"set": "v1"}
 BOTH = ("10.244.1.11:80", "10.244.1.12:80")
+TREE = os.path.realpath(f"{os.path.dirname(os.path.abspath(__file__))}/../../..")
 CLUSTER = os.environ.get("KUBE_IPVS_CLUSTER")
 
 
@@ -75,6 +76,15 @@ def create_slice(lab, service_name, ports, pods):
                       for name, number in pods.items()],
         "ports": [{"name": port["name"], "protocol": port.get("protocol", "TCP"), "port": port["port"]}
                   for port in ports]}))
+
+
+def the_tutorial(lab):
+    """Its objects, as a user gives them to the API server; its Pods exist only there."""
+    kubectl(lab, "create", "-f", f"{TREE}/examples/tutorial")
+    for number in (1, 2, 3):
+        run_pod(lab, f"my-nginx-{number}", 20 + number)
+    wait_until("the tutorial's Pods are served", 30,
+               lambda: lab.agent.ask("get", "endpoints", "default/my-nginx")[1].count("serving") == 3)
 
 
 def load_is_unharmed(lab, name):
@@ -142,11 +152,18 @@ def order(what):
 
 
 def case_the_api_server_crashes_the_table_stays_and_the_agent_catches_up(lab):
+    the_tutorial(lab)
     lab["pod-1"].start_load("crash", "requests", VIP, 80, workers=2)
     order("crash")
     wait_until("it is down", 30, lambda: not os.path.exists(f"{CLUSTER}/env"))
     wait_until("the agent has lost it", 30, lambda: lab.agent.logged("refused|closed|reset|end of stream"))
     assert lab.leads_to(f"TCP {VIP}:80", *BOTH)
+    # After a minute of silence it is worth a look. The node serves, and so it is not failing.
+    wait_until("status says so", 120, lambda: "the API server has not answered about" in lab.agent.ask("status")[1])
+    code, text = screen(lab, "status")
+    assert code == 1 and text.startswith("attention"), text
+    _, text = screen(lab, "get", "endpoints", "default/my-nginx")
+    assert text.count("serving") == 3, text
     order("restart")
     wait_until("it is up again", 120, cluster_has_restarted_once)
     create(lab, service("later", "10.96.5.3", V1))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ipvs/host/flow_codec.hpp"
 
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netlink.h>
@@ -8,6 +9,7 @@
 #include <rapidcheck.h>
 
 #include <catch2/catch_test_macros.hpp>
+#include <utility>
 
 namespace {
 
@@ -106,4 +108,141 @@ TEST_CASE("a truncated or changed conntrack entry is decoded without a crash") {
     bytes.shrink_to_fit();
     (void)ipvs::decode_flow(bytes);
   }));
+}
+
+namespace {
+
+using Kind = ipvs::FlowEvent::Kind;
+
+constexpr std::uint16_t kChanged = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW;
+constexpr std::uint16_t kDeleted = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE;
+
+// An entry with more of what an event may have.
+struct Extras {
+  std::optional<std::uint8_t> tcp_state{};
+  std::optional<std::pair<std::uint64_t, std::uint64_t>> bytes{};
+  std::optional<std::pair<std::uint64_t, std::uint64_t>> times{};
+};
+
+std::vector<std::byte> event_of(std::uint8_t protocol, const Extras& extras) {
+  MessageBatch batch;
+  batch.begin_message(0);
+  batch.put_header(nfgenmsg{});
+  put_tuple(batch, CTA_TUPLE_ORIG, endpoint("192.0.2.9", 40000), endpoint("10.96.0.1", 80),
+            protocol);
+  put_tuple(batch, CTA_TUPLE_REPLY, endpoint("10.244.0.1", 8080), endpoint("192.0.2.9", 40000),
+            protocol);
+  const auto counters = [&](std::uint16_t type, std::uint64_t bytes) {
+    const auto nest = batch.begin_nest(type);
+    batch.put_be64(CTA_COUNTERS_PACKETS, 3);
+    batch.put_be64(CTA_COUNTERS_BYTES, bytes);
+    batch.end_nest(nest);
+  };
+  if (extras.bytes) {
+    counters(CTA_COUNTERS_ORIG, extras.bytes->first);
+    counters(CTA_COUNTERS_REPLY, extras.bytes->second);
+  }
+  if (extras.times) {
+    const auto nest = batch.begin_nest(CTA_TIMESTAMP);
+    batch.put_be64(CTA_TIMESTAMP_START, extras.times->first);
+    batch.put_be64(CTA_TIMESTAMP_STOP, extras.times->second);
+    batch.end_nest(nest);
+  }
+  if (extras.tcp_state) {
+    const auto info = batch.begin_nest(CTA_PROTOINFO);
+    const auto tcp = batch.begin_nest(CTA_PROTOINFO_TCP);
+    batch.put_u8(CTA_PROTOINFO_TCP_STATE, *extras.tcp_state);
+    batch.end_nest(tcp);
+    batch.end_nest(info);
+  }
+  const Bytes bytes = batch.message_bytes(0).subspan(sizeof(nlmsghdr));
+  return {bytes.begin(), bytes.end()};
+}
+
+std::optional<ipvs::FlowEvent> decode(std::uint16_t type, std::uint16_t flags,
+                                      const std::vector<std::byte>& payload) {
+  return ipvs::decode_flow_event({.type = type, .flags = flags, .payload = payload});
+}
+
+}  // namespace
+
+TEST_CASE("an event of a new connection says who called what, and where it went") {
+  const auto event = decode(kChanged, NLM_F_CREATE | NLM_F_EXCL, event_of(IPPROTO_TCP, {}));
+  REQUIRE(event.has_value());
+  CHECK(event->kind == Kind::kNew);
+  CHECK(event->key.client == endpoint("192.0.2.9", 40000));
+  CHECK(event->key.entrance == endpoint("10.96.0.1", 80));
+  CHECK(event->endpoint == endpoint("10.244.0.1", 8080));
+  CHECK(event->key.protocol == ipvs::Protocol::kTcp);
+}
+
+TEST_CASE("a TCP connection ends when both sides have closed it, or one has reset it") {
+  const auto of_state = [](std::uint8_t state) {
+    return decode(kChanged, 0, event_of(IPPROTO_TCP, {.tcp_state = state}));
+  };
+  for (const std::uint8_t open : {TCP_CONNTRACK_SYN_RECV, TCP_CONNTRACK_ESTABLISHED,
+                                  TCP_CONNTRACK_FIN_WAIT, TCP_CONNTRACK_LAST_ACK}) {
+    CHECK_FALSE(of_state(open).has_value());
+  }
+  CHECK(of_state(TCP_CONNTRACK_TIME_WAIT)->kind == Kind::kClosed);
+  CHECK_FALSE(of_state(TCP_CONNTRACK_TIME_WAIT)->is_reset);
+  CHECK(of_state(TCP_CONNTRACK_CLOSE)->kind == Kind::kClosed);
+  CHECK(of_state(TCP_CONNTRACK_CLOSE)->is_reset);
+}
+
+TEST_CASE("a deletion has bytes and times where the kernel keeps them, and the last state of TCP") {
+  const auto plain = decode(kDeleted, 0, event_of(IPPROTO_UDP, {}));
+  REQUIRE(plain.has_value());
+  CHECK(plain->kind == Kind::kDeleted);
+  CHECK_FALSE(plain->bytes.has_value());
+  CHECK_FALSE(plain->seconds.has_value());
+  CHECK_FALSE(plain->was_closed);
+  const auto full = decode(kDeleted, 0,
+                           event_of(IPPROTO_TCP, {.tcp_state = TCP_CONNTRACK_TIME_WAIT,
+                                                  .bytes = {{420, 9000}},
+                                                  .times = {{1'000'000'000, 3'500'000'000}}}));
+  CHECK(full->bytes == ipvs::FlowBytes{.in = 420, .out = 9000});
+  CHECK(full->seconds == 2.5);
+  CHECK(full->was_closed);
+  // Where the kernel does not say it, it is what most were.
+  CHECK(decode(kDeleted, 0, event_of(IPPROTO_TCP, {}))->was_closed);
+  CHECK_FALSE(decode(kDeleted, 0, event_of(IPPROTO_TCP, {.tcp_state = TCP_CONNTRACK_ESTABLISHED}))
+                  ->was_closed);
+  // A clock that was set back says nothing.
+  const auto back = decode(kDeleted, 0, event_of(IPPROTO_UDP, {.times = {{5, 4}}}));
+  CHECK_FALSE(back->seconds.has_value());
+}
+
+TEST_CASE("what is no event of a connection is ignored, however it ends") {
+  CHECK_FALSE(decode(kChanged, 0, event_of(IPPROTO_UDP, {})).has_value());
+  CHECK_FALSE(decode(kChanged, NLM_F_CREATE, event_of(IPPROTO_ICMP, {})).has_value());
+  CHECK_FALSE(decode(NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET_STATS, NLM_F_CREATE,
+                     event_of(IPPROTO_TCP, {}))
+                  .has_value());
+  CHECK_FALSE(
+      decode(NFNL_SUBSYS_CTNETLINK_EXP << 8, NLM_F_CREATE, event_of(IPPROTO_TCP, {})).has_value());
+  const auto whole = event_of(IPPROTO_TCP, {.tcp_state = TCP_CONNTRACK_CLOSE, .bytes = {{1, 2}}});
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    decode(kDeleted, 0, {whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)});
+  }
+}
+
+TEST_CASE("one entry is asked for by its addresses, ports and zone") {
+  MessageBatch batch;
+  ipvs::encode_get_flow(batch,
+                        {.protocol = ipvs::Protocol::kTcp,
+                         .client = endpoint("fd00::9", 40000),
+                         .entrance = endpoint("fd00:1::1", 80)},
+                        7);
+  CHECK(batch.message_type(0) == ((NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_GET));
+  MessageBatch expected;
+  expected.begin_message((NFNL_SUBSYS_CTNETLINK << 8) | IPCTNL_MSG_CT_GET);
+  nfgenmsg header{};
+  header.nfgen_family = AF_INET6;
+  expected.put_header(header);
+  put_tuple(expected, CTA_TUPLE_ORIG, endpoint("fd00::9", 40000), endpoint("fd00:1::1", 80),
+            IPPROTO_TCP);
+  expected.put_be16(CTA_ZONE, 7);
+  const Bytes bytes = batch.message_bytes(0), wanted = expected.message_bytes(0);
+  CHECK(std::equal(bytes.begin(), bytes.end(), wanted.begin(), wanted.end()));
 }

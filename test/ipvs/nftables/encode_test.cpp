@@ -15,23 +15,15 @@
 #include "ipvs/nftables/rules.hpp"
 #include "ipvs/nftables/table.hpp"
 #include "test/ipvs/any_address.hpp"
+#include "test/ipvs/hex.hpp"
 
 using namespace ipvs;
 using ipvs::test::any_address;
+using ipvs::test::hex;
 
 namespace {
 
 Address address(const char* text) { return boost::asio::ip::make_address(text); }
-
-std::string hex(Bytes bytes) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string text;
-  for (const std::byte byte : bytes) {
-    text += kDigits[std::to_integer<unsigned>(byte >> 4)];
-    text += kDigits[std::to_integer<unsigned>(byte & std::byte{15})];
-  }
-  return text;
-}
 
 std::vector<std::uint16_t> types_of(const MessageBatch& batch) {
   std::vector<std::uint16_t> types;

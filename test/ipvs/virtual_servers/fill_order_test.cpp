@@ -23,7 +23,7 @@ ServerOp add(std::uint32_t number, std::uint16_t port) {
 
 TEST_CASE("destinations of the virtual server that was dumped last are added first (D2)") {
   const std::vector<ServerOp> ops = {add(1, 1), add(1, 2), add(2, 1), add(3, 1), add(4, 1)};
-  const std::vector<ServerKey> dumped = {server(3), server(1), server(2), server(9)};
+  const ipvs::FillRanks dumped = {{server(3), 1}, {server(1), 2}, {server(2), 3}, {server(9), 4}};
   CHECK(ipvs::fill_order(ops, dumped) == std::vector<std::size_t>{2, 0, 1, 3, 4});
   CHECK(ipvs::fill_order(ops, {}) == std::vector<std::size_t>{0, 1, 2, 3, 4});
   CHECK(ipvs::fill_order({}, dumped).empty());

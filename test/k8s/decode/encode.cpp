@@ -155,6 +155,7 @@ object service_spec(const Service& service) {
   }
   spec["internalTrafficPolicy"] = policy_text(service.internal_traffic_policy);
   put(spec, "trafficDistribution", service.traffic_distribution);
+  put(spec, "externalName", service.external_name);
   return spec;
 }
 
@@ -224,6 +225,8 @@ std::string to_json(const Pod& pod) {
   object spec{{"containers", array{std::move(container)}}};
   put(spec, "nodeName", pod.node_name);
   if (pod.host_network) spec["hostNetwork"] = true;
+  put(spec, "hostname", pod.hostname);
+  put(spec, "subdomain", pod.subdomain);
   result["spec"] = std::move(spec);
   object status{{"phase", phase_text(pod.phase)}};
   object ready{{"type", "Ready"}, {"status", pod.ready ? "True" : "False"}};
@@ -263,7 +266,11 @@ std::string to_json(const EndpointSlice& slice) {
   object result = document("EndpointSlice", slice.meta, labels);
   const bool v6 = !slice.endpoints.empty() && slice.endpoints.front().address.is_v6();
   result["addressType"] = v6 ? "IPv6" : "IPv4";
-  result["endpoints"] = array_of(slice.endpoints, slice_endpoint);
+  array endpoints = array_of(slice.endpoints, slice_endpoint);
+  for (std::size_t i = 0; i < slice.hostnames.size(); ++i) {
+    put(endpoints[i].as_object(), "hostname", slice.hostnames[i]);
+  }
+  result["endpoints"] = std::move(endpoints);
   result["ports"] = array_of(slice.ports, slice_port);
   return serialize(result);
 }

@@ -30,6 +30,7 @@ constexpr const char* kMessages = R"(
   PodSpec nodeName 10 string!
   PodSpec hostNetwork 11 bool!
   PodSpec hostname 16 string!
+  PodSpec subdomain 17 string!
   PodSpec initContainers 20 Container[]
   Container name 1 string!
   Container image 2 string!

@@ -76,6 +76,10 @@ TEST_CASE("an invalid field of a Service is left out and named") {
           {spec(R"("ports":"80")"), "spec.ports", "a string where an array belongs"},
           {spec(R"("type":"Cluster")"), "spec.type",
            "\"Cluster\" is not a type (ClusterIP, NodePort, LoadBalancer, ExternalName)"},
+          {spec(R"("type":"ExternalName","externalName":"Www.example.com")"), "spec.externalName",
+           "\"Www.example.com\" is not a DNS name (RFC 1123 subdomain)"},
+          {spec(R"("type":"ExternalName","externalName":"a..b")"), "spec.externalName",
+           "\"a..b\" is not a DNS name (RFC 1123 subdomain)"},
           {spec(R"("clusterIPs":["10.0.0.1","10.0.0"])"), "spec.clusterIPs[1]",
            "\"10.0.0\" is not an IP address"},
           {spec(R"("clusterIPs":["None","10.0.0.1"])"), "spec.clusterIPs",
@@ -121,6 +125,8 @@ TEST_CASE("an invalid field of a Pod is left out and named") {
            "spec.containers[0].ports[0].containerPort", "0 is not a port number (1-65535)"},
           {R"("spec":{"initContainers":[{},{"ports":[{"name":"x"}]}]})",
            "spec.initContainers[1].ports[0].containerPort", "missing"},
+          {R"("spec":{"hostname":"Pet"})", "spec.hostname", "\"Pet\" is not an RFC 1123 label"},
+          {R"("spec":{"subdomain":"a.b"})", "spec.subdomain", "\"a.b\" is not an RFC 1123 label"},
           {R"("spec":{"hostNetwork":1})", "spec.hostNetwork", "a number where a boolean belongs"},
           {R"("status":{"podIPs":[{"ip":"10.0.0.1"},{"ip":""}]})", "status.podIPs[1].ip",
            "\"\" is not an IP address"},
@@ -204,7 +210,7 @@ TEST_CASE("strings, keys and arrays that are kept have a limit, skipped ones hav
   };
   CHECK(with_node(R"("nodeName":")" + large + "\"") ==
         "Pod p: spec.nodeName: a string of more than 65536 bytes");
-  CHECK(with_node(R"("subdomain":")" + large + "\"").empty());
+  CHECK(with_node(R"("schedulerName":")" + large + "\"").empty());
   CHECK(with_node("\"" + large + R"(":{"nodeName":[]})").empty());
 
   std::string labels = R"({"metadata":{"name":"p","labels":{")" + large + R"(":"x"}}})";

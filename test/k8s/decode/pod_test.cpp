@@ -29,7 +29,7 @@ TEST_CASE("a Pod as the API server sends it is decoded with every field we use")
       "creationTimestamp": "1970-01-01T00:01:00Z", "deletionTimestamp": "1970-01-01T00:02:00Z",
       "deletionGracePeriodSeconds": 30, "labels": {"app": "web", "pod-template-hash": "x1"},
       "annotations": {"kube-ipvs.io/weight": "3", "prometheus.io/scrape": "true"}},
-    "spec": {"nodeName": "node-1", "hostNetwork": true,
+    "spec": {"nodeName": "node-1", "hostNetwork": true, "hostname": "pet-0", "subdomain": "pets",
       "containers": [
         {"name": "a", "env": [{"name": "http", "value": "1"}], "ports": [
           {"name": "http", "containerPort": 8080, "protocol": "TCP"}, {"containerPort": 9}]},
@@ -46,6 +46,8 @@ TEST_CASE("a Pod as the API server sends it is decoded with every field we use")
   CHECK(pod.meta.deletion_timestamp == 120);
   CHECK(pod.node_name == "node-1");
   CHECK(pod.host_network);
+  CHECK(pod.hostname == "pet-0");
+  CHECK(pod.subdomain == "pets");
   CHECK(pod.pod_ips == std::vector{ip("10.244.1.7"), ip("fd00::1:7")});
   CHECK(pod.phase == PodPhase::kRunning);
   CHECK(pod.ready);

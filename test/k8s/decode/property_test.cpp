@@ -92,10 +92,15 @@ Service service() {
   Service s;
   s.meta = meta(true, some_labels({"service.kubernetes.io/service-proxy-name"}));
   s.meta.uid = word("uid");
-  s.type = *element(ServiceType::kClusterIp, ServiceType::kNodePort, ServiceType::kLoadBalancer);
+  s.type = *element(ServiceType::kClusterIp, ServiceType::kNodePort, ServiceType::kLoadBalancer,
+                    ServiceType::kExternalName);
+  if (s.type == ServiceType::kExternalName) {
+    s.external_name = *element<std::string>("", "www.example.com", "db");
+  }
   s.headless = *inRange(0, 4) == 0;
-  if (!s.headless && *arbitrary<bool>()) s.cluster_ips.push_back(v4());
-  if (!s.headless && *arbitrary<bool>()) s.cluster_ips.push_back(v6());
+  const bool has_ips = !s.headless && s.type != ServiceType::kExternalName;
+  if (has_ips && *arbitrary<bool>()) s.cluster_ips.push_back(v4());
+  if (has_ips && *arbitrary<bool>()) s.cluster_ips.push_back(v6());
   for (int i = 0, n = *inRange(0, 5); i < n; ++i) s.ports.push_back(service_port(i));
   s.selector = some_labels({"app", "tier", "x.example.org/y"});
   if (*arbitrary<bool>()) s.external_ips = {v4(), v6()};
@@ -118,6 +123,8 @@ Pod pod() {
   p.meta = meta(true, some_labels({"app", "pod-template-hash", "x.example.org/y"}));
   p.node_name = *element<std::string>("", "node-1");
   p.host_network = *arbitrary<bool>();
+  p.hostname = *element<std::string>("", "web-0");
+  p.subdomain = *element<std::string>("", "web");
   p.pod_ips = up_to<Address>(2, address);
   p.phase = *element(PodPhase::kPending, PodPhase::kRunning, PodPhase::kSucceeded,
                      PodPhase::kFailed, PodPhase::kUnknown);
@@ -156,6 +163,11 @@ EndpointSlice slice() {
     e.node_hints = up_to<std::string>(2, [] { return word("n"); });
     return e;
   });
+  for (std::size_t i = 0; i < s.endpoints.size(); ++i) {
+    if (*arbitrary<bool>()) continue;
+    s.hostnames.resize(i);
+    s.hostnames.push_back("pet-" + std::to_string(i));
+  }
   for (int i = 0, n = *inRange(0, 3); i < n; ++i) {
     s.ports.push_back({"p" + std::to_string(i), protocol(), port()});
   }

@@ -58,7 +58,8 @@ TEST_CASE("a Service as the API server sends it is decoded with every field we u
   CHECK(service.meta.resource_version == "71");
   CHECK(service.meta.creation_timestamp == 1795341600);
   CHECK(service.meta.deletion_timestamp == 1795345230);
-  CHECK(service.meta.labels == Labels{{"service.kubernetes.io/service-proxy-name", "other"}});
+  CHECK(service.meta.labels.at("service.kubernetes.io/service-proxy-name") == "other");
+  CHECK(service.meta.labels.size() == 2);  // `get -l` asks for any
   CHECK(service.meta.annotations == Labels{{"kube-ipvs.io/scheduler", "lc"}});
   CHECK(service.type == ServiceType::kLoadBalancer);
   CHECK(service.cluster_ips == std::vector{ip("10.96.0.7"), ip("fd00::7")});
@@ -143,4 +144,12 @@ TEST_CASE("an unknown traffic distribution counts as absent") {
 
 TEST_CASE("addresses given twice are kept once") {
   CHECK(with_spec(R"("externalIPs":["192.0.2.1","192.0.2.1"])").external_ips.size() == 1);
+}
+
+TEST_CASE("the name of an ExternalName Service is read, and of no other type") {
+  CHECK(with_spec(R"("type":"ExternalName","externalName":"www.example.com")").external_name ==
+        "www.example.com");
+  CHECK(with_spec(R"("externalName":"db.example.com.","type":"ExternalName")").external_name ==
+        "db.example.com");
+  CHECK(with_spec(R"("type":"ClusterIP","externalName":"What was here")").external_name.empty());
 }

@@ -37,7 +37,7 @@ TEST_CASE("an EndpointSlice of v1 is decoded with every field we use") {
       {"addresses": ["10.244.1.7", "10.244.1.8"],
        "conditions": {"ready": false, "serving": true, "terminating": true},
        "targetRef": {"kind": "Pod", "namespace": "shop", "name": "web-0", "uid": "7"},
-       "nodeName": "node-1", "zone": "z1",
+       "nodeName": "node-1", "zone": "z1", "hostname": "pet-0",
        "hints": {"forZones": [{"name": "z1"}, {"name": "z2"}], "forNodes": [{"name": "node-1"}]}},
       {"addresses": ["10.244.2.7"], "conditions": {}, "targetRef": {"name": "x", "kind": "Node"}}],
     "ports": [{"name": "", "protocol": "TCP", "port": 8080}, {"name": "dns", "protocol": "UDP", "port": 53},
@@ -55,6 +55,7 @@ TEST_CASE("an EndpointSlice of v1 is decoded with every field we use") {
   CHECK(first.pod_name == "web-0");
   CHECK(first.node_name == "node-1");
   CHECK(first.zone == "z1");
+  CHECK(slice.hostnames == std::vector<std::string>{"pet-0"});
   CHECK(first.zone_hints == std::vector<std::string>{"z1", "z2"});
   CHECK(first.node_hints == std::vector<std::string>{"node-1"});
   CHECK(slice.endpoints[1] == SliceEndpoint{.address = ip("10.244.2.7"),
@@ -68,6 +69,26 @@ TEST_CASE("an EndpointSlice of v1 is decoded with every field we use") {
                                             .node_hints = {}});
   CHECK(slice.ports ==
         std::vector<SlicePort>{{"", Protocol::kTcp, 8080}, {"dns", Protocol::kUdp, 53}});
+}
+
+TEST_CASE("hostnames stay with their endpoints where others are left out") {
+  const auto read = [](const std::string& endpoints) {
+    return decode_object<EndpointSlice>(
+               R"({"metadata":{"name":"a","namespace":"b"},"addressType":"IPv4","endpoints":[)" +
+               endpoints + "]}")
+        .object.hostnames;
+  };
+  const std::string first = R"({"addresses":["10.0.0.1"]})";
+  const std::string lost = R"({"addresses":["127.0.0.1"],"hostname":"lost"})";
+  const std::string six = R"({"hostname":"six","addresses":["fd00::1"]})";
+  const std::string last = R"({"addresses":["10.0.0.2"],"hostname":"last"})";
+  const std::vector<std::string> expected{"", "last"};
+  CHECK(read(first + "," + last) == expected);
+  CHECK(read(first + "," + lost + "," + last) == expected);
+  CHECK(read(first + "," + six + "," + last) == expected);
+  CHECK(read(first + "," + last + "," + six) == expected);
+  CHECK(read(first + "," + last + "," + lost) == expected);
+  CHECK(read(first + "," + first).empty());
 }
 
 TEST_CASE("an EndpointSlice of v1beta1 has node and zone in its topology") {

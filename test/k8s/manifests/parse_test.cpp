@@ -181,15 +181,19 @@ metadata: {name: web-1}
 }
 
 TEST_CASE("EndpointSlices of headless Services are left out, as by the API server's list (E8)") {
-  const ParsedManifest parsed = parse(R"(
+  const std::string text = R"(
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
 metadata: {name: web-1, labels: {service.kubernetes.io/headless: ""}}
 addressType: IPv4
 endpoints: []
-)");
+)";
+  const ParsedManifest parsed = parse(text);
   CHECK(parsed.of<EndpointSlice>().entries.empty());
   CHECK(faults(parsed).empty());
+  // Not so for DNS.
+  const ParsedManifest with_them = parse_manifest(text, ManifestFormat::kYaml, nullptr, true);
+  CHECK(with_them.of<EndpointSlice>().entries.size() == 1);
 }
 
 TEST_CASE("a label whose value is a number is left out, and named by object and field") {
@@ -205,6 +209,17 @@ spec: {ports: [{port: 80}]}
   CHECK(faults(parsed) ==
         Lines{"2: Service default/web: metadata.labels[version]: 1 is not a string "
               "(quote it): left out"});
+}
+
+TEST_CASE("two labels of a Pod that are no text are both named, each once") {
+  const ParsedManifest parsed = parse(R"(
+apiVersion: v1
+kind: Pod
+metadata: {name: web-1, labels: {version: 1, canary: true}}
+status: {podIP: 10.244.0.1}
+)");
+  CHECK(parsed.of<Pod>().entries.size() == 1);
+  CHECK(faults(parsed).size() == 2);
 }
 
 TEST_CASE("a broken document spoils only itself") {

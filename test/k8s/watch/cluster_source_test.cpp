@@ -195,6 +195,17 @@ TEST_CASE("the server leaves out what other proxies serve, as kube-proxy asks it
   }
 }
 
+TEST_CASE("for DNS, Services of all proxies are requested, and headless ones") {
+  const k8s::ClusterOptions options{.service_proxy_name = "edge", .for_dns = true};
+  CHECK(k8s::service_reflector(options).label_selector.empty());
+  CHECK(k8s::service_reflector(options).narrow_field_selector.empty());
+  CHECK(k8s::slice_reflector(options).label_selector ==
+        "endpointslice.kubernetes.io/managed-by!=endpointslice-controller.k8s.io");
+  k8s::ClusterOptions slices{.endpoint_source = config::EndpointSource::kEndpointSlice};
+  slices.for_dns = true;
+  CHECK(k8s::slice_reflector(slices).label_selector.empty());
+}
+
 TEST_CASE("a Service that gets the label of another proxy is removed, and back without it",
           "[cluster_source]") {
   Bench bench;

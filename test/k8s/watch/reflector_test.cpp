@@ -49,6 +49,7 @@ TEST_CASE("a reflector lists in pages over one connection, then watches on it", 
   CHECK(bench.reflector->counters().watches == 1);
   CHECK(bench.reflector->counters().events == 7);
   CHECK(bench.reflector->counters().bytes > 1000);
+  CHECK(bench.reflector->counters().version == 8);
 }
 
 TEST_CASE("changes reach the sink, and a resumed watch continues from the last event",
@@ -79,6 +80,7 @@ TEST_CASE("bookmarks advance the resource version to resume from", "[reflector]"
   bench.server.put("/api/v1/pods", R"({"kind":"Pod","metadata":{"namespace":"a","name":"b"}})");
   bench.server.bookmark(kServices);
   bench.run_until([&] { return bench.reflector->counters().bookmarks == 1; });
+  CHECK(bench.reflector->counters().version == 3);
   bench.server.end_watches(kServices, true);
   bench.run_until(
       [&] { return bench.reflector->counters().watches == 2 && bench.server.open_watches() == 1; });

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A kernel that is only read: what the agent asks to be changed is changed in a picture of it, and
-// answered as the kernel would. So a start can be tried on a node that another proxy serves.
+// A kernel that is only read, or not even that: what the agent asks to be changed is changed in a
+// picture of it, and answered as the kernel would. So a start can be tried on a node that another proxy
+// serves, and without rights or IPVS, on a kernel that holds nothing.
 //
 // Threading: as ipvs::Kernel.
 // Errors: readings have those of the real kernel.
@@ -20,6 +21,9 @@ namespace agent {
 class PlanKernel : public ipvs::Kernel {
  public:
   explicit PlanKernel(ipvs::Kernel& real) : real_(real) {}
+  // A kernel that holds nothing, with IPv6, whatever `real` is: only the addresses of this host and its
+  // gateways are read there, and with `addresses`, which are another node's, nothing.
+  PlanKernel(ipvs::Kernel& real, const std::vector<ipvs::Address>& addresses);
 
   const KernelPicture& before() const { return before_; }
   const KernelPicture& after() const { return after_; }
@@ -35,7 +39,7 @@ class PlanKernel : public ipvs::Kernel {
   ipvs::Result<void> record_own(std::span<const ipvs::ServerKey>) override { return {}; }
   ipvs::Result<void> check_record() override { return {}; }
 
-  ipvs::Notes read_notes() override { return real_.read_notes(); }
+  ipvs::Notes read_notes() override { return is_empty_ ? ipvs::Notes() : real_.read_notes(); }
 
   std::vector<int> change_servers(std::span<const ipvs::ServerOp> ops) override;
   std::vector<int> change_addresses(std::span<const ipvs::AddressOp> ops) override;
@@ -59,13 +63,9 @@ class PlanKernel : public ipvs::Kernel {
   ipvs::Result<std::vector<ipvs::Element>> read_elements() override { return after_.elements; }
   ipvs::Result<std::size_t> delete_flows(std::span<const StaleFlow>) override;
 
-  ipvs::Result<std::vector<ipvs::LocalAddress>> read_local_addresses() override {
-    return real_.read_local_addresses();
-  }
+  ipvs::Result<std::vector<ipvs::LocalAddress>> read_local_addresses() override;
   ipvs::Result<std::string> why_no_ipv6() override;
-  ipvs::Result<std::vector<ipvs::Address>> read_gateways() override {
-    return real_.read_gateways();
-  }
+  ipvs::Result<std::vector<ipvs::Address>> read_gateways() override;
   ipvs::Result<std::vector<ipvs::ForwardChain>> read_forward_chains() override {
     return real_.read_forward_chains();
   }
@@ -94,6 +94,8 @@ class PlanKernel : public ipvs::Kernel {
   int change(const ipvs::ServerOp& op);
 
   ipvs::Kernel& real_;
+  bool is_empty_ = false;
+  std::vector<ipvs::LocalAddress> addresses_;  // none: those of `real_`
   std::optional<ipvs::Observed> observed_;
   KernelPicture before_;
   KernelPicture after_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/plan_kernel.hpp"
+#include "agent/plan/plan_kernel.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -19,6 +19,9 @@ using ipvs::ServerReading;
 ServerReading reading_of(const Server& server) {
   ServerReading reading{.settings = server.settings};
   for (const Destination& each : server.destinations) reading.destinations.push_back({each});
+  std::sort(
+      reading.destinations.begin(), reading.destinations.end(),
+      [](const auto& a, const auto& b) { return a.destination.endpoint < b.destination.endpoint; });
   return reading;
 }
 
@@ -46,6 +49,27 @@ int change_destination(Server& server, const ServerOp& op) {
 }
 
 }  // namespace
+
+PlanKernel::PlanKernel(ipvs::Kernel& real, const std::vector<ipvs::Address>& addresses)
+    : real_(real), is_empty_(true), observed_(ipvs::Observed{}) {
+  for (const ipvs::Address& each : addresses) {
+    constexpr std::uint8_t kWholeV4 = 32, kWholeV6 = 128;
+    addresses_.push_back({.address = each,
+                          .interface_name = "eth0",
+                          .interface_index = 2,
+                          .prefix_length = each.is_v4() ? kWholeV4 : kWholeV6});
+  }
+}
+
+Result<std::vector<ipvs::LocalAddress>> PlanKernel::read_local_addresses() {
+  if (addresses_.empty()) return real_.read_local_addresses();
+  return addresses_;
+}
+
+Result<std::vector<ipvs::Address>> PlanKernel::read_gateways() {
+  if (addresses_.empty()) return real_.read_gateways();
+  return std::vector<ipvs::Address>();
+}
 
 Result<ipvs::Observed> PlanKernel::observe() {
   if (!observed_) {
@@ -129,6 +153,7 @@ int PlanKernel::install_table(const ipvs::TableRules& rules,
 
 // The kernel tells without rights as well, but for the module ip_vs.
 Result<std::string> PlanKernel::why_no_ipv6() {
+  if (is_empty_) return std::string();
   auto why = real_.why_no_ipv6();
   if (!why && why.error().error_number == EPERM) return std::string();
   return why;
