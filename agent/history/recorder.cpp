@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <utility>
 
+#include "agent/history/former_owners.hpp"
 #include "agent/history/state_text.hpp"
 
 namespace agent {
@@ -42,6 +44,17 @@ class Writer {
     entry_.service = owner;
     const auto at = batch_.causes.find(entry_.service);
     entry_.cause = at == batch_.causes.end() ? Cause{} : at->second;
+  }
+
+  // What several Services may have, or none any more.
+  template <typename Key>
+  void owned_by_some(const Key& key) {
+    std::string_view owner = batch_.desired.some_owner_of(key);
+    if (owner.empty()) {
+      if (!former_owners_) former_owners_.emplace(batch_);
+      owner = former_owners_->of(key);
+    }
+    owned_by(owner);
   }
 
   static int error_of(const std::vector<int>& errors, std::size_t i) {
@@ -103,32 +116,18 @@ class Writer {
   void addresses(const std::vector<ipvs::AddressOp>& ops, const std::vector<int>& errors,
                  Take& take) {
     for (std::size_t i = 0; i < ops.size(); ++i) {
-      std::string_view owner = batch_.desired.some_owner_of(ops[i].address);
-      if (owner.empty()) owner = former_owner_of(ops[i].address);
-      owned_by(owner);
+      owned_by_some(ops[i].address);
       entry_.command = ops[i].add ? "RTM_NEWADDR" : "RTM_DELADDR";
       entry_.object = ops[i].address.to_string();
       plain(ops[i].add, "bound", error_of(errors, i), take);
     }
   }
 
-  // Of an address that nobody wants any more: who had a virtual server there, which goes as well.
-  std::string_view former_owner_of(const ipvs::Address& address) const {
-    for (const auto* ops : {&batch_.changes.release, &batch_.changes.dismantle}) {
-      for (const ipvs::ServerOp& op : *ops) {
-        if (op.server.key.address != address) continue;
-        const ipvs::Owner* owner = batch_.desired.former_owner_of(op.server.key);
-        if (owner) return *owner;
-      }
-    }
-    return {};
-  }
-
   template <typename Take>
   void elements(const std::vector<ipvs::ElementOp>& ops, const std::vector<int>& errors,
                 Take& take) {
     for (std::size_t i = 0; i < ops.size(); ++i) {
-      owned_by(batch_.desired.some_owner_of(ops[i].element));
+      owned_by_some(ops[i].element);
       entry_.command = ops[i].add ? "NEWSETELEM" : "DELSETELEM";
       entry_.object = ops[i].element.text();
       plain(ops[i].add, "present", error_of(errors, i), take);
@@ -145,6 +144,7 @@ class Writer {
   }
 
   const ChangeRecorder::Batch& batch_;
+  std::optional<FormerOwners> former_owners_;  // made when first asked
   HistoryEntry entry_;
 };
 

@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include <chrono>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -45,6 +47,11 @@ ProcessStats read_process_stats() {
   stats.cpu_seconds = (user + system) / ticks;
   stats.resident_bytes = resident_pages * static_cast<double>(::sysconf(_SC_PAGESIZE));
   stats.start_time_seconds = boot_time() + start / ticks;
+  timespec since_boot{};
+  ::clock_gettime(CLOCK_BOOTTIME, &since_boot);
+  const std::chrono::duration<double> now =
+      std::chrono::seconds(since_boot.tv_sec) + std::chrono::nanoseconds(since_boot.tv_nsec);
+  stats.age_seconds = now.count() - start / ticks;
   std::error_code error;
   for (std::filesystem::directory_iterator entry("/proc/self/fd", error), end; entry != end;
        entry.increment(error)) {

@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "agent/log/log.hpp"
+#include "agent/report/process_stats.hpp"
 
 namespace agent {
 namespace {
@@ -169,7 +170,11 @@ void SyncReporter::report_first(const PassReport& report) {
                               {"addresses", report.held_addresses},
                               {"foreign", report.foreign_servers}});
   const auto since_start = [this](auto time) { return seconds(time - begun_); };
-  log_info("Start taken apart", {{"lists", milliseconds_text(since_start(report.lists_ready))},
+  // Before this object: the program was loaded, and the kernel prepared, which loads its modules.
+  const double preparing =
+      read_process_stats().age_seconds - since_start(std::chrono::steady_clock::now());
+  log_info("Start taken apart", {{"preparing", milliseconds_text(preparing)},
+                                 {"lists", milliseconds_text(since_start(report.lists_ready))},
                                  {"reading", milliseconds_text(report.reading_seconds)},
                                  {"planning", milliseconds_text(report.planning_seconds)},
                                  {"table", milliseconds_text(report.table_seconds)},

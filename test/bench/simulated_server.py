@@ -77,6 +77,7 @@ class Store:
     def compact(self):
         """Forgets the past: who continues a watch has to list anew."""
         with self.lock:
+            self.version += 1  # so that nobody holds the newest
             for kind in self.kinds.values():
                 with kind.news:
                     kind.events.clear()

@@ -66,8 +66,24 @@ class World {
     plan.servers.push_back(
         {.settings = {.key = web(), .scheduler = "rr"}, .destinations = std::move(destinations)});
     plan.addresses.push_back(ip("10.96.0.1"));
+    if (wants_elements) plan.elements = elements_for(plan.servers[0]);
     desired.set("default/web", std::move(plan));
     carry_out();
+  }
+  static std::vector<ipvs::Element> elements_for(const ipvs::Server& server) {
+    using Kind = ipvs::ElementKind;
+    const ipvs::ServerKey& key = server.settings.key;
+    std::vector<ipvs::Element> all = {
+        {.kind = Kind::kServiceIp, .address = key.address, .port = key.port},
+        {.kind = Kind::kNodePort,
+         .address = ip("0.0.0.0"),
+         .traffic_class = ipvs::TrafficClass::kExternal,
+         .port = key.port},
+        {.kind = Kind::kVirtualIp, .address = key.address}};
+    for (const ipvs::Destination& each : server.destinations) {
+      all.push_back({.kind = Kind::kHairpin, .address = each.endpoint.address});
+    }
+    return all;
   }
   void remove() {
     desired.set("default/web", {});
@@ -132,6 +148,7 @@ class World {
   }
 
   static inline agent::UnixMilliseconds now = kNow;
+  bool wants_elements = false;
   ipvs::Desired desired;
   ipvs::Ledger ledger;
   agent::HistoryRecorder recorder;
@@ -276,6 +293,25 @@ TEST_CASE("each operation is in the history, with the event that led to it") {
   CHECK(entries.back().after.empty());
   CHECK(std::all_of(entries.begin(), entries.end(),
                     [](const HistoryEntry& each) { return each.service == "default/web"; }));
+}
+
+TEST_CASE("what goes for good is in the history with the Service that had it") {
+  World world("");
+  world.wants_elements = true;
+  world.want({destination("10.244.0.1"), destination("10.244.0.2")});
+  world.want({destination("10.244.0.1")});  // a hairpin element goes, and the Service stays
+  world.remove();
+  const auto entries = world.entries();
+  std::map<std::string, int> deleted;
+  for (const HistoryEntry& each : entries) {
+    CHECK(each.service == "default/web");
+    if (each.command == "DELSETELEM") ++deleted[each.object];
+  }
+  CHECK(deleted == std::map<std::string, int>{{"cluster-ips-4 10.96.0.1 . tcp . 80", 1},
+                                              {"virtual-ips-4 10.96.0.1", 1},
+                                              {"node-ports tcp . 80", 1},
+                                              {"hairpin-4 10.244.0.1 . 10.244.0.1", 1},
+                                              {"hairpin-4 10.244.0.2 . 10.244.0.2", 1}});
 }
 
 TEST_CASE("the table as it was is found for every moment of the history") {
