@@ -15,7 +15,7 @@
 namespace agent {
 namespace {
 
-constexpr std::chrono::seconds kBetweenLooks{5};
+constexpr std::chrono::seconds kBetweenLooks{10};
 constexpr std::size_t kMaxShown = 64;
 
 void say_verbosity() { log_info("Log verbosity changed", {{"verbosity", verbosity()}}); }

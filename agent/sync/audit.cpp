@@ -16,6 +16,8 @@ namespace {
 // So many virtual servers a comparison of all reads at a time; what is found is repaired, and events
 // are heard, before the next.
 constexpr std::size_t kLargeSlice = 512;
+// So many destinations an audit reads, on average.
+constexpr std::ptrdiff_t kDestinationsInTurn = 512;
 // So many addresses are read in an audit, on average.
 constexpr std::size_t kAddressesInTurn = 256;
 // After comparisons that found nothing, as many counts are ignored: up to 2^8, some four minutes.
@@ -214,12 +216,17 @@ asio::awaitable<bool> Audit::lacks_ipv6_server() {
   co_return compare(key, *reading ? std::optional(to_server(**reading)) : std::nullopt);
 }
 
+// A virtual server is read whole. After one with thousands of destinations, the next audits read none.
 std::vector<ipvs::ServerKey> Audit::next_slice() {
   if (queue_.empty()) queue_ = reconciler_.ledger().server_keys();
   std::vector<ipvs::ServerKey> slice;
   const std::size_t size = comparing_all_ ? std::max(slice_, kLargeSlice) : slice_;
-  while (!queue_.empty() && slice.size() < size) {
-    if (reconciler_.ledger().server(queue_.back())) slice.push_back(queue_.back());
+  may_read_ = std::min(may_read_ + kDestinationsInTurn, kDestinationsInTurn);
+  while (!queue_.empty() && slice.size() < size && (comparing_all_ || may_read_ > 0)) {
+    if (const ipvs::Server* server = reconciler_.ledger().server(queue_.back())) {
+      slice.push_back(queue_.back());
+      if (!comparing_all_) may_read_ -= std::ssize(server->destinations);
+    }
     queue_.pop_back();
   }
   return slice;

@@ -57,6 +57,8 @@ class Audit {
   // of their own, they become rarer: one in up to 256 counts.
   boost::asio::awaitable<void> count_servers();
   // The next virtual servers of ours, with their destinations; after the last come the first again.
+  // The more destinations they have, the more rarely they are read: the cost of an audit does not grow
+  // with them.
   // One that is not as programmed leads to a comparison of all.
   boost::asio::awaitable<bool> next_servers();
   // From now on next_servers() reads larger slices, until it has read all.
@@ -89,6 +91,7 @@ class Audit {
   std::size_t audits_without_addresses_ = 0;  // in a row
   bool all_suspect_ = false;                  // the device was made again, or cannot be checked
   std::vector<ipvs::ServerKey> queue_;        // still to be read in this round
+  std::ptrdiff_t may_read_ = 0;               // destinations; below 0: as many were read too soon
   bool comparing_all_ = false;
   bool found_any_ = false;              // in this comparison of all
   std::optional<std::size_t> foreign_;  // IPv4 virtual servers that others made

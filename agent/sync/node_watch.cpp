@@ -40,7 +40,7 @@ bool NodeWatch::report(const std::string& what, const ipvs::KernelError& error) 
 }
 
 asio::awaitable<bool> NodeWatch::read_families() {
-  const auto why = co_await thread_.run([this] { return kernel_.why_no_ipv6(); });
+  const auto why = co_await thread_.run_short(true, [this] { return kernel_.why_no_ipv6(); });
   if (!why) co_return report("IPv6", why.error());
   faults_.erase("IPv6");
   if (!cluster_.set_no_ipv6(*why)) co_return true;

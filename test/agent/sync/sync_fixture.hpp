@@ -56,6 +56,7 @@ inline ServicePlan plan_of(const std::string& vip, const std::vector<std::string
 struct RecordingKernel : fake::FakeKernel {
   std::vector<std::string> calls;
   std::size_t counts = 0;      // calls of count_ipv4_servers(), which are not in `calls`
+  std::size_t audits = 0;      // calls of check_settings(), neither
   int readings_to_refuse = 0;  // calls of read_servers()
   // Called once, on the kernel thread, ahead of the first call after so many operations.
   std::size_t interrupt_after = 0;
@@ -74,6 +75,10 @@ struct RecordingKernel : fake::FakeKernel {
   ipvs::Result<ipvs::Observed> observe() override {
     calls.push_back("observe");
     return FakeKernel::observe();
+  }
+  ipvs::HostCheck check_settings() override {
+    ++audits;
+    return FakeKernel::check_settings();
   }
   ipvs::Result<std::size_t> count_ipv4_servers() override {
     ++counts;

@@ -44,12 +44,12 @@ def traffic_works(lab):
 @contextmanager
 def repaired(lab, *lines, seconds=10):
     """After the damage, which is what is done inside, traffic works within that time and these lines are logged: soon,
-    or in a count of lines that repeat, which follows within 15 s."""
+    or in a count of lines that repeat, which follows within 20 s."""
     before = {line: lab.agent.times_logged(line) for line in lines}
     yield
     begin = time.monotonic()
     for line, count in before.items():
-        wait_until(f"the agent says: {line}", seconds + 15, lambda: lab.agent.times_logged(line) > count)
+        wait_until(f"the agent says: {line}", seconds + 20, lambda: lab.agent.times_logged(line) > count)
     wait_until("traffic works", seconds, lambda: traffic_works(lab) or True)
     show(f"{time.monotonic() - begin:.1f} s until it was reported and each request had an answer")
 
