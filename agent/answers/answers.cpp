@@ -437,7 +437,7 @@ asio::awaitable<void> Answers::write_table(std::string service, UnixMilliseconds
                                   if (!std::exchange(is_first, false)) text += ',';
                                   text += json::serialize(row);
                                 });
-    if (!text.empty()) co_await write(std::exchange(text, {}));
+    co_await write(std::exchange(text, {}));
     co_await k8s::let_others_run();
   }
   co_await write("]}\n");

@@ -12,17 +12,21 @@ std::string_view found(const Owners& owners, const Key& key) {
 
 }  // namespace
 
+const ipvs::Owner* last_owner_of(const ipvs::Desired& desired, const ipvs::ServerKey& key) {
+  const ipvs::Owner* owner = desired.owner_of(key);
+  return owner ? owner : desired.former_owner_of(key);
+}
+
 FormerOwners::FormerOwners(const ChangeRecorder::Batch& batch) {
   for (const auto* ops : {&batch.changes.release, &batch.changes.dismantle}) {
     for (const ipvs::ServerOp& op : *ops) add(op, batch);
   }
 }
 
-// Of several Services, the first one stands.
+// Where several Services had it, the first one counts.
 void FormerOwners::add(const ipvs::ServerOp& op, const ChangeRecorder::Batch& batch) {
   const ipvs::ServerKey& key = op.server.key;
-  const ipvs::Owner* owner = batch.desired.owner_of(key);
-  if (!owner) owner = batch.desired.former_owner_of(key);
+  const ipvs::Owner* owner = last_owner_of(batch.desired, key);
   if (!owner) return;
   if (op.command == ipvs::ServerCommand::kDelDest) {
     endpoints_.try_emplace(op.destination.endpoint.address, *owner);

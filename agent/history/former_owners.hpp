@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whose an address or an element was that nobody wants any more: the Service whose virtual server there, or whose
-// destination, goes in the same batch. Made once for a batch, in time that grows with its deletions.
+// Which Service had what nobody wants any more. Of an address or a set element it is the Service whose
+// virtual server or destination there is deleted in the same batch. Made once for a batch, in time
+// that grows with its deletions.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +14,9 @@
 #include "agent/sync/change_recorder.hpp"
 
 namespace agent {
+
+// The Service that wants this virtual server, or else the one that wanted it last; nullptr: neither.
+const ipvs::Owner* last_owner_of(const ipvs::Desired& desired, const ipvs::ServerKey& key);
 
 class FormerOwners {
  public:

@@ -66,8 +66,7 @@ class Writer {
     for (std::size_t i = 0; i < ops.size(); ++i) {
       const ipvs::ServerOp& op = ops[i];
       const ipvs::ServerKey& key = op.server.key;
-      const ipvs::Owner* owner = batch_.desired.owner_of(key);
-      if (!owner) owner = batch_.desired.former_owner_of(key);
+      const ipvs::Owner* owner = last_owner_of(batch_.desired, key);
       owned_by(owner ? *owner : std::string_view());
       entry_.command = ipvs::name_of(op.command);
       entry_.object = key.text();

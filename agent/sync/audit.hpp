@@ -91,7 +91,7 @@ class Audit {
   std::size_t audits_without_addresses_ = 0;  // in a row
   bool all_suspect_ = false;                  // the device was made again, or cannot be checked
   std::vector<ipvs::ServerKey> queue_;        // still to be read in this round
-  std::ptrdiff_t may_read_ = 0;               // destinations; below 0: as many were read too soon
+  std::ptrdiff_t may_read_ = 0;               // destinations; below 0: as many were read in advance
   bool comparing_all_ = false;
   bool found_any_ = false;              // in this comparison of all
   std::optional<std::size_t> foreign_;  // IPv4 virtual servers that others made
