@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <future>
 #include <iterator>
 #include <utility>
 
@@ -38,10 +39,10 @@ Timeouts merged(const Timeouts& found, const Timeouts& wanted) {
 
 constexpr std::chrono::seconds kRanksAge{60};
 
-FillRanks ranks_of(const std::vector<ServerReading>& dumped) {
+FillRanks ranks_of(const std::vector<ServerKey>& in_order) {
   FillRanks ranks;
-  ranks.reserve(dumped.size());
-  for (const ServerReading& reading : dumped) ranks.emplace(reading.settings.key, ranks.size() + 1);
+  ranks.reserve(in_order.size());
+  for (const ServerKey& key : in_order) ranks.emplace(key, ranks.size() + 1);
   return ranks;
 }
 
@@ -71,6 +72,13 @@ Result<HostFacts> LinuxKernel::prepare(const HostSettings& settings) {
   HostFacts facts;
   settings_ = settings;
   excluded_ = settings.excluded;
+  // Has the kernel load what the table needs, at the same time as what IPVS needs: seconds on a slow
+  // machine. And finds a host without nf_tables, or with an older one, before anything is programmed.
+  auto tried = std::async(std::launch::async, [this]() -> Result<void> {
+    const auto table = ready(table_);
+    if (!table) return table.error();
+    return (*table)->try_table();
+  });
   const auto ipvs = ready(ipvs_);
   if (!ipvs) return ipvs.error();
   // Finding the netlink family needs no privilege, this request does: without CAP_NET_ADMIN
@@ -90,11 +98,7 @@ Result<HostFacts> LinuxKernel::prepare(const HostSettings& settings) {
     if (!overlap.empty()) facts.warnings.push_back(std::move(overlap));
   }
 
-  // Finds a host without nf_tables, or with an older one, before anything is programmed.
-  const auto table = ready(table_);
-  if (!table) return table.error();
-  const auto tried = (*table)->try_table();
-  if (!tried) return tried.error();
+  if (const auto usable = tried.get(); !usable) return usable.error();
 
   // The table has loaded nf_conntrack.
   take(raise_conntrack(sysctls_, settings.conntrack, ::sysconf(_SC_NPROCESSORS_ONLN)), facts);
@@ -213,10 +217,7 @@ HostCheck LinuxKernel::check_settings() {
 Result<void> LinuxKernel::probe_scheduler(const std::string& scheduler) {
   const auto ipvs = ready(ipvs_);
   if (!ipvs) return ipvs.error();
-  const auto servers = (*ipvs)->dump_services();
-  if (!servers) return servers.error();
-  const auto uses = [&](const auto& server) { return server.settings.scheduler == scheduler; };
-  if (std::any_of(servers->begin(), servers->end(), uses)) return {};
+  if ((*ipvs)->uses_scheduler(scheduler)) return {};
 
   const ServerOp add{.command = ServerCommand::kNewService,
                      .server = {.key = kProbe, .scheduler = scheduler},
@@ -314,9 +315,10 @@ std::vector<std::size_t> LinuxKernel::order_of_fill(std::span<const ServerOp> op
   if (fill_ranks_.empty() || now - ranked_at_ > kRanksAge) {
     const auto ipvs = ready(ipvs_);
     if (!ipvs) return {};
-    const auto dumped = (*ipvs)->dump_services();
-    if (!dumped) return {};
-    fill_ranks_ = ranks_of(*dumped);
+    const auto in_order = (*ipvs)->table_order(std::any_of(
+        ops.begin(), ops.end(), [](const ServerOp& op) { return op.server.key.address.is_v6(); }));
+    if (!in_order) return {};
+    fill_ranks_ = ranks_of(*in_order);
     ranked_at_ = now;
   }
   return fill_order(ops, fill_ranks_);
@@ -338,7 +340,11 @@ int LinuxKernel::install_table(const TableRules& rules, std::span<const Element>
   return table ? (*table)->install_table(rules, elements) : table.error().error_number;
 }
 
-Result<std::size_t> LinuxKernel::count_ipv4_servers() { return counter_.count(); }
+Result<std::size_t> LinuxKernel::count_ipv4_servers() {
+  const auto ipvs = ready(ipvs_);
+  if (!ipvs) return ipvs.error();
+  return (*ipvs)->count_ipv4_servers();
+}
 
 Result<std::optional<ServerReading>> LinuxKernel::read_server(const ServerKey& key) {
   const auto ipvs = ready(ipvs_);

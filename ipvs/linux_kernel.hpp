@@ -30,7 +30,6 @@
 #include "ipvs/nftables/forward_chains.hpp"
 #include "ipvs/state/kernel.hpp"
 #include "ipvs/virtual_servers/client.hpp"
-#include "ipvs/virtual_servers/count.hpp"
 #include "ipvs/virtual_servers/fill_order.hpp"
 
 namespace ipvs {
@@ -107,7 +106,6 @@ class LinuxKernel : public Kernel {
   bool saw_kube_proxy_chains_ = false;  // also if they are deleted now
   OwnRecordFile record_;
   NotesFile notes_;
-  ServerCounter counter_;
   FillRanks fill_ranks_;  // of the last large fill
   std::chrono::steady_clock::time_point ranked_at_{};
 };

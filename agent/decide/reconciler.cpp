@@ -308,6 +308,7 @@ std::size_t Reconciler::service_count() const {
 }
 
 std::vector<Element> Reconciler::table_elements() const {
+  if (ledger_.elements().empty()) return desired_.elements();  // a first start
   std::set<Element, ipvs::ElementKeyLess> all = ledger_.elements();
   for (const Element& element : desired_.elements()) {
     all.erase(element);
@@ -318,9 +319,13 @@ std::vector<Element> Reconciler::table_elements() const {
 }
 
 void Reconciler::table_installed(const std::vector<Element>& elements) {
-  ledger_.clear_elements();
-  for (const Element& element : elements) ledger_.put_element(element);
-  for (const Element& element : elements) dirty_.elements.insert(element);
+  ledger_.replace_elements(elements);
+  for (const Element& element : elements) {
+    const Element* wanted = desired_.element(element);
+    if (!wanted || *wanted != element) dirty_.elements.insert(element);
+  }
+  // Those that were refused before are in it now.
+  for (const Element& element : failed_.elements()) dirty_.elements.insert(element);
 }
 
 bool Reconciler::compare(const ServerKey& key, const std::optional<ipvs::Server>& found) {

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <optional>
 #include <set>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -38,7 +39,7 @@ class Ledger {
   void remove_address(const Address& address) { addresses_.erase(address); }
   void put_element(const Element& element);
   void remove_element(const Element& key) { elements_.erase(key); }
-  void clear_elements() { elements_.clear(); }
+  void replace_elements(std::span<const Element> all) { elements_ = {all.begin(), all.end()}; }
   void clear_addresses() { addresses_.clear(); }
 
   DirtyKeys all_keys() const;

@@ -159,8 +159,7 @@ class Recorder {
     }
     if (outcome.elements) {
       const std::set<Element, ElementKeyLess> believed = ledger_.elements();
-      ledger_.clear_elements();
-      for (const Element& element : *outcome.elements) ledger_.put_element(element);
+      ledger_.replace_elements(*outcome.elements);
       retry_differences(believed, ledger_.elements(), result_.retry.elements);
     }
   }

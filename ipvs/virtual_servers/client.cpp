@@ -13,6 +13,7 @@
 #include <array>
 #include <cerrno>
 #include <ctime>
+#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
@@ -20,9 +21,6 @@
 
 namespace ipvs {
 namespace {
-
-// Up to this many virtual servers, a netlink dump for each is as fast as the file.
-constexpr std::size_t kFewServers = 16;
 
 // A dump comes in parts, and the kernel begins each at a number, not at a virtual server. If it moves
 // them to a larger table between two parts (from Linux 7 on), or somebody else changes them, some
@@ -59,17 +57,6 @@ int feed_proc_table(ProcTableParser& parser) {
   const int error = size < 0 ? errno : 0;
   ::close(file);
   return error;
-}
-
-// Nullopt if the file cannot be read, or has a line that the parser does not understand.
-std::optional<std::unordered_map<ServerKey, std::vector<Destination>>> read_proc_table(
-    std::set<ServerKey>& not_masqueraded) {
-  ProcTableParser parser;
-  const int error = feed_proc_table(parser);
-  auto servers = parser.finish();
-  if (error != 0 || parser.strange_lines() > 0) return std::nullopt;
-  not_masqueraded = parser.not_masqueraded();
-  return servers;
 }
 
 // Makes a kernel load ip_vs that does not do so for its netlink family (before about 5.17): asked
@@ -163,11 +150,15 @@ Result<std::vector<ServerReading>> IpvsClient::dump_services() {
   }
 }
 
+// Through a socket of its own: in parts as large as the kernel makes them, since it walks through its
+// table from the beginning to each part.
 Result<std::vector<ServerReading>> IpvsClient::dump_services_once() {
+  auto socket = NetlinkSocket::open(NETLINK_GENERIC);
+  if (!socket) return socket.error();
   std::vector<ServerReading> readings;
   batch_.clear();
   encode_dump_services(batch_, family_);
-  const auto result = socket_.dump(
+  const auto result = socket->dump(
       batch_, [&] { readings.clear(); },
       [&](const NetlinkMessage& message) {
         if (auto reading = decode_service(message.payload)) {
@@ -176,7 +167,7 @@ Result<std::vector<ServerReading>> IpvsClient::dump_services_once() {
       });
   if (!result) {
     return error_of(result.error().error_number, "reading virtual servers (GET_SERVICE)",
-                    socket_.extended());
+                    socket->extended());
   }
   return readings;
 }
@@ -255,31 +246,68 @@ Result<std::vector<ServerReading>> IpvsClient::with_destinations(
   return readings;
 }
 
+// `count`: how many the kernel says there are; nullopt: it does not say.
+Result<Ipv4Table::Destinations> IpvsClient::configured_destinations(
+    const ServerKey& key, std::optional<std::size_t> count) {
+  if (count) {
+    auto found = ipv4_table_.destinations(key, *count);
+    if (found && found->all.size() == *count) return found;
+  }
+  const auto dumped = dump_destinations(key);
+  if (!dumped) return dumped.error();
+  Ipv4Table::Destinations found;
+  for (const DestinationReading& each : *dumped) {
+    found.all.push_back(each.destination);
+    found.are_masqueraded = found.are_masqueraded && each.is_masqueraded;
+  }
+  return found;
+}
+
 Result<Configuration> IpvsClient::read_configuration() {
   auto readings = dump_services();
   if (!readings) return readings.error();
-  Configuration configuration;
-  std::optional<std::unordered_map<ServerKey, std::vector<Destination>>> table;
-  if (readings->size() > kFewServers) table = read_proc_table(configuration.not_masqueraded);
-
-  std::vector<Server>& servers = configuration.servers;
-  servers.reserve(readings->size());
-  for (ServerReading& reading : *readings) {
-    Server server{std::move(reading.settings), {}};
-    if (table && table->contains(server.settings.key)) {
-      server.destinations = std::move(table->at(server.settings.key));
-    } else {
-      const auto destinations = dump_destinations(server.settings.key);
-      if (!destinations) return destinations.error();
-      for (const auto& found : *destinations) {
-        server.destinations.push_back(found.destination);
-        if (!found.is_masqueraded) configuration.not_masqueraded.insert(server.settings.key);
-      }
+  // A dump for each virtual server takes several times as long.
+  std::unordered_map<ServerKey, std::size_t> counts;
+  if (const auto servers = ipv4_table_.servers()) {
+    for (const auto& server : *servers) {
+      if (server.key.fwmark == 0) counts.emplace(server.key, server.destinations);
     }
-    servers.push_back(std::move(server));
+  }
+  Configuration configuration;
+  configuration.servers.reserve(readings->size());
+  for (ServerReading& reading : *readings) {
+    const ServerKey key = reading.settings.key;
+    const auto count = counts.find(key);
+    auto found = configured_destinations(
+        key, count == counts.end() ? std::nullopt : std::optional(count->second));
+    if (!found) return found.error();
+    if (!found->are_masqueraded) configuration.not_masqueraded.insert(key);
+    configuration.servers.push_back({std::move(reading.settings), std::move(found->all)});
   }
   return configuration;
 }
+
+Result<std::vector<ServerKey>> IpvsClient::table_order(bool with_ipv6) {
+  std::vector<ServerKey> keys;
+  if (!with_ipv6) {
+    const auto servers = ipv4_table_.servers();
+    if (!servers) return servers.error();
+    for (const auto& server : *servers) keys.push_back(server.key);
+    return keys;
+  }
+  const auto dumped = dump_services();
+  if (!dumped) return dumped.error();
+  for (const ServerReading& reading : *dumped) keys.push_back(reading.settings.key);
+  return keys;
+}
+
+bool IpvsClient::uses_scheduler(const std::string& scheduler) {
+  const auto servers = ipv4_table_.servers();
+  return servers && std::any_of(servers->begin(), servers->end(),
+                                [&](const auto& server) { return server.scheduler == scheduler; });
+}
+
+Result<std::size_t> IpvsClient::count_ipv4_servers() { return ipv4_table_.count(); }
 
 Result<IpvsInfo> IpvsClient::info() {
   batch_.clear();

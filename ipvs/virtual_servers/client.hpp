@@ -18,6 +18,7 @@
 #include "ipvs/netlink/socket.hpp"
 #include "ipvs/state/kernel.hpp"
 #include "ipvs/virtual_servers/codec.hpp"
+#include "ipvs/virtual_servers/ipv4_table.hpp"
 
 namespace ipvs {
 
@@ -52,8 +53,14 @@ class IpvsClient {
   Result<std::vector<ServerReading>> read_counters(std::span<const ServerKey> keys);
   // The destinations only, for each of `keys`, whether it exists or not.
   Result<std::vector<ServerReading>> read_destinations(std::span<const ServerKey> keys);
-  // Mostly from /proc/net/ip_vs.
   Result<Configuration> read_configuration();
+  // All virtual servers of IPv4, in the order of the kernel's table; with those of IPv6 at the price
+  // of a dump.
+  Result<std::vector<ServerKey>> table_order(bool with_ipv6);
+  // Whether an IPv4 virtual server does. False also where that cannot be read.
+  bool uses_scheduler(const std::string& scheduler);
+  // Of constant cost; the kernel keeps no number for IPv6.
+  Result<std::size_t> count_ipv4_servers();
 
   Result<IpvsInfo> info();
   // In seconds; those that are 0 keep their value.
@@ -62,12 +69,15 @@ class IpvsClient {
 
  private:
   Result<std::vector<ServerReading>> dump_services_once();
+  Result<Ipv4Table::Destinations> configured_destinations(const ServerKey& key,
+                                                          std::optional<std::size_t> count);
   // Adds the destinations of each.
   Result<std::vector<ServerReading>> with_destinations(std::vector<ServerReading> readings);
   IpvsClient(NetlinkSocket socket, std::uint16_t family);
 
   NetlinkSocket socket_;
   std::uint16_t family_;
+  Ipv4Table ipv4_table_;
   MessageBatch batch_;  // kept for its memory
 };
 

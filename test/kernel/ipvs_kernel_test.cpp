@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "ipvs/virtual_servers/client.hpp"
-#include "ipvs/virtual_servers/count.hpp"
+#include "ipvs/virtual_servers/ipv4_table.hpp"
 #include "own_namespace.hpp"
 
 namespace {
@@ -165,7 +165,7 @@ TEST_CASE("timeouts are set, and the version is read") {
   CHECK(info.connection_table_size >= 256);
 }
 
-TEST_CASE("the configuration read from /proc equals the one read with netlink") {
+TEST_CASE("the configuration read by the older interface equals the one read with netlink") {
   enter_own_namespace();
   auto client = IpvsClient::open().value();
   auto ops = many(0, 300, 5);
@@ -177,6 +177,7 @@ TEST_CASE("the configuration read from /proc equals the one read with netlink") 
   marked = destination(ServerCommand::kNewDest, marked.server.key, "10.244.1.1", 0, 2);
   ops.push_back(marked);
   CHECK(failures(client.change_servers(ops)) == 0);
+  CHECK(client.read_configuration().value().not_masqueraded.empty());
 
   auto quick = client.read_configuration().value().servers;
   REQUIRE(quick.size() == 302);
@@ -193,14 +194,51 @@ TEST_CASE("the configuration read from /proc equals the one read with netlink") 
   CHECK(destinations == 1502);
 }
 
+TEST_CASE("IPv4 virtual servers come in the order of a dump") {
+  enter_own_namespace();
+  auto client = IpvsClient::open().value();
+  auto ops = many(0, 700, 0);
+  ops.push_back(service(ServerCommand::kNewService, kDns, "lc"));
+  REQUIRE(failures(client.change_servers(ops)) == 0);
+  std::vector<ServerKey> dumped;
+  for (const auto& reading : client.dump_services().value()) dumped.push_back(reading.settings.key);
+  CHECK(client.table_order(false).value() == dumped);
+  CHECK(client.table_order(true).value() == dumped);
+  CHECK(client.uses_scheduler("rr"));
+  CHECK(client.uses_scheduler("lc"));
+  CHECK_FALSE(client.uses_scheduler("sh"));
+
+  const ServerOp six = service(ServerCommand::kNewService, kWeb6);
+  REQUIRE(client.change_servers({&six, 1}) == std::vector<int>{0});
+  CHECK(client.table_order(false).value() == dumped);
+  CHECK(client.table_order(true).value().size() == dumped.size() + 1);
+}
+
+TEST_CASE("destinations are read however many there are, and none of a server that is gone") {
+  enter_own_namespace();
+  auto client = IpvsClient::open().value();
+  REQUIRE(failures(client.change_servers(many(0, 1, 500))) == 0);
+  ipvs::Ipv4Table table;
+  const auto servers = table.servers().value();
+  REQUIRE(servers.size() == 1);
+  CHECK(servers[0].destinations == 500);
+  CHECK(servers[0].scheduler == "rr");
+  for (const std::size_t known : {0, 500}) {
+    const auto found = table.destinations(servers[0].key, known).value();
+    CHECK(found.all.size() == 500);
+    CHECK(found.are_masqueraded);
+  }
+  CHECK(table.destinations(kDns, 0).error().error_number == ESRCH);
+}
+
 TEST_CASE("IPv4 virtual servers are counted, and timeouts are read (D2, D4)") {
   enter_own_namespace();
   auto client = IpvsClient::open().value();
-  ipvs::ServerCounter counter;
-  const std::size_t before = counter.count().value();
+  ipvs::Ipv4Table table;
+  const std::size_t before = table.count().value();
   const std::vector<ServerOp> ops = many(0, 3, 1);
   REQUIRE(failures(client.change_servers(ops)) == 0);
-  CHECK(counter.count().value() == before + 3);
+  CHECK(table.count().value() == before + 3);
   REQUIRE(client.set_timeouts({.tcp = 600, .tcp_fin = 60, .udp = 30}).has_value());
   CHECK(client.timeouts().value() == ipvs::Timeouts{.tcp = 600, .tcp_fin = 60, .udp = 30});
 }
