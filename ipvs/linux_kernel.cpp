@@ -72,17 +72,13 @@ Result<HostFacts> LinuxKernel::prepare(const HostSettings& settings) {
   HostFacts facts;
   settings_ = settings;
   excluded_ = settings.excluded;
-  // Has the kernel load what the table needs, at the same time as what IPVS needs: seconds on a slow
-  // machine. And finds a host without nf_tables, or with an older one, before anything is programmed.
-  auto tried = std::async(std::launch::async, [this]() -> Result<void> {
-    const auto table = ready(table_);
-    if (!table) return table.error();
-    return (*table)->try_table();
-  });
+  // Where no thread can be made, it is tried later.
+  auto tried =
+      std::async(std::launch::async | std::launch::deferred, &LinuxKernel::try_table, this);
   const auto ipvs = ready(ipvs_);
   if (!ipvs) return ipvs.error();
   // Finding the netlink family needs no privilege, this request does: without CAP_NET_ADMIN
-  // prepare() ends here, before it changes anything.
+  // prepare() ends here, before it changes anything that stays.
   const auto info = (*ipvs)->info();
   if (!info) return info.error();
 
@@ -120,6 +116,14 @@ Result<HostFacts> LinuxKernel::prepare(const HostSettings& settings) {
     facts.warnings.push_back("cleanup will not restore sysctls: " + changed_settings_.fault());
   }
   return facts;
+}
+
+// Has the kernel load what the table needs, at the same time as what IPVS needs: seconds on a slow
+// machine. And finds a host without nf_tables, or with an older one, before anything is programmed.
+Result<void> LinuxKernel::try_table() {
+  const auto table = ready(table_);
+  if (!table) return table.error();
+  return (*table)->try_table();
 }
 
 // With VipBinding::kAuto what there is stays as it is until choose_binding(): how much is wanted is not
@@ -312,13 +316,16 @@ std::vector<std::size_t> LinuxKernel::order_of_fill(std::span<const ServerOp> op
   const auto now = std::chrono::steady_clock::now();
   if (!is_large_fill(ops)) return {};
   // What was deleted is forgotten after two minutes, and a fill that paused goes on before that.
-  if (fill_ranks_.empty() || now - ranked_at_ > kRanksAge) {
+  const bool has_ipv6 = std::any_of(
+      ops.begin(), ops.end(), [](const ServerOp& op) { return op.server.key.address.is_v6(); });
+  const bool are_old = fill_ranks_.empty() || now - ranked_at_ > kRanksAge;
+  if (are_old || (has_ipv6 && !ranks_have_ipv6_)) {
     const auto ipvs = ready(ipvs_);
     if (!ipvs) return {};
-    const auto in_order = (*ipvs)->table_order(std::any_of(
-        ops.begin(), ops.end(), [](const ServerOp& op) { return op.server.key.address.is_v6(); }));
+    const auto in_order = (*ipvs)->table_order(has_ipv6);
     if (!in_order) return {};
     fill_ranks_ = ranks_of(*in_order);
+    ranks_have_ipv6_ = has_ipv6;
     ranked_at_ = now;
   }
   return fill_order(ops, fill_ranks_);
@@ -338,6 +345,11 @@ int LinuxKernel::change_elements(std::span<const ElementOp> ops) {
 int LinuxKernel::install_table(const TableRules& rules, std::span<const Element> elements) {
   const auto table = ready(table_);
   return table ? (*table)->install_table(rules, elements) : table.error().error_number;
+}
+
+int LinuxKernel::replace_rules(const TableRules& rules) {
+  const auto table = ready(table_);
+  return table ? (*table)->replace_rules(rules) : table.error().error_number;
 }
 
 Result<std::size_t> LinuxKernel::count_ipv4_servers() {

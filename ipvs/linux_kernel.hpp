@@ -60,6 +60,7 @@ class LinuxKernel : public Kernel {
   std::vector<int> change_addresses(std::span<const AddressOp> ops) override;
   int change_elements(std::span<const ElementOp> ops) override;
   int install_table(const TableRules& rules, std::span<const Element> elements) override;
+  int replace_rules(const TableRules& rules) override;
 
   Result<std::size_t> count_ipv4_servers() override;
   Result<std::optional<ServerReading>> read_server(const ServerKey& key) override;
@@ -88,6 +89,7 @@ class LinuxKernel : public Kernel {
 
  private:
   Result<void> set_timeouts(const Timeouts& timeouts);
+  Result<void> try_table();
   Result<void> find_binding();
   Result<Sight> look_without_rights();
 
@@ -107,6 +109,7 @@ class LinuxKernel : public Kernel {
   OwnRecordFile record_;
   NotesFile notes_;
   FillRanks fill_ranks_;  // of the last large fill
+  bool ranks_have_ipv6_ = false;
   std::chrono::steady_clock::time_point ranked_at_{};
 };
 

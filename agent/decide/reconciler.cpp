@@ -320,12 +320,7 @@ std::vector<Element> Reconciler::table_elements() const {
 
 void Reconciler::table_installed(const std::vector<Element>& elements) {
   ledger_.replace_elements(elements);
-  for (const Element& element : elements) {
-    const Element* wanted = desired_.element(element);
-    if (!wanted || *wanted != element) dirty_.elements.insert(element);
-  }
-  // Those that were refused before are in it now.
-  for (const Element& element : failed_.elements()) dirty_.elements.insert(element);
+  dirty_.elements.insert(elements.begin(), elements.end());
 }
 
 bool Reconciler::compare(const ServerKey& key, const std::optional<ipvs::Server>& found) {

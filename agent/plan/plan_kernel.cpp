@@ -151,6 +151,11 @@ int PlanKernel::install_table(const ipvs::TableRules& rules,
   return 0;
 }
 
+int PlanKernel::replace_rules(const ipvs::TableRules& rules) {
+  after_.rules = rules;
+  return 0;
+}
+
 // The kernel tells without rights as well, but for the module ip_vs.
 Result<std::string> PlanKernel::why_no_ipv6() {
   if (is_empty_) return std::string();

@@ -46,6 +46,7 @@ class PlanKernel : public ipvs::Kernel {
   int change_elements(std::span<const ipvs::ElementOp> ops) override;
   int install_table(const ipvs::TableRules& rules,
                     std::span<const ipvs::Element> elements) override;
+  int replace_rules(const ipvs::TableRules& rules) override;
 
   ipvs::Result<std::size_t> count_ipv4_servers() override;
   ipvs::Result<std::optional<ipvs::ServerReading>> read_server(const ipvs::ServerKey& key) override;

@@ -117,9 +117,11 @@ void SyncLoop::table_rules_may_differ() {
   if (installed_rules_ && *installed_rules_ != table_rules()) request(Work::kInstallTable);
 }
 
-ipvs::TableRules SyncLoop::table_rules() const {
+ipvs::TableRules SyncLoop::table_rules(std::span<const ipvs::Element> elements) const {
   ipvs::TableRules rules = plans_.table_rules();
   rules.drops_refusals = is_switching_;
+  rules.sets = installed_rules_ ? installed_rules_->sets : ipvs::SetsInUse();
+  rules.sets.add(elements);
   return rules;
 }
 
@@ -209,7 +211,7 @@ asio::awaitable<bool> SyncLoop::read_and_install() {
   const std::vector<ipvs::ServerKey> own = reconciler_.ledger().server_keys();
   report_record(co_await thread_.run([&] { return kernel_.record_own(own); }));
   const std::vector<ipvs::Element> elements = reconciler_.table_elements();
-  const ipvs::TableRules rules = table_rules();
+  const ipvs::TableRules rules = table_rules(elements);
   const int error = co_await thread_.run([&] { return kernel_.install_table(rules, elements); });
   if (error == 0) {
     installed_rules_ = rules;
@@ -300,7 +302,10 @@ asio::awaitable<void> SyncLoop::pass() {
   for (const auto& [work, run] : kPlanningWork) {
     if (agenda_.take(work, begin)) (this->*run)();
   }
-  if (is_switching_ && !installed_rules_->drops_refusals) co_await reinstall_table();
+  if (is_switching_ && !installed_rules_->drops_refusals) {
+    ipvs::TableRules rules = table_rules();
+    co_await replace_rules(std::move(rules));
+  }
   if (recorder_) take_causes();
   plan_some(report);
   const bool is_continued = reconciler_.backlog_size() > 0;
@@ -391,6 +396,10 @@ asio::awaitable<SyncLoop::Clock::time_point> SyncLoop::carry_out(ipvs::Changes c
   if (changes.size() > kShortOperations) {
     must_pause = [this] { return is_awaited_.load(std::memory_order_relaxed); };
   }
+  if (!co_await install_rules_for(changes)) {
+    reconciler_.defer(std::move(changes));  // compared again in the next pass
+    co_return time();
+  }
   ipvs::Outcome outcome = co_await thread_.run_short(
       short_work, [&] { return ipvs::apply(kernel_, changes, leaving, must_pause); });
   const auto now = time();
@@ -429,6 +438,18 @@ asio::awaitable<SyncLoop::Clock::time_point> SyncLoop::carry_out(ipvs::Changes c
   if (flows.empty()) co_return now;
   co_await forget_flows(flows, report);
   co_return time();
+}
+
+// Those that read the sets to which elements are to be added. Where that fails, the elements are
+// refused (ipvs::Kernel::change_elements()), and what must not be without them is not made. False:
+// the whole table was installed in its place, so that the kernel holds some of the changes already.
+asio::awaitable<bool> SyncLoop::install_rules_for(const ipvs::Changes& changes) {
+  ipvs::SetsInUse sets = installed_rules_->sets;
+  sets.add_added(changes.protect);
+  if (sets == installed_rules_->sets) co_return true;
+  ipvs::TableRules rules = *installed_rules_;
+  rules.sets = sets;
+  co_return !co_await replace_rules(std::move(rules));
 }
 
 void SyncLoop::report_departures(const Departures& departures) {

@@ -125,7 +125,7 @@ class SyncLoop {
   bool is_in_force() const {
     return complete() && !table_missing_since_ && !reconciler_.fault_of_node();
   }
-  // What our table was last installed with; nullptr: it has not been yet.
+  // The rules of our table; nullptr: it has not been installed yet.
   const ipvs::TableRules* installed_rules() const {
     return installed_rules_ ? &*installed_rules_ : nullptr;
   }
@@ -203,7 +203,11 @@ class SyncLoop {
   Backoff backoff() const;
   void report_departures(const Departures& departures);
   void report_failure(const ipvs::Failure& failure);
-  ipvs::TableRules table_rules() const;
+  // With those that these elements need.
+  ipvs::TableRules table_rules(std::span<const ipvs::Element> elements = {}) const;
+  // True: the kernel refused, and the whole table was installed instead.
+  boost::asio::awaitable<bool> replace_rules(ipvs::TableRules rules);
+  boost::asio::awaitable<bool> install_rules_for(const ipvs::Changes& changes);
   void report_record(const ipvs::Result<void>& written);
   void schedule_retry();
 

@@ -14,7 +14,7 @@ namespace asio = boost::asio;
 
 asio::awaitable<void> SyncLoop::reinstall_table() {
   const std::vector<ipvs::Element> elements = reconciler_.table_elements();
-  const ipvs::TableRules rules = table_rules();
+  const ipvs::TableRules rules = table_rules(elements);
   const int error = co_await thread_.run([&] { return kernel_.install_table(rules, elements); });
   if (error == 0) {
     table_missing_since_.reset();
@@ -31,6 +31,20 @@ asio::awaitable<void> SyncLoop::reinstall_table() {
                   .error_number = error,
                   .what = "restoring the nftables table kube-ipvs",
                   .owner = {}});
+}
+
+asio::awaitable<bool> SyncLoop::replace_rules(ipvs::TableRules rules) {
+  const int error = co_await thread_.run([&] { return kernel_.replace_rules(rules); });
+  if (error == 0) {
+    installed_rules_ = std::move(rules);
+    co_return false;
+  }
+  report_failure({.command = "NEWRULE",
+                  .error_number = error,
+                  .what = "changing the rules of the nftables table kube-ipvs",
+                  .owner = {}});
+  co_await reinstall_table();
+  co_return !table_missing_since_;
 }
 
 asio::awaitable<void> SyncLoop::check_addresses() {

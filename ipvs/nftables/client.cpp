@@ -125,13 +125,34 @@ int NftClient::send(Transaction transaction) {
 }
 
 int NftClient::install_table(const TableRules& rules, std::span<const Element> elements) {
-  return send(encode_install(rules, elements));
+  const int error = send(encode_install(rules, elements));
+  if (error == 0) read_sets_ = rules.sets;
+  return error;
+}
+
+int NftClient::replace_rules(const TableRules& rules) {
+  const int error = send(encode_replace_rules(rules));
+  if (error == 0) read_sets_ = rules.sets;
+  return error;
 }
 
 int NftClient::change_elements(std::span<const ElementOp> ops) {
   if (ops.empty()) {
     outcome_ = {};
     return 0;
+  }
+  // An element that no rule reads would protect nothing.
+  const auto is_unread = [this](const ElementOp& op) {
+    return op.add && !read_sets_.contains(op.element);
+  };
+  const auto unread = std::find_if(ops.begin(), ops.end(), is_unread);
+  if (unread != ops.end()) {
+    const auto index = static_cast<std::size_t>(unread - ops.begin());
+    outcome_ = {.error = EAGAIN,
+                .first_op = index,
+                .last_op = index + 1,
+                .refused = "no rule reads the set of this element yet"};
+    return EAGAIN;
   }
   return send(encode_changes(ops));
 }

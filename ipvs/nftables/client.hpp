@@ -46,9 +46,13 @@ class NftClient {
   // keep matching. Elements may name the same key twice.
   int install_table(const TableRules& rules, std::span<const Element> elements);
 
+  // Replaces all rules of our table in one transaction. ENOENT: there is no table, or it lacks a
+  // chain or a set.
+  int replace_rules(const TableRules& rules);
+
   // One transaction, in this order. An element whose traffic class changes is deleted in the old
   // class and added in the new one. EEXIST: an element to add exists; ENOENT: one to delete does
-  // not, or there is no table.
+  // not, or there is no table; EAGAIN: no rule that we have installed reads the set.
   int change_elements(std::span<const ElementOp> ops);
 
   // Also if it lacks sets.
@@ -84,6 +88,7 @@ class NftClient {
   int read_set(std::string_view name, std::vector<Element>& elements);
 
   NetlinkSocket socket_;
+  SetsInUse read_sets_ = SetsInUse::all();  // by the rules that this client has installed
   Port port_;
   NftOutcome outcome_;
 };

@@ -246,6 +246,16 @@ Transaction encode_changes(std::span<const ElementOp> ops) {
   return transaction;
 }
 
+namespace {
+
+void put_flush(MessageBatch& batch, const Chain& chain) {
+  begin(batch, NFT_MSG_DELRULE, 0);
+  batch.put_string(NFTA_RULE_TABLE, kTableName);
+  batch.put_string(NFTA_RULE_CHAIN, chain.name);
+}
+
+}  // namespace
+
 Transaction encode_delete_table() {
   Transaction transaction;
   put_nft_boundary(transaction.batch, NFNL_MSG_BATCH_BEGIN);
@@ -255,16 +265,24 @@ Transaction encode_delete_table() {
   return transaction;
 }
 
+Transaction encode_replace_rules(const TableRules& rules) {
+  Transaction transaction;
+  MessageBatch& batch = transaction.batch;
+  put_nft_boundary(batch, NFNL_MSG_BATCH_BEGIN);
+  for (const Chain& chain : table_chains()) put_flush(batch, chain);
+  for (const Rule& rule : table_rules(rules)) put_rule(batch, kTableName, rule);
+  put_nft_boundary(batch, NFNL_MSG_BATCH_END);
+  transaction.ranges.resize(batch.size());
+  return transaction;
+}
+
 Transaction encode_keep_masquerading() {
   Transaction transaction;
   MessageBatch& batch = transaction.batch;
   put_nft_boundary(batch, NFNL_MSG_BATCH_BEGIN);
   // All rules first, because the chains lead to each other.
   for (const Chain& chain : table_chains()) {
-    if (masquerades(chain)) continue;
-    begin(batch, NFT_MSG_DELRULE, 0);
-    batch.put_string(NFTA_RULE_TABLE, kTableName);
-    batch.put_string(NFTA_RULE_CHAIN, chain.name);
+    if (!masquerades(chain)) put_flush(batch, chain);
   }
   for (const Chain& chain : table_chains()) {
     if (masquerades(chain)) continue;

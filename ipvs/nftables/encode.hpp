@@ -59,6 +59,8 @@ struct Transaction {
 
 // Replaces our table, whether there is one or not.
 Transaction encode_install(const TableRules& rules, std::span<const Element> elements);
+// Replaces all rules of our table.
+Transaction encode_replace_rules(const TableRules& rules);
 // In the order given. The kernel refuses to add an element that exists (EEXIST) and to delete one
 // that does not (ENOENT).
 Transaction encode_changes(std::span<const ElementOp> ops);

@@ -118,8 +118,8 @@ void drop_refusals(std::vector<Rule>& out) {
   }
 }
 
-// Of a flow's packets after the first, each runs these four rules and no other: everything further
-// is behind them.
+// Of a flow's packets after the first, each runs at most these four rules: everything further is
+// behind them.
 void add_guard_hooks(std::vector<Rule>& out) {
   const Expressions new_or_invalid = has_state(kStateInvalid | kStateNew);
   out.push_back({"guard-prerouting", new_or_invalid + verdict(NFT_JUMP, "arriving")});

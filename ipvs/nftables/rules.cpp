@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <variant>
 
 #include "ipvs/nftables/guard_rules.hpp"
 #include "ipvs/nftables/statements.hpp"
@@ -226,12 +227,13 @@ void add_fixed_destination(std::string_view chain, std::vector<Rule>& out) {
           {chain, matches + Expressions{network_header(f.destination, f.length, NFT_REG_1),
                                         expression::DestinationNat{f.family, NFT_REG_1}}});
     };
+    // The most frequent first.
     keep(address_in(f, f.destination, f.set(kVirtualIp)));
+    keep(node_port_in(f, "node-ports"));
+    keep(node_port_in(f, "node-ports-local"));
     for (const TrafficClass traffic_class : {kClusterIp, kExternal, kExternalLocal}) {
       keep(destination_service_in(f, f.set(kServiceIp, traffic_class)));
     }
-    keep(node_port_in(f, "node-ports"));
-    keep(node_port_in(f, "node-ports-local"));
   }
 }
 
@@ -254,6 +256,51 @@ void add_postrouting(std::vector<Rule>& out) {
   for (const FamilyFacts& f : kFamilies) {
     out.push_back({"postrouting", is_family(f) + verdict(NFT_GOTO, f.services)});
   }
+}
+
+// An inverted look-up matches in an empty set, too.
+bool reads_empty_set(const Rule& rule, const SetsInUse& sets) {
+  return std::any_of(
+      rule.expressions.begin(), rule.expressions.end(), [&](const Expression& expression) {
+        const auto* lookup = std::get_if<expression::Lookup>(&expression);
+        if (!lookup || lookup->inverted) return false;
+        const TableSet* set = set_named(lookup->set);
+        return set &&
+               !sets.contains(set->kind, set->traffic_class, set->family.value_or(Family::kIpv4));
+      });
+}
+
+const expression::Verdict* verdict_of(const Rule& rule) {
+  return rule.expressions.empty() ? nullptr
+                                  : std::get_if<expression::Verdict>(&rule.expressions.back());
+}
+
+// A rule that leads to a chain without rules does nothing either, but for a `goto` that keeps the
+// packet from the rules after it.
+bool leads_nowhere(const std::vector<Rule>& rules, std::size_t index) {
+  const Rule& rule = rules[index];
+  const expression::Verdict* verdict = verdict_of(rule);
+  if (!verdict || verdict->chain.empty()) return false;
+  const auto is_in = [](std::string_view chain) {
+    return [chain](const Rule& other) { return other.chain == chain; };
+  };
+  if (std::any_of(rules.begin(), rules.end(), is_in(verdict->chain))) return false;
+  const auto next = rules.begin() + static_cast<std::ptrdiff_t>(index) + 1;
+  return verdict->code == NFT_JUMP || std::none_of(next, rules.end(), is_in(rule.chain));
+}
+
+void drop_idle(std::vector<Rule>& rules, const SetsInUse& sets) {
+  std::erase_if(rules, [&](const Rule& rule) { return reads_empty_set(rule, sets); });
+  // A chain that loses its last rule makes those that lead to it idle.
+  std::size_t before = 0;
+  do {
+    before = rules.size();
+    for (std::size_t index = before; index-- > 0;) {
+      if (leads_nowhere(rules, index)) {
+        rules.erase(rules.begin() + static_cast<std::ptrdiff_t>(index));
+      }
+    }
+  } while (rules.size() != before);
 }
 
 }  // namespace
@@ -284,6 +331,7 @@ std::vector<Rule> table_rules(const TableRules& rules) {
   add_destination_hooks(rules, out);
   add_guard_rules(rules, out);
   add_postrouting(out);
+  drop_idle(out, rules.sets);
   return out;
 }
 

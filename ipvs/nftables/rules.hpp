@@ -33,6 +33,7 @@ struct Rule {
 };
 
 std::span<const Chain> table_chains();
+// Without those that do nothing while no other sets than TableRules::sets have elements.
 std::vector<Rule> table_rules(const TableRules& rules);
 // Whether a chain is postrouting's or one that it leads to, and whether these chains read the sets
 // of a kind of elements. All the rest protects, refuses or redirects.

@@ -7,6 +7,7 @@
 //   - lays out the sets and their keys for the kernel         ipvs/nftables/table.hpp
 //   - keeps an element before, during and after its servers   ipvs/state/apply.hpp
 //   - decides what a Service keeps when it loses a server     agent/decide/claims.hpp
+//   - numbers the sets, to leave out rules for empty ones     ipvs/state/sets_in_use.hpp
 // A new kind of element is one more row, the rules that read its sets (ipvs/nftables/rules.cpp),
 // and the place that plans it (agent/decide/planner.cpp).
 #pragma once

@@ -33,6 +33,7 @@
 #include "ipvs/state/networks.hpp"
 #include "ipvs/state/notes.hpp"
 #include "ipvs/state/operations.hpp"
+#include "ipvs/state/sets_in_use.hpp"
 
 namespace ipvs {
 
@@ -68,6 +69,8 @@ struct TableRules {
   // grace period (ip_vs_edit_service() in ip_vs_ctl.c), and answers new connections with ICMP "port
   // unreachable". Such answers for Services are dropped then, so that clients try again.
   bool drops_refusals = false;
+  // The rules that read other sets are left out.
+  SetsInUse sets = SetsInUse::all();
   bool operator==(const TableRules&) const = default;
 };
 
@@ -193,10 +196,14 @@ class Kernel {
   // The places of these operations in the order in which they are cheapest; empty: as they are.
   virtual std::vector<std::size_t> order_of_fill(std::span<const ServerOp>) { return {}; }
   virtual std::vector<int> change_addresses(std::span<const AddressOp> ops) = 0;
-  // One transaction: all or nothing; the errno of the first refused element.
+  // One transaction: all or nothing; the errno of the first refused element. EAGAIN: an element is to
+  // be added to a set that is not in TableRules::sets, so that no rule would read it.
   virtual int change_elements(std::span<const ElementOp> ops) = 0;
   // Replaces our whole table (or creates it) in one transaction.
   virtual int install_table(const TableRules& rules, std::span<const Element> elements) = 0;
+  // Replaces the rules of our table in one transaction, at a cost that does not grow with the
+  // elements. ENOENT: there is no table of ours, or it lacks a chain or a set.
+  virtual int replace_rules(const TableRules& rules) = 0;
 
   // How many virtual servers of IPv4 the network namespace has, whoever made them. One getsockopt,
   // of constant cost (IP_VS_SO_GET_INFO). Nothing counts those of IPv6.

@@ -22,6 +22,9 @@
 namespace ipvs {
 namespace {
 
+// Up to this many virtual servers, a netlink dump for each is as fast as the file.
+constexpr std::size_t kFewServers = 16;
+
 // A dump comes in parts, and the kernel begins each at a number, not at a virtual server. If it moves
 // them to a larger table between two parts (from Linux 7 on), or somebody else changes them, some
 // come twice, and as many are missing: then all are read again, so many times.
@@ -57,6 +60,17 @@ int feed_proc_table(ProcTableParser& parser) {
   const int error = size < 0 ? errno : 0;
   ::close(file);
   return error;
+}
+
+// Nullopt if the file cannot be read, or has a line that the parser does not understand.
+std::optional<std::unordered_map<ServerKey, std::vector<Destination>>> read_proc_table(
+    std::set<ServerKey>& not_masqueraded) {
+  ProcTableParser parser;
+  const int error = feed_proc_table(parser);
+  auto servers = parser.finish();
+  if (error != 0 || parser.strange_lines() > 0) return std::nullopt;
+  not_masqueraded = parser.not_masqueraded();
+  return servers;
 }
 
 // Makes a kernel load ip_vs that does not do so for its netlink family (before about 5.17): asked
@@ -246,45 +260,64 @@ Result<std::vector<ServerReading>> IpvsClient::with_destinations(
   return readings;
 }
 
-// `count`: how many the kernel says there are; nullopt: it does not say.
-Result<Ipv4Table::Destinations> IpvsClient::configured_destinations(
-    const ServerKey& key, std::optional<std::size_t> count) {
-  if (count) {
-    auto found = ipv4_table_.destinations(key, *count);
-    if (found && found->all.size() == *count) return found;
-  }
-  const auto dumped = dump_destinations(key);
-  if (!dumped) return dumped.error();
-  Ipv4Table::Destinations found;
-  for (const DestinationReading& each : *dumped) {
-    found.all.push_back(each.destination);
-    found.are_masqueraded = found.are_masqueraded && each.is_masqueraded;
-  }
-  return found;
-}
-
+// The older interface first. Of what it does not know, IPv6, the file has the destinations in one
+// reading where there are many.
 Result<Configuration> IpvsClient::read_configuration() {
   auto readings = dump_services();
   if (!readings) return readings.error();
-  // A dump for each virtual server takes several times as long.
-  std::unordered_map<ServerKey, std::size_t> counts;
-  if (const auto servers = ipv4_table_.servers()) {
-    for (const auto& server : *servers) {
-      if (server.key.fwmark == 0) counts.emplace(server.key, server.destinations);
-    }
-  }
   Configuration configuration;
   configuration.servers.reserve(readings->size());
+  std::vector<ServerReading> others;
+  const auto counts = count_destinations();
   for (ServerReading& reading : *readings) {
+    const auto count = counts.find(reading.settings.key);
+    if (count == counts.end() ||
+        !add_from_ipv4_table(reading.settings, count->second, configuration)) {
+      others.push_back(std::move(reading));
+    }
+  }
+  std::set<ServerKey> not_masqueraded;
+  std::optional<std::unordered_map<ServerKey, std::vector<Destination>>> file;
+  if (others.size() > kFewServers) file = read_proc_table(not_masqueraded);
+  for (ServerReading& reading : others) {
     const ServerKey key = reading.settings.key;
-    const auto count = counts.find(key);
-    auto found = configured_destinations(
-        key, count == counts.end() ? std::nullopt : std::optional(count->second));
-    if (!found) return found.error();
-    if (!found->are_masqueraded) configuration.not_masqueraded.insert(key);
-    configuration.servers.push_back({std::move(reading.settings), std::move(found->all)});
+    Server server{std::move(reading.settings), {}};
+    if (file && file->contains(key)) {
+      server.destinations = std::move(file->at(key));
+      if (not_masqueraded.contains(key)) configuration.not_masqueraded.insert(key);
+    } else {
+      const auto dumped = dump_destinations(key);
+      if (!dumped) return dumped.error();
+      for (const DestinationReading& each : *dumped) {
+        server.destinations.push_back(each.destination);
+        if (!each.is_masqueraded) configuration.not_masqueraded.insert(key);
+      }
+    }
+    configuration.servers.push_back(std::move(server));
   }
   return configuration;
+}
+
+// Of the virtual servers that the older interface knows; empty where the kernel does not have it.
+std::unordered_map<ServerKey, std::size_t> IpvsClient::count_destinations() {
+  std::unordered_map<ServerKey, std::size_t> counts;
+  const auto servers = ipv4_table_.servers();
+  if (!servers) return counts;
+  counts.reserve(servers->size());
+  for (const auto& server : *servers) {
+    if (server.key.fwmark == 0) counts.emplace(server.key, server.destinations);
+  }
+  return counts;
+}
+
+// False: it has others than those that this interface shows.
+bool IpvsClient::add_from_ipv4_table(VirtualServer& settings, std::size_t count,
+                                     Configuration& configuration) {
+  auto found = ipv4_table_.destinations(settings.key, count);
+  if (!found || found->all.size() != count) return false;
+  if (!found->are_masqueraded) configuration.not_masqueraded.insert(settings.key);
+  configuration.servers.push_back({std::move(settings), std::move(found->all)});
+  return true;
 }
 
 Result<std::vector<ServerKey>> IpvsClient::table_order(bool with_ipv6) {

@@ -13,6 +13,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "ipvs/netlink/socket.hpp"
@@ -69,8 +70,9 @@ class IpvsClient {
 
  private:
   Result<std::vector<ServerReading>> dump_services_once();
-  Result<Ipv4Table::Destinations> configured_destinations(const ServerKey& key,
-                                                          std::optional<std::size_t> count);
+  std::unordered_map<ServerKey, std::size_t> count_destinations();
+  bool add_from_ipv4_table(VirtualServer& settings, std::size_t count,
+                           Configuration& configuration);
   // Adds the destinations of each.
   Result<std::vector<ServerReading>> with_destinations(std::vector<ServerReading> readings);
   IpvsClient(NetlinkSocket socket, std::uint16_t family);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Parses /proc/net/ip_vs, which everybody may read: virtual servers and destinations without
-// counters and scheduler flags, for whoever has no CAP_NET_ADMIN. Pure.
+// counters and scheduler flags. For whoever has no CAP_NET_ADMIN, and for many destinations of IPv6.
+// Pure.
 //
 // Layout (net/netfilter/ipvs/ip_vs_ctl.c, ip_vs_info_seq_show()). Addresses, ports and firewall
 // marks are hexadecimal, weights, numbers of connections and timeouts decimal; timeouts in ticks of

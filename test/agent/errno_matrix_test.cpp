@@ -231,7 +231,11 @@ class Scenario : public AppFixture {
   }
 
   void come_and_go() {
+    // The first of its kind: sets get their first elements, and the table the rules for them.
     k8s::Service guest = make_service("guest", {"10.96.0.9"});
+    guest.type = k8s::ServiceType::kLoadBalancer;
+    guest.external_traffic_policy = k8s::TrafficPolicy::kLocal;
+    guest.load_balancer_ingress = {{.ip = ip("203.0.113.9"), .proxy_mode = false}};
     source->sinks.services->upsert(guest);
     run_a_while();
     source->sinks.services->remove(guest.meta.key);

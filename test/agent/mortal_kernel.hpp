@@ -103,6 +103,9 @@ class MortalKernel : public fake::FakeKernel {
   int install_table(const ipvs::TableRules& rules, std::span<const ipvs::Element> wanted) override {
     return one([&] { return FakeKernel::install_table(rules, wanted); });
   }
+  int replace_rules(const ipvs::TableRules& rules) override {
+    return one([&] { return FakeKernel::replace_rules(rules); });
+  }
   ipvs::Result<std::size_t> delete_flows(std::span<const StaleFlow> flows) override {
     return one([&] { return FakeKernel::delete_flows(flows); });
   }

@@ -14,11 +14,11 @@ class Damage:
 
     def __init__(self, lab, servers, addresses, seed):
         self.lab, self.servers, self.addresses, self.chance = lab, servers, addresses, random.Random(seed)
-        self.rules = None
+        self.parts = None
 
     def remember(self):
-        """What an undamaged table looks like, without elements."""
-        self.rules = self._rules()
+        """Which chains and sets an undamaged table has. Its rules follow what Services need."""
+        self.parts = self._parts()
 
     def do(self, what):
         """Returns a condition: it is repaired."""
@@ -37,16 +37,17 @@ class Damage:
         return all(self.lab.has_address(address) for address in self.addresses)
 
     def table_is_complete(self):
-        return self._rules() == self.rules
+        return self._parts() == self.parts
 
     def settings_are_right(self):
         with self.lab.node.namespace:
             return all(read(f"/proc/sys/net/ipv4/{name}") == "1" for name in SETTINGS)
 
-    def _rules(self):
+    def _parts(self):
         with self.lab.node.namespace:
             result = subprocess.run(["nft", "-t", "list", "table", "inet", "kube-ipvs"], text=True, capture_output=True)
-        return sorted(result.stdout.splitlines()) if result.returncode == 0 else []
+        kinds = ("chain", "set", "map", "type")
+        return sorted(line for line in result.stdout.splitlines() if line.split()[:1] and line.split()[0] in kinds)
 
     def _run(self, *command):
         self.lab.node.succeeds(*command)

@@ -334,8 +334,8 @@ class Stage:
                 wrong.append(f"{server} should not be there")
         if not self.damage_maker.addresses_are_there():
             wrong.append("an address is missing")
-        if self.damage_maker.rules and not self.damage_maker.table_is_complete():
+        if self.damage_maker.parts and not self.damage_maker.table_is_complete():
             wrong.append("the table is not complete")
-        if self.damage_maker.rules and not self.damage_maker.settings_are_right():
+        if self.damage_maker.parts and not self.damage_maker.settings_are_right():
             wrong.append("a sysctl is not right")
         return wrong

@@ -102,6 +102,9 @@ class FailingKernel : public FakeKernel {
   int install_table(const ipvs::TableRules& rules, std::span<const ipvs::Element> wanted) override {
     return change("install_table", [&] { return FakeKernel::install_table(rules, wanted); });
   }
+  int replace_rules(const ipvs::TableRules& rules) override {
+    return change("replace_rules", [&] { return FakeKernel::replace_rules(rules); });
+  }
   ipvs::Result<std::optional<ipvs::ServerReading>> read_server(
       const ipvs::ServerKey& key) override {
     return read<std::optional<ipvs::ServerReading>>("read_server",

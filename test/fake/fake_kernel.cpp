@@ -250,12 +250,15 @@ int FakeKernel::change_elements(std::span<const ElementOp> ops) {
   auto next = elements;
   for (const ElementOp& op : ops) {
     if (const auto planned = planned_failure()) return *planned;
+    if (op.add && table_rules && !table_rules->sets.contains(op.element)) return EAGAIN;
     if (op.add) {
       if (overlaps_another(next, op.element)) return EEXIST;
-      const auto [place, added] = next.insert(op.element);
-      if (!added && *place != op.element) return EEXIST;
-    } else if (next.erase(op.element) == 0) {
-      return ENOENT;
+      if (!next.insert(op.element).second) return EEXIST;
+    } else {
+      const auto held = next.find(op.element);
+      const bool is_there = held != next.end() && set_of_class(*held) == set_of_class(op.element);
+      if (!is_there) return ENOENT;
+      next.erase(held);
     }
   }
   for (const ElementOp& op : ops) log.push_back((op.add ? "+ " : "- ") + op.element.text());
@@ -278,7 +281,24 @@ int FakeKernel::install_table(const TableRules& rules, std::span<const Element> 
   elements = std::move(next);
   table_rules = rules;
   table_present = true;
+  check_rules();
   log.push_back("install table of " + std::to_string(wanted.size()));
+  return 0;
+}
+
+void FakeKernel::check_rules() {
+  for (const Element& element : elements) {
+    if (!table_rules->sets.contains(element))
+      violations.push_back("no rule reads " + element.text());
+  }
+}
+
+int FakeKernel::replace_rules(const TableRules& rules) {
+  if (replace_error != 0) return replace_error;
+  if (!table_present) return ENOENT;
+  table_rules = rules;
+  check_rules();
+  log.push_back("replace rules");
   return 0;
 }
 

@@ -74,6 +74,7 @@ class FakeKernel : public ipvs::Kernel {
   std::set<std::string> absent_schedulers;
   int observe_error = 0;
   int install_error = 0;
+  int replace_error = 0;  // of replace_rules()
   int prepare_error = 0;
   std::vector<ipvs::Repair> changed_settings;  // what check_settings() finds next
   int addresses_error = 0;                     // of read_addresses()
@@ -95,6 +96,9 @@ class FakeKernel : public ipvs::Kernel {
   int change_elements(std::span<const ipvs::ElementOp> ops) override;
   int install_table(const ipvs::TableRules& rules,
                     std::span<const ipvs::Element> elements) override;
+  int replace_rules(const ipvs::TableRules& rules) override;
+  // What no rule reads is a violation.
+  void check_rules();
   ipvs::Result<std::optional<ipvs::ServerReading>> read_server(const ipvs::ServerKey& key) override;
   ipvs::Result<std::vector<ipvs::ServerReading>> read_servers(
       std::span<const ipvs::ServerKey> keys) override;

@@ -39,6 +39,33 @@ std::vector<Element> one_of_each() {
       {.kind = ElementKind::kHealthCheckIp, .address = address("192.0.2.2"), .port = 32000},
       {.kind = ElementKind::kHealthCheckIp, .address = address("2001:db8::2"), .port = 32000},
   };
+  for (const bool is_v6 : {false, true}) {
+    const Address vip = address(is_v6 ? "2001:db8::2" : "192.0.2.2");
+    const Address any = address(is_v6 ? "::" : "0.0.0.0");
+    const ipvs::Endpoint target{address(is_v6 ? "fd00:96::a" : "10.96.0.10"), 443};
+    for (const TrafficClass traffic_class : {kRefused, kElsewhere}) {
+      const std::uint16_t port = traffic_class == kRefused ? 30002 : 30003;
+      elements.push_back({.kind = ElementKind::kGuardedIp,
+                          .address = vip,
+                          .traffic_class = traffic_class,
+                          .port = port});
+      elements.push_back({.kind = ElementKind::kGuardedNodePort,
+                          .address = any,
+                          .traffic_class = traffic_class,
+                          .port = port});
+    }
+    Element element{.kind = ElementKind::kShortCutIp, .address = vip, .port = 443};
+    element.target = target;
+    elements.push_back(element);
+    element.kind = ElementKind::kShortCutNodePort;
+    element.address = any;
+    elements.push_back(element);
+    elements.push_back({.kind = ElementKind::kLimitedIp, .address = vip, .port = 443});
+    element = {.kind = ElementKind::kAllowedSource, .address = vip, .port = 443};
+    element.source_network = is_v6 ? ipvs::Network{address("fd00:203::"), 64}
+                                   : ipvs::Network{address("203.0.113.0"), 24};
+    elements.push_back(element);
+  }
   std::sort(elements.begin(), elements.end(), ElementKeyLess{});
   return elements;
 }
@@ -119,6 +146,35 @@ TEST_CASE("nft makes of our text the table that we make", "[kernel][nft]") {
   }
 }
 
+TEST_CASE("rules are installed with the first element of the sets that they read",
+          "[kernel][nft]") {
+  enter_new_network();
+  NftClient client = open_client();
+  TableRules rules = kPodNetworks;
+  rules.sets = ipvs::SetsInUse();
+  REQUIRE(client.install_table(rules, {}) == 0);
+  CHECK(chain_body("limits").empty());
+  CHECK(chain_body("guard-prerouting").find("jump") == std::string::npos);
+
+  const std::vector<Element> elements = one_of_each();
+  std::vector<ElementOp> ops;
+  for (const Element& element : elements) ops.push_back({.add = true, .element = element});
+  CHECK(client.change_elements(ops) == EAGAIN);
+  CHECK(read_back(client).empty());
+
+  rules.sets.add(elements);
+  REQUIRE(client.replace_rules(rules) == 0);
+  CHECK(list_table() == kDrawnTable);
+  CHECK(client.change_elements(ops) == 0);
+  CHECK(read_back(client) == elements);
+
+  // What sets hold stays.
+  REQUIRE(client.replace_rules(kPlainRules) == 0);
+  CHECK(read_back(client) == elements);
+  REQUIRE(client.delete_table() == 0);
+  CHECK(client.replace_rules(kPlainRules) == ENOENT);
+}
+
 TEST_CASE("the masquerade rules for cluster IPs follow the settings", "[kernel][nft]") {
   enter_new_network();
   NftClient client = open_client();
@@ -161,19 +217,19 @@ TEST_CASE("the rules for short cuts name the Pod networks of the cluster and of 
       "\t\tip saddr 10.244.0.0/16 jump short-cuts\n"
       "\t\tip6 saddr fd00:244::/56 jump short-cuts\n"
       "\t\tip daddr @virtual-ips-4 dnat ip to ip daddr\n"
-      "\t\tip daddr . meta l4proto . th dport @cluster-ips-4 dnat ip to ip daddr\n"
-      "\t\tip daddr . meta l4proto . th dport @external-ips-4 dnat ip to ip daddr\n"
-      "\t\tip daddr . meta l4proto . th dport @external-local-ips-4 dnat ip to ip daddr\n"
       "\t\tip daddr @node-addresses-4 meta l4proto . th dport @node-ports dnat ip to ip daddr\n"
       "\t\tip daddr @node-addresses-4 meta l4proto . th dport @node-ports-local dnat ip to ip "
       "daddr\n"
+      "\t\tip daddr . meta l4proto . th dport @cluster-ips-4 dnat ip to ip daddr\n"
+      "\t\tip daddr . meta l4proto . th dport @external-ips-4 dnat ip to ip daddr\n"
+      "\t\tip daddr . meta l4proto . th dport @external-local-ips-4 dnat ip to ip daddr\n"
       "\t\tip6 daddr @virtual-ips-6 dnat ip6 to ip6 daddr\n"
-      "\t\tip6 daddr . meta l4proto . th dport @cluster-ips-6 dnat ip6 to ip6 daddr\n"
-      "\t\tip6 daddr . meta l4proto . th dport @external-ips-6 dnat ip6 to ip6 daddr\n"
-      "\t\tip6 daddr . meta l4proto . th dport @external-local-ips-6 dnat ip6 to ip6 daddr\n"
       "\t\tip6 daddr @node-addresses-6 meta l4proto . th dport @node-ports dnat ip6 to ip6 daddr\n"
       "\t\tip6 daddr @node-addresses-6 meta l4proto . th dport @node-ports-local dnat ip6 to ip6 "
-      "daddr\n");
+      "daddr\n"
+      "\t\tip6 daddr . meta l4proto . th dport @cluster-ips-6 dnat ip6 to ip6 daddr\n"
+      "\t\tip6 daddr . meta l4proto . th dport @external-ips-6 dnat ip6 to ip6 daddr\n"
+      "\t\tip6 daddr . meta l4proto . th dport @external-local-ips-6 dnat ip6 to ip6 daddr\n");
   CHECK(chain_body("external-local") ==
         "\t\tfib saddr type local masquerade fully-random\n"
         "\t\tip saddr 10.244.0.0/16 ip saddr != 10.244.1.0/24 masquerade fully-random\n"

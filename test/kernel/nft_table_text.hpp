@@ -264,34 +264,34 @@ inline constexpr const char* kDrawnTable = R"(table inet kube-ipvs {
 	chain prerouting {
 		type nat hook prerouting priority dstnat - 10; policy accept;
 		ip daddr @virtual-ips-4 dnat ip to ip daddr
+		ip daddr @node-addresses-4 meta l4proto . th dport @node-ports dnat ip to ip daddr
+		ip daddr @node-addresses-4 meta l4proto . th dport @node-ports-local dnat ip to ip daddr
 		ip daddr . meta l4proto . th dport @cluster-ips-4 dnat ip to ip daddr
 		ip daddr . meta l4proto . th dport @external-ips-4 dnat ip to ip daddr
 		ip daddr . meta l4proto . th dport @external-local-ips-4 dnat ip to ip daddr
-		ip daddr @node-addresses-4 meta l4proto . th dport @node-ports dnat ip to ip daddr
-		ip daddr @node-addresses-4 meta l4proto . th dport @node-ports-local dnat ip to ip daddr
 		ip6 daddr @virtual-ips-6 dnat ip6 to ip6 daddr
+		ip6 daddr @node-addresses-6 meta l4proto . th dport @node-ports dnat ip6 to ip6 daddr
+		ip6 daddr @node-addresses-6 meta l4proto . th dport @node-ports-local dnat ip6 to ip6 daddr
 		ip6 daddr . meta l4proto . th dport @cluster-ips-6 dnat ip6 to ip6 daddr
 		ip6 daddr . meta l4proto . th dport @external-ips-6 dnat ip6 to ip6 daddr
 		ip6 daddr . meta l4proto . th dport @external-local-ips-6 dnat ip6 to ip6 daddr
-		ip6 daddr @node-addresses-6 meta l4proto . th dport @node-ports dnat ip6 to ip6 daddr
-		ip6 daddr @node-addresses-6 meta l4proto . th dport @node-ports-local dnat ip6 to ip6 daddr
 	}
 
 	chain output {
 		type nat hook output priority -110; policy accept;
 		jump short-cuts
 		ip daddr @virtual-ips-4 dnat ip to ip daddr
+		ip daddr @node-addresses-4 meta l4proto . th dport @node-ports dnat ip to ip daddr
+		ip daddr @node-addresses-4 meta l4proto . th dport @node-ports-local dnat ip to ip daddr
 		ip daddr . meta l4proto . th dport @cluster-ips-4 dnat ip to ip daddr
 		ip daddr . meta l4proto . th dport @external-ips-4 dnat ip to ip daddr
 		ip daddr . meta l4proto . th dport @external-local-ips-4 dnat ip to ip daddr
-		ip daddr @node-addresses-4 meta l4proto . th dport @node-ports dnat ip to ip daddr
-		ip daddr @node-addresses-4 meta l4proto . th dport @node-ports-local dnat ip to ip daddr
 		ip6 daddr @virtual-ips-6 dnat ip6 to ip6 daddr
+		ip6 daddr @node-addresses-6 meta l4proto . th dport @node-ports dnat ip6 to ip6 daddr
+		ip6 daddr @node-addresses-6 meta l4proto . th dport @node-ports-local dnat ip6 to ip6 daddr
 		ip6 daddr . meta l4proto . th dport @cluster-ips-6 dnat ip6 to ip6 daddr
 		ip6 daddr . meta l4proto . th dport @external-ips-6 dnat ip6 to ip6 daddr
 		ip6 daddr . meta l4proto . th dport @external-local-ips-6 dnat ip6 to ip6 daddr
-		ip6 daddr @node-addresses-6 meta l4proto . th dport @node-ports dnat ip6 to ip6 daddr
-		ip6 daddr @node-addresses-6 meta l4proto . th dport @node-ports-local dnat ip6 to ip6 daddr
 	}
 
 	chain guard-prerouting {

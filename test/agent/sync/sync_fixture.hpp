@@ -111,6 +111,10 @@ struct RecordingKernel : fake::FakeKernel {
     calls.push_back("install_table");
     return FakeKernel::install_table(rules, wanted);
   }
+  int replace_rules(const ipvs::TableRules& rules) override {
+    calls.push_back("replace_rules");
+    return FakeKernel::replace_rules(rules);
+  }
   ipvs::Result<std::vector<ipvs::ServerReading>> read_servers(
       std::span<const ServerKey> keys) override {
     calls.push_back("read_servers");

@@ -86,7 +86,8 @@ TEST_CASE("what is due at once is done in one pass, in its order") {
       "read_servers",
   };
   // What was planned for the first time, again, or failed.
-  const std::vector<std::string> changes{"change_elements",  "change_servers",    "change_servers",
+  const std::vector<std::string> changes{"replace_rules",  // for the first node addresses
+                                         "change_elements",  "change_servers",    "change_servers",
                                          "change_addresses", "read_destinations", "change_servers"};
   std::vector<std::string> expected = checks;
   expected.insert(expected.end(), changes.begin(), changes.end());
@@ -97,6 +98,98 @@ TEST_CASE("what is due at once is done in one pass, in its order") {
   CHECK(f.look().servers.size() == 3);
   CHECK(server_text(f.look().servers.at(kWeb)) ==
         "TCP 10.96.0.1:80 rr\n  -> 10.244.0.2:8080 weight 1\n");
+}
+
+namespace {
+
+ServicePlan refusing(const std::string& vip) {
+  ServicePlan plan = plan_of(vip, {});
+  plan.elements.push_back({.kind = ipvs::ElementKind::kGuardedIp,
+                           .address = ip(vip),
+                           .traffic_class = ipvs::TrafficClass::kRefused,
+                           .port = 80});
+  std::sort(plan.elements.begin(), plan.elements.end(), ipvs::ElementKeyLess{});
+  return plan;
+}
+
+ServicePlan limited(const std::string& vip) {
+  ServicePlan plan = plan_of(vip, {"10.244.0.3"});
+  plan.elements.push_back({.kind = ipvs::ElementKind::kLimitedIp, .address = ip(vip), .port = 80});
+  std::sort(plan.elements.begin(), plan.elements.end(), ipvs::ElementKeyLess{});
+  return plan;
+}
+
+}  // namespace
+
+TEST_CASE("the rules that read a set come before its first element, and once") {
+  Fixture f;
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
+  f.settle();
+  f.on_kernel([](auto& kernel) { kernel.calls.clear(); });
+  f.want("a/none", refusing("10.96.0.2"));
+  f.until_idle();
+  CHECK(f.look().calls == std::vector<std::string>{"replace_rules", "change_elements",
+                                                   "change_servers", "change_addresses"});
+  f.on_kernel([](auto& kernel) { kernel.calls.clear(); });
+  f.want("a/nothing", refusing("10.96.0.3"));
+  f.until_idle();
+  CHECK(f.look().calls ==
+        std::vector<std::string>{"change_elements", "change_servers", "change_addresses"});
+  CHECK(f.look().violations.empty());
+}
+
+TEST_CASE(
+    "where rules are refused the whole table is installed, and where that is, too, what needs "
+    "them waits") {
+  Fixture f;
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
+  f.settle();
+  const ServerKey none{ip("10.96.0.2"), 80, ipvs::Protocol::kTcp};
+  SECTION("the rules alone") {
+    f.on_kernel([](auto& kernel) { kernel.replace_error = ENOENT; });
+    f.want("a/none", refusing("10.96.0.2"));
+    f.until([&] { return f.look().servers.contains(none); });
+  }
+  SECTION("both, for a while") {
+    f.on_kernel([](auto& kernel) { kernel.replace_error = kernel.install_error = ENOMEM; });
+    f.want("a/none", limited("10.96.0.2"));
+    f.until([&] {
+      return std::any_of(f.observer.failures.begin(), f.observer.failures.end(),
+                         [](const auto& failure) { return failure.error_number == EAGAIN; });
+    });
+    f.want("a/web", plan_of("10.96.0.1", {"10.244.0.2"}));
+    f.until([&] {
+      const auto destinations = f.look().servers.at(kWeb).destinations;
+      return destinations.size() == 1 && destinations[0].endpoint.address == ip("10.244.0.2");
+    });
+    CHECK_FALSE(f.look().servers.contains(none));
+    f.on_kernel([](auto& kernel) { kernel.replace_error = kernel.install_error = 0; });
+    f.until([&] { return f.look().servers.contains(none); });
+  }
+  CHECK(f.look().violations.empty());
+}
+
+TEST_CASE("a class that changes to the first of its kind is changed though the rules are refused") {
+  Fixture f;
+  f.want("a/web", plan_of("10.96.0.1", {"10.244.0.1"}));
+  f.settle();
+  f.on_kernel([](auto& kernel) { kernel.replace_error = ENOMEM; });
+  ServicePlan next = plan_of("10.96.0.1", {"10.244.0.1"});
+  for (ipvs::Element& element : next.elements) {
+    if (element.kind == ipvs::ElementKind::kServiceIp) {
+      element.traffic_class = ipvs::TrafficClass::kExternal;
+    }
+  }
+  f.want("a/web", next);
+  f.until([&] {
+    const auto elements = f.look().elements;
+    return std::any_of(elements.begin(), elements.end(), [](const auto& element) {
+      return element.traffic_class == ipvs::TrafficClass::kExternal;
+    });
+  });
+  f.until_idle();
+  CHECK(f.observer.failures.size() == 1);  // of the rules
+  CHECK(f.look().violations.empty());
 }
 
 TEST_CASE("shorter periods are in force at once, not after the longer ones (18.2)") {
@@ -131,6 +224,6 @@ TEST_CASE("refusals are dropped before a scheduler changes, and until all have c
   f.until([&] { return f.look().servers.at(kWeb).settings.scheduler == "lc"; });
   f.until([&] { return !f.look().table_rules->drops_refusals; });
   CHECK(f.look().calls ==
-        std::vector<std::string>{"install_table", "change_servers", "install_table"});
+        std::vector<std::string>{"replace_rules", "change_servers", "install_table"});
   CHECK(f.look().violations.empty());
 }

@@ -6,7 +6,7 @@ import re
 import subprocess
 from contextlib import contextmanager
 
-from checks import show
+from checks import show, wait_until
 
 SCHEDULERS = ("rr", "wrr", "lc", "wlc", "sh", "mh", "dh", "sed", "nq", "fo", "ovf", "lblc", "lblcr", "twos")
 
@@ -50,6 +50,8 @@ def case_without_ipvs_in_the_kernel_it_says_modprobe_ip_vs_and_exits_with_1(lab)
 
 # Before the first start that tries the table with all its modules.
 def case_a_kernel_without_a_feature_that_the_nftables_table_needs_is_told_which_kernels_have_it(lab):
+    # The start before may have loaded it.
+    wait_until("nft_masq is not loaded", 10, lambda: lab.node.succeeds("modprobe", "-r", "nft_masq"))
     with without_module("nft_masq"):
         refuses(lab, "a rule of the chain .*: masquerading in the family inet .Linux 5.2, module nft_masq",
                 "--manifests", lab.manifests)

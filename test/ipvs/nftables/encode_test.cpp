@@ -145,6 +145,19 @@ TEST_CASE("an installation deletes the old table before it creates the new one")
   CHECK(count(NFT_MSG_NEWRULE) == table_rules({}).size());
 }
 
+TEST_CASE("rules are replaced after all chains have lost theirs") {
+  const Transaction transaction = encode_replace_rules({});
+  const auto types = types_of(transaction.batch);
+  REQUIRE(types.size() == table_chains().size() + table_rules({}).size() + 2);
+  CHECK(types.front() == NFNL_MSG_BATCH_BEGIN);
+  CHECK(types.back() == NFNL_MSG_BATCH_END);
+  const auto first_rule = types.begin() + 1 + static_cast<std::ptrdiff_t>(table_chains().size());
+  CHECK(std::all_of(types.begin() + 1, first_rule,
+                    [](auto type) { return type == type_of(NFT_MSG_DELRULE); }));
+  CHECK(std::all_of(first_rule, types.end() - 1,
+                    [](auto type) { return type == type_of(NFT_MSG_NEWRULE); }));
+}
+
 TEST_CASE("many elements are split into messages whose lists fit into an attribute") {
   const auto ops = additions(2 * kElementsPerMessage + 1);
   Transaction transaction = encode_changes(ops);

@@ -261,3 +261,48 @@ TEST_CASE("a prefix mask has as many leading one bits as the prefix is long") {
   CHECK(mask(Family::kIpv6, 127) ==
         "255.255.255.255.255.255.255.255.255.255.255.255.255.255.255.254.");
 }
+
+TEST_CASE("rules that read empty sets are left out, and the others keep their order") {
+  SetsInUse few;
+  few.add(Element{.kind = ElementKind::kServiceIp, .address = address("10.96.0.1"), .port = 80});
+  few.add(Element{.kind = ElementKind::kVirtualIp, .address = address("10.96.0.1")});
+  for (TableRules variant : variants()) {
+    const auto all = table_rules(variant);
+    for (const SetsInUse& sets : {SetsInUse(), few}) {
+      variant.sets = sets;
+      const auto some = table_rules(variant);
+      CHECK(some.size() < all.size() / 2);
+      auto next = all.begin();
+      for (const Rule& rule : some) {
+        next = std::find(next, all.end(), rule);
+        REQUIRE(next != all.end());
+        ++next;
+        for (const auto& lookup : all_of<expression::Lookup>(rule)) {
+          const TableSet* set = set_named(lookup.set);
+          CHECK(sets.contains(set->kind, set->traffic_class, set->family.value_or(Family::kIpv4)));
+        }
+        for (const auto& verdict : all_of<expression::Verdict>(rule)) {
+          if (verdict.code != NFT_JUMP) continue;
+          CHECK_FALSE(rules_in(some, verdict.chain).empty());
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("a new flow of a cluster IP meets a few rules where no Service asks for more") {
+  TableRules rules = variants()[2];
+  rules.sets = SetsInUse();
+  rules.sets.add(Element{.kind = ElementKind::kServiceIp, .address = address("10.96.0.1")});
+  rules.sets.add(Element{.kind = ElementKind::kVirtualIp, .address = address("10.96.0.1")});
+  rules.sets.add(Element{.kind = ElementKind::kHairpin, .address = address("10.244.1.5")});
+  const auto some = table_rules(rules);
+  for (const char* chain : {"guard-input", "entering", "refusals", "limits", "short-cuts"}) {
+    INFO(chain);
+    CHECK(rules_in(some, chain).empty());
+  }
+  CHECK(rules_in(some, "prerouting").size() == 2);
+  CHECK(rules_in(some, "postrouting").size() == 1);
+  CHECK(rules_in(some, "services-4").size() == 3);  // one for each protocol
+  CHECK(rules_in(some, "services-6").empty());
+}
