@@ -440,9 +440,9 @@ asio::awaitable<SyncLoop::Clock::time_point> SyncLoop::carry_out(ipvs::Changes c
   co_return time();
 }
 
-// Those that read the sets to which elements are to be added. Where that fails, the elements are
-// refused (ipvs::Kernel::change_elements()), and what must not be without them is not made. False:
-// the whole table was installed in its place, so that the kernel holds some of the changes already.
+// Installs the rules that read the sets to which elements are to be added. If that fails, the kernel
+// refuses the elements (ipvs::Kernel::change_elements()), and what must not be without them is not
+// made. False: the whole table was installed, and so the kernel holds some of the changes already.
 asio::awaitable<bool> SyncLoop::install_rules_for(const ipvs::Changes& changes) {
   ipvs::SetsInUse sets = installed_rules_->sets;
   sets.add_added(changes.protect);

@@ -203,7 +203,7 @@ class SyncLoop {
   Backoff backoff() const;
   void report_departures(const Departures& departures);
   void report_failure(const ipvs::Failure& failure);
-  // With those that these elements need.
+  // What the rules should be, with those that read the sets of these elements.
   ipvs::TableRules table_rules(std::span<const ipvs::Element> elements = {}) const;
   // True: the kernel refused, and the whole table was installed instead.
   boost::asio::awaitable<bool> replace_rules(ipvs::TableRules rules);

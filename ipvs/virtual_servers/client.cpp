@@ -260,8 +260,8 @@ Result<std::vector<ServerReading>> IpvsClient::with_destinations(
   return readings;
 }
 
-// The older interface first. Of what it does not know, IPv6, the file has the destinations in one
-// reading where there are many.
+// The older interface has the destinations of IPv4. Those of IPv6 come from /proc/net/ip_vs if there
+// are many virtual servers, or else from a dump for each.
 Result<Configuration> IpvsClient::read_configuration() {
   auto readings = dump_services();
   if (!readings) return readings.error();
@@ -310,7 +310,7 @@ std::unordered_map<ServerKey, std::size_t> IpvsClient::count_destinations() {
   return counts;
 }
 
-// False: it has others than those that this interface shows.
+// False: it has destinations that the older interface does not show.
 bool IpvsClient::add_from_ipv4_table(VirtualServer& settings, std::size_t count,
                                      Configuration& configuration) {
   auto found = ipv4_table_.destinations(settings.key, count);

@@ -194,6 +194,28 @@ TEST_CASE("the configuration read by the older interface equals the one read wit
   CHECK(destinations == 1502);
 }
 
+TEST_CASE("many IPv6 virtual servers, which the older interface does not know, are read as well") {
+  enter_own_namespace();
+  auto client = IpvsClient::open().value();
+  auto ops = many(0, 3, 2);
+  for (std::uint16_t port = 1; port <= 20; ++port) {
+    const ServerKey key{kWeb6.address, port, Protocol::kTcp};
+    ops.push_back(service(ServerCommand::kNewService, key));
+    ops.push_back(destination(ServerCommand::kNewDest, key, "fd00::8", 8080, 3));
+    ops.push_back(destination(ServerCommand::kNewDest, key, "fd00::7", 8080, 0));
+  }
+  REQUIRE(failures(client.change_servers(ops)) == 0);
+  const auto found = client.read_configuration().value();
+  CHECK(found.not_masqueraded.empty());
+  REQUIRE(found.servers.size() == 23);
+  for (const auto& server : found.servers) {
+    const auto thorough = client.read_server(server.settings.key).value();
+    REQUIRE(thorough.has_value());
+    CHECK(ipvs::to_server(*thorough) == server);
+    CHECK(server.destinations.size() == 2);
+  }
+}
+
 TEST_CASE("IPv4 virtual servers come in the order of a dump") {
   enter_own_namespace();
   auto client = IpvsClient::open().value();
