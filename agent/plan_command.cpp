@@ -85,7 +85,7 @@ class Rehearsal {
     std::string text;
     bool has_ended = false;
     const auto write = [&text](std::string_view piece) { return append(&text, piece); };
-    boost::asio::co_spawn(context_, app_.answers().write_services(all, true, write),
+    boost::asio::co_spawn(context_, app_.answers().services().write(all, true, write),
                           [&has_ended](const std::exception_ptr& error) {
                             has_ended = true;
                             if (error) std::rethrow_exception(error);

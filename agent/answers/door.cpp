@@ -135,12 +135,12 @@ asio::awaitable<HttpAnswer> QuestionDoor::answer_list(std::string target, bool w
     return HttpAnswer{};
   });
   if (wrong.status != 200) co_return wrong;
-  if (!answers_.has(query)) {
+  if (!answers_.services().has(query)) {
     co_return fault(404, "there is no Service " +
                              (query.ns.empty() ? query.name : query.ns + "/" + query.name));
   }
   co_return stream([this, query, with_endpoints](BodyWriter write) {
-    return answers_.write_services(query, with_endpoints, std::move(write));
+    return answers_.services().write(query, with_endpoints, std::move(write));
   });
 }
 
@@ -172,8 +172,8 @@ asio::awaitable<HttpAnswer> QuestionDoor::answer_history(std::string target) {
   });
   if (wrong.status != 200) co_return wrong;
   co_return stream([this, query](BodyWriter write) {
-    if (query.at) return answers_.write_table(query.service, *query.at, std::move(write));
-    return answers_.write_history(query.service, query.since, std::move(write));
+    if (query.at) return answers_.history().write_table(query.service, *query.at, std::move(write));
+    return answers_.history().write_operations(query.service, query.since, std::move(write));
   });
 }
 

@@ -22,7 +22,7 @@ class AskedNode : public BenchNode {
 
   Cost services(bool with_endpoints) {
     return send([this, with_endpoints](BodyWriter write) {
-      return answers_.write_services(service_query({}), with_endpoints, std::move(write));
+      return answers_.services().write(service_query({}), with_endpoints, std::move(write));
     });
   }
   Cost explain(const std::string& to) {
@@ -33,7 +33,7 @@ class AskedNode : public BenchNode {
   }
   Cost table_at(const std::string& service) {
     return send([this, service](BodyWriter write) {
-      return answers_.write_table(service, 1, std::move(write));
+      return answers_.history().write_table(service, 1, std::move(write));
     });
   }
   Cost vips() {
