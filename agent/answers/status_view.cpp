@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "agent/answers/lists.hpp"
+
 namespace agent {
 namespace {
 
@@ -86,7 +88,7 @@ json::object status_json(const StatusInputs& inputs) {
   }
   json::object status;
   status["kind"] = "Status";
-  status["apiVersion"] = "kube-ipvs.io/v1";
+  status["apiVersion"] = kApiVersion;
   status["verdict"] = verdict;
   status["failing"] = std::move(failing);
   if (!inputs.awaited.empty()) status["awaits"] = inputs.awaited;

@@ -2,7 +2,6 @@
 """What the nodes of test/bench/fleet learn of: manifests for kube-ipvs, an API server for kube-proxy."""
 import json
 import os
-import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -91,17 +90,3 @@ class ApiServer:
                 # These belong to the host, not to its network namespaces.
                 "--conntrack-max-per-core", "0", "--conntrack-tcp-timeout-established", "0",
                 "--conntrack-tcp-timeout-close-wait", "0"]
-
-
-def start_server(directory):
-    """Runs an API server outside the test kernel; it is ready when this returns."""
-    # Lowest priority: it shares the host's CPUs with the test kernel.
-    server = subprocess.Popen(["nice", "-n", "19", f"{HERE}/../cluster/apiserver", directory],
-                              stdout=subprocess.DEVNULL)
-    while not os.path.exists(f"{directory}/env"):
-        try:
-            server.wait(0.2)
-        except subprocess.TimeoutExpired:
-            continue
-        sys.exit("fleet: the API server has ended")
-    return server
