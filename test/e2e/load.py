@@ -6,11 +6,12 @@
 #   connections   a long-lived connection to an echo server, a byte every 200 ms
 #   datagrams     a question by UDP every 200 ms, always from the same port: one flow
 #
-#   {"total": 1208, "failed": 0, "slowest_ms": 18, "names": {"my-nginx-1": 403, ...}, "errors": {}, "failed_at": []}
+#   {"total": 1208, "failed": 0, "slowest_ms": 18, "names": {"my-nginx-1": 403, ...}, "broken": {}, "errors": {},
+#    "failed_at": []}
 #
 # `total` counts answers, or bytes that came back; `failed` the requests that did not get an answer, or the connections
-# that broke; `names` the answers, or connections, by the server's name; `failed_at` the
-# clock's seconds at the first failures. A connection that breaks is not opened again.
+# that broke; `names` the answers, or connections, by the server's name; `broken` the connections that broke, by the
+# server's name; `failed_at` the clock's seconds at the first failures. A connection that breaks is not opened again.
 import json
 import signal
 import socket
@@ -31,7 +32,7 @@ class Load:
                      "datagrams": self._ask_again_and_again}[kind]
         self.total = self.failed = 0
         self.slowest = 0.0
-        self.names, self.errors, self.failed_at = {}, {}, []
+        self.names, self.broken, self.errors, self.failed_at = {}, {}, {}, []
         self.ending, self.lock = threading.Event(), threading.Lock()
 
     def run(self):
@@ -47,7 +48,8 @@ class Load:
         for thread in threads:
             thread.join()
         print(json.dumps({"total": self.total, "failed": self.failed, "slowest_ms": int(self.slowest * 1000),
-                          "names": self.names, "errors": self.errors, "failed_at": self.failed_at}), flush=True)
+                          "names": self.names, "broken": self.broken, "errors": self.errors,
+                          "failed_at": self.failed_at}), flush=True)
 
     def _connect(self):
         family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
@@ -74,9 +76,11 @@ class Load:
             if name:
                 self.names[name] = self.names.get(name, 0) + 1
 
-    def _count_failure(self, error):
+    def _count_failure(self, error, name=None):
         with self.lock:
             self.failed += 1
+            if name:
+                self.broken[name] = self.broken.get(name, 0) + 1
             self.failed_at += [round(time.monotonic(), 2)] if len(self.failed_at) < 5 else []
             self.errors[str(error)] = self.errors.get(str(error), 0) + 1
 
@@ -122,6 +126,7 @@ class Load:
         self._count(None, begin)
 
     def _hold_connection(self):
+        name = None
         try:
             with self._connect() as connection:
                 name = self._read_line(connection)
@@ -131,4 +136,4 @@ class Load:
                     self._exchange_byte(connection)
                     self.ending.wait(BYTE_PAUSE)
         except OSError as error:
-            self._count_failure(error)
+            self._count_failure(error, name)

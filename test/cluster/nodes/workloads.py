@@ -102,14 +102,15 @@ class Loads:
         for name, process in self.running.items():
             results[name] = json.loads(process.stdout.read() or "{}")
             process.wait()
-            shown = {key: results[name].get(key) for key in ("total", "failed", "slowest_ms", "errors")}
+            shown = {key: results[name].get(key) for key in ("total", "failed", "slowest_ms", "errors", "broken")}
             print(f"  {name}: {shown}", flush=True)
         return results
 
 
-def failures(results):
-    """How many exchanges failed, and of how many."""
-    return (sum(result.get("failed", 1) for result in results.values()),
+def failures(results, ended=()):
+    """How many exchanges failed, and of how many. Connections to the servers `ended` have to break and do not count."""
+    broken = sum(result.get("broken", {}).get(name, 0) for result in results.values() for name in ended)
+    return (sum(result.get("failed", 1) for result in results.values()) - broken,
             sum(result.get("total", 0) for result in results.values()))
 
 
