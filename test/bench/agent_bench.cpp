@@ -3,7 +3,8 @@
 // The cost of deciding, from an event of the cluster to the operations for the kernel. Without the
 // kernel's part, which test/bench/kernel measures.
 //
-// Every Service has ten Pods on this node and others, and one virtual server.
+// Every Service has ten Pods, or as many as the benchmark says, on this node and others, and one
+// virtual server.
 #include <benchmark/benchmark.h>
 #include <malloc.h>
 
@@ -42,11 +43,11 @@ k8s::Service service_number(int n) {
   return service;
 }
 
-k8s::Pod pod_number(int service, int n) {
+k8s::Pod pod_number(int service, int n, int of_each = kPodsOfService) {
   k8s::Pod pod = make_pod(
       name_of(service) + "-" + std::to_string(n), {},
       {{"app", name_of(service)}, {"part-of", "shop"}, {"pod-template-hash", "6d4cf56db6"}});
-  pod.pod_ips = {address_of(0x0AF40000, service * kPodsOfService + n)};
+  pod.pod_ips = {address_of(0x0AF40000, service * of_each + n)};
   if (n % 3 != 0) pod.node_name = kOtherNode;
   return pod;
 }
@@ -58,13 +59,15 @@ struct World : agent::ClusterObserver {
   std::unique_ptr<agent::ClusterState> state;
   agent::Reconciler reconciler;
 
-  explicit World(int services) {
+  explicit World(int services, int pods_of_each = kPodsOfService) {
     config.node_name = kThisNode;
     state = std::make_unique<agent::ClusterState>(config, *this,
                                                   agent::Clocks{.monotonic = [] { return 0; }});
     for (int s = 0; s < services; ++s) {
       state->sinks().services->upsert(service_number(s));
-      for (int p = 0; p < kPodsOfService; ++p) state->sinks().pods->upsert(pod_number(s, p));
+      for (int p = 0; p < pods_of_each; ++p) {
+        state->sinks().pods->upsert(pod_number(s, p, pods_of_each));
+      }
     }
   }
 
@@ -134,11 +137,9 @@ void BM_PlanFromNothing(benchmark::State& bench) {
 BENCHMARK(BM_PlanFromNothing)->Arg(100)->Arg(10000)->Unit(benchmark::kMillisecond);
 
 // One endpoint moves to another address: from the event's Service to the operations.
-void BM_OneEndpoint(benchmark::State& bench) {
-  World world(static_cast<int>(bench.range(0)));
+void move_one_endpoint(benchmark::State& bench, World& world, k8s::Pod pod) {
   world.enter(world.plan_and_diff());
   k8s::Sink<k8s::Pod>& pods = *world.state->sinks().pods;
-  k8s::Pod pod = pod_number(7, 3);
   const k8s::Address home = pod.pod_ips[0];
   const k8s::Address away = address_of(0x0AF40000, 1 << 20);
   for (auto _ : bench) {
@@ -155,7 +156,20 @@ void BM_OneEndpoint(benchmark::State& bench) {
     bench.ResumeTiming();
   }
 }
+
+void BM_OneEndpoint(benchmark::State& bench) {
+  World world(static_cast<int>(bench.range(0)));
+  move_one_endpoint(bench, world, pod_number(7, 3));
+}
 BENCHMARK(BM_OneEndpoint)->Arg(100)->Arg(10000)->Unit(benchmark::kMicrosecond);
+
+// The same in a Service with that many Pods.
+void BM_OneEndpointOfMany(benchmark::State& bench) {
+  const int pods = static_cast<int>(bench.range(0));
+  World world(1, pods);
+  move_one_endpoint(bench, world, pod_number(0, 3, pods));
+}
+BENCHMARK(BM_OneEndpointOfMany)->Arg(10)->Arg(500)->Arg(5000)->Unit(benchmark::kMicrosecond);
 
 boost::asio::awaitable<void> take(std::size_t& bytes, std::string_view piece) {
   bytes += piece.size();

@@ -142,7 +142,11 @@ def main():
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             parser.error(f"another command works on {layout.directory}")
-        return options.function(layout, options)
+        try:
+            return options.function(layout, options)
+        except subprocess.CalledProcessError as error:
+            command = shlex.join(map(str, error.cmd))
+            raise SystemExit(f"cluster: {command}: ended with {error.returncode}") from error
 
 
 sys.exit(main())
