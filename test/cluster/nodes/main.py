@@ -33,8 +33,10 @@ def prepare(layout, say):
     say("Kubernetes is built")
     subprocess.run([TREE / "test/kernel/fetch"], check=True)
     if "KUBE_IPVS_AGENT" not in os.environ:
-        for command in (["cmake", "--preset", "dev"],
-                        ["cmake", "--build", "--preset", "dev", "--target", "kube-ipvs"]):
+        build = proxies.AGENT.parent
+        for command in (["cmake", "--preset", "release", "-B", build, "-DKUBE_IPVS_TESTS=OFF",
+                         "-DKUBE_IPVS_BENCHMARKS=OFF"],
+                        ["cmake", "--build", build, "--target", "kube-ipvs"]):
             subprocess.run(command, cwd=TREE, check=True, stdout=subprocess.DEVNULL)
     say("the agent is built")
 

@@ -11,11 +11,12 @@ from machines import give_images
 
 NAMES = ("kube-ipvs", "kube-proxy-ipvs", "kube-proxy-iptables")
 REPOSITORY = "kube-ipvs.test/kube-ipvs"
+AGENT = TREE / "build/cluster/kube-ipvs"
 
 
 def image(layout, tag="dev"):
     """Makes the image of kube-ipvs from the agent of this tree (KUBE_IPVS_AGENT names another one)."""
-    agent = os.environ.get("KUBE_IPVS_AGENT", str(TREE / "build/dev/kube-ipvs"))
+    agent = os.environ.get("KUBE_IPVS_AGENT", AGENT)
     directory = layout.images / f"kube-ipvs-{tag}"
     made = sorted(directory.glob("*.tar"))
     if made and made[0].stat().st_mtime > os.stat(agent).st_mtime:
