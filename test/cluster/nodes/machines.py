@@ -59,6 +59,17 @@ class Machine:
         return int(code.read_text() or 1), (requests / f"{name}.out").read_text(errors="replace")
 
 
+def clocks(layout, nodes):
+    """By how many seconds each node's clock is ahead of this host's, but for a constant. Where the host is a virtual
+    machine and is moved to other hardware, the counter that the nodes take for their clock jumps, by days: then their
+    connections time out."""
+    def ahead(node):
+        _, output = Machine(layout, node).run("cat /proc/uptime")
+        return float(output.split()[0]) - time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        return dict(zip((node.name for node in nodes), pool.map(ahead, nodes)))
+
+
 def give_images(layout):
     """Imports on each node the images of kube-ipvs that are newer than its boot."""
     script = shlex.join([str(HERE / "import-images"), str(layout.images)])

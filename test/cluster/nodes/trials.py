@@ -10,7 +10,7 @@ import images
 import proxies
 import workloads
 from layout import NODES, TREE, wait_until
-from machines import Machine, give_images, ready_nodes
+from machines import Machine, clocks, give_images, ready_nodes
 
 
 def _expect(true, what):
@@ -73,12 +73,18 @@ def tutorial(layout):
 def _no_exchange_fails(layout, nodes=NODES):
     """Load on these nodes, from ten seconds before to ten seconds after. Open connections to servers whose names are
     put into the list that it gives may break."""
-    loads = workloads.Loads(layout, workloads.servers(layout, 6), nodes)
+    address = workloads.servers(layout, 6)
+    before = clocks(layout, nodes)
+    loads = workloads.Loads(layout, address, nodes)
     ended = []
     time.sleep(10)
     yield ended
     time.sleep(10)
     failed, total = workloads.failures(loads.stop(), ended)
+    for name, ahead in clocks(layout, nodes).items():
+        if abs(ahead - before[name]) > 30:
+            raise SystemExit(f"cluster: the clock of {name} jumped by {ahead - before[name]:.0f} s: the trial says "
+                             "nothing. Call `down` and `up`, and run it again")
     _expect(failed == 0, f"{failed} of {total} exchanges failed")
 
 

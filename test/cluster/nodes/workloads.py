@@ -94,14 +94,18 @@ class Loads:
                                               text=True)
 
     def stop(self):
-        """Ends the load; prints and returns what became of each."""
+        """Ends the load; prints and returns what became of each. One that had ended before counts as a failure."""
+        early = {name for name, process in self.running.items() if process.poll() is not None}
         for process in self.running.values():
             process.stdin.close()
         print(f"after {time.monotonic() - self.began:.0f} s:")
         results = {}
         for name, process in self.running.items():
             results[name] = json.loads(process.stdout.read() or "{}")
-            process.wait()
+            code = process.wait()
+            if name in early:
+                results[name]["failed"] = results[name].get("failed", 0) + 1
+                results[name].setdefault("errors", {})[f"it ended by itself, with {code}"] = 1
             shown = {key: results[name].get(key) for key in ("total", "failed", "slowest_ms", "errors", "broken")}
             print(f"  {name}: {shown}", flush=True)
         return results
