@@ -127,9 +127,12 @@ def migration(layout):
 
 
 def reboot(layout):
-    """A node is drained, loses its power and comes back, under load on the others: no exchange with them may fail but
-    on connections that were open to the Pods of that node."""
-    lost, others = NODES[2], NODES[:2]
+    """The node with the most servers is drained, loses its power and comes back, under load on the others: no exchange
+    with them may fail but on connections that were open to the Pods of that node."""
+    workloads.servers(layout, 6)
+    busy = [pod["spec"]["nodeName"] for pod in workloads.pods(layout, "app=server")]
+    lost = max(NODES, key=lambda node: busy.count(node.name))
+    others = [node for node in NODES if node is not lost]
     with _no_exchange_fails(layout, others) as ended:
         ended += [pod["metadata"]["name"] for pod in workloads.pods(layout, "app=server")
                   if pod["spec"]["nodeName"] == lost.name]
