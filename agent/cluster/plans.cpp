@@ -104,6 +104,7 @@ std::optional<PlannedService> ClusterState::plan(const ipvs::Owner& owner) {
                       .plan = {}};
   const PlanOptions options = options_for(*service, now, &plan.notices);
   ServiceEndpoints endpoints = candidates_of(*service);
+  order_endpoints(endpoints);
   plan.digest = service_digest(*service, endpoints, options.service);
   std::optional<UsableService> changed;
   service = &usable(*service, changed, &plan.notices);

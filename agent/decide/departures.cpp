@@ -32,14 +32,6 @@ constexpr CauseTexts kCauses[] = {
 
 bool has_connections(const ServerKey& key) { return key.protocol != ipvs::Protocol::kUdp; }
 
-// Whether the Service still sends connections there, be it with weight 0.
-bool is_wanted(const ipvs::Server& server, const Endpoint& endpoint) {
-  const auto place = std::lower_bound(
-      server.destinations.begin(), server.destinations.end(), endpoint,
-      [](const ipvs::Destination& d, const Endpoint& e) { return d.endpoint < e; });
-  return place != server.destinations.end() && place->endpoint == endpoint;
-}
-
 Readings by_key(const std::vector<ipvs::ServerReading>& readings) {
   Readings found;
   for (const ipvs::ServerReading& reading : readings) found[reading.settings.key] = &reading;
@@ -51,10 +43,10 @@ const ipvs::DestinationReading* find(const Readings& readings, const ServerKey& 
   const auto reading = readings.find(key);
   if (reading == readings.end()) return nullptr;
   const auto& all = reading->second->destinations;
-  const auto found = std::find_if(all.begin(), all.end(), [&](const auto& each) {
-    return each.destination.endpoint == endpoint;
-  });
-  return found == all.end() ? nullptr : &*found;
+  const auto found = std::lower_bound(
+      all.begin(), all.end(), endpoint,
+      [](const auto& each, const Endpoint& e) { return each.destination.endpoint < e; });
+  return found == all.end() || found->destination.endpoint != endpoint ? nullptr : &*found;
 }
 
 void add(std::uint64_t count, const Owner& owner, CutCause cause, Departures& result) {
@@ -99,7 +91,7 @@ void DrainingConnections::note(const ipvs::ServerReading& reading, const ipvs::D
   Counts now;
   for (const ipvs::DestinationReading& d : reading.destinations) {
     const Endpoint& endpoint = d.destination.endpoint;
-    if (d.destination.weight != 0 || is_wanted(*wanted, endpoint)) continue;
+    if (d.destination.weight != 0 || wanted->find(endpoint)) continue;
     const std::uint32_t before = last_count(key, endpoint);
     if (d.active_connections < before) result.drained[*owner] += before - d.active_connections;
     now[endpoint] = d.active_connections;

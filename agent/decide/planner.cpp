@@ -28,6 +28,26 @@ struct EndpointSets {
 constexpr std::uint32_t kRampScale = 100;
 constexpr std::uint32_t kRampFirstPart = 10;  // a tenth
 
+// An endpoint is large: a pointer to it is moved and compared in its place.
+using EndpointPointers = std::vector<const ServiceEndpoint*>;
+
+// By address and port; those with the same ones stay as they are. False: they were ordered.
+bool order(EndpointPointers& endpoints) {
+  const auto less = [](const ServiceEndpoint* a, const ServiceEndpoint* b) {
+    return a->endpoint < b->endpoint;
+  };
+  if (std::is_sorted(endpoints.begin(), endpoints.end(), less)) return false;
+  std::stable_sort(endpoints.begin(), endpoints.end(), less);
+  return true;
+}
+
+std::vector<ServiceEndpoint> values_of(const EndpointPointers& endpoints) {
+  std::vector<ServiceEndpoint> values;
+  values.reserve(endpoints.size());
+  for (const ServiceEndpoint* each : endpoints) values.push_back(*each);
+  return values;
+}
+
 bool is_usable_endpoint(const Address& address) {
   return !address.is_unspecified() && !address.is_multicast();
 }
@@ -331,22 +351,31 @@ std::vector<ServiceEndpoint> choose_endpoints(const std::vector<ServiceEndpoint>
     return ipvs::family_of(e.endpoint.address) == family && (e.local || !local_only) &&
            is_usable_endpoint(e.endpoint.address);
   };
-  std::vector<ServiceEndpoint> chosen;
-  std::copy_if(candidates.begin(), candidates.end(), std::back_inserter(chosen),
-               [&](const ServiceEndpoint& e) { return e.ready && eligible(e); });
-  if (chosen.empty()) {
-    std::copy_if(
-        candidates.begin(), candidates.end(), std::back_inserter(chosen),
-        [&](const ServiceEndpoint& e) { return e.serving && e.terminating && eligible(e); });
+  EndpointPointers chosen;
+  chosen.reserve(candidates.size());
+  for (const ServiceEndpoint& e : candidates) {
+    if (e.ready && eligible(e)) chosen.push_back(&e);
   }
-  const auto by_endpoint = [](const ServiceEndpoint& a, const ServiceEndpoint& b) {
-    return a.endpoint < b.endpoint;
+  if (chosen.empty()) {
+    for (const ServiceEndpoint& e : candidates) {
+      if (e.serving && e.terminating && eligible(e)) chosen.push_back(&e);
+    }
+  }
+  order(chosen);
+  const auto is_same = [](const ServiceEndpoint* a, const ServiceEndpoint* b) {
+    return a->endpoint == b->endpoint;
   };
-  std::stable_sort(chosen.begin(), chosen.end(), by_endpoint);
-  chosen.erase(std::unique(chosen.begin(), chosen.end(),
-                           [](const auto& a, const auto& b) { return a.endpoint == b.endpoint; }),
-               chosen.end());
-  return chosen;
+  chosen.erase(std::unique(chosen.begin(), chosen.end(), is_same), chosen.end());
+  return values_of(chosen);
+}
+
+void order_endpoints(ServiceEndpoints& endpoints) {
+  for (std::vector<ServiceEndpoint>& of_port : endpoints) {
+    EndpointPointers pointers;
+    pointers.reserve(of_port.size());
+    for (const ServiceEndpoint& e : of_port) pointers.push_back(&e);
+    if (order(pointers)) of_port = values_of(pointers);
+  }
 }
 
 ipvs::ServicePlan plan_service(const k8s::Service& service, const ServiceEndpoints& endpoints,

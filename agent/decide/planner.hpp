@@ -62,6 +62,9 @@ std::vector<ipvs::Address> health_checked_addresses(const k8s::Service& service,
 // only.
 std::vector<ServiceEndpoint> choose_endpoints(const std::vector<ServiceEndpoint>& candidates,
                                               ipvs::Family family, bool local_only);
+// Orders those of each port as choose_endpoints() does, which then need not: a Service is looked at
+// several times.
+void order_endpoints(ServiceEndpoints& endpoints);
 
 // Whether the Service has a policy of Local, no endpoint on this node, and some on other nodes.
 struct LacksLocal {

@@ -323,6 +323,12 @@ void Reconciler::table_installed(const std::vector<Element>& elements) {
   dirty_.elements.insert(elements.begin(), elements.end());
 }
 
+void Reconciler::first_table_installed(const std::vector<Element>& elements) {
+  ledger_.replace_elements(elements);
+  dirty_.elements.clear();
+  desired_.compare_elements(elements);
+}
+
 bool Reconciler::compare(const ServerKey& key, const std::optional<ipvs::Server>& found) {
   const ipvs::Server* known = ledger_.server(key);
   if (!known && !found) return false;
@@ -373,10 +379,9 @@ ipvs::Changes Reconciler::finish_drains(const std::vector<ipvs::ServerReading>& 
     const ipvs::Server* wanted = desired_.server(reading.settings.key);
     if (!wanted) continue;  // to be deleted as a whole
     for (const ipvs::DestinationReading& d : reading.destinations) {
+      if (d.destination.weight != 0) continue;
       const ipvs::Endpoint& endpoint = d.destination.endpoint;
-      const bool is_wanted = std::any_of(wanted->destinations.begin(), wanted->destinations.end(),
-                                         [&](const auto& w) { return w.endpoint == endpoint; });
-      if (is_wanted || d.destination.weight != 0) continue;
+      if (wanted->find(endpoint)) continue;
       const bool idle = d.active_connections == 0 && d.inactive_connections == 0;
       if (!idle && may_drain(reading.settings.key, endpoint)) continue;
       changes.release.push_back({.command = ipvs::ServerCommand::kDelDest,

@@ -96,7 +96,11 @@ class Reconciler {
   // All elements that the table must have now: those wanted, and those still held, so that no
   // virtual server in the kernel loses its protection.
   std::vector<ipvs::Element> table_elements() const;
+  // The next changes look at each element again.
   void table_installed(const std::vector<ipvs::Element>& elements);
+  // Before there were any changes: they look at those only that are not as wanted, which at a start
+  // with many Services are few.
+  void first_table_installed(const std::vector<ipvs::Element>& elements);
   // Compares the ledger with one virtual server of ours as read from the kernel (nullopt: it does
   // not exist) and corrects the ledger. True if they differed: drift, which the next changes
   // repair.

@@ -26,11 +26,6 @@ bool is_given_out(const ipvs::ServerKey& key, const ipvs::ServicePlan& plan) {
   return !is_vip || named->traffic_class == ipvs::TrafficClass::kClusterIp;
 }
 
-bool has_endpoint(const ipvs::Server& server, const ipvs::Endpoint& endpoint) {
-  return std::any_of(server.destinations.begin(), server.destinations.end(),
-                     [&](const ipvs::Destination& d) { return d.endpoint == endpoint; });
-}
-
 }  // namespace
 
 bool looks_like_kube_proxys(const ipvs::Server& found, const ipvs::Observed& observed) {
@@ -48,8 +43,9 @@ bool is_leftover(const ipvs::Server& found, const ipvs::Server& wanted,
     return evidence.has_kube_proxy_chains && is_given_out(found.settings.key, plan);
   }
   if (is_given_out(found.settings.key, plan)) return true;
-  return std::all_of(found.destinations.begin(), found.destinations.end(),
-                     [&](const ipvs::Destination& d) { return has_endpoint(wanted, d.endpoint); });
+  return std::all_of(
+      found.destinations.begin(), found.destinations.end(),
+      [&](const ipvs::Destination& d) { return wanted.find(d.endpoint) != nullptr; });
 }
 
 bool is_loopback_leftover(const ipvs::ServerKey& found, const ipvs::ServicePlan& plan,

@@ -85,15 +85,8 @@ class Writer {
         if (!deletes) entry_.after = state_text(op.server);
       } else {
         entry_.endpoint = op.destination.endpoint.text();
-        if (held) {
-          const auto& all = held->destinations;
-          const auto at = std::lower_bound(
-              all.begin(), all.end(), op.destination.endpoint,
-              [](const auto& each, const auto& wanted) { return each.endpoint < wanted; });
-          if (at != all.end() && at->endpoint == op.destination.endpoint) {
-            entry_.before = state_text(*at);
-          }
-        }
+        const auto* known = held ? held->find(op.destination.endpoint) : nullptr;
+        if (known) entry_.before = state_text(*known);
         if (!deletes) entry_.after = state_text(op.destination);
       }
       take(entry_);

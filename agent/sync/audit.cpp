@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "k8s/async/coarse_clock.hpp"
 
@@ -27,6 +28,23 @@ template <typename T>
 std::optional<ipvs::KernelError> error_of(const ipvs::Result<T>& result) {
   if (result) return std::nullopt;
   return result.error();
+}
+
+// Those of `keys` that exist, as they are configured. Counters of destinations, which nobody compares,
+// are most of what reading them costs.
+ipvs::Result<std::map<ipvs::ServerKey, ipvs::Server>> read_configured(
+    ipvs::Kernel& kernel, const std::vector<ipvs::ServerKey>& keys) {
+  const auto settings = kernel.read_counters(keys);
+  if (!settings) return settings.error();
+  const auto destinations = kernel.read_destinations(keys);
+  if (!destinations) return destinations.error();
+  std::map<ipvs::ServerKey, ipvs::Server> servers;
+  for (const auto& reading : *settings) servers[reading.settings.key].settings = reading.settings;
+  for (const auto& reading : *destinations) {
+    const auto server = servers.find(reading.settings.key);
+    if (server != servers.end()) server->second.destinations = to_server(reading).destinations;
+  }
+  return servers;
 }
 
 }  // namespace
@@ -111,7 +129,7 @@ asio::awaitable<std::set<ipvs::Owner>> Audit::foreign_servers() {
   std::set<ipvs::Owner> owners;
   const std::vector<ipvs::ServerKey> keys = reconciler_.contested();
   if (keys.empty()) co_return owners;
-  const auto readings = co_await thread_.run([&] { return kernel_.read_servers(keys); });
+  const auto readings = co_await thread_.run([&] { return kernel_.read_counters(keys); });
   if (!is_readable("virtual servers that are not ours", error_of(readings))) co_return owners;
   std::set<ipvs::ServerKey> present;
   for (const auto& reading : *readings) present.insert(reading.settings.key);
@@ -140,17 +158,15 @@ bool Audit::compare(const ipvs::ServerKey& key, const std::optional<ipvs::Server
 asio::awaitable<bool> Audit::next_servers() {
   const std::vector<ipvs::ServerKey> slice = next_slice();
   if (!slice.empty()) {
-    const auto readings = co_await thread_.run([&] { return kernel_.read_servers(slice); });
-    if (!is_readable("virtual servers", error_of(readings))) {
+    const auto found = co_await thread_.run([&] { return read_configured(kernel_, slice); });
+    if (!is_readable("virtual servers", error_of(found))) {
       queue_.insert(queue_.end(), slice.rbegin(), slice.rend());
       co_return false;
     }
-    std::map<ipvs::ServerKey, ipvs::Server> found;
-    for (const auto& reading : *readings) found[reading.settings.key] = to_server(reading);
     bool differs = false;
     for (const ipvs::ServerKey& key : slice) {
-      const auto server = found.find(key);
-      const auto state = server == found.end() ? std::nullopt : std::optional(server->second);
+      const auto server = found->find(key);
+      const auto state = server == found->end() ? std::nullopt : std::optional(server->second);
       if (compare(key, state)) differs = true;
     }
     if (differs && !comparing_all_) compare_all();

@@ -216,7 +216,7 @@ asio::awaitable<bool> SyncLoop::read_and_install() {
   if (error == 0) {
     installed_rules_ = rules;
     const auto flows = flows_forbidden_at_start(reconciler_.desired(), reconciler_.ledger());
-    reconciler_.table_installed(elements);
+    reconciler_.first_table_installed(elements);
     if (!flows.empty()) co_await forget_flows(flows, report);
     report.table_seconds = seconds(time() - planned);
     first_ = report;

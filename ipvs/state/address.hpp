@@ -10,6 +10,7 @@
 #include <array>
 #include <boost/asio/ip/address.hpp>
 #include <boost/container_hash/hash.hpp>
+#include <boost/endian/conversion.hpp>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
@@ -45,9 +46,14 @@ class Address {
   // 224.0.0.0/4, ff00::/8
   bool is_multicast() const { return is_v6_ ? bytes_[0] == 0xff : bytes_[0] >> 4 == 0xe; }
 
-  bool operator==(const Address&) const = default;
-  // IPv4 before IPv6, then by number.
-  std::strong_ordering operator<=>(const Address&) const = default;
+  bool operator==(const Address& other) const { return (*this <=> other) == 0; }
+  // IPv4 before IPv6, then by number. By words, because most of what planning does is comparing
+  // addresses.
+  std::strong_ordering operator<=>(const Address& other) const {
+    if (is_v6_ != other.is_v6_) return is_v6_ <=> other.is_v6_;
+    if (const auto upper = word(0) <=> other.word(0); upper != 0) return upper;
+    return word(8) <=> other.word(8);
+  }
   // Well mixed: what adds a port to it stays apart from a neighbour with the next port.
   friend std::size_t hash_value(const Address& address) noexcept {
     std::array<std::uint64_t, 2> halves;
@@ -59,6 +65,7 @@ class Address {
   }
 
  private:
+  std::uint64_t word(std::size_t at) const { return boost::endian::load_big_u64(&bytes_[at]); }
   template <std::size_t Size>
   void take(const std::array<std::uint8_t, Size>& bytes) {
     std::copy(bytes.begin(), bytes.end(), bytes_.begin());

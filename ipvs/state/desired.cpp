@@ -2,9 +2,46 @@
 #include "ipvs/state/desired.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
+#include <vector>
 
 namespace ipvs {
+namespace {
+
+void add_owner(std::vector<Owner>& owners, const Owner& owner) {
+  if (std::find(owners.begin(), owners.end(), owner) == owners.end()) owners.push_back(owner);
+}
+
+// True if it was the last one: then the entry is gone.
+template <typename Map, typename Key>
+bool remove_owner(Map& shared, const Key& key, const Owner& owner) {
+  const auto entry = shared.find(key);
+  if (entry == shared.end()) return false;
+  std::erase(entry->second.owners, owner);
+  if (!entry->second.owners.empty()) return false;
+  shared.erase(entry);
+  return true;
+}
+
+// One walk over two lists that are ordered by key: calls wanted() for what is new in `next` or has
+// another value there, and gone() for what is in `previous` only.
+template <typename Next, typename T, typename KeyLess, typename Wanted, typename Gone,
+          typename ValueOf = std::identity>
+void for_each_difference(const Next& next, const std::vector<T>& previous, KeyLess less,
+                         Wanted wanted, Gone gone, ValueOf value_of = {}) {
+  auto old = previous.begin();
+  for (const auto& each : next) {
+    const T& item = value_of(each);
+    for (; old != previous.end() && less(*old, item); ++old) gone(*old);
+    const bool was_there = old != previous.end() && !less(item, *old);
+    if (!was_there || !(*old == item)) wanted(item);
+    if (was_there) ++old;
+  }
+  for (; old != previous.end(); ++old) gone(*old);
+}
+
+}  // namespace
 
 void Desired::set(const Owner& owner, ServicePlan plan) {
   const auto held = holdings_.try_emplace(owner).first;
@@ -65,45 +102,39 @@ void Desired::replace_servers(const Owner& owner, std::vector<Server> next,
 
 void Desired::replace_addresses(const Owner& owner, const std::vector<Address>& next,
                                 const std::vector<Address>& previous) {
-  for (const Address& address : next) {
+  const auto wanted = [&](const Address& address) {
     auto [entry, added] = addresses_.try_emplace(address, Shared<Address>{address, {}});
-    auto& owners = entry->second.owners;
-    if (std::find(owners.begin(), owners.end(), owner) == owners.end()) owners.push_back(owner);
+    add_owner(entry->second.owners, owner);
     if (added) dirty_.addresses.insert(address);
-  }
-  for (const Address& address : previous) {
-    if (std::binary_search(next.begin(), next.end(), address)) continue;
-    const auto entry = addresses_.find(address);
-    if (entry == addresses_.end()) continue;
-    std::erase(entry->second.owners, owner);
-    if (entry->second.owners.empty()) {
-      addresses_.erase(entry);
-      dirty_.addresses.insert(address);
-    }
-  }
+  };
+  const auto gone = [&](const Address& address) {
+    if (remove_owner(addresses_, address, owner)) dirty_.addresses.insert(address);
+  };
+  for_each_difference(next, previous, std::less<>(), wanted, gone);
 }
 
 void Desired::replace_elements(const Owner& owner, const std::vector<Element>& next,
                                const std::vector<Element>& previous) {
-  for (const Element& element : next) {
+  const auto wanted = [&](const Element& element) {
     auto [entry, added] = elements_.try_emplace(element, Shared<Element>{element, {}});
-    auto& owners = entry->second.owners;
-    if (std::find(owners.begin(), owners.end(), owner) == owners.end()) owners.push_back(owner);
-    if (added || entry->second.value != element) {
-      entry->second.value = element;
-      dirty_.elements.insert(element);
-    }
-  }
-  for (const Element& element : previous) {
-    if (std::binary_search(next.begin(), next.end(), element, ElementKeyLess{})) continue;
-    const auto entry = elements_.find(element);
-    if (entry == elements_.end()) continue;
-    std::erase(entry->second.owners, owner);
-    if (entry->second.owners.empty()) {
-      elements_.erase(entry);
-      dirty_.elements.insert(element);
-    }
-  }
+    add_owner(entry->second.owners, owner);
+    if (!added && entry->second.value == element) return;
+    entry->second.value = element;
+    dirty_.elements.insert(element);
+  };
+  const auto gone = [&](const Element& element) {
+    if (remove_owner(elements_, element, owner)) dirty_.elements.insert(element);
+  };
+  for_each_difference(next, previous, ElementKeyLess(), wanted, gone);
+}
+
+void Desired::compare_elements(const std::vector<Element>& held) {
+  dirty_.elements.clear();
+  const auto mark = [&](const Element& element) {
+    dirty_.elements.insert(dirty_.elements.end(), element);
+  };
+  for_each_difference(elements_, held, ElementKeyLess(), mark, mark,
+                      [](const auto& entry) -> const Element& { return entry.second.value; });
 }
 
 DirtyKeys Desired::take_dirty() {

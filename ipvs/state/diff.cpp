@@ -137,6 +137,11 @@ bool can_drain(const VirtualServer& server) {
 Changes diff(const Desired& desired, const Ledger& ledger, const DirtyKeys& keys,
              const MayDrain& may_drain, const Spread& spread) {
   Changes changes;
+  if (ledger.server_count() == 0) {  // all of it is new
+    changes.create.reserve(keys.servers.size());
+    changes.fill.reserve(desired.destination_count());
+    changes.bind.reserve(keys.addresses.size());
+  }
   for (const Element& key : keys.elements) {
     diff_element(desired.element(key), ledger.element(key), changes);
   }

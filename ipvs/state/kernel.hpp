@@ -213,8 +213,8 @@ class Kernel {
   virtual Result<std::vector<ServerReading>> read_servers(std::span<const ServerKey> keys) = 0;
   // The same without destinations: one message each, in few calls.
   virtual Result<std::vector<ServerReading>> read_counters(std::span<const ServerKey> keys) = 0;
-  // The destinations alone, for each of `keys`; of the virtual server itself the key only. One that
-  // does not exist is left out.
+  // The destinations alone and without their counters, for each of `keys`; of the virtual server
+  // itself the key only. One that does not exist is left out, or has none.
   virtual Result<std::vector<ServerReading>> read_destinations(std::span<const ServerKey> keys) = 0;
   virtual Result<std::vector<Address>> read_addresses() = 0;
   virtual Result<std::vector<Element>> read_elements() = 0;

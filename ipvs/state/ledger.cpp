@@ -64,13 +64,16 @@ void Ledger::put_destination(const ServerKey& key, const Destination& destinatio
   if (entry == servers_.end()) return;
   auto& destinations = entry->second.destinations;
   const auto place = place_of(destinations, destination.endpoint);
+  bool drained = false;
   if (place != destinations.end() && place->endpoint == destination.endpoint) {
+    drained = place->weight == 0;
     place->weight = destination.weight;
   } else {
     destinations.insert(place, destination);
     ++destination_count_;
   }
-  note_draining(entry->second);
+  // Of thousands of destinations, only one that drains or has drained is worth a look at all others.
+  if (destination.weight == 0 || drained) note_draining(entry->second);
 }
 
 void Ledger::remove_destination(const ServerKey& key, const Endpoint& endpoint) {
@@ -79,9 +82,10 @@ void Ledger::remove_destination(const ServerKey& key, const Endpoint& endpoint) 
   auto& destinations = entry->second.destinations;
   const auto place = place_of(destinations, endpoint);
   if (place == destinations.end() || place->endpoint != endpoint) return;
+  const bool drained = place->weight == 0;
   destinations.erase(place);
   --destination_count_;
-  note_draining(entry->second);
+  if (drained) note_draining(entry->second);
 }
 
 void Ledger::put_element(const Element& element) {

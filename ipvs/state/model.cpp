@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ipvs/state/model.hpp"
 
+#include <algorithm>
 #include <boost/container_hash/hash.hpp>
 #include <cstdio>
 
@@ -52,6 +53,13 @@ std::string ServerKey::text() const {
 }
 
 std::string Endpoint::text() const { return address_and_port(address, port); }
+
+const Destination* Server::find(const Endpoint& endpoint) const {
+  const auto place =
+      std::lower_bound(destinations.begin(), destinations.end(), endpoint,
+                       [](const Destination& d, const Endpoint& e) { return d.endpoint < e; });
+  return place != destinations.end() && place->endpoint == endpoint ? &*place : nullptr;
+}
 
 Server to_server(const ServerReading& reading) {
   Server server{.settings = reading.settings, .destinations = {}};

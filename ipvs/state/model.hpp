@@ -79,6 +79,7 @@ struct Server {
   VirtualServer settings{};
   std::vector<Destination> destinations{};
   bool operator==(const Server&) const = default;
+  const Destination* find(const Endpoint& endpoint) const;  // nullptr: it has no such destination
 };
 
 // IP_VS_STATS as 64-bit counters (IPVS_*_ATTR_STATS64, Linux 4.1).

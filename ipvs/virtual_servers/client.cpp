@@ -246,8 +246,17 @@ Result<std::vector<ServerReading>> IpvsClient::read_counters(std::span<const Ser
 
 Result<std::vector<ServerReading>> IpvsClient::read_destinations(std::span<const ServerKey> keys) {
   std::vector<ServerReading> readings;
-  for (const ServerKey& key : keys) readings.push_back({.settings = {.key = key}});
-  return with_destinations(std::move(readings));
+  readings.reserve(keys.size());
+  for (const ServerKey& key : keys) {
+    auto found = from_ipv4_table(key);
+    if (!found) {
+      auto dumped = dump_destinations(key);
+      if (!dumped) return dumped.error();
+      found = std::move(*dumped);
+    }
+    readings.push_back({.settings = {.key = key}, .destinations = std::move(*found)});
+  }
+  return readings;
 }
 
 Result<std::vector<ServerReading>> IpvsClient::with_destinations(
@@ -313,11 +322,31 @@ std::unordered_map<ServerKey, std::size_t> IpvsClient::count_destinations() {
 // False: it has destinations that the older interface does not show.
 bool IpvsClient::add_from_ipv4_table(VirtualServer& settings, std::size_t count,
                                      Configuration& configuration) {
-  auto found = ipv4_table_.destinations(settings.key, count);
-  if (!found || found->all.size() != count) return false;
-  if (!found->are_masqueraded) configuration.not_masqueraded.insert(settings.key);
-  configuration.servers.push_back({std::move(settings), std::move(found->all)});
+  const auto found = from_ipv4_table(settings.key, count);
+  if (!found) return false;
+  Server server{std::move(settings), {}};
+  server.destinations.reserve(found->size());
+  for (const DestinationReading& each : *found) {
+    server.destinations.push_back(each.destination);
+    if (!each.is_masqueraded) configuration.not_masqueraded.insert(server.settings.key);
+  }
+  configuration.servers.push_back(std::move(server));
   return true;
+}
+
+// All destinations of a virtual server that has `count`, if that is known; nullopt: the older interface
+// does not show them all.
+std::optional<std::vector<DestinationReading>> IpvsClient::from_ipv4_table(
+    const ServerKey& key, std::optional<std::size_t> count) {
+  if (!key.address.is_v4() || key.fwmark != 0) return std::nullopt;
+  if (!count) {
+    const auto counted = ipv4_table_.count_destinations(key);
+    if (!counted) return std::nullopt;
+    count = *counted;
+  }
+  auto found = ipv4_table_.destinations(key, *count);
+  if (!found || found->size() != *count) return std::nullopt;
+  return std::move(*found);
 }
 
 Result<std::vector<ServerKey>> IpvsClient::table_order(bool with_ipv6) {

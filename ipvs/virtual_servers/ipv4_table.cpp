@@ -53,6 +53,16 @@ Address address_of(std::uint32_t in_network_order) {
   return boost::asio::ip::address_v4(ntohl(in_network_order));
 }
 
+// `Question` names a virtual server by protocol, addr and port.
+template <typename Question>
+Question question_about(const ServerKey& key) {
+  Question question{};
+  question.protocol = static_cast<std::uint16_t>(key.protocol);
+  std::memcpy(&question.addr, key.address.bytes().data(), sizeof(question.addr));
+  question.port = htons(key.port);
+  return question;
+}
+
 std::optional<ServerKey> key_of(const ip_vs_service_entry& entry) {
   if (entry.fwmark != 0) return ServerKey{.fwmark = entry.fwmark};
   const auto protocol = protocol_numbered(entry.protocol);
@@ -108,32 +118,43 @@ Result<std::vector<Ipv4Table::Entry>> Ipv4Table::servers() {
   return servers;
 }
 
-Result<Ipv4Table::Destinations> Ipv4Table::destinations(const ServerKey& key, std::size_t count) {
-  ip_vs_get_dests question{};
-  question.protocol = static_cast<std::uint16_t>(key.protocol);
-  std::memcpy(&question.addr, key.address.bytes().data(), sizeof(question.addr));
-  question.port = htons(key.port);
+Result<std::size_t> Ipv4Table::count_destinations(const ServerKey& key) {
+  auto entry = question_about<ip_vs_service_entry>(key);
+  int error = open();
+  if (error == 0) error = ask(socket_, IP_VS_SO_GET_SERVICE, &entry, sizeof(entry));
+  if (error != 0) {
+    return KernelError{error,
+                       "counting the destinations of " + key.text() + " (IP_VS_SO_GET_SERVICE)"};
+  }
+  return {boost::system::in_place_value, entry.num_dests};
+}
+
+Result<std::vector<DestinationReading>> Ipv4Table::destinations(const ServerKey& key,
+                                                                std::size_t count) {
   std::vector<ip_vs_dest_entry> entries;
   int error = open();
   if (error == 0) {
-    error = read_entries(socket_, IP_VS_SO_GET_DESTS, question, &ip_vs_get_dests::num_dests, count,
-                         entries);
+    error = read_entries(socket_, IP_VS_SO_GET_DESTS, question_about<ip_vs_get_dests>(key),
+                         &ip_vs_get_dests::num_dests, count, entries);
   }
   if (error != 0) {
     return KernelError{error,
                        "reading the destinations of " + key.text() + " (IP_VS_SO_GET_DESTS)"};
   }
-  Destinations found;
-  found.all.reserve(entries.size());
+  std::vector<DestinationReading> found;
+  found.reserve(entries.size());
   for (const ip_vs_dest_entry& entry : entries) {
-    found.all.push_back({.endpoint = {address_of(entry.addr), ntohs(entry.port)},
-                         .weight = static_cast<std::uint32_t>(entry.weight)});
-    if ((entry.conn_flags & IP_VS_CONN_F_FWD_MASK) != IP_VS_CONN_F_MASQ) {
-      found.are_masqueraded = false;
-    }
+    found.push_back(
+        {.destination = {.endpoint = {address_of(entry.addr), ntohs(entry.port)},
+                         .weight = static_cast<std::uint32_t>(entry.weight)},
+         .active_connections = entry.activeconns,
+         .inactive_connections = entry.inactconns,
+         .persistent_connections = entry.persistconns,
+         .is_masqueraded = (entry.conn_flags & IP_VS_CONN_F_FWD_MASK) == IP_VS_CONN_F_MASQ});
   }
-  std::sort(found.all.begin(), found.all.end(),
-            [](const auto& a, const auto& b) { return a.endpoint < b.endpoint; });
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
+    return a.destination.endpoint < b.destination.endpoint;
+  });
   return found;
 }
 

@@ -5,7 +5,7 @@
 //
 // Netlink and /proc/net/ip_vs give them in parts, and the kernel walks through its table from the
 // beginning to each part: for 44,125 virtual servers a dump in parts of 8 KiB took 13 s in the test
-// kernel. The older interface knows no IPv6, and counters of 32 bits only.
+// kernel. The destinations of one virtual server come in the same ways. The older interface knows no IPv6, and counters of 32 bits only.
 //
 // Needs CAP_NET_ADMIN. Threading: not thread-safe; calls block.
 #pragma once
@@ -21,10 +21,6 @@ namespace ipvs {
 
 class Ipv4Table {
  public:
-  struct Destinations {
-    std::vector<Destination> all;  // ordered by endpoint
-    bool are_masqueraded = true;   // all of them
-  };
   struct Entry {
     ServerKey key;
     std::string scheduler;
@@ -42,9 +38,11 @@ class Ipv4Table {
   Result<std::size_t> count();
   // In the order of the kernel's table, which is that of a dump and of a flush.
   Result<std::vector<Entry>> servers();
-  // Those that are IPv4, of a virtual server without a firewall mark that has `count` or not many
-  // more. ESRCH: there is no such virtual server.
-  Result<Destinations> destinations(const ServerKey& key, std::size_t count);
+  // Both are of a virtual server without a firewall mark. ESRCH: there is no such virtual server.
+  // How many it has, of both families; of constant cost.
+  Result<std::size_t> count_destinations(const ServerKey& key);
+  // Those that are IPv4, ordered by endpoint and without counters; it has `count` or not many more.
+  Result<std::vector<DestinationReading>> destinations(const ServerKey& key, std::size_t count);
 
  private:
   int open();  // an errno

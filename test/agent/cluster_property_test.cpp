@@ -180,7 +180,7 @@ class Agent : public agent::ClusterObserver {
     RC_ASSERT(kernel_.record_own(reconciler_.ledger().server_keys()).has_value());
     const std::vector<Element> elements = reconciler_.table_elements();
     RC_ASSERT(kernel_.install_table({}, elements) == 0);
-    reconciler_.table_installed(elements);
+    reconciler_.first_table_installed(elements);
   }
   void plan_dirty() {
     if (std::exchange(node_dirty_, false)) {

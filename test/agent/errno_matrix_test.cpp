@@ -265,11 +265,11 @@ std::vector<std::string> calls_of_the_interface() {
   std::vector<std::string> calls;
   // Two kinds have no errors: without notes durations begin anew, and a kube-proxy that is not found
   // is looked for again. Only a plan calls look(): plan_command_test.cpp. Only a page of metrics
-  // needs read_counters(): scrape_test.cpp. Only somebody who asks needs open_flow_observer():
+  // needs read_servers(): scrape_test.cpp. Only somebody who asks needs open_flow_observer():
   // answers/observe_test.cpp. order_of_fill() only proposes an order,
   // and load_modules() only comes before what would load them anyway.
   const std::regex call(
-      R"(^  virtual (?!Notes |void write_notes|.* find_kube_proxies|.* look\(|.* read_counters\(|.* open_flow_observer\(|.* order_of_fill\(|void load_modules).*[ >](\w+)\(.*)");
+      R"(^  virtual (?!Notes |void write_notes|.* find_kube_proxies|.* look\(|.* read_servers\(|.* open_flow_observer\(|.* order_of_fill\(|void load_modules).*[ >](\w+)\(.*)");
   std::smatch found;
   for (std::string line; std::getline(file, line);) {
     if (std::regex_match(line, found, call)) calls.push_back(found[1]);

@@ -153,6 +153,28 @@ TEST_CASE(
   CHECK(read[1].destinations[0].destination.endpoint.port == 53);
 }
 
+TEST_CASE("destinations read by the older interface are those of a dump, but for their counters") {
+  enter_own_namespace();
+  auto client = IpvsClient::open().value();
+  REQUIRE(failures(client.change_servers(many(0, 2, 500))) == 0);
+  const ServerOp others[] = {service(ServerCommand::kNewService, kWeb6),
+                             destination(ServerCommand::kNewDest, kWeb6, "fd00::7", 8080, 7),
+                             service(ServerCommand::kNewService, kDns)};
+  REQUIRE(client.change_servers(others) == std::vector<int>{0, 0, 0});
+  const auto servers = client.dump_services().value();
+  CHECK(servers.size() == 4);
+  std::vector<ServerKey> keys;
+  for (const auto& server : servers) keys.push_back(server.settings.key);
+  const auto read = client.read_destinations(keys).value();
+  REQUIRE(read.size() == keys.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    INFO(keys[i].text());
+    const auto dumped = client.dump_destinations(keys[i]).value();
+    CHECK(ipvs::to_server(read[i]).destinations ==
+          ipvs::to_server({.settings = servers[i].settings, .destinations = dumped}).destinations);
+  }
+}
+
 TEST_CASE("timeouts are set, and the version is read") {
   enter_own_namespace();
   auto client = IpvsClient::open().value();
@@ -247,10 +269,12 @@ TEST_CASE("destinations are read however many there are, and none of a server th
   CHECK(servers[0].scheduler == "rr");
   for (const std::size_t known : {0, 500}) {
     const auto found = table.destinations(servers[0].key, known).value();
-    CHECK(found.all.size() == 500);
-    CHECK(found.are_masqueraded);
+    CHECK(found.size() == 500);
+    CHECK(found.front().is_masqueraded);
   }
+  CHECK(table.count_destinations(servers[0].key).value() == 500);
   CHECK(table.destinations(kDns, 0).error().error_number == ESRCH);
+  CHECK(table.count_destinations(kDns).error().error_number == ESRCH);
 }
 
 TEST_CASE("IPv4 virtual servers are counted, and timeouts are read (D2, D4)") {

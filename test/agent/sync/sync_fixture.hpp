@@ -57,7 +57,7 @@ struct RecordingKernel : fake::FakeKernel {
   std::vector<std::string> calls;
   std::size_t counts = 0;      // calls of count_ipv4_servers(), which are not in `calls`
   std::size_t audits = 0;      // calls of check_settings(), neither
-  int readings_to_refuse = 0;  // calls of read_servers()
+  int readings_to_refuse = 0;  // calls of read_servers() and read_counters()
   // Called once, on the kernel thread, ahead of the first call after so many operations.
   std::size_t interrupt_after = 0;
   std::function<void()> when_interrupted{};
@@ -118,12 +118,16 @@ struct RecordingKernel : fake::FakeKernel {
   ipvs::Result<std::vector<ipvs::ServerReading>> read_servers(
       std::span<const ServerKey> keys) override {
     calls.push_back("read_servers");
-    if (readings_to_refuse > 0) {
-      --readings_to_refuse;
-      return ipvs::KernelError{ENOBUFS, "reading virtual servers"};
-    }
+    if (refuses_reading()) return ipvs::KernelError{ENOBUFS, "reading virtual servers"};
     return FakeKernel::read_servers(keys);
   }
+  ipvs::Result<std::vector<ipvs::ServerReading>> read_counters(
+      std::span<const ServerKey> keys) override {
+    calls.push_back("read_counters");
+    if (refuses_reading()) return ipvs::KernelError{ENOBUFS, "reading virtual servers"};
+    return FakeKernel::read_counters(keys);
+  }
+  bool refuses_reading() { return readings_to_refuse > 0 && readings_to_refuse-- > 0; }
   ipvs::Result<std::vector<ipvs::ServerReading>> read_destinations(
       std::span<const ServerKey> keys) override {
     calls.push_back("read_destinations");
