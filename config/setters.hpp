@@ -44,7 +44,7 @@ template <std::string Config::*kMember>
 std::string set_text(Config& config, std::string_view value) {
   // The text is used in paths, names and log lines.
   if (std::any_of(value.begin(), value.end(),
-                  [](char c) { return (c >= 0 && c < ' ') || c == 0x7F; })) {
+                  [](unsigned char c) { return c < ' ' || c == 0x7F; })) {
     return "must not contain control characters";
   }
   config.*kMember = std::string(value);

@@ -41,7 +41,9 @@ expression::ExtensionMatch replies_as_iptables() {
   xt_conntrack_mtinfo3 info{};
   info.match_flags = XT_CONNTRACK_STATE;
   info.state_mask = kReplies;
-  std::vector<std::byte> bytes(XT_ALIGN(sizeof(info)));
+  // XT_ALIGN() of the kernel's headers is C in some of their versions.
+  constexpr std::size_t kUnit = alignof(_xt_align);
+  std::vector<std::byte> bytes((sizeof(info) + kUnit - 1) / kUnit * kUnit);
   std::memcpy(bytes.data(), &info, sizeof(info));
   return {.name = "conntrack", .revision = 3, .info = std::move(bytes)};
 }
