@@ -62,8 +62,8 @@ std::vector<ipvs::Address> health_checked_addresses(const k8s::Service& service,
 // only.
 std::vector<ServiceEndpoint> choose_endpoints(const std::vector<ServiceEndpoint>& candidates,
                                               ipvs::Family family, bool local_only);
-// Orders those of each port as choose_endpoints() does, which then need not: a Service is looked at
-// several times.
+// Orders the endpoints of each port by address and port. choose_endpoints(), which is called several
+// times for a Service, then has nothing left to order.
 void order_endpoints(ServiceEndpoints& endpoints);
 
 // Whether the Service has a policy of Local, no endpoint on this node, and some on other nodes.

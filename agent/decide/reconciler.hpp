@@ -96,10 +96,10 @@ class Reconciler {
   // All elements that the table must have now: those wanted, and those still held, so that no
   // virtual server in the kernel loses its protection.
   std::vector<ipvs::Element> table_elements() const;
-  // The next changes look at each element again.
+  // The next changes compare every element with what is wanted.
   void table_installed(const std::vector<ipvs::Element>& elements);
-  // Before there were any changes: they look at those only that are not as wanted, which at a start
-  // with many Services are few.
+  // The same for the first table, before any changes: here the elements that are not as wanted are
+  // found at once, and the next changes are about these only.
   void first_table_installed(const std::vector<ipvs::Element>& elements);
   // Compares the ledger with one virtual server of ours as read from the kernel (nullopt: it does
   // not exist) and corrects the ledger. True if they differed: drift, which the next changes

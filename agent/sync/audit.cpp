@@ -30,8 +30,8 @@ std::optional<ipvs::KernelError> error_of(const ipvs::Result<T>& result) {
   return result.error();
 }
 
-// Those of `keys` that exist, as they are configured. Counters of destinations, which nobody compares,
-// are most of what reading them costs.
+// Those of `keys` that exist, as they are configured. Without counters, destinations are cheaper to
+// read, and nobody compares those.
 ipvs::Result<std::map<ipvs::ServerKey, ipvs::Server>> read_configured(
     ipvs::Kernel& kernel, const std::vector<ipvs::ServerKey>& keys) {
   const auto settings = kernel.read_counters(keys);

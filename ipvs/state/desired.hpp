@@ -46,8 +46,8 @@ class Desired {
 
   // The keys that changed since the last call.
   DirtyKeys take_dirty();
-  // The kernel holds these elements, ordered, and no others: exactly those that are not wanted so, or
-  // are wanted and not held, are dirty from now on.
+  // `held`, ordered: all elements in the kernel. From now on the dirty elements are those in which it
+  // differs from what is wanted.
   void compare_elements(const std::vector<Element>& held);
   // Every key that is wanted (for a comparison with a freshly read kernel).
   DirtyKeys all_keys() const;

@@ -64,16 +64,16 @@ void Ledger::put_destination(const ServerKey& key, const Destination& destinatio
   if (entry == servers_.end()) return;
   auto& destinations = entry->second.destinations;
   const auto place = place_of(destinations, destination.endpoint);
-  bool drained = false;
+  bool was_draining = false;
   if (place != destinations.end() && place->endpoint == destination.endpoint) {
-    drained = place->weight == 0;
+    was_draining = place->weight == 0;
     place->weight = destination.weight;
   } else {
     destinations.insert(place, destination);
     ++destination_count_;
   }
-  // Of thousands of destinations, only one that drains or has drained is worth a look at all others.
-  if (destination.weight == 0 || drained) note_draining(entry->second);
+  // Looks at all destinations, of which there may be thousands: only if the answer may change.
+  if (destination.weight == 0 || was_draining) note_draining(entry->second);
 }
 
 void Ledger::remove_destination(const ServerKey& key, const Endpoint& endpoint) {
@@ -82,10 +82,10 @@ void Ledger::remove_destination(const ServerKey& key, const Endpoint& endpoint) 
   auto& destinations = entry->second.destinations;
   const auto place = place_of(destinations, endpoint);
   if (place == destinations.end() || place->endpoint != endpoint) return;
-  const bool drained = place->weight == 0;
+  const bool was_draining = place->weight == 0;
   destinations.erase(place);
   --destination_count_;
-  if (drained) note_draining(entry->second);
+  if (was_draining) note_draining(entry->second);
 }
 
 void Ledger::put_element(const Element& element) {

@@ -52,8 +52,8 @@ class IpvsClient {
   Result<std::vector<ServerReading>> read_servers(std::span<const ServerKey> keys);
   // The same without destinations.
   Result<std::vector<ServerReading>> read_counters(std::span<const ServerKey> keys);
-  // The destinations only and without counters, for each of `keys`, whether it exists or not. Of
-  // thousands of destinations, a tenth of what a dump costs.
+  // The destinations only and without counters, for each of `keys`, whether it exists or not. Those of
+  // IPv4 in one call, without the dump in parts that read_servers() needs.
   Result<std::vector<ServerReading>> read_destinations(std::span<const ServerKey> keys);
   Result<Configuration> read_configuration();
   // All virtual servers of IPv4, in the order of the kernel's table; with those of IPv6 at the price

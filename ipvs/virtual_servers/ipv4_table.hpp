@@ -5,7 +5,8 @@
 //
 // Netlink and /proc/net/ip_vs give them in parts, and the kernel walks through its table from the
 // beginning to each part: for 44,125 virtual servers a dump in parts of 8 KiB took 13 s in the test
-// kernel. The destinations of one virtual server come in the same ways. The older interface knows no IPv6, and counters of 32 bits only.
+// kernel. The same is true of the destinations of one virtual server. The older interface knows no
+// IPv6, and counters of 32 bits only.
 //
 // Needs CAP_NET_ADMIN. Threading: not thread-safe; calls block.
 #pragma once
@@ -38,10 +39,11 @@ class Ipv4Table {
   Result<std::size_t> count();
   // In the order of the kernel's table, which is that of a dump and of a flush.
   Result<std::vector<Entry>> servers();
-  // Both are of a virtual server without a firewall mark. ESRCH: there is no such virtual server.
-  // How many it has, of both families; of constant cost.
+  // Neither of the next two knows a firewall mark. ESRCH: there is no such virtual server.
+  // How many destinations it has, of both families; of constant cost.
   Result<std::size_t> count_destinations(const ServerKey& key);
-  // Those that are IPv4, ordered by endpoint and without counters; it has `count` or not many more.
+  // Its IPv4 destinations, ordered by endpoint and without counters. `count`: how many are expected;
+  // if there are many more, they are read again.
   Result<std::vector<DestinationReading>> destinations(const ServerKey& key, std::size_t count);
 
  private:

@@ -60,9 +60,9 @@ class Machine:
 
 
 def clocks(layout, nodes):
-    """By how many seconds each node's clock is ahead of this host's, but for a constant. Where the host is a virtual
-    machine and is moved to other hardware, the counter that the nodes take for their clock jumps, by days: then their
-    connections time out."""
+    """How far each node's clock is ahead of this host's, in seconds; only the difference between two calls means
+    something. If the host is a virtual machine and is moved to other hardware, the nodes' clocks may jump by days, and
+    all their connections time out."""
     def ahead(node):
         _, output = Machine(layout, node).run("cat /proc/uptime")
         return float(output.split()[0]) - time.monotonic()

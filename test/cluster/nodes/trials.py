@@ -71,8 +71,8 @@ def tutorial(layout):
 
 @contextlib.contextmanager
 def _no_exchange_fails(layout, nodes=NODES):
-    """Load on these nodes, from ten seconds before to ten seconds after. Open connections to servers whose names are
-    put into the list that it gives may break."""
+    """Load on these nodes, from ten seconds before to ten seconds after. Yields a list of servers' names: open
+    connections to a server in it may break."""
     address = workloads.servers(layout, 6)
     before = clocks(layout, nodes)
     loads = workloads.Loads(layout, address, nodes)
@@ -130,12 +130,11 @@ def reboot(layout):
     """The node with the most servers is drained, loses its power and comes back, under load on the others: no exchange
     with them may fail but on connections that were open to the Pods of that node."""
     workloads.servers(layout, 6)
-    busy = [pod["spec"]["nodeName"] for pod in workloads.pods(layout, "app=server")]
-    lost = max(NODES, key=lambda node: busy.count(node.name))
+    node_of = {pod["metadata"]["name"]: pod["spec"]["nodeName"] for pod in workloads.pods(layout, "app=server")}
+    lost = max(NODES, key=lambda node: list(node_of.values()).count(node.name))
     others = [node for node in NODES if node is not lost]
     with _no_exchange_fails(layout, others) as ended:
-        ended += [pod["metadata"]["name"] for pod in workloads.pods(layout, "app=server")
-                  if pod["spec"]["nodeName"] == lost.name]
+        ended += [name for name, node in node_of.items() if node == lost.name]
         print(f"on {lost.name}: {', '.join(ended)}", flush=True)
         layout.kubectl("drain", lost.name, "--ignore-daemonsets", "--force", "--timeout=300s", timeout=330)
         workloads.available(layout, "server")
