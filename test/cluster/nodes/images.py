@@ -117,11 +117,14 @@ Server(socket.gethostname()).run()
 """
 
 
+_SERVER_MODULES = [TREE / "test/e2e" / name for name in ("server.py", "namespace.py", "load.py")]
+
+
 def _server(_layout, layer):
     _debian_layer(layer, ["python3", "dash", "coreutils"])
     with tarfile.open(layer, "a") as archive:
-        for module in ("server.py", "namespace.py", "load.py"):
-            archive.add(TREE / "test/e2e" / module, f"server/{module}")
+        for module in _SERVER_MODULES:
+            archive.add(module, f"server/{module.name}")
         _write(archive, "server/main.py", _SERVER)
 
 
@@ -134,12 +137,25 @@ _IMAGES = {
 }
 
 
+def _is_newer(path, sources):
+    """Whether the file `path` is there and was written after all of `sources`."""
+    return path.exists() and all(source.stat().st_mtime < path.stat().st_mtime for source in sources)
+
+
+def _sources(layout, name):
+    """The files of an image that are ours. Debian's packages are taken once."""
+    if name == "server":
+        return _SERVER_MODULES
+    return [pathlib.Path(layout.program(name))] if name in ("pause", "agnhost", "kube-proxy") else []
+
+
 def make(layout):
-    """Makes the images that are not there yet, and the disk with all of them."""
+    """Makes the images that are not there yet or are older than what is in them, and the disk with all of them. Nodes
+    that run keep the old ones."""
     new = False
     for name, (reference, fill, config) in _IMAGES.items():
         path = layout.images / f"{name}.tar"
-        if path.exists():
+        if _is_newer(path, [pathlib.Path(__file__), *_sources(layout, name)]):
             continue
         print(f"making the image {reference}", flush=True)
         with tempfile.TemporaryDirectory(dir=layout.directory) as scratch:
