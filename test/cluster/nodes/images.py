@@ -12,7 +12,7 @@ import subprocess
 import tarfile
 import tempfile
 
-from layout import TREE, wait_until
+from layout import TREE, is_newer, wait_until
 from processes import Process
 
 PAUSE = "k8s.gcr.io/pause:3.2"
@@ -128,42 +128,30 @@ def _server(_layout, layer):
         _write(archive, "server/main.py", _SERVER)
 
 
+# The name, what fills the layer, the files in it that are not Debian's (of the assets, or by their whole path), the
+# configuration.
 _IMAGES = {
-    "pause": (PAUSE, _pause, {"Entrypoint": ["/pause"]}),
-    "agnhost": (AGNHOST, _agnhost, {"Entrypoint": ["/agnhost"], "Cmd": ["pause"]}),
-    "nginx": (NGINX, _nginx, {"Entrypoint": ["/usr/sbin/nginx"]}),
-    "server": (SERVER, _server, {"Entrypoint": ["/usr/bin/python3", "/server/main.py"]}),
-    "kube-proxy": (KUBE_PROXY, _kube_proxy, {"Entrypoint": ["/usr/local/bin/kube-proxy"]}),
+    "pause": (PAUSE, _pause, ["pause"], {"Entrypoint": ["/pause"]}),
+    "agnhost": (AGNHOST, _agnhost, ["agnhost"], {"Entrypoint": ["/agnhost"], "Cmd": ["pause"]}),
+    "nginx": (NGINX, _nginx, [], {"Entrypoint": ["/usr/sbin/nginx"]}),
+    "server": (SERVER, _server, _SERVER_MODULES, {"Entrypoint": ["/usr/bin/python3", "/server/main.py"]}),
+    "kube-proxy": (KUBE_PROXY, _kube_proxy, ["kube-proxy"], {"Entrypoint": ["/usr/local/bin/kube-proxy"]}),
 }
 
 
-def _is_newer(path, sources):
-    """Whether the file `path` is there and was written after all of `sources`."""
-    return path.exists() and all(source.stat().st_mtime < path.stat().st_mtime for source in sources)
-
-
-def _sources(layout, name):
-    """The files of an image that are ours. Debian's packages are taken once."""
-    if name == "server":
-        return _SERVER_MODULES
-    return [pathlib.Path(layout.program(name))] if name in ("pause", "agnhost", "kube-proxy") else []
-
-
 def make(layout):
-    """Makes the images that are not there yet or are older than what is in them, and the disk with all of them. Nodes
-    that run keep the old ones."""
-    new = False
-    for name, (reference, fill, config) in _IMAGES.items():
-        path = layout.images / f"{name}.tar"
-        if _is_newer(path, [pathlib.Path(__file__), *_sources(layout, name)]):
+    """Makes the images, and the disk with all of them, that are not there or are older than what they are made of.
+    Debian's packages are taken once. Nodes that run keep the old images."""
+    made = {name: layout.images / f"{name}.tar" for name in _IMAGES}
+    for name, (reference, fill, files, config) in _IMAGES.items():
+        if is_newer(made[name], [pathlib.Path(__file__), *map(layout.program, files)]):
             continue
         print(f"making the image {reference}", flush=True)
         with tempfile.TemporaryDirectory(dir=layout.directory) as scratch:
             layer = pathlib.Path(scratch) / "layer.tar"
             fill(layout, layer)
-            save(path, reference, layer, config)
-        new = True
-    if new or not layout.disk.exists():
+            save(made[name], reference, layer, config)
+    if not is_newer(layout.disk, made.values()):
         _make_disk(layout)
 
 

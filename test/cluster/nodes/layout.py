@@ -75,6 +75,11 @@ class Layout:
         return done.stdout
 
 
+def is_newer(path, sources):
+    """Whether the file `path` is there and was written after each of the files `sources`."""
+    return path.exists() and all(os.stat(source).st_mtime < path.stat().st_mtime for source in sources)
+
+
 def wait_until(what, condition, seconds, pause=1.0):
     """Waits for `condition` to be true and returns what it returned; ends the run after `seconds`."""
     deadline = time.monotonic() + seconds

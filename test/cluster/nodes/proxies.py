@@ -6,7 +6,7 @@ import os
 import subprocess
 
 import images
-from layout import CONTROL_PLANE, NODES, POD_RANGE, TREE, wait_until
+from layout import CONTROL_PLANE, NODES, POD_RANGE, TREE, is_newer, wait_until
 from machines import give_images
 
 NAMES = ("kube-ipvs", "kube-proxy-ipvs", "kube-proxy-iptables")
@@ -17,13 +17,14 @@ AGENT = TREE / "build/cluster/kube-ipvs"
 def image(layout, tag="dev"):
     """Makes the image of kube-ipvs from the agent of this tree (KUBE_IPVS_AGENT names another one)."""
     agent = os.environ.get("KUBE_IPVS_AGENT", AGENT)
+    program = TREE / "packaging/image"
     directory = layout.images / f"kube-ipvs-{tag}"
     made = sorted(directory.glob("*.tar"))
-    if made and made[0].stat().st_mtime > os.stat(agent).st_mtime:
+    if made and is_newer(made[0], [agent, *program.iterdir()]):
         return
     for old in made:
         old.unlink()
-    subprocess.run([TREE / "packaging/image/build", "--binary", agent, "--name", f"{REPOSITORY}:{tag}",
+    subprocess.run([program / "build", "--binary", agent, "--name", f"{REPOSITORY}:{tag}",
                     "--debs", layout.images / "debs", "--output", directory], check=True, stdout=subprocess.DEVNULL)
 
 
