@@ -82,9 +82,9 @@ bool Cleanup::is_kube_proxys() const {
   return parts_.kube_proxy.has_sets && !recorded_ && !table_is_whole_;
 }
 
-// In every family in which we masquerade.
+// In every family in which we masquerade. Its rules that accept what is forwarded came with these.
 bool Cleanup::kube_proxy_masquerades() const {
-  const auto& families = parts_.kube_proxy.nat_chains;
+  const auto& families = parts_.kube_proxy.masquerades;
   return std::all_of(elements_.begin(), elements_.end(),
                      [&](const Element& each) {
                        return each.kind != ElementKind::kServiceIp ||
@@ -179,6 +179,9 @@ void Cleanup::keep_masquerading() {
         if (!table_is_whole_) return {};
         return outcome_of(parts_.table->keep_masquerading(), "reducing our nftables table");
       });
+  report_.notes.emplace_back(
+      "kube-proxy has no rules here yet: ours go on to masquerade. Run this again when it has its "
+      "own, some seconds after its start");
 }
 
 void Cleanup::withdraw_rules() {
@@ -186,8 +189,14 @@ void Cleanup::withdraw_rules() {
   if (!chains) return fault(chains.error());
   const auto found = (*chains)->read();
   if (!found) return fault(found.error());
+  const bool stay = request_.handover && !kube_proxy_masquerades();
   for (const ForwardChain& chain : *found) {
     if (chain.our_rules.empty()) continue;
+    if (stay) {
+      report_.steps.push_back(
+          {Verb::kLeave, "our rule in " + chain.text() + ", until kube-proxy has rules here"});
+      continue;
+    }
     step(Verb::kRemove, "our rule in " + chain.text(), [&] {
       return outcome_of((*chains)->withdraw(chain), "removing our rule from " + chain.text());
     });

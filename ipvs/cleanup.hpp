@@ -9,8 +9,9 @@
 //   our record, or our whole table   what they name; other addresses of the device stay
 //   neither                          nothing of IPVS and the device: it was handed over, or never ours
 //
-// A handover leaves the rules that masquerade until kube-proxy has its own: without them the
-// kernel stops to track connections if nobody else asks it to, and every masqueraded one breaks.
+// A handover leaves the rules that masquerade, and those that accept what is forwarded, until
+// kube-proxy has its own: without the first the kernel stops to track connections if nobody else
+// asks it to, and every masqueraded one breaks.
 //
 // Threading: not thread-safe; calls block.
 // Errors: a step that fails is in the report, and the others are done all the same.
@@ -34,8 +35,8 @@ namespace ipvs {
 
 // What of kube-proxy's ipvs mode is here, as far as it can be read.
 struct KubeProxyPresence {
-  bool has_sets = false;          // which no other mode makes, and no other program
-  std::set<Family> nat_chains{};  // the families that it has chains of, in the table nat
+  bool has_sets = false;  // which no other mode makes, and no other program
+  std::set<Family> masquerades{};
 };
 
 class Cleanup {

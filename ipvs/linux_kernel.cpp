@@ -482,16 +482,24 @@ std::vector<int> LinuxKernel::remove_kube_proxy_sets(std::span<const std::string
 
 std::vector<KubeProxyProcess> LinuxKernel::find_kube_proxies() { return ipvs::find_kube_proxies(); }
 
+// One that cannot be read counts as one without: then ours goes on.
+std::set<Family> LinuxKernel::families_masqueraded_by_kube_proxy(
+    std::span<const KubeProxyChains> chains) {
+  std::set<Family> families;
+  for (const KubeProxyChains& each : chains) {
+    if (each.table != "nat") continue;
+    const auto masquerades = kube_proxy_->masquerades(each);
+    if (!masquerades || !*masquerades) continue;
+    families.insert(each.family == NFPROTO_IPV6 ? Family::kIpv6 : Family::kIpv4);
+  }
+  return families;
+}
+
 CleanupReport LinuxKernel::cleanup(const CleanupRequest& request) {
   const auto chains = read_kube_proxy_chains();
   const auto sets = read_kube_proxy_sets();
   KubeProxyPresence kube_proxy{.has_sets = sets && !sets->empty()};
-  if (chains) {
-    for (const KubeProxyChains& each : *chains) {
-      if (each.table != "nat") continue;
-      kube_proxy.nat_chains.insert(each.family == NFPROTO_IPV6 ? Family::kIpv6 : Family::kIpv4);
-    }
-  }
+  if (chains) kube_proxy.masquerades = families_masqueraded_by_kube_proxy(*chains);
   Cleanup work({.ipvs = ipvs_,
                 .device = device_,
                 .table = table_,
@@ -504,11 +512,7 @@ CleanupReport LinuxKernel::cleanup(const CleanupRequest& request) {
                request);
   CleanupReport report = work.run();
   const bool has_kube_proxy = chains && !chains->empty();
-  if (request.handover && chains && !has_kube_proxy) {
-    report.notes.emplace_back(
-        "kube-proxy has no rules here yet: ours go on to masquerade. Run this again when it has "
-        "started, or start it first, and hand over then");
-  } else if (!request.handover && has_kube_proxy && !report.steps.empty()) {
+  if (!request.handover && has_kube_proxy && !report.steps.empty()) {
     report.notes.push_back("rules of kube-proxy are here (" + chains->front().text() +
                            "): if it runs, it makes kube-ipvs0 and its virtual servers again "
                            "within 30 s; to hand over to it, use --handover");

@@ -15,6 +15,8 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -92,6 +94,7 @@ class LinuxKernel : public Kernel {
   Result<void> try_table();
   Result<void> find_binding();
   Result<Sight> look_without_rights();
+  std::set<Family> families_masqueraded_by_kube_proxy(std::span<const KubeProxyChains> chains);
 
   const std::string kernel_and_namespace_;
   SettingRecord changed_settings_;

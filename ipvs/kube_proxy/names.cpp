@@ -14,7 +14,7 @@ namespace {
 constexpr std::string_view kOwnTable = "kube-proxy";  // of its nftables mode
 
 constexpr std::string_view kNames[] = {
-    "KUBE-SERVICES",        "KUBE-EXTERNAL-SERVICES",     "KUBE-NODEPORTS",
+    kServicesChain,         "KUBE-EXTERNAL-SERVICES",     "KUBE-NODEPORTS",
     "KUBE-NODE-PORT",       "KUBE-LOAD-BALANCER",         "KUBE-FORWARD",
     "KUBE-PROXY-CANARY",    "KUBE-PROXY-FIREWALL",        "KUBE-IPVS-FILTER",
     "KUBE-IPVS-OUT-FILTER", "KUBE-SOURCE-RANGES-FIREWALL"};

@@ -17,6 +17,9 @@
 
 namespace ipvs {
 
+// The one of the table nat that says what of Services is masqueraded.
+inline constexpr std::string_view kServicesChain = "KUBE-SERVICES";
+
 // Whether a chain of this name is kube-proxy's alone: in the iptables and ipvs modes.
 bool is_kube_proxy_chain(std::string_view name);
 // Kubelets before 1.28 make these two as well, and CNI plugins may lead to them.

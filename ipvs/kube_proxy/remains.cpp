@@ -49,8 +49,7 @@ Result<std::vector<KubeProxyChains>> KubeProxyRemains::read_chains() {
   return found;
 }
 
-Result<RemovedChains> KubeProxyRemains::remove_chains(const KubeProxyChains& chains) {
-  if (chains.legacy) return remove_legacy_chains(chains);
+Result<std::vector<TableRule>> KubeProxyRemains::read_table_rules(const KubeProxyChains& chains) {
   std::vector<TableRule> rules;
   MessageBatch request;
   encode_get_table_rules(request, chains);
@@ -60,7 +59,27 @@ Result<RemovedChains> KubeProxyRemains::remove_chains(const KubeProxyChains& cha
         if (auto rule = decode_table_rule(message.payload)) rules.push_back(std::move(*rule));
       });
   if (!dumped) return KernelError{dumped.error().error_number, "reading rules (GETRULE)"};
-  ChainRemoval removal = plan_removal(chains, rules);
+  return rules;
+}
+
+Result<bool> KubeProxyRemains::masquerades(const KubeProxyChains& nat) {
+  bool has_rules = false;
+  if (nat.legacy) {
+    has_rules = legacy_chain_has_rules({nat.family, nat.table, std::string(kServicesChain)});
+  } else {
+    const auto rules = read_table_rules(nat);
+    if (!rules) return rules.error();
+    has_rules = std::any_of(rules->begin(), rules->end(),
+                            [](const TableRule& each) { return each.chain == kServicesChain; });
+  }
+  return Result<bool>(boost::system::in_place_value, has_rules);
+}
+
+Result<RemovedChains> KubeProxyRemains::remove_chains(const KubeProxyChains& chains) {
+  if (chains.legacy) return remove_legacy_chains(chains);
+  const auto rules = read_table_rules(chains);
+  if (!rules) return rules.error();
+  ChainRemoval removal = plan_removal(chains, *rules);
   MessageBatch batch = encode_remove_chains(chains, removal);
   const int error = socket_.transact_atomically(batch);
   if (error != 0) return KernelError{error, "deleting chains (DELCHAIN)"};

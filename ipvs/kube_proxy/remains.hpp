@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "ipvs/kube_proxy/removal.hpp"
 #include "ipvs/netlink/socket.hpp"
 #include "ipvs/state/host_network.hpp"
 #include "ipvs/state/kernel.hpp"
@@ -27,6 +28,9 @@ class KubeProxyRemains {
 
   // Table by table, those of iptables-legacy last. Loads no module.
   Result<std::vector<KubeProxyChains>> read_chains();
+  // Whether `nat`, a table of read_chains(), masquerades for Services. At its start kube-proxy makes
+  // empty chains; the rules, all at once, follow seconds later.
+  Result<bool> masquerades(const KubeProxyChains& nat);
   // In one transaction; of iptables-legacy by its programs (legacy_programs.hpp).
   Result<RemovedChains> remove_chains(const KubeProxyChains& chains);
 
@@ -39,6 +43,8 @@ class KubeProxyRemains {
 
  private:
   explicit KubeProxyRemains(NetlinkSocket socket);
+  // Not of iptables-legacy.
+  Result<std::vector<TableRule>> read_table_rules(const KubeProxyChains& chains);
   Result<std::optional<std::string>> read_cluster_ip_clients(const KubeProxyChains& chains);
 
   NetlinkSocket socket_;

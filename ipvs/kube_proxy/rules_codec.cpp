@@ -21,7 +21,7 @@ namespace ipvs {
 namespace {
 
 constexpr std::uint8_t kProtocol = 6;
-constexpr std::string_view kChain = "KUBE-SERVICES", kTarget = "KUBE-MARK-MASQ";
+constexpr std::string_view kTarget = "KUBE-MARK-MASQ";
 // Of struct xt_set_info, in every revision of the match since Linux 2.6.39.
 constexpr std::size_t kSetFlags = 3;
 
@@ -211,7 +211,7 @@ void decode_members(Bytes payload, KubeProxyRules& rules) {
 
 std::optional<std::string> decode_cluster_ip_clients(Bytes payload) {
   const auto rule = decode_table_rule(payload);
-  if (!rule || rule->chain != kChain || rule->target != kTarget) return std::nullopt;
+  if (!rule || rule->chain != kServicesChain || rule->target != kTarget) return std::nullopt;
   nfgenmsg header;
   std::memcpy(&header, payload.data(), sizeof(header));
   RuleReader expressions(header.nfgen_family);
@@ -228,7 +228,7 @@ std::optional<std::string> decode_cluster_ip_clients(Bytes payload) {
 
 std::optional<std::string> parse_cluster_ip_clients(std::string_view saved) {
   for (const TableRule& rule : parse_saved_rules(saved)) {
-    if (rule.chain != kChain || rule.target != kTarget) continue;
+    if (rule.chain != kServicesChain || rule.target != kTarget) continue;
     if (const auto network = parse_network(word_after(rule.text, " ! -s "))) {
       return clients_outside({*network});
     }

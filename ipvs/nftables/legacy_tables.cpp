@@ -106,16 +106,29 @@ std::string chain_begun_by(const std::vector<std::byte>& table, std::size_t entr
   return {target->errorname, ::strnlen(target->errorname, sizeof(target->errorname))};
 }
 
-void append_chains(const LegacyTable& table, const std::string& name, const FamilyLayout& layout,
-                   std::vector<ChainName>& chains) {
+// `visit` gets the chain that the entry begins; "": it begins none.
+template <typename Visit>
+void visit_entries(const LegacyTable& table, const FamilyLayout& layout, const Visit& visit) {
   std::size_t entry = offsetof(ipt_get_entries, entrytable);
   while (entry < table.bytes.size()) {
-    const std::string chain = chain_begun_by(table.bytes, entry, layout);
-    if (!chain.empty()) chains.push_back({layout.family, name, chain});
+    visit(chain_begun_by(table.bytes, entry, layout));
     const auto next = read_at<std::uint16_t>(table.bytes, entry + layout.next_offset);
     if (!next || *next == 0) return;
     entry += *next;
   }
+}
+
+bool has_rules(const LegacyTable& table, const std::string& name, const FamilyLayout& layout) {
+  bool is_inside = false;
+  std::size_t entries = 0;
+  visit_entries(table, layout, [&](const std::string& begun) {
+    if (!begun.empty()) {
+      is_inside = begun == name;
+    } else if (is_inside) {
+      ++entries;
+    }
+  });
+  return entries > 1;  // the last one returns
 }
 
 }  // namespace
@@ -144,10 +157,25 @@ std::vector<ChainName> legacy_chain_names() {
   std::vector<ChainName> chains;
   for (const FamilyLayout& layout : kFamilies) {
     for (const std::string& name : table_names(layout.names_file)) {
-      if (const auto table = read_table(layout, name)) append_chains(*table, name, layout, chains);
+      const auto table = read_table(layout, name);
+      if (!table) continue;
+      visit_entries(*table, layout, [&](const std::string& begun) {
+        if (!begun.empty()) chains.push_back({layout.family, name, begun});
+      });
     }
   }
   return chains;
+}
+
+bool legacy_chain_has_rules(const ChainName& chain) {
+  for (const FamilyLayout& layout : kFamilies) {
+    if (layout.family != chain.family) continue;
+    const std::vector<std::string> tables = table_names(layout.names_file);
+    if (std::find(tables.begin(), tables.end(), chain.table) == tables.end()) continue;
+    const auto table = read_table(layout, chain.table);
+    return table && has_rules(*table, chain.name, layout);
+  }
+  return false;
 }
 
 }  // namespace ipvs

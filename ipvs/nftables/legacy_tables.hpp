@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The policy of iptables-legacy's FORWARD chains, and the names of the chains that users made.
+// The policy of iptables-legacy's FORWARD chains, and the chains that users made.
 // Legacy tables are not part of nf_tables. They are read by getsockopt()
 // (include/uapi/linux/netfilter_ipv4/ip_tables.h), as iptables-legacy does. They can only be
 // replaced as a whole, so we do not change them ourselves.
@@ -25,5 +25,7 @@ struct ChainName {
 std::vector<ForwardChain> legacy_forward_chains();
 // Of every table that exists; again without those that cannot be read.
 std::vector<ChainName> legacy_chain_names();
+// False also where there is no such chain, or it cannot be read.
+bool legacy_chain_has_rules(const ChainName& chain);
 
 }  // namespace ipvs

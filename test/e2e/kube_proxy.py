@@ -118,10 +118,11 @@ def make_sets(node, entries):
     node.run("ipset", "restore", input="\n".join(lines) + "\n")
 
 
-def make_chains(node, backend):
-    """`backend`: nft or legacy."""
+def make_chains(node, backend, is_made=lambda line: True):
+    """`backend`: nft or legacy. `is_made`: of a line of RULES."""
+    rules = "".join(line for line in RULES.splitlines(keepends=True) if is_made(line))
     for family, tool, prefix in FAMILIES:
-        text = RULES.replace("SETLOAD-BALANCER-SOURCE-CIDR", set_name(prefix, "LOAD-BALANCER-SOURCE-CIDR"))
+        text = rules.replace("SETLOAD-BALANCER-SOURCE-CIDR", set_name(prefix, "LOAD-BALANCER-SOURCE-CIDR"))
         for name, value in {"SET": prefix, **WORDS[family]}.items():
             text = text.replace(name, value)
         node.run(f"{tool}-{backend}-restore", "--noflush", input=text)

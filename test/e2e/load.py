@@ -11,7 +11,8 @@
 #
 # `total` counts answers, or bytes that came back; `failed` the requests that did not get an answer, or the connections
 # that broke; `names` the answers, or connections, by the server's name; `broken` the connections that broke, by the
-# server's name; `failed_at` the clock's seconds at the first failures. A connection that breaks is not opened again.
+# server's name; `failed_at` when the first of the exchanges that failed began, in seconds since 1970. A connection that
+# breaks is not opened again.
 import json
 import signal
 import socket
@@ -76,12 +77,13 @@ class Load:
             if name:
                 self.names[name] = self.names.get(name, 0) + 1
 
-    def _count_failure(self, error, name=None):
+    def _count_failure(self, error, begin, name=None):
+        began = time.time() - (time.monotonic() - begin)
         with self.lock:
             self.failed += 1
             if name:
                 self.broken[name] = self.broken.get(name, 0) + 1
-            self.failed_at += [round(time.monotonic(), 2)] if len(self.failed_at) < 5 else []
+            self.failed_at += [round(began, 2)] if len(self.failed_at) < 5 else []
             self.errors[str(error)] = self.errors.get(str(error), 0) + 1
 
     def _request_again_and_again(self):
@@ -91,7 +93,7 @@ class Load:
                 self._count(self._ask(), begin)
             except OSError as error:
                 self._count(None, begin)
-                self._count_failure(error)
+                self._count_failure(error, begin)
             self.ending.wait(PAUSE)
 
     def _ask_again_and_again(self):
@@ -106,7 +108,7 @@ class Load:
                     self._count(client.recv(100).decode().strip(), begin)
                 except OSError as error:
                     self._count(None, begin)
-                    self._count_failure(error)
+                    self._count_failure(error, begin)
                 self.ending.wait(BYTE_PAUSE)
 
     def _read_line(self, connection):
@@ -126,14 +128,15 @@ class Load:
         self._count(None, begin)
 
     def _hold_connection(self):
-        name = None
+        name, begin = None, time.monotonic()
         try:
             with self._connect() as connection:
                 name = self._read_line(connection)
                 with self.lock:
                     self.names[name] = self.names.get(name, 0) + 1
                 while not self.ending.is_set():
+                    begin = time.monotonic()
                     self._exchange_byte(connection)
                     self.ending.wait(BYTE_PAUSE)
         except OSError as error:
-            self._count_failure(error, name)
+            self._count_failure(error, begin, name)

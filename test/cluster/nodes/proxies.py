@@ -26,6 +26,9 @@ def image(layout, tag="dev"):
         old.unlink()
     subprocess.run([program / "build", "--binary", agent, "--name", f"{REPOSITORY}:{tag}",
                     "--debs", layout.images / "debs", "--output", directory], check=True, stdout=subprocess.DEVNULL)
+    # The nodes keep what they have read of a file, so another image needs another name.
+    for new in directory.glob("*.tar"):
+        new.rename(directory / f"{new.stat().st_mtime_ns}.tar")
 
 
 def server(layout):

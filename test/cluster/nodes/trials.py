@@ -19,6 +19,10 @@ def _expect(true, what):
     print(f"ok: {what}", flush=True)
 
 
+def _say(what):
+    print(time.strftime("%T"), what, flush=True)
+
+
 def tutorial(layout):
     """The tutorial of examples/tutorial: four types of Service over three nginx Pods, one of which is replaced."""
     labels = {"app": "my-nginx", "version": "v1"}
@@ -96,7 +100,7 @@ def upgrade(layout):
         for tag in ("next", "dev"):
             began = time.monotonic()
             proxies.install(layout, "kube-ipvs", f"image.tag={tag}")
-            print(f"image {tag} runs on all nodes after {time.monotonic() - began:.0f} s", flush=True)
+            _say(f"image {tag} runs on all nodes after {time.monotonic() - began:.0f} s")
 
 
 def migration(layout):
@@ -109,21 +113,30 @@ def migration(layout):
     proxies.replace(layout, "kube-proxy-ipvs")
     give_images(layout)
     with _no_exchange_fails(layout):
+        _say("kube-proxy leaves")
         choose("is-replaced")
         proxies.install(layout, "kube-ipvs")
-        print("kube-ipvs runs on all nodes", flush=True)
+        _say("kube-ipvs runs on all nodes")
         time.sleep(20)
+        _say("kube-ipvs leaves")
         layout.kubectl("-n", "kube-system", "delete", "daemonset", "kube-ipvs", "--wait=true", "--timeout=300s")
         choose(None)
         wait_until("kube-proxy runs on all nodes", lambda: proxies.all_run(layout, "kube-proxy-ipvs"), 600)
-        time.sleep(10)  # it has no probe that says when its table is complete
+        _say("kube-proxy runs on all nodes")
         for node in NODES:
-            code, output = Machine(layout, node).run(
-                "ctr -n k8s.io run --rm --privileged --net-host "
-                "--mount type=bind,src=/run/kube-ipvs,dst=/run/kube-ipvs,options=rbind:rw "
-                f"{proxies.REPOSITORY}:dev cleanup kube-ipvs cleanup --handover")
-            _expect(code == 0, f"{node.name}: cleanup --handover: {output.strip()}")
+            wait_until("our table is gone", lambda machine=Machine(layout, node): _is_handed_over(machine), 300, 5)
     proxies.replace(layout, "kube-ipvs")
+
+
+def _is_handed_over(machine):
+    """Hands the node over. Not at once while kube-proxy, which has no probe that says so, has no rules yet."""
+    code, output = machine.run("ctr -n k8s.io run --rm --privileged --net-host "
+                               "--mount type=bind,src=/run/kube-ipvs,dst=/run/kube-ipvs,options=rbind:rw "
+                               f"{proxies.REPOSITORY}:dev cleanup kube-ipvs cleanup --handover")
+    _say(f"{machine.node.name}: cleanup --handover: {output.strip()}")
+    if code:
+        raise SystemExit(f"cluster: {machine.node.name}: cleanup --handover ended with {code}")
+    return "left nftables table" not in output
 
 
 def reboot(layout):

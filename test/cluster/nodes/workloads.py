@@ -76,6 +76,8 @@ class Loads:
     """Load by test/e2e/load.py through each of `nodes`, from outside and from a Pod there, until it is stopped."""
 
     def __init__(self, layout, cluster_ip, nodes=NODES):
+        for node in nodes:  # a proxy that runs does not yet serve
+            wait_for_name(layout, f"http://{node.address}:{NODE_PORT}/", 300)
         self.began = time.monotonic()
         self.running = {}
         for node in nodes:
@@ -107,6 +109,8 @@ class Loads:
                 results[name]["failed"] = results[name].get("failed", 0) + 1
                 results[name].setdefault("errors", {})[f"it ended by itself, with {code}"] = 1
             shown = {key: results[name].get(key) for key in ("total", "failed", "slowest_ms", "errors", "broken")}
+            if failed_at := results[name].get("failed_at"):
+                shown["failed_at"] = [time.strftime("%T", time.localtime(at)) for at in failed_at]
             print(f"  {name}: {shown}", flush=True)
         return results
 

@@ -11,8 +11,8 @@ import time
 import kube_proxy
 from checks import show, wait_until
 from node_of_kube_proxy import (FLAGS, V1, VIPS, Clients, everything, forget, group_up, is_ours, kube_proxy_starts,
-                                make_kube_proxys, make_rules, our_table, say_who_made_it, wanted_servers,
-                                write_pods)
+                                make_kube_proxys, make_rules, our_table, say_who_made_it, set_entries,
+                                wanted_servers, write_pods)
 from objects import service
 
 SOME_SECONDS = 2  # in which each client exchanges some ten words
@@ -69,6 +69,7 @@ def print_lines(title, lines):
 
 
 REMOVED = "removed nftables table inet kube-ipvs with [0-9]+ set elements"
+LEFT = "left nftables table inet kube-ipvs, with what masquerades alone, until kube-proxy has rules here"
 
 
 def hand_over(lab, title, expected):
@@ -88,8 +89,7 @@ def there_and_back(lab, backend):
     clients.check_draining_and_affinity()
 
     # First the handover, then kube-proxy.
-    hand_over(lab, "cleanup --handover, before kube-proxy:",
-              "left nftables table inet kube-ipvs, with what masquerades alone, until kube-proxy has rules here")
+    hand_over(lab, "cleanup --handover, before kube-proxy:", LEFT)
     chains = re.findall(r"^\tchain (\S+)", "\n".join(our_table(lab)), re.MULTILINE)
     assert sorted(chains) == ["cluster-ip", "external", "external-local", "node-port", "postrouting", "services-4",
                               "services-6"], chains
@@ -114,6 +114,53 @@ def there_and_back(lab, backend):
     assert not kube_proxy_starts(lab)
     clients.check()
     lab.outside.reaches("http://203.0.113.1:30301", "pod-1", "pod-2")
+
+
+def hand_over_while_kube_proxy_starts(lab, backend):
+    """At its start kube-proxy makes and links its chains; all rules in them follow some seconds later."""
+    clients = begin(lab, backend)
+    we_start(lab)
+    lab.agent.stop()
+    kube_proxy.make_sets(lab.node, set_entries())
+    kube_proxy.make_chains(lab.node, backend, lambda line: not line.startswith("-A "))
+    for _ in range(2):
+        hand_over(lab, "cleanup --handover, while kube-proxy has empty chains:", LEFT)
+        lab.outside.reaches("http://203.0.113.1:30301", "pod-1", "pod-2")
+    assert not kube_proxy_starts(lab)
+    kube_proxy.make_chains(lab.node, backend, lambda line: not line.startswith("-I "))
+    hand_over(lab, "cleanup --handover, when it has rules:", REMOVED)
+    time.sleep(SOME_SECONDS)
+    clients.check()
+    lab.outside.reaches("http://203.0.113.1:30301", "pod-1", "pod-2")
+
+
+def case_a_handover_while_kube_proxy_with_iptables_nft_starts_loses_no_exchange(lab):
+    hand_over_while_kube_proxy_starts(lab, "nft")
+
+
+def case_a_handover_while_kube_proxy_with_iptables_legacy_starts_loses_no_exchange(lab):
+    hand_over_while_kube_proxy_starts(lab, "legacy")
+
+
+def case_a_handover_before_kube_proxy_has_rules_leaves_what_accepts_forwarded_packets(lab):
+    forget(lab)
+    lab.node.run("iptables-nft", "-P", "FORWARD", "DROP")
+    try:
+        lab.agent.restart(*FLAGS, "--forward-accept")
+        wait_until("our rule is there", 10, lambda: lab.agent.metric("kube_ipvs_forward_dropping_chains") == 0)
+        lab.agent.stop()
+        for _ in range(2):
+            did = lab.agent.cleanup("--handover")
+            print_lines("cleanup --handover, before kube-proxy:", did)
+            assert did == [LEFT, "left our rule in ip filter FORWARD, until kube-proxy has rules here"], did
+            lab.outside.reaches("http://203.0.113.1:30301", "pod-1", "pod-2")
+        make_rules(lab, "nft")
+        did = lab.agent.cleanup("--handover")
+        print_lines("cleanup --handover, when it has rules:", did)
+        assert re.fullmatch(REMOVED, did[0]) and did[1:] == ["removed our rule in ip filter FORWARD"], did
+        lab.outside.reaches("http://203.0.113.1:30301", "pod-1", "pod-2")
+    finally:
+        lab.node.run("iptables-nft", "-P", "FORWARD", "ACCEPT")
 
 
 def case_from_kube_proxy_with_iptables_nft_to_us_and_back_no_exchange_is_lost(lab):
