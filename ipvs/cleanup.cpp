@@ -82,7 +82,8 @@ bool Cleanup::is_kube_proxys() const {
   return parts_.kube_proxy.has_sets && !recorded_ && !table_is_whole_;
 }
 
-// In every family in which we masquerade. Its rules that accept what is forwarded came with these.
+// In every family in which we masquerade. kube-proxy writes its rules that accept forwarded packets
+// together with these.
 bool Cleanup::kube_proxy_masquerades() const {
   const auto& families = parts_.kube_proxy.masquerades;
   return std::all_of(elements_.begin(), elements_.end(),
@@ -91,6 +92,10 @@ bool Cleanup::kube_proxy_masquerades() const {
                               families.contains(family_of(each.address));
                      }) &&
          !families.empty();
+}
+
+bool Cleanup::waits_for_kube_proxy() const {
+  return request_.handover && !kube_proxy_masquerades();
 }
 
 void Cleanup::remove_device() {
@@ -162,7 +167,7 @@ void Cleanup::remove_servers() {
 
 void Cleanup::remove_table() {
   if (!has_table_) return;
-  if (request_.handover && !kube_proxy_masquerades()) return keep_masquerading();
+  if (waits_for_kube_proxy()) return keep_masquerading();
   step(Verb::kRemove,
        "nftables table inet kube-ipvs with " + count_text(elements_.size(), "set element"), [this] {
          const int error = parts_.table->delete_table();
@@ -189,10 +194,9 @@ void Cleanup::withdraw_rules() {
   if (!chains) return fault(chains.error());
   const auto found = (*chains)->read();
   if (!found) return fault(found.error());
-  const bool stay = request_.handover && !kube_proxy_masquerades();
   for (const ForwardChain& chain : *found) {
     if (chain.our_rules.empty()) continue;
-    if (stay) {
+    if (waits_for_kube_proxy()) {
       report_.steps.push_back(
           {Verb::kLeave, "our rule in " + chain.text() + ", until kube-proxy has rules here"});
       continue;

@@ -10,8 +10,8 @@
 //   neither                          nothing of IPVS and the device: it was handed over, or never ours
 //
 // A handover leaves the rules that masquerade, and those that accept what is forwarded, until
-// kube-proxy has its own: without the first the kernel stops to track connections if nobody else
-// asks it to, and every masqueraded one breaks.
+// kube-proxy has its own. Without those that masquerade the kernel stops to track connections if
+// nobody else asks it to, and every masqueraded one breaks.
 //
 // Threading: not thread-safe; calls block.
 // Errors: a step that fails is in the report, and the others are done all the same.
@@ -64,6 +64,7 @@ class Cleanup {
   void read_table();
   bool is_kube_proxys() const;
   bool kube_proxy_masquerades() const;
+  bool waits_for_kube_proxy() const;
   void remove_device();
   void unbind_ours();
   void move_routes();

@@ -25,6 +25,11 @@ std::vector<std::string> table_names(const char* names_file) {
   return names;
 }
 
+bool has_table(const char* names_file, const std::string& name) {
+  const std::vector<std::string> names = table_names(names_file);
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
 template <typename T>
 std::optional<T> read_at(const std::vector<std::byte>& bytes, std::size_t offset) {
   T value;
@@ -140,8 +145,7 @@ static_assert(IPT_SO_GET_INFO == IP6T_SO_GET_INFO && IPT_SO_GET_ENTRIES == IP6T_
 std::vector<ForwardChain> legacy_forward_chains() {
   std::vector<ForwardChain> chains;
   for (const FamilyLayout& layout : kFamilies) {
-    const std::vector<std::string> tables = table_names(layout.names_file);
-    if (std::find(tables.begin(), tables.end(), "filter") == tables.end()) continue;
+    if (!has_table(layout.names_file, "filter")) continue;
     const auto drops = forward_drops(layout);
     if (!drops) continue;
     chains.push_back({.family = layout.family,
@@ -169,9 +173,7 @@ std::vector<ChainName> legacy_chain_names() {
 
 bool legacy_chain_has_rules(const ChainName& chain) {
   for (const FamilyLayout& layout : kFamilies) {
-    if (layout.family != chain.family) continue;
-    const std::vector<std::string> tables = table_names(layout.names_file);
-    if (std::find(tables.begin(), tables.end(), chain.table) == tables.end()) continue;
+    if (layout.family != chain.family || !has_table(layout.names_file, chain.table)) continue;
     const auto table = read_table(layout, chain.table);
     return table && has_rules(*table, chain.name, layout);
   }

@@ -119,7 +119,7 @@ def make_sets(node, entries):
 
 
 def make_chains(node, backend, is_made=lambda line: True):
-    """`backend`: nft or legacy. `is_made`: of a line of RULES."""
+    """`backend`: nft or legacy. `is_made` says of a line of RULES whether it is made."""
     rules = "".join(line for line in RULES.splitlines(keepends=True) if is_made(line))
     for family, tool, prefix in FAMILIES:
         text = rules.replace("SETLOAD-BALANCER-SOURCE-CIDR", set_name(prefix, "LOAD-BALANCER-SOURCE-CIDR"))

@@ -76,7 +76,7 @@ class Loads:
     """Load by test/e2e/load.py through each of `nodes`, from outside and from a Pod there, until it is stopped."""
 
     def __init__(self, layout, cluster_ip, nodes=NODES):
-        for node in nodes:  # a proxy that runs does not yet serve
+        for node in nodes:  # a proxy that runs may not serve yet
             wait_for_name(layout, f"http://{node.address}:{NODE_PORT}/", 300)
         self.began = time.monotonic()
         self.running = {}
